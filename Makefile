@@ -1,0 +1,43 @@
+# The verbs of the house; what CI runs is one of them. `make` alone lists them.
+PY := .venv/bin/python
+# Where namespaces need a user namespace around them, this makes one; root needs none.
+IN_LAB := $(PY) -m meshd.simulation.lab
+PYTEST := $(PY) -m pytest
+JOBS ?= 2
+# Not everybody's PATH has the folders of babeld, bird and nft.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick lint format types bench clean
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+setup: ## virtual environment and system packages; quick when all is there
+	@tools/setup.sh
+
+demo: setup ## five daemons tell a story; ONCE=1 exits after it, 0 only when every step held
+	@$(PY) -m meshd demo $(if $(ONCE),--once)
+
+test: lint types ## everything: style, types, and the whole suite
+	@$(IN_LAB) $(PYTEST) -n $(JOBS) --dist loadgroup
+
+quick: setup ## unit and property tests
+	@$(PYTEST) -n $(JOBS) tests/unit tests/property tests/test_tidy.py
+
+lint: setup ## ruff: rules and format
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: setup ## let ruff write the format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+types: setup ## mypy --strict
+	@$(PY) -m mypy
+
+bench: setup ## measure beside the rivals; ONLY=group for one group; writes build/bench-GROUP.json
+	@$(IN_LAB) $(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(FIGURE),--figure $(FIGURE))
+
+clean: ## remove what was built here
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,144 @@
+"""Choose the command, run it, and turn what went wrong into one clear sentence and an exit code.
+
+Only the module of the chosen command is imported: `meshd status` must not pay for `meshd run`.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import NoReturn
+
+from meshd.core.errors import Exit, MeshdError, RequestError
+
+Options = argparse.Namespace
+Command = Callable[[Options], int]
+
+COMMANDS = {
+    "run": ("node", "run the daemon"),
+    "init": ("node", "make the state directory and the device key"),
+    "id": ("node", "show this node's id and address"),
+    "status": ("show", "how this node is, at a glance"),
+    "neighbours": ("show", "the nodes heard directly"),
+    "routes": ("show", "the ways to other nodes"),
+    "ping": ("show", "ask a node for an answer, and time it"),
+    "watch": ("show", "follow what happens on this node"),
+    "version": ("node", "show the version"),
+    "space": ("spaces", "create and list spaces and their members"),
+    "invite": ("spaces", "invite somebody into a space"),
+    "join": ("spaces", "accept an invitation"),
+    "post": ("spaces", "write into a space"),
+    "log": ("spaces", "read a space"),
+    "put": ("files", "put a file into a space"),
+    "get": ("files", "get a file from a space"),
+    "demo": ("node", "five nodes on this machine, and a story"),
+}
+_EXITS = """\
+exit codes: 0 done, 1 error, 2 wrong usage, 3 daemon not running, 4 not found, 5 no answer in time,
+6 denied, 7 bad configuration, 8 works but degraded, 9 hardware missing, 75 accepted but not yet
+delivered, 130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, and of its sub-commands too, that guesses what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong as a RequestError with a next step."""
+        from difflib import get_close_matches
+
+        found = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        word = (found[1] or found[2]).partition("=")[0] if found else ""
+        near = get_close_matches(word, self._words(), n=1)
+        raise RequestError(
+            message,
+            code=Exit.USAGE,
+            remedy=f'did you mean "{near[0]}"?' if near else f"{self.prog} --help",
+        )
+
+    def _words(self) -> set[str]:
+        words: set[str] = set()
+        for action in self._actions:
+            words.update(action.option_strings, map(str, action.choices or ()))
+            if isinstance(action.choices, dict):
+                words.update(*(sub._words() for sub in action.choices.values()))
+        return words
+
+
+def main(arguments: list[str]) -> int:
+    """Run `meshd ARGUMENTS`; return the exit code."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except RequestError as error:
+        return report(error)
+    except MeshdError as error:
+        return report(RequestError(str(error)))
+    except BrokenPipeError:
+        _forget_stdout()
+        return Exit.ERROR
+    except OSError as error:
+        _keep_flushing_quiet()
+        where = f"{error.filename}: " if error.filename else ""
+        return report(RequestError(f"{where}{error.strerror or error}"))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def report(error: RequestError) -> int:
+    """Tell a person what went wrong and what to do next; return the exit code."""
+    lines = [f"meshd: {line}" for line in error.text.splitlines()]
+    if error.remedy:
+        lines.append(f"  next: {error.remedy}")
+    sys.stderr.write("\n".join(lines) + "\n")
+    return int(error.code)
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return _without_command(arguments)
+    module = import_module(f"meshd.cli.{COMMANDS[name][0]}")
+    parser = Parser(
+        prog=f"meshd {name}", description=f"meshd {name}: {COMMANDS[name][1]}.", allow_abbrev=False
+    )
+    command: Command = getattr(module, f"add_{name}")(parser)
+    try:
+        options = parser.parse_args(arguments[1:])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return int(command(options))
+
+
+def _without_command(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in ("--version", "-V"):
+        return _run(["version"])
+    if name in ("", "-h", "--help", "help"):
+        listed = "\n".join(f"  {item:<12}{about}" for item, (_, about) in COMMANDS.items())
+        text = (
+            f"usage: meshd COMMAND [options]\n\n{listed}\n\n"
+            f"Each has --help, --json and --state-dir DIR.\n{_EXITS}\n"
+        )
+        (sys.stdout if name else sys.stderr).write(text)
+        return Exit.OK if name else Exit.USAGE
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    hint = f'did you mean "meshd {near[0]}"?' if near else "meshd --help lists the commands"
+    return report(RequestError(f'"{name}" is not a command', code=Exit.USAGE, remedy=hint))
+
+
+def _keep_flushing_quiet() -> None:
+    """Forget a stdout that takes nothing more: flushed again at exit, it would change our code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has gone; keep the interpreter from complaining at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

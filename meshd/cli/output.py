@@ -1,0 +1,120 @@
+"""What every command shares: its common options, JSON on stdout, talk on stderr, tables, progress.
+
+The same value is printed as text or as JSON: `{"schema": "meshd.NAME/1", …}`.
+"""
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+
+from meshd.cli.client import Client, state_dir
+from meshd.status.text import clean, size
+
+SPACE_HELP = "a space's name, or the beginning of its id"
+_BAR_WIDTH = 24
+
+
+def common(parser: ArgumentParser, *, timeout_s: float | None = None) -> None:
+    """Add the options that every command has; `timeout_s` is the default of --timeout."""
+    parser.add_argument("--state-dir", metavar="DIR", help="where the node keeps its state")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    if timeout_s is not None:
+        shown = f"default {timeout_s:g}" if timeout_s else "default: no limit"
+        parser.add_argument(
+            "--timeout",
+            type=seconds,
+            default=timeout_s,
+            metavar="SECONDS",
+            help=f"how long to wait for an answer, 0 for ever; {shown}",
+        )
+
+
+def connect(options: Namespace) -> Client:
+    """Connect to the daemon that the options mean."""
+    return Client(state_dir(options.state_dir), timeout_s=getattr(options, "timeout", 10.0) or None)
+
+
+def seconds(text: str) -> float:
+    """Parse a number of seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise ArgumentTypeError(f'"{text}" is not a number of seconds')
+    return value
+
+
+def positive(text: str) -> int:
+    """Parse a count of 1 or more."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) < 1_000_000:
+        raise ArgumentTypeError(f'"{text}" is not a count of 1 or more')
+    return int(text)
+
+
+def argument(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Turn a parser that raises ValueError into one whose reason argparse prints."""
+
+    def convert(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+def show(options: Namespace, name: str, value: dict[str, object], text: str) -> None:
+    """Print `value` as JSON under its schema, or `text`."""
+    if options.json:
+        print_json(name, value)
+    elif text:
+        print(text)
+
+
+def print_json(name: str, value: dict[str, object]) -> None:
+    """Print one JSON object on a line of its own, at once."""
+    print(json.dumps({"schema": f"meshd.{name}/1", **value}, ensure_ascii=False), flush=True)
+
+
+def talk(text: str) -> None:
+    """Say something to the person; it is not data."""
+    sys.stderr.write(text + "\n")
+
+
+def use_colour() -> bool:
+    """Tell whether stdout is a terminal whose person did not refuse colour."""
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+class ProgressBar:
+    """A bar on stderr when it is a terminal; silent otherwise."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._shown = False
+        self._on = sys.stderr.isatty()
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """Show how far it is."""
+        if not self._on:
+            return
+        share = min(1.0, done / total) if total else 0.0
+        filled = int(share * _BAR_WIDTH)
+        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
+        amount = (
+            f"{size(done)} of {size(total)}" if what == "bytes" else f"{done} of {total} {what}"
+        )
+        sys.stderr.write(f"\r{self._label} [{bar}] {share:4.0%}  {clean(amount)}\x1b[K")
+        sys.stderr.flush()
+        self._shown = True
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._shown:
+            sys.stderr.write("\n")
+            self._shown = False

@@ -1,0 +1,193 @@
+"""The configuration of one node as frozen values, and the text forms of its parts.
+
+Enters: text of a file or of an option. Leaves: values that need no further check. A parser here
+raises ValueError with one sentence that says what is wrong; its caller adds where.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from meshd.config.paths import CONTROL_GROUP
+from meshd.core.events import LinkKind
+from meshd.core.limits import MESHD_PORT
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+INTERFACE_NAME_MAX = 15
+NAME_MAX = 32
+MQTT_PORT = 1883
+MQTT_TLS_PORT = 8883
+
+
+class Endpoint(NamedTuple):
+    """A literal IP address and a port to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Interface(NamedTuple):
+    """A network interface to use; `kind` None means: recognise it."""
+
+    name: str
+    kind: LinkKind | None = None
+
+
+class Admit(NamedTuple):
+    """A port of this host that the mesh may reach; `protocol` is "tcp" or "udp"."""
+
+    protocol: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.protocol}/{self.port}"
+
+
+LISTEN_ALL = Endpoint("::", MESHD_PORT)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    """The broker to publish to. The password is read from its file at each connection."""
+
+    host: str
+    port: int = MQTT_PORT
+    tls: bool = False
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Everything that a file or an option may say. `mqtt` is None when it is off."""
+
+    state_dir: str
+    name: str = ""
+    interfaces: tuple[Interface, ...] = ()
+    peers: tuple[str, ...] = ()
+    listen: Endpoint = LISTEN_ALL
+    admit: tuple[Admit, ...] = ()
+    leaf: bool | str = "auto"
+    log_level: str = "info"
+    control_group: str = CONTROL_GROUP
+    relay_quota_mb: int = 256
+    mqtt: MqttConfig | None = None
+
+
+def suggest(word: str, known: tuple[str, ...]) -> str:
+    """Return `, did you mean "…"?` for a near miss, else the list of what is known."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f', did you mean "{near[0]}"?'
+    return f" (known: {', '.join(known)})"
+
+
+def choice(text: str, known: tuple[str, ...]) -> str:
+    """Return `text` if it is one of `known`."""
+    if text not in known:
+        raise ValueError(f'"{text}" is not a choice{suggest(text, known)}')
+    return text
+
+
+def parse_port(text: str) -> int:
+    """Return a port number from 1 to 65535."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 65535:
+        raise ValueError(f'"{text}" is not a port (1 to 65535)')
+    return int(text)
+
+
+def split_host(text: str, port: int) -> tuple[str, int]:
+    """Split `host:port`, `[v6]:port` or a bare host, which gets `port`."""
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError(f'"{text}" is not [ADDRESS]:PORT')
+        return host, parse_port(rest[1:]) if rest else port
+    if text.count(":") > 1:
+        raise ValueError(f'"{text}": write an IPv6 address in brackets, as [::1]:{port}')
+    host, colon, rest = text.partition(":")
+    return host, parse_port(rest) if colon else port
+
+
+def parse_listen(text: str) -> Endpoint:
+    """Parse a literal address and an optional port."""
+    host, port = split_host(text, MESHD_PORT)
+    try:
+        ip_address(host)
+    except ValueError:
+        raise ValueError(f'"{host}" is not an IP address; "[::]:{port}" means all') from None
+    return Endpoint(host, port)
+
+
+def parse_peer(text: str) -> str:
+    """Parse `tcp://host[:port]` and return it with its port."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme != "tcp":
+        raise ValueError(f'"{text}" is not a peer; write tcp://HOST:{MESHD_PORT}')
+    host, port = split_host(rest, MESHD_PORT)
+    if not host or any(letter.isspace() or letter in "/@?#" for letter in host):
+        raise ValueError(f'"{text}" has no usable host; write tcp://HOST:{MESHD_PORT}')
+    if rest.startswith("["):
+        try:
+            address = IPv6Address(host)
+        except ValueError:
+            raise ValueError(f'"{host}" is not an IPv6 address') from None
+        if address.is_link_local:
+            raise ValueError(f'"{text}": neighbours on a link are found without being named')
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def parse_admit(text: str) -> Admit:
+    """Parse `udp/9797` or `tcp/22`."""
+    protocol, slash, port = text.partition("/")
+    if not slash or protocol not in ("tcp", "udp"):
+        raise ValueError(f'"{text}" is not a port to admit; write udp/9797 or tcp/22')
+    return Admit(protocol, parse_port(port))
+
+
+def parse_kind(text: str) -> LinkKind:
+    """Parse the kind of an interface."""
+    return LinkKind(choice(text, tuple(kind.value for kind in LinkKind)))
+
+
+def parse_interface_name(text: str) -> str:
+    """Return `text` if Linux could name an interface so."""
+    bad = any(letter.isspace() or letter in "/:" for letter in text)
+    if not 1 <= len(text.encode()) <= INTERFACE_NAME_MAX or bad or text in (".", ".."):
+        raise ValueError(f'"{text}" is not the name of an interface; `ip -br link` lists yours')
+    return text
+
+
+def parse_interface(text: str) -> Interface:
+    """Parse `NAME` or `NAME:kind`."""
+    name, colon, kind = text.partition(":")
+    return Interface(parse_interface_name(name), parse_kind(kind) if colon else None)
+
+
+def parse_name(text: str) -> str:
+    """Return a node name that is short and printable."""
+    if len(text) > NAME_MAX or not text.isprintable() or text != text.strip():
+        raise ValueError(f"a name has at most {NAME_MAX} printable characters")
+    return text
+
+
+def parse_broker(text: str) -> tuple[str, int, bool]:
+    """Parse `mqtt://host[:port]` or `mqtts://…` into host, port and whether TLS is used."""
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError(f'"{text}" is not a broker; write mqtt://HOST:{MQTT_PORT}') from None
+    if url.username is not None or url.password is not None:
+        raise ValueError("a broker's URL holds no credentials; use username and password_file")
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname or url.path.strip("/") or url.query:
+        raise ValueError(f'"{text}" is not a broker; write mqtt://HOST:{MQTT_PORT} or mqtts://HOST')
+    tls = url.scheme == "mqtts"
+    return url.hostname, port or (MQTT_TLS_PORT if tls else MQTT_PORT), tls

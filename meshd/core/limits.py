@@ -1,0 +1,16 @@
+"""Bounds that more than one folder must agree on. What only one folder needs stands there."""
+
+BABEL_PORT = 6696
+MESHD_PORT = 6697
+
+STREAM_CREDIT_BYTES = 256 * 1024
+"""How many bytes may be under way between the engine and a stream's socket."""
+
+STORE_READS_MAX = 16
+"""Store reads in flight for one node."""
+
+CHUNK_BYTES = 1024 * 1024
+"""Plaintext bytes in each chunk of a file but the last."""
+
+ENTRY_PAYLOAD_MAX = 32 * 1024
+"""Plaintext bytes in one entry; what is larger is a file."""

@@ -1,0 +1,125 @@
+"""Frozen values that describe a node at one moment: what CLI, MQTT and the page are given.
+
+`to_json` turns any of them into plain JSON values: bytes never appear, ids are text, units stand in
+the names, what is unknown is absent.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One interface. `state` is "up", "down" or "missing"; `protection` is what guards the link:
+    "unknown" where the interface's own password, if any, is not ours to see.
+    """
+
+    name: str
+    kind: str
+    state: str
+    address: str | None = None
+    protection: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourStatus:
+    """One neighbour on one link. Costs as in Babel; `reach` is the share of hellos heard."""
+
+    link: str
+    address: str
+    node: str | None
+    rxcost: int
+    txcost: int
+    cost: int
+    reach: float
+    age_s: float
+    session: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """One selected or alternative route."""
+
+    prefix: str
+    node: str | None
+    link: str
+    next_hop: str
+    metric: int
+    seqno: int
+    router_id: str
+    selected: bool
+    feasible: bool
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceStatus:
+    """One space on this node. `behind` counts entries that peers have and this node lacks."""
+
+    space: str
+    name: str | None
+    role: str
+    feeds: int
+    entries: int
+    behind: int
+    bytes: int
+    forks: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    kept_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One encrypted session with another node."""
+
+    node: str
+    via: str
+    state: str
+    age_s: float
+    rx_bytes: int
+    tx_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not well, and what a person can do about it."""
+
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSnapshot:
+    """The whole node. `mode` is "router" or "leaf"; `seq` rises with each snapshot of one boot.
+
+    `name` is what people call it, and the host fills it in: the engine knows ids only.
+    """
+
+    node: str
+    address: str
+    mesh: str
+    version: str
+    mode: str
+    boot: int
+    seq: int
+    uptime_s: float
+    links: tuple[LinkStatus, ...] = ()
+    neighbours: tuple[NeighbourStatus, ...] = ()
+    routes: tuple[RouteStatus, ...] = ()
+    sessions: tuple[SessionStatus, ...] = ()
+    spaces: tuple[SpaceStatus, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    drops: dict[str, dict[str, int]] = field(default_factory=dict)
+    name: str | None = None
+
+
+def to_json(value: object) -> object:
+    """Return `value` as JSON-able objects; fields that are None are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((item.name, getattr(value, item.name)) for item in fields(value))
+        return {name: to_json(item) for name, item in pairs if item is not None}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,398 @@
+"""The engine: composes routing, sessions, spaces, sync and files. It has no algorithm of its own.
+
+Five verbs: `receive`, `handle_timeout`, `poll_timeout`, `poll_transmit`, `poll_event`; beside them
+the inputs of streams and store, and local requests. After each input the host drains
+`poll_transmit` and `poll_event` until both are empty, then arms one timer from `poll_timeout`.
+Time is integer microseconds of the host's monotonic clock.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import NamedTuple, Protocol
+
+from meshd import __version__
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import Exit, RequestError, UsageError
+from meshd.core.events import (
+    Answer,
+    Datagram,
+    Event,
+    Link,
+    Notice,
+    Reply,
+    RouteInstalled,
+    StoreImage,
+    StreamSend,
+    Transmit,
+)
+from meshd.core.identity import Identity
+from meshd.core.ids import (
+    OPEN_MESH_ID,
+    Prefix,
+    address_text,
+    encode_text,
+    host_prefix,
+    is_link_local,
+    mesh_address,
+    mesh_prefix,
+    node_of_address,
+    node_text,
+)
+from meshd.core.limits import BABEL_PORT, MESHD_PORT
+from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
+from meshd.core.timers import Key
+from meshd.routing.speaker import Babel
+from meshd.session.echo import Echo
+from meshd.session.sessions import Sessions
+from meshd.space.spaces import Spaces
+from meshd.sync.files import Files
+from meshd.sync.sync import Sync
+from meshd.wire.datagrams import ECHO_KINDS
+
+_ECHOES = {bytes([kind]) for kind in ECHO_KINDS}
+Handler = Callable[[dict[str, object], int, int], None]
+
+
+class Reader(Protocol):
+    """A part that asks the store."""
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None: ...
+    def read_failed(self, token: int, why: str, now: int) -> None: ...
+
+
+class NodeOptions(NamedTuple):
+    """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs."""
+
+    mesh: bytes = OPEN_MESH_ID
+    routing: bool = True
+    peers: tuple[str, ...] = ()
+    listen_port: int = MESHD_PORT
+    relay_quota_bytes: int = 256_000_000
+
+
+class Boot(NamedTuple):
+    """Numbers that were reserved on disk before this start, and never go back."""
+
+    number: int
+    seqno: int
+    seqno_limit: int
+
+
+class Node:
+    """One meshd node. `rng` is for jitter, `entropy(n)` for keys and nonces."""
+
+    def __init__(
+        self,
+        options: NodeOptions,
+        *,
+        identity: Identity,
+        boot: Boot,
+        image: StoreImage,
+        rng: Random,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.options = options
+        self.id = identity.node
+        self.address = mesh_address(options.mesh, self.id)
+        self.boot = boot.number
+        self.links: dict[str, Link] = {}
+        self.problems: dict[str, Problem] = {}
+        self._snapshots = 0
+        self._mesh = mesh_prefix(options.mesh)
+        self._started_us: int | None = None
+        self._now = 0
+        self._ctx = ctx = Context(rng=rng, entropy=entropy)
+        self.routing = Babel(
+            ctx,
+            own=(host_prefix(self.address),),
+            router_id=self.address[8:],
+            seqno=boot.seqno,
+            seqno_limit=boot.seqno_limit,
+        )
+        self.sessions = Sessions(
+            ctx,
+            identity=identity,
+            mesh=options.mesh,
+            boot=boot.number,
+            listen_port=options.listen_port,
+        )
+        self.spaces = Spaces(ctx, identity=identity, image=image)
+        self.files = Files(ctx, self.spaces, self.sessions, image=image)
+        self.sync = Sync(  # which parts the quota between entries and files
+            ctx,
+            self.spaces,
+            self.sessions,
+            self.files,
+            image=image,
+            relay_quota_bytes=options.relay_quota_bytes,
+        )
+        self.echo = Echo(ctx, partial(mesh_address, options.mesh))
+        self._name_parts()
+
+    def _name_parts(self) -> None:
+        """Say which part a timer, an answer of the store or a verb belongs to."""
+        self._timers: dict[str, Callable[[Key, int], None]] = {
+            "routing": self.routing.handle_timer,
+            "session": self.sessions.handle_timer,
+            "space": self.spaces.handle_timer,
+            "sync": self.sync.handle_timer,
+            "files": self.files.handle_timer,
+            "echo": self.echo.handle_timer,
+        }
+        self._readers: dict[str, Reader] = {
+            "space": self.spaces,
+            "sync": self.sync,
+            "files": self.files,
+        }
+        self._handlers: dict[str, Handler] = {
+            **self.spaces.requests,
+            **self.sync.requests,
+            **self.files.requests,
+            **self.echo.requests,
+        }
+
+    # --- the five verbs ---------------------------------------------------------------------------
+
+    def receive(self, link: str, datagram: Datagram, now: int) -> None:
+        """Take a datagram that came by `link` ("" when the interface is not one of ours)."""
+        self._hear(now)
+        if datagram.port == BABEL_PORT and link in self.links and self.options.routing:
+            self.routing.receive(link, datagram, now)
+        elif datagram.port != MESHD_PORT:
+            self._ctx.drop(DropReason.UNKNOWN_PORT, link)
+        elif datagram.data[:1] in _ECHOES:
+            self.echo.receive(link, datagram, now)
+        elif link in self.links and is_link_local(datagram.source):
+            self.sessions.receive(link, datagram, now)
+        else:
+            self._ctx.drop(DropReason.UNKNOWN_LINK, link)
+        self._settle(now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Do what is due."""
+        self._hear(now)
+        for key in self._ctx.timers.expired(now):
+            self._timers[str(key[0])](key, now)
+        self._settle(now)
+
+    def poll_timeout(self) -> tuple[int, str] | None:
+        """Return when `handle_timeout` is wanted next, and why."""
+        armed = self._ctx.timers.next()
+        if armed is None:
+            return None
+        return armed[0], " ".join(str(item) for item in armed[1][:2])
+
+    def poll_transmit(self) -> Transmit | StreamSend | None:
+        """Return the next thing to send: datagrams before streams."""
+        if self._ctx.transmits:
+            return self._ctx.transmits.popleft()
+        sent = self.sessions.poll_send()
+        if sent is not None:
+            self._settle(self._now)  # there may be room again
+        return sent
+
+    def poll_event(self) -> Event | None:
+        """Return the next thing for the host to do or to tell."""
+        if not self._ctx.events:
+            return None
+        event = self._ctx.events.popleft()
+        if isinstance(event, RouteInstalled) and self._mesh.contains(event.prefix):
+            self.sessions.route_seen(node_of_address(event.prefix.address), self._now)
+        return event
+
+    # --- links ------------------------------------------------------------------------------------
+
+    def add_link(self, link: Link, now: int) -> None:
+        """Use an interface that is up; an interface that changed is added anew."""
+        self._hear(now)
+        if link.name in self.links:
+            self._remove_link(link.name, now)
+        self.links[link.name] = link
+        if self.options.routing:
+            self.routing.link_up(link, now)
+        self.sessions.link_up(link, now)
+        self._settle(now)
+
+    def remove_link(self, name: str, now: int) -> None:
+        """Stop using an interface that went down or away."""
+        self._hear(now)
+        if name in self.links:
+            self._remove_link(name, now)
+        self._settle(now)
+
+    def _remove_link(self, name: str, now: int) -> None:
+        del self.links[name]
+        if self.options.routing:
+            self.routing.link_down(name, now)
+        self.sessions.link_down(name, now)
+
+    def protect(self, prefixes: tuple[Prefix, ...], now: int) -> None:
+        """Name the host's own and connected prefixes, which are never taken from the air."""
+        self.routing.protect(prefixes)
+        self._settle(now)
+
+    def remember(self, prefixes: tuple[Prefix, ...], now: int) -> None:
+        """Name the routes that a run which ended unasked had installed."""
+        self.routing.remember(prefixes, now)
+        self._settle(now)
+
+    def set_wall_clock(self, offset_us: int | None) -> None:
+        """Tell how far the wall clock is ahead of `now`; None while nobody knows the time."""
+        self.spaces.wall_offset_us = offset_us
+
+    # --- streams ----------------------------------------------------------------------------------
+
+    def stream_opened(self, stream: int, now: int) -> None:
+        """A stream that the engine asked for is open."""
+        self.sessions.stream_opened(stream, now)
+        self._settle(now)
+
+    def stream_failed(self, stream: int, why: str, now: int) -> None:
+        """A stream that the engine asked for could not be opened."""
+        self.sessions.stream_failed(stream, why, now)
+        self._settle(now)
+
+    def stream_accepted(self, peer: str, link: str, now: int) -> int | None:
+        """Somebody connected; return the number of the stream, or None to refuse it."""
+        stream = self.sessions.stream_accepted(peer, link, now)
+        self._settle(now)
+        return stream
+
+    def stream_received(self, stream: int, data: bytes, now: int) -> None:
+        """Bytes came on a stream."""
+        self.sessions.stream_received(stream, data, now)
+        self._settle(now)
+
+    def stream_writable(self, stream: int, count: int, now: int) -> None:
+        """The host has sent `count` bytes of a stream: that much credit is back."""
+        self.sessions.stream_writable(stream, count, now)
+        self._settle(now)
+
+    def stream_closed(self, stream: int, now: int) -> None:
+        """A stream has ended at the other side or by a fault."""
+        self.sessions.stream_closed(stream, "closed by peer", now)
+        self._settle(now)
+
+    # --- store ------------------------------------------------------------------------------------
+
+    def committed(self, up_to: int, now: int) -> None:
+        """All appends up to this number are on disk."""
+        self.spaces.committed(up_to, now)
+        self.files.committed(up_to, now)
+        self._settle(now)
+
+    def commit_failed(self, number: int, why: str, now: int) -> None:
+        """An append, and all after it, are not on disk and will not be."""
+        self.spaces.commit_failed(number, why, now)
+        self.files.commit_failed(number, why, now)
+        self._settle(now)
+
+    def reload(self, image: StoreImage, now: int) -> None:
+        """Go on from what the store really holds, after a failed commit."""
+        self.spaces.reload(image, now)
+        self.files.reload(image, now)
+        self.sync.reload(image, now)
+        self._settle(now)
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None:
+        """A read that the engine asked for is answered."""
+        owner = self._ctx.read_finished(token)
+        if owner is not None:
+            self._readers[owner].read_done(token, answer, now)
+        self._settle(now)
+
+    def read_failed(self, token: int, why: str, now: int) -> None:
+        """A read that the engine asked for cannot be answered."""
+        owner = self._ctx.read_finished(token)
+        if owner is not None:
+            self._readers[owner].read_failed(token, why, now)
+        self._settle(now)
+
+    # --- local requests and status ----------------------------------------------------------------
+
+    def request(self, verb: str, args: dict[str, object], ticket: int, now: int) -> None:
+        """Start a local request; it ends with one `Reply` that carries `ticket`."""
+        handler = self._handlers.get(verb)
+        try:
+            if handler is None:
+                raise RequestError(
+                    f"unknown verb {verb!r}",
+                    code=Exit.USAGE,
+                    remedy="`meshd --help` lists what there is",
+                )
+            handler(args, ticket, now)
+        except RequestError as error:
+            self._ctx.emit(Reply.refusal(ticket, error))
+        except UsageError as error:
+            self._ctx.emit(Reply(ticket, None, str(error), int(Exit.USAGE)))
+        self._settle(now)
+
+    def snapshot(self, now: int) -> NodeSnapshot:
+        """Describe the node as one frozen value."""
+        self._hear(now)
+        self._snapshots += 1
+        sessions = self.sessions.statuses(now)
+        started = now if self._started_us is None else self._started_us
+        return NodeSnapshot(
+            node=node_text(self.id),
+            address=address_text(self.address),
+            mesh=encode_text(self.options.mesh),
+            version=__version__,
+            mode="router" if self.options.routing else "leaf",
+            boot=self.boot,
+            seq=self._snapshots,
+            uptime_s=round((now - started) / 1e6, 3),
+            links=tuple(
+                LinkStatus(link.name, link.kind.value, "up", address_text(link.address))
+                for link in self.links.values()
+            ),
+            neighbours=self.routing.neighbours(now, {item.node for item in sessions}),
+            routes=self.routing.routes(now),
+            sessions=sessions,
+            spaces=self.sync.statuses(now),
+            problems=(*self.problems.values(), *self.sessions.problems(), *self.spaces.told()),
+            drops=self._ctx.drops.as_dict(),
+        )
+
+    def start(self, now: int) -> None:
+        """Begin to reach out to configured peers."""
+        self._hear(now)
+        self.sessions.set_peers(self.options.peers, now)
+        self.sync.start(now)
+        self._settle(now)
+
+    def stop(self, now: int) -> None:
+        """Say goodbye: retract what was announced. The host closes the streams."""
+        if self.options.routing:
+            self.routing.stop(now)
+        self._settle(now)
+
+    def _hear(self, now: int) -> None:
+        self._now = now
+        if self._started_us is None:
+            self._started_us = now
+
+    def _settle(self, now: int) -> None:
+        """Let sessions, spaces and sync hear of each other until nothing is left to tell."""
+        routing, sessions, spaces, sync = self.routing, self.sessions, self.spaces, self.sync
+        while True:
+            if (found := routing.poll_neighbour()) is not None:
+                hear = sessions.neighbour_seen if found.known else sessions.neighbour_lost
+                hear(found.link.name, found.address, now)
+            elif (heard := sessions.poll_event()) is not None:
+                sync.session_event(heard, now)
+            elif (happened := spaces.poll_event()) is not None:
+                sync.space_event(happened, now)
+                self.files.space_event(happened, now)
+            else:
+                return
+
+    def warn(self, kind: str, problem: Problem | None) -> None:
+        """Set or clear a problem of the host by kind; it shows in `status` until cleared."""
+        if problem is None:
+            self.problems.pop(kind, None)
+        elif self.problems.get(kind) != problem:
+            self.problems[kind] = problem
+            self._ctx.emit(Notice("problem", {"code": problem.code, "text": problem.text}, True))

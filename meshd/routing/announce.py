@@ -1,0 +1,442 @@
+"""What leaves on each link: hellos, greetings, dumps, triggered updates (RFC 8966 §3.4, §3.7).
+
+Enters: prefixes whose announcement changed, and timers. Leaves: datagrams. Changes are gathered for
+at most 30 ms; retractions and changed router-ids leave at once. Each change is sent three times
+(twice on wires), since multicast frames are not acknowledged; one of the metric alone, once. The
+periodic dump travels alone, and its bytes stay the same while nothing changed, so that a receiver
+renews it without reading it. A large table leaves in parts, with pauses, and what a link carries of
+tables and answers has a budget: who asks often waits for the next multicast dump.
+Must not know: where routes come from, what neighbours asked.
+"""
+
+from collections.abc import Iterable
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.events import Link, LinkKind, Transmit
+from meshd.core.ids import ALL_BABEL_ROUTERS, Prefix
+from meshd.core.limits import BABEL_PORT
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Budget, Neighbour, NeighbourTable
+from meshd.routing.answers import Answers
+from meshd.routing.own import Own
+from meshd.routing.source import SourceTable
+from meshd.routing.table import Entry, RouteTable
+from meshd.wire import babel
+from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Tlv, Update
+
+HELLO_INTERVAL_US = 4_000_000
+HELLO_JITTER_US = 50_000
+FIRST_JITTER_US = 1_000_000
+"""Nodes that came up together do not say hello together for ever."""
+
+IHU_EVERY_HELLOS = 3
+UPDATE_INTERVAL_US = 24_000_000
+"""Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
+
+UPDATE_JITTER_US = 500_000
+TRIGGER_JITTER_US = 30_000
+METRIC_DELAY_US = 300_000
+REPEAT_US = (250_000, 1_000_000)
+EARLY_US = (50_000, 150_000, 800_000)
+"""Pauses between the repeated first hellos of a link: 50 ms, 200 ms and 1 s after it came up."""
+
+EARLY_DUMP_US = (2_000_000, 4_000_000)
+"""What a lossy link swallowed of the first triggered updates is said again after 2 s and 6 s."""
+
+PART = 128
+"""Prefixes of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
+
+PART_EVERY_US = 20_000
+DUMP_BYTES_PER_S = 16 * 1024
+DUMP_BYTES_MAX = 64 * 1024
+DUMP_GATHER_US = 200_000
+"""How long we wait for others who also ask, before one dump answers them all."""
+
+ANSWER_BYTES_PER_S = 16 * 1024
+ANSWER_BYTES_MAX = 64 * 1024
+UDP_HEADERS_LEN = 48
+PACKET_LEN_MAX = 1452
+_CS = 10_000
+
+
+class Outlet:
+    """The sending side of one link."""
+
+    __slots__ = (
+        *("answers", "budget", "dumped", "dumps", "early", "hello_seqno", "hellos", "job", "link"),
+        *("pending", "repeats", "said", "strangers", "urgent"),
+    )
+
+    def __init__(self, link: Link, hello_seqno: int, now: int) -> None:
+        self.link = link
+        self.hello_seqno = hello_seqno
+        self.hellos = 0
+        self.early = 0
+        self.pending: dict[Prefix, bool] = {}
+        self.repeats: dict[Prefix, int] = {}
+        self.said: set[Prefix] = set()
+        self.urgent = False
+        self.dumps = 0
+        self.dumped: dict[int, tuple[list[Tlv], list[bytes]]] = {}
+        self.job: Job | None = None
+        self.budget = Budget(now, DUMP_BYTES_PER_S, DUMP_BYTES_MAX)
+        self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
+        self.strangers = Neighbour(link, ALL_BABEL_ROUTERS, now)
+        """Whose budgets all who are not neighbours yet share."""
+
+
+class Job:
+    """A dump under way: to whom, and from which place on its prefixes still have to be said."""
+
+    __slots__ = ("destination", "place", "prefixes")
+
+    def __init__(self, destination: bytes, prefixes: list[Prefix], place: int = 0) -> None:
+        self.destination = destination
+        self.prefixes = prefixes
+        self.place = place
+
+
+class Announcer:
+    """Builds and sends everything that a Babel speaker says unasked, and plain answers."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        own: Own,
+        *,
+        neighbours: NeighbourTable,
+        table: RouteTable,
+        sources: SourceTable,
+    ) -> None:
+        self._ctx = ctx
+        self._own = own
+        self._neighbours = neighbours
+        self._table = table
+        self._sources = sources
+        self.outlets: dict[str, Outlet] = {}
+
+    # --- links ------------------------------------------------------------------------------------
+
+    def link_up(self, link: Link, now: int) -> None:
+        """Say hello, ask for routes, and repeat both early until somebody answers."""
+        outlet = Outlet(link, self._ctx.jitter(0, 0xFFFF), now)
+        self.outlets[link.name] = outlet
+        timers = self._ctx.timers
+        self._say_hello_and_ask(outlet)
+        timers.set(("routing", "early", link.name), now + EARLY_US[0])
+        first = HELLO_INTERVAL_US - self._ctx.jitter(0, FIRST_JITTER_US)
+        timers.set(("routing", "hello", link.name), now + first)
+        self._next_dump(outlet, now)
+
+    def link_down(self, name: str) -> None:
+        """Stop sending on a link."""
+        self.outlets.pop(name, None)
+        for why in ("early", "hello", "dump", "part", "flush", "repeat"):
+            self._ctx.timers.cancel(("routing", why, name))
+
+    def early(self, outlet: Outlet, now: int) -> None:
+        """Send further hellos while nobody answers: the first may have been lost.
+
+        babeld wants two of them before it takes a wire for good.
+        """
+        name = outlet.link.name
+        if any(neighbour.cost != INFINITY for neighbour in self._neighbours.on(name)):
+            return
+        outlet.hello_seqno = outlet.hello_seqno + 1 & 0xFFFF
+        self._say_hello_and_ask(outlet)
+        outlet.early += 1
+        if outlet.early < len(EARLY_US):
+            self._ctx.timers.set(("routing", "early", name), now + EARLY_US[outlet.early])
+
+    def _say_hello_and_ask(self, outlet: Outlet) -> None:
+        self.multicast(outlet, (self._hello(outlet), RouteRequest(None)))
+
+    # --- neighbours -------------------------------------------------------------------------------
+
+    def hello(self, outlet: Outlet, now: int) -> None:
+        """Send the scheduled hello, with IHUs when they are due."""
+        outlet.hello_seqno = outlet.hello_seqno + 1 & 0xFFFF
+        outlet.hellos += 1
+        everyone = outlet.hellos % IHU_EVERY_HELLOS == 0
+        tlvs: list[Tlv] = [self._hello(outlet)]
+        for neighbour in self._neighbours.on(outlet.link.name):
+            if everyone or not neighbour.clean:
+                tlvs.append(_ihu(neighbour))
+        self.multicast(outlet, tlvs)
+        wait = HELLO_INTERVAL_US - self._ctx.jitter(0, HELLO_JITTER_US)
+        self._ctx.timers.set(("routing", "hello", outlet.link.name), now + wait)
+
+    def greet(self, neighbour: Neighbour, now: int, *, ask: bool) -> None:
+        """Send one neighbour all it needs at once: hello, IHU, our routes, and our question.
+
+        The hello is the last multicast one again, so that it counts for link costs. The routes
+        come by a multicast dump instead when the link has carried many of late.
+        """
+        outlet = self.outlets[neighbour.link.name]
+        neighbour.greeted_us = now
+        tlvs: list[Tlv] = [self._hello(outlet), _ihu(neighbour)]
+        if ask:
+            tlvs.append(RouteRequest(None))
+        if not neighbour.may_dump(now):
+            self._ctx.drop(DropReason.BABEL_DUMP_LIMITED, outlet.link.name)
+        elif outlet.job is not None or outlet.budget.wait_us(now):
+            wait = max(outlet.budget.wait_us(now), DUMP_GATHER_US)
+            self._ctx.timers.set_earlier(("routing", "dump", outlet.link.name), now + wait)
+        else:
+            prefixes = self._prefixes()
+            tlvs.extend(self._updates_of(outlet, prefixes[:PART], now))
+            if len(prefixes) > PART:
+                outlet.job = Job(neighbour.address, prefixes, PART)
+                self._next_part(outlet, now)
+            outlet.budget.owe(self.unicast(neighbour, tlvs))
+            return
+        self.unicast(neighbour, tlvs)
+
+    def _hello(self, outlet: Outlet) -> Hello:
+        return Hello(outlet.hello_seqno, HELLO_INTERVAL_US // _CS)
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def changed(self, prefix: Prefix, now: int, *, urgent: bool = False) -> None:
+        """Announce `prefix` on all links: at once when urgent, else within 30 ms; then again."""
+        for outlet in self.outlets.values():
+            outlet.pending[prefix] = True
+            if urgent:
+                outlet.urgent = True
+            else:
+                wait = self._ctx.jitter(0, TRIGGER_JITTER_US)
+                self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
+
+    def drifted(self, prefix: Prefix, now: int) -> None:
+        """Announce `prefix`, of which only the metric changed: once, and not so soon."""
+        for outlet in self.outlets.values():
+            outlet.pending.setdefault(prefix, False)
+            wait = METRIC_DELAY_US + self._ctx.jitter(0, TRIGGER_JITTER_US)
+            self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
+
+    def flush_urgent(self, now: int) -> None:
+        """Send what may not wait, and with it what else is pending."""
+        for outlet in self.outlets.values():
+            if outlet.urgent:
+                self.flush(outlet, now)
+
+    def flush(self, outlet: Outlet, now: int) -> None:
+        """Send the pending triggered updates of a link."""
+        name = outlet.link.name
+        self._ctx.timers.cancel(("routing", "flush", name))
+        pending, outlet.pending, outlet.urgent = outlet.pending, {}, False
+        if not pending or not self._neighbours.on(name):
+            return
+        self.multicast(outlet, self._updates(outlet, pending, now))
+        copies = 1 if outlet.link.kind is LinkKind.WIRED else len(REPEAT_US)
+        again = [prefix for prefix, repeated in pending.items() if repeated]
+        for prefix in again:
+            outlet.repeats[prefix] = copies
+        if again:
+            self._ctx.timers.set_earlier(("routing", "repeat", name), self._repeat_at(copies, now))
+
+    def repeat(self, outlet: Outlet, now: int) -> None:
+        """Send triggered updates again, as they are now."""
+        due = outlet.repeats
+        outlet.repeats = {prefix: left - 1 for prefix, left in due.items() if left > 1}
+        if not due or not self._neighbours.on(outlet.link.name):
+            return
+        self.multicast(outlet, self._updates(outlet, due, now))
+        for prefix in due:
+            if prefix not in outlet.repeats and self._update(outlet, prefix, now) is None:
+                outlet.said.discard(prefix)
+        if outlet.repeats:
+            at = self._repeat_at(1, now)
+            self._ctx.timers.set(("routing", "repeat", outlet.link.name), at)
+
+    def dump(self, outlet: Outlet, now: int) -> None:
+        """Start on the full dump; the same bytes as last time when nothing changed."""
+        if outlet.job is not None:
+            self._ctx.timers.set(("routing", "dump", outlet.link.name), now + DUMP_GATHER_US)
+            return
+        self._next_dump(outlet, now)
+        if self._neighbours.on(outlet.link.name):
+            outlet.job = Job(ALL_BABEL_ROUTERS, self._prefixes())
+            self.part(outlet, now)
+
+    def part(self, outlet: Outlet, now: int) -> None:
+        """Send the next part of a dump, as its routes are now."""
+        job = outlet.job
+        if job is None:
+            return
+        place, job.place = job.place, job.place + PART
+        tlvs = self._updates_of(outlet, job.prefixes[place : job.place], now)
+        said, packets = outlet.dumped.get(place, ([], []))
+        if tlvs != said:
+            packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
+            outlet.dumped[place] = tlvs, packets
+        for data in packets:
+            self._transmit(outlet.link, job.destination, data)
+            outlet.budget.owe(len(data))
+        if job.place < len(job.prefixes):
+            self._next_part(outlet, now)
+        else:
+            outlet.job = None
+            outlet.dumped = {at: kept for at, kept in outlet.dumped.items() if at <= place}
+
+    def answer(self, neighbour: Neighbour, answers: Answers, now: int) -> None:
+        """Send a neighbour what one packet of it asked for: acknowledgments, routes, retractions.
+
+        It has a small share of its own; what is more comes from the link's, if that has any left.
+        """
+        outlet = self.outlets[neighbour.link.name]
+        tlvs: list[Tlv] = [babel.Ack(opaque) for opaque in answers.acks]
+        for prefix in answers.prefixes:
+            tlvs.append(self._update(outlet, prefix, now) or _retraction(prefix, None))
+        limited = answers.limited
+        for data in babel.pack(tlvs, outlet.link.address, _size_max(outlet.link)):
+            stranger = neighbour is outlet.strangers
+            shared = not stranger and outlet.answers.take(len(data), now)
+            if shared or neighbour.answers.take(len(data), now):
+                self._transmit(outlet.link, answers.asker, data)
+            else:
+                limited = True
+        if limited:
+            self._ctx.drop(DropReason.BABEL_ANSWER_LIMITED, outlet.link.name)
+
+    def farewell(self) -> None:
+        """Retract everything on all links, twice, for nobody acknowledges it."""
+        own = self._own
+        cs = UPDATE_INTERVAL_US // _CS
+        tlvs: list[Tlv] = [Retraction(None, 0, cs)]
+        for prefix in own.prefixes:
+            tlvs.append(Retraction(prefix, own.seqno, cs, prefix.address[8:] == own.router_id))
+        for outlet in self.outlets.values():
+            self.multicast(outlet, tlvs)
+            self.multicast(outlet, tlvs)
+
+    # --- the way out ------------------------------------------------------------------------------
+
+    def unicast(self, neighbour: Neighbour, tlvs: Iterable[Tlv]) -> int:
+        """Send TLVs to one neighbour; return their bytes."""
+        link, size = neighbour.link, 0
+        for data in babel.pack(tlvs, link.address, _size_max(link)):
+            self._transmit(link, neighbour.address, data)
+            size += len(data)
+        return size
+
+    def multicast(self, outlet: Outlet, tlvs: Iterable[Tlv]) -> None:
+        """Send TLVs to all on a link."""
+        for data in babel.pack(tlvs, outlet.link.address, _size_max(outlet.link)):
+            self._transmit(outlet.link, ALL_BABEL_ROUTERS, data)
+
+    def _transmit(self, link: Link, destination: bytes, data: bytes) -> None:
+        self._ctx.transmit(Transmit(link.name, BABEL_PORT, destination, data))
+
+    # --- what is announced ------------------------------------------------------------------------
+
+    def alive(self) -> set[tuple[Prefix, bytes]]:
+        """Return the sources that we announce at present."""
+        return {
+            (prefix, entry.selected.router_id)
+            for prefix, entry in self._table.entries.items()
+            if entry.selected is not None
+        }
+
+    def _prefixes(self) -> list[Prefix]:
+        """Return all prefixes of the table, own ones first, in a steady order."""
+        return [*self._own.prefixes, *sorted(self._table.entries)]
+
+    def _updates_of(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
+        """Return updates of those of `prefixes` that have a route."""
+        tlvs: list[Tlv] = []
+        for prefix in prefixes:
+            update = self._update(outlet, prefix, now)
+            if update is not None:
+                outlet.said.add(prefix)
+                tlvs.append(update)
+        return tlvs
+
+    def _updates(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
+        """Return updates and retractions of `prefixes` that are news on this link."""
+        tlvs: list[Tlv] = []
+        for prefix in sorted(prefixes):
+            update = self._update(outlet, prefix, now)
+            if update is not None:
+                outlet.said.add(prefix)
+                tlvs.append(update)
+            elif prefix in outlet.said:
+                tlvs.append(_retraction(prefix, self._table.entries.get(prefix)))
+        return tlvs
+
+    def _update(self, outlet: Outlet, prefix: Prefix, now: int) -> Update | None:
+        """Return the update of a prefix for a link, or None when there is none to give."""
+        if prefix in self._own.prefixes:
+            return self._own_update(outlet, prefix)
+        entry = self._table.entries.get(prefix)
+        if entry is None or entry.selected is None or _horizon(outlet, entry):
+            return None
+        return self._entry_update(outlet, entry, now)
+
+    def _own_update(self, outlet: Outlet, prefix: Prefix) -> Update:
+        own = self._own
+        return Update(
+            prefix, own.router_id, own.seqno, 0, UPDATE_INTERVAL_US // _CS, outlet.link.address
+        )
+
+    def _entry_update(self, outlet: Outlet, entry: Entry, now: int) -> Update | None:
+        """Note the feasibility distance, then return the update of a selected route."""
+        route = entry.selected
+        assert route is not None
+        metric = route.metric
+        if metric == INFINITY:
+            return None
+        said = (route.router_id, route.seqno, metric)
+        key = (entry.prefix, route.router_id)
+        if said != entry.said or self._sources.get(*key) is None:
+            if not self._sources.announced(key, route.seqno, metric, route.neighbour, now=now):
+                self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
+                return None
+            entry.said = said
+        cs = UPDATE_INTERVAL_US // _CS
+        return Update(entry.prefix, *said, cs, outlet.link.address)
+
+    def _next_dump(self, outlet: Outlet, now: int) -> None:
+        """Plan the next dump; the first two after a link came up are early."""
+        wait = UPDATE_INTERVAL_US
+        if outlet.dumps < len(EARLY_DUMP_US):
+            wait = EARLY_DUMP_US[outlet.dumps]
+        outlet.dumps += 1
+        at = now + wait - self._ctx.jitter(0, UPDATE_JITTER_US)
+        self._ctx.timers.set(("routing", "dump", outlet.link.name), at)
+
+    def _next_part(self, outlet: Outlet, now: int) -> None:
+        self._ctx.timers.set(("routing", "part", outlet.link.name), now + PART_EVERY_US)
+
+    def _repeat_at(self, left: int, now: int) -> int:
+        pause = REPEAT_US[-left]
+        return now + pause + self._ctx.jitter(0, TRIGGER_JITTER_US)
+
+
+def _horizon(outlet: Outlet, entry: Entry) -> bool:
+    """Tell whether split horizon keeps a route from the wire that it came from (§3.7.4)."""
+    route = entry.selected
+    return (
+        outlet.link.kind is LinkKind.WIRED
+        and route is not None
+        and route.neighbour.link.name == outlet.link.name
+    )
+
+
+def _ihu(neighbour: Neighbour) -> Ihu:
+    cs = IHU_EVERY_HELLOS * HELLO_INTERVAL_US // _CS
+    neighbour.told_rxcost = neighbour.rxcost
+    return Ihu(neighbour.address, neighbour.rxcost, cs)
+
+
+def _retraction(prefix: Prefix, entry: Entry | None) -> Retraction:
+    """Return a retraction that names the last seqno known, where the prefix names its origin."""
+    cs = UPDATE_INTERVAL_US // _CS
+    if entry is not None and entry.said is not None and entry.said[0] == prefix.address[8:]:
+        return Retraction(prefix, entry.said[1], cs, origin=True)
+    return Retraction(prefix, 0, cs)
+
+
+def _size_max(link: Link) -> int:
+    return max(min(link.mtu - UDP_HEADERS_LEN, PACKET_LEN_MAX), 512)

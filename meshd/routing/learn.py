@@ -1,0 +1,304 @@
+"""What neighbours announce becomes routes (RFC 8966 §3.5.3).
+
+Enters: updates and retractions, and whole packets that were seen before. Leaves: routes in the
+table and the set of prefixes whose choice must be made again (`dirty`). A dump whose bytes did not
+change renews all its routes by one write: its routes share one lease.
+Must not know: the choice, what is announced, links.
+"""
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.ids import Prefix, is_link_local
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
+from meshd.routing.announce import Announcer
+from meshd.routing.filter import Filter
+from meshd.routing.own import Own
+from meshd.routing.requests import Requests
+from meshd.routing.source import SourceTable, newer
+from meshd.routing.table import Lease, Route, RouteTable
+from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+
+REMEMBERED_MAX = 32
+"""Packets remembered by bytes for each neighbour: dumps of 2,000 routes."""
+
+HOLD_MIN_US = 1_000_000
+ASK_BEFORE_US = 12_000_000
+ASK_MAX = 32
+PREFERABLE = 256
+
+
+class Learner:
+    """The receiving side of the route table."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        own: Own,
+        *,
+        table: RouteTable,
+        sources: SourceTable,
+        requests: Requests,
+        announcer: Announcer,
+        accept: Filter,
+    ) -> None:
+        self.ctx = ctx
+        self.own = own
+        self.table = table
+        self.sources = sources
+        self.requests = requests
+        self.announcer = announcer
+        self.accept = accept
+        self.dirty: set[Prefix] = set()
+        self.adopted = False
+        self.remembered: dict[Neighbour, dict[bytes, Lease]] = {}
+
+    def refresh(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
+        """Renew the routes of a packet with exactly these bytes; False: it must be read."""
+        known = self.remembered.get(neighbour)
+        if known is None or (lease := known.get(data)) is None:
+            return False
+        if lease.broken:
+            del known[data]
+            return False
+        lease.expires_us = now + lease.hold_us
+        return True
+
+    def begin(self, neighbour: Neighbour, now: int) -> "Lesson":
+        """Start on a packet."""
+        return Lesson(self, neighbour, now)
+
+    def neighbour_lost(self, neighbour: Neighbour) -> None:
+        """Forget all that a neighbour announced."""
+        self.remembered.pop(neighbour, None)
+        for route in list(self.table.of.get(neighbour, {}).values()):
+            self.remove(route)
+
+    def forget(self, prefix: Prefix) -> None:
+        """Forget all routes to a prefix."""
+        for route in list(self.table.entries[prefix].routes.values()):
+            self.remove(route)
+
+    def remove(self, route: Route) -> None:
+        """Take a route out and have the choice made again."""
+        self.table.remove(route)
+        self.dirty.add(route.prefix)
+
+    def retract(self, route: Route, now: int) -> None:
+        """Hold a route at infinity for as long as it would have lived (RFC 8966 §3.5.3)."""
+        hold_us = route.lease.hold_us
+        route.advertised = INFINITY
+        route.lease.broken = True
+        route.lease = Lease(hold_us, now)
+        self.dirty.add(route.prefix)
+
+    def expire(self, now: int) -> int:
+        """Retract what was not renewed in time, forget what was retracted; return the next time."""
+        due = now + 60_000_000
+        for neighbour, routes in list(self.table.of.items()):
+            ask: list[Tlv] = []
+            for route in list(routes.values()):
+                if now >= route.lease.expires_us:
+                    if route.advertised == INFINITY:
+                        self.remove(route)
+                    else:
+                        self.retract(route, now)
+                elif self._ask_at(route.lease) <= now:
+                    if self.table.entries[route.prefix].selected is route:
+                        ask.append(RouteRequest(route.prefix))
+                due = min(due, self._due(route.lease, now))
+            if ask:
+                self.announcer.unicast(neighbour, ask[:ASK_MAX])
+        return due
+
+    @staticmethod
+    def _ask_at(lease: Lease) -> int:
+        """Return when to ask for what is about to expire (RFC 8966 §3.8.2.3)."""
+        return lease.expires_us - min(ASK_BEFORE_US, lease.hold_us // 4)
+
+    def _due(self, lease: Lease, now: int) -> int:
+        ask = self._ask_at(lease)
+        return ask if ask > now else lease.expires_us
+
+
+class Lesson:
+    """One packet of one neighbour: its updates share a lease."""
+
+    __slots__ = ("_clean", "_interval_cs", "_learner", "_lease", "_neighbour", "_now", "_routes")
+
+    def __init__(self, learner: Learner, neighbour: Neighbour, now: int) -> None:
+        self._learner = learner
+        self._neighbour = neighbour
+        self._now = now
+        self._routes = learner.table.of.get(neighbour, {})
+        self._interval_cs = 0
+        self._lease: Lease | None = None
+        self._clean = 0
+
+    def update(self, update: Update) -> None:
+        """Take a finite update."""
+        prefix, router_id, seqno, metric, interval_cs, next_hop = update
+        lease = self._lease
+        if lease is None or interval_cs != self._interval_cs:
+            lease = self._new_lease(interval_cs)
+        route = self._routes.get(prefix)
+        if (
+            route is not None
+            and route.seqno == seqno
+            and route.advertised == metric
+            and route.router_id == router_id
+            and route.next_hop == next_hop
+            and not route.restless
+        ):
+            route.lease.broken = True
+            route.lease = lease
+            self._clean += 1
+        else:
+            self._changed(update, route, lease)
+
+    def retraction(self, retraction: Retraction) -> None:
+        """Take a retraction; unknown routes have none."""
+        prefix, seqno, _, origin = retraction
+        if prefix is None:
+            for route in list(self._routes.values()):
+                self._retract(route)
+        elif prefix in self._learner.own.prefixes:
+            if origin and prefix.address[8:] == self._learner.own.router_id:
+                self._own_heard(prefix, seqno)
+        elif (known := self._routes.get(prefix)) is not None:
+            self._retract(known)
+
+    def remember(self, data: bytes, count: int) -> None:
+        """Keep the packet's bytes when all its `count` TLVs announce routes as they are now."""
+        lease = self._lease
+        if lease is None or self._clean != count or not self._routes:
+            return
+        known = self._learner.remembered.setdefault(self._neighbour, {})
+        if len(known) >= REMEMBERED_MAX:
+            del known[next(iter(known))]
+        known[data] = lease
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _new_lease(self, interval_cs: int) -> Lease:
+        if self._lease is not None:
+            self._clean = -(1 << 20)  # two leases in one packet: it will not be remembered
+        hold_us = max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US)
+        self._interval_cs = interval_cs
+        self._lease = lease = Lease(hold_us, self._now)
+        self._learner.ctx.timers.set_earlier(("routing", "sweep"), lease.expires_us)
+        return lease
+
+    def _changed(self, update: Update, route: Route | None, lease: Lease) -> None:
+        """Take an update that is not just a renewal."""
+        learner, prefix = self._learner, update.prefix
+        if prefix in learner.own.prefixes and update.router_id == learner.own.router_id:
+            self._own_heard(prefix, update.seqno)
+            return
+        reason = learner.accept.refused(prefix) or self._refused(update)
+        if reason is not None:
+            learner.ctx.drop(reason, self._neighbour.link.name)
+            return
+        source = (prefix, update.router_id)
+        feasible = learner.sources.feasible(*source, update.seqno, update.metric)
+        if update.metric == 0:
+            if not feasible:
+                self._heal(update)
+            if prefix.length == 128:
+                self._neighbour.origin = prefix.address
+        entry = learner.table.entries.get(prefix)
+        selected = entry.selected if entry is not None else None
+        if route is None:
+            route = self._add(prefix, lease)
+            if route is None:
+                return
+        elif (
+            not feasible
+            and selected is route
+            and route.router_id == update.router_id
+            and not self._other_way(route, update.metric)
+        ):
+            learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, self._neighbour.link.name)
+            learner.requests.unfeasible(route, update.router_id, self._now)
+            return
+        self._store(route, update, lease)
+        route.unfeasible = not feasible
+        wanted = selected is None or route.metric + PREFERABLE <= selected.metric
+        if not feasible and wanted and selected is not route:
+            learner.requests.unfeasible(route, update.router_id, self._now)
+            route.restless = True
+        else:
+            route.restless = not feasible and update.metric == 0
+            self._clean += not route.restless
+
+    def _other_way(self, route: Route, advertised: int) -> bool:
+        """Tell whether another feasible route is as good as this one would now be."""
+        metric = advertised + route.neighbour.cost
+        sources, entry = self._learner.sources, self._learner.table.entries[route.prefix]
+        return any(
+            other is not route
+            and other.metric <= metric
+            and other.metric != INFINITY
+            and sources.feasible(entry.prefix, other.router_id, other.seqno, other.advertised)
+            for other in entry.routes.values()
+        )
+
+    def _refused(self, update: Update) -> DropReason | None:
+        """Return why an update for an acceptable prefix is not accepted."""
+        if update.router_id == self._learner.own.router_id:
+            return DropReason.BABEL_OWN_PREFIX
+        next_hop = update.next_hop
+        if not is_link_local(next_hop) or next_hop == self._neighbour.link.address:
+            return DropReason.BABEL_NEXT_HOP
+        return None
+
+    def _add(self, prefix: Prefix, lease: Lease) -> Route | None:
+        """Make a route, if need be in the place of another; None when there is no room."""
+        learner, neighbour = self._learner, self._neighbour
+        if learner.table.full:
+            victim = learner.table.victim(neighbour)
+            if victim is None:
+                learner.ctx.drop(DropReason.BABEL_ROUTES_FULL, neighbour.link.name)
+                return None
+            learner.remove(victim)
+        route = Route(prefix, neighbour, lease, self._now)
+        learner.table.add(route)
+        self._routes = learner.table.of[neighbour]
+        return route
+
+    def _store(self, route: Route, update: Update, lease: Lease) -> None:
+        if route.lease is not lease:
+            route.lease.broken = True
+            route.lease = lease
+        if route.router_id != update.router_id or route.next_hop != update.next_hop:
+            route.since_us = self._now
+        route.router_id = update.router_id
+        route.seqno = update.seqno
+        route.advertised = update.metric
+        route.next_hop = update.next_hop
+        self._learner.dirty.add(update.prefix)
+
+    def _retract(self, route: Route) -> None:
+        if route.advertised != INFINITY:
+            self._learner.retract(route, self._now)
+
+    def _own_heard(self, prefix: Prefix, seqno: int) -> None:
+        """A neighbour speaks of our own route: a later seqno than ours must be from us, once."""
+        learner = self._learner
+        if learner.own.adopt(prefix, seqno, self._now, self._neighbour.link.name):
+            learner.adopted = True
+        elif not newer(seqno, learner.own.seqno):
+            self._clean += 1
+
+    def _heal(self, update: Update) -> None:
+        """Tell an origin that went back in time which seqno we know of it, and ask for the next.
+
+        A metric of 0 is only ever the origin's own.
+        """
+        learner, prefix = self._learner, update.prefix
+        source = learner.sources.get(prefix, update.router_id)
+        if source is None or prefix.address[8:] != update.router_id:
+            return
+        request = SeqnoRequest(prefix, update.router_id, source.seqno + 1 & 0xFFFF, 1)
+        known = Retraction(prefix, source.seqno, update.interval_cs, origin=True)
+        learner.announcer.unicast(self._neighbour, (known, request))

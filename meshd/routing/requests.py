@@ -1,0 +1,241 @@
+"""Seqno requests: ask, answer, forward (RFC 8966 §3.8).
+
+Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
+most four times; own seqno increases. What is asked and forwarded is remembered within bounds, so
+that nothing is forwarded twice and an answer is passed on at once.
+Must not know: packets, how answers are sent.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.ids import Prefix
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
+from meshd.routing.announce import Announcer
+from meshd.routing.own import Own
+from meshd.routing.selection import Need, meets
+from meshd.routing.source import SourceTable, newer
+from meshd.routing.table import Entry, Route, RouteTable
+from meshd.wire.babel import SeqnoRequest
+
+HOP_COUNT = 64
+RESEND_US = (500_000, 1_000_000, 2_000_000)
+REST_US = 10_000_000
+"""How long a request that nobody answered is not made again."""
+
+PENDING_MAX = 256
+FORWARDED_MAX = 256
+DUPLICATE_US = 400_000
+FORWARDED_US = 10_000_000
+TARGETS_MAX = 4
+
+
+class Pending:
+    """One request of our own, not yet answered."""
+
+    __slots__ = ("due_us", "request", "sent", "targets")
+
+    def __init__(self, request: SeqnoRequest, targets: tuple[Neighbour, ...], due_us: int) -> None:
+        self.request = request
+        self.targets = targets
+        self.due_us = due_us
+        self.sent = 1
+
+
+class Requests:
+    """The requests under way, by prefix."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        own: Own,
+        *,
+        table: RouteTable,
+        sources: SourceTable,
+        announcer: Announcer,
+    ) -> None:
+        self._ctx = ctx
+        self._own = own
+        self._table = table
+        self._sources = sources
+        self._announcer = announcer
+        self._pending: dict[Prefix, Pending] = {}
+        self._shares: Counter[Neighbour] = Counter()
+        self._forwarded: dict[Prefix, tuple[bytes, int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending) + len(self._forwarded)
+
+    # --- our own ----------------------------------------------------------------------------------
+
+    def starving(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
+        """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1)."""
+        finite = [route for route in entry.routes.values() if route.metric != INFINITY]
+        if not finite:
+            return
+        finite.sort(key=_metric)
+        router_id = lost[0] if lost is not None else finite[0].router_id
+        source = self._sources.get(entry.prefix, router_id)
+        if source is None:
+            return
+        targets = tuple(route.neighbour for route in finite[:TARGETS_MAX])
+        self._ask(entry.prefix, router_id, source.seqno + 1 & 0xFFFF, targets, now)
+
+    def unfeasible(self, route: Route, router_id: bytes, now: int) -> None:
+        """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2)."""
+        source = self._sources.get(route.prefix, router_id)
+        if source is not None:
+            seqno = source.seqno + 1 & 0xFFFF
+            self._ask(route.prefix, router_id, seqno, (route.neighbour,), now)
+
+    def _ask(
+        self,
+        prefix: Prefix,
+        router_id: bytes,
+        seqno: int,
+        targets: tuple[Neighbour, ...],
+        now: int,
+    ) -> None:
+        known = self._pending.get(prefix)
+        if known is not None:
+            resting = known.sent > len(RESEND_US) and not set(targets) <= set(known.targets)
+            same = known.request.router_id == router_id
+            if same and not resting and not newer(seqno, known.request.seqno):
+                return
+            self._forget(prefix)
+        cause = targets[0]
+        if len(self._pending) >= PENDING_MAX or self._shares[cause] >= PENDING_MAX // 4:
+            self._ctx.drop(DropReason.BABEL_REQUESTS_FULL, cause.link.name)
+            return
+        request = SeqnoRequest(prefix, router_id, seqno, HOP_COUNT)
+        self._pending[prefix] = Pending(request, targets, now + RESEND_US[0])
+        self._shares[cause] += 1
+        self._send(request, targets)
+        self._ctx.timers.set_earlier(("routing", "requests"), now + RESEND_US[0])
+
+    def resend(self, now: int) -> None:
+        """Send again what was not answered, three times at most, then let it rest."""
+        for prefix, pending in list(self._pending.items()):
+            if now < pending.due_us:
+                continue
+            if pending.sent > len(RESEND_US) + 1:
+                self._forget(prefix)
+                continue
+            if pending.sent <= len(RESEND_US):
+                self._send(pending.request, pending.targets)
+            pauses = (*RESEND_US[1:], RESEND_US[-1], REST_US)
+            pending.due_us = now + pauses[pending.sent - 1]
+            pending.sent += 1
+        if self._pending:
+            due = min(pending.due_us for pending in self._pending.values())
+            self._ctx.timers.set(("routing", "requests"), due)
+
+    def awaited(self, prefix: Prefix) -> Need | None:
+        """Return the router-id and seqno that a neighbour waits for, if any."""
+        forwarded = self._forwarded.get(prefix)
+        return forwarded[:2] if forwarded is not None else None
+
+    def met(self, route: Route) -> bool:
+        """Note a selected route; tell whether a neighbour waits for it (§3.8.1.2)."""
+        pending = self._pending.get(route.prefix)
+        if pending is not None and meets(route, pending.request.router_id, pending.request.seqno):
+            self._forget(route.prefix)
+        forwarded = self._forwarded.get(route.prefix)
+        if forwarded is None or not meets(route, forwarded[0], forwarded[1]):
+            return False
+        del self._forwarded[route.prefix]
+        return True
+
+    def neighbour_lost(self, neighbour: Neighbour) -> None:
+        """Forget what was asked of a neighbour that is no more."""
+        for prefix, pending in list(self._pending.items()):
+            targets = tuple(target for target in pending.targets if target is not neighbour)
+            if not targets:
+                self._forget(prefix)
+            elif len(targets) < len(pending.targets):
+                self._shares[pending.targets[0]] -= 1
+                self._shares[targets[0]] += 1
+                pending.targets = targets
+        self._shares.pop(neighbour, None)
+
+    def _forget(self, prefix: Prefix) -> None:
+        cause = self._pending.pop(prefix).targets[0]
+        self._shares[cause] -= 1
+        if self._shares[cause] <= 0:
+            del self._shares[cause]
+
+    # --- of others --------------------------------------------------------------------------------
+
+    def incoming(
+        self,
+        neighbour: Neighbour,
+        request: SeqnoRequest,
+        now: int,
+        raise_seqno: Callable[[int], bool],
+    ) -> bool:
+        """Take a seqno request (§3.8.1.2); tell whether our update answers it."""
+        prefix, own = request.prefix, self._own
+        if prefix in own.prefixes:
+            wanted = request.router_id == own.router_id and newer(request.seqno, own.seqno)
+            if wanted and not raise_seqno(now):
+                self._ctx.drop(DropReason.BABEL_SEQNO_RATE, neighbour.link.name)
+                return False
+            return True
+        entry = self._table.entries.get(prefix)
+        if entry is None or entry.selected is None or request.router_id == own.router_id:
+            self._ctx.drop(DropReason.BABEL_REQUEST_LOST, neighbour.link.name)
+        elif meets(entry.selected, request.router_id, request.seqno):
+            return True
+        else:
+            why = self._forward(neighbour, request, entry, now)
+            if why is not None:
+                self._ctx.drop(why, neighbour.link.name)
+        return False
+
+    def _forward(
+        self, neighbour: Neighbour, request: SeqnoRequest, entry: Entry, now: int
+    ) -> DropReason | None:
+        """Send a request on to one neighbour; else return why not."""
+        if request.hop_count < 2:
+            return DropReason.BABEL_REQUEST_HOPS
+        prefix, router_id, seqno, hop_count = request
+        known = self._forwarded.get(prefix)
+        if known is not None and known[0] == router_id and not newer(seqno, known[1]):
+            if now - known[2] < DUPLICATE_US:
+                return DropReason.BABEL_REQUEST_DUPLICATE
+        target = self._towards(neighbour, entry)
+        if target is None:
+            return DropReason.BABEL_REQUEST_LOST
+        if known is None and len(self._forwarded) >= FORWARDED_MAX:
+            self._collect(now)
+            if len(self._forwarded) >= FORWARDED_MAX:
+                return DropReason.BABEL_REQUESTS_FULL
+        self._forwarded[prefix] = (router_id, seqno, now)
+        self._send(SeqnoRequest(prefix, router_id, seqno, hop_count - 1), (target,))
+        return None
+
+    def _towards(self, asker: Neighbour, entry: Entry) -> Neighbour | None:
+        """Return whom to ask on: by a feasible route if there is one, never the asker."""
+        others = [
+            route
+            for route in entry.routes.values()
+            if route.neighbour is not asker and route.metric != INFINITY
+        ]
+        others.sort(key=lambda route: (route is not entry.selected, route.unfeasible, route.metric))
+        return others[0].neighbour if others else None
+
+    def _collect(self, now: int) -> None:
+        for prefix, (_, _, at_us) in list(self._forwarded.items()):
+            if now - at_us >= FORWARDED_US:
+                del self._forwarded[prefix]
+
+    def _send(self, request: SeqnoRequest, targets: Sequence[Neighbour]) -> None:
+        for target in targets:
+            self._announcer.unicast(target, (request,))
+
+
+def _metric(route: Route) -> int:
+    return route.metric

@@ -1,0 +1,501 @@
+"""One Babel speaker (RFC 8966): the routing of one node over all its links.
+
+Enters: links that come and go, datagrams from port 6696, timers. Leaves: datagrams and route events
+through the shared `Context`. It orders calls: neighbours and their costs are in `neighbour/`, what
+was learnt in `table`, what was promised in `source`, the choice in `selection`, what is said in
+`announce`, seqno requests in `requests`.
+Must not know: sockets, clocks, sessions, spaces.
+"""
+
+from collections import deque
+from collections.abc import Callable, Container, Iterable
+from typing import NamedTuple
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.core.events import Datagram, Link, Notice, RouteInstalled, RouteRemoved
+from meshd.core.ids import Prefix, address_text, is_link_local
+from meshd.core.snapshot import NeighbourStatus, RouteStatus
+from meshd.core.timers import Key
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour, NeighbourTable
+from meshd.routing import view
+from meshd.routing.announce import Announcer, Outlet
+from meshd.routing.answers import Answers
+from meshd.routing.filter import Filter
+from meshd.routing.learn import Learner
+from meshd.routing.own import Own
+from meshd.routing.requests import Requests
+from meshd.routing.selection import choose
+from meshd.routing.source import SourceTable
+from meshd.routing.table import ROUTES_MAX, Entry, RouteTable
+from meshd.wire import babel
+from meshd.wire.babel import Packet, Retraction, Tlv, Update
+from meshd.wire.babel_parser import decode
+
+UNREACHABLE = ("", bytes(16))
+"""Link and next hop of a RouteInstalled that means: hold these packets, they have no way."""
+
+SWEEP_MIN_US = 1_000_000
+SWEEP_MAX_US = 60_000_000
+HOLD_US = 84_000_000
+GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
+GREET_EVERY_US = 300_000
+METRIC_STEP = 384
+"""Smaller changes of a metric wait for the next dump, as do those by less than half of it."""
+
+
+MISSED_MAX = 64
+MISSED_AGAIN_US = (150_000, 350_000, 1_000_000, 3_000_000)
+"""When routes of an earlier life are asked for again, while they are not there."""
+
+
+class Heard(NamedTuple):
+    """A neighbour that became known on a link, or is known no more."""
+
+    link: Link
+    address: bytes
+    known: bool
+
+
+class Babel:
+    """A Babel speaker. `router_id` is 8 bytes; `seqno` up to `seqno_limit` is reserved on disk."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        own: tuple[Prefix, ...],
+        router_id: bytes,
+        seqno: int,
+        seqno_limit: int,
+        routes_max: int = ROUTES_MAX,
+    ) -> None:
+        self._ctx = ctx
+        self._own = Own(ctx, own, router_id, seqno, seqno_limit)
+        self._neighbours = NeighbourTable()
+        self._table = RouteTable(routes_max)
+        self._sources = SourceTable(2 * routes_max)
+        self._filter = Filter(own)
+        self._announcer = Announcer(
+            ctx, self._own, neighbours=self._neighbours, table=self._table, sources=self._sources
+        )
+        self._requests = Requests(
+            ctx, self._own, table=self._table, sources=self._sources, announcer=self._announcer
+        )
+        self._learner = Learner(
+            ctx,
+            self._own,
+            table=self._table,
+            sources=self._sources,
+            requests=self._requests,
+            announcer=self._announcer,
+            accept=self._filter,
+        )
+        self._on_outlet: dict[str, Callable[[Outlet, int], None]] = {
+            "early": self._announcer.early,
+            "hello": self._announcer.hello,
+            "flush": self._announcer.flush,
+            "repeat": self._announcer.repeat,
+            "dump": self._announcer.dump,
+            "part": self._announcer.part,
+        }
+        self._heard: deque[Heard] = deque()
+        self._missed: tuple[Prefix, ...] = ()
+        self._missed_asks = 0
+
+    # --- links ------------------------------------------------------------------------------------
+
+    def link_up(self, link: Link, now: int) -> None:
+        """Start on a link, or start again if it is known."""
+        if link.name in self._announcer.outlets:
+            self.link_down(link.name, now)
+        self._announcer.link_up(link, now)
+        timers = self._ctx.timers
+        if timers.deadline(("routing", "sweep")) is None:
+            timers.set(("routing", "sweep"), now + SWEEP_MAX_US)
+
+    def link_down(self, name: str, now: int) -> None:
+        """Leave a link; what went over it is lost at once."""
+        self._announcer.link_down(name)
+        for neighbour in self._neighbours.on(name):
+            self._remove_neighbour(neighbour, "link down", now)
+        self._settle(now)
+
+    def protect(self, prefixes: Iterable[Prefix]) -> None:
+        """Set which prefixes no neighbour may announce: the host's LAN and connected ones."""
+        self._filter.protect(prefixes)
+        for prefix in list(self._table.entries):
+            if self._filter.refused(prefix) is not None:
+                self._learner.forget(prefix)
+        self._ctx.timers.set(("routing", "settle"), 0)
+
+    def remember(self, prefixes: tuple[Prefix, ...], now: int) -> None:
+        """Ask by name for routes that an earlier life of this node had.
+
+        A router that just sent its table leaves a request for all of it unanswered for a while
+        (babeld: a hello interval), but answers one for a prefix at once.
+        """
+        own = set(self._own.prefixes)
+        self._missed = tuple(prefix for prefix in prefixes if prefix not in own)[:MISSED_MAX]
+        self._missed_asks = 0
+        self._ask_missed(now)
+
+    def _ask_missed(self, now: int) -> None:
+        known = self._table.entries
+        self._missed = tuple(
+            prefix
+            for prefix in self._missed
+            if prefix not in known or known[prefix].selected is None
+        )
+        if not self._missed or self._missed_asks > len(MISSED_AGAIN_US):
+            return
+        requests = tuple(babel.RouteRequest(prefix) for prefix in self._missed)
+        for outlet in self._announcer.outlets.values():
+            self._announcer.multicast(outlet, requests)
+        if self._missed_asks < len(MISSED_AGAIN_US):
+            again = now + MISSED_AGAIN_US[self._missed_asks]
+            self._ctx.timers.set(("routing", "missed"), again)
+        self._missed_asks += 1
+
+    def stop(self, now: int) -> None:
+        """Retract everything on all links; the host stops calling after this."""
+        self._announcer.farewell()
+
+    # --- input ------------------------------------------------------------------------------------
+
+    def receive(self, name: str, datagram: Datagram, now: int) -> None:
+        """Take a datagram that arrived on link `name`."""
+        outlet = self._announcer.outlets.get(name)
+        source, data = datagram.source, datagram.data
+        if outlet is None:
+            self._ctx.drop(DropReason.UNKNOWN_LINK)
+            return
+        if len(source) != 16 or not is_link_local(source):
+            self._ctx.drop(DropReason.BABEL_SOURCE, name)
+            return
+        if source == outlet.link.address:
+            self._ctx.drop(DropReason.BABEL_OWN_PACKET, name)
+            return
+        neighbour = self._neighbours.get(name, source)
+        budget = (neighbour or outlet.strangers).budget
+        if not budget.take(len(data), now):
+            self._ctx.drop(DropReason.INGRESS_BUSY, name)
+            return
+        if neighbour is not None and self._learner.refresh(neighbour, data, now):
+            return
+        try:
+            packet = decode(data, source)
+        except WireError:
+            self._ctx.drop(DropReason.BABEL_MALFORMED, name)
+            return
+        for reason in packet.ignored:
+            self._ctx.drop(reason, name)
+        if neighbour is None:
+            neighbour = self._new_neighbour(outlet.link, source, packet, now)
+        if neighbour is not None:
+            self._take(neighbour, packet, data, now)
+            self._settle(now)
+
+    def handle_timer(self, key: Key, now: int) -> None:
+        """Do what a timer of owner "routing" is for."""
+        why = key[1]
+        if why == "sweep":
+            self._sweep(now)
+        elif why == "missed":
+            self._ask_missed(now)
+        elif why == "requests":
+            self._requests.resend(now)
+        elif why == "settle":
+            pass  # the choice is made again after every timer
+        elif why in ("neighbour", "greet"):
+            name, address = key[2:]
+            assert isinstance(name, str) and isinstance(address, bytes)
+            neighbour = self._neighbours.get(name, address)
+            if neighbour is not None and why == "neighbour":
+                self._neighbour_due(neighbour, now)
+            elif neighbour is not None:
+                self._greet_again(neighbour, now)
+        else:
+            outlet = self._announcer.outlets.get(str(key[2]))
+            if outlet is not None:
+                self._on_outlet[str(why)](outlet, now)
+        self._settle(now)
+
+    # --- output -----------------------------------------------------------------------------------
+
+    def route_to(self, address: bytes) -> tuple[Link, bytes, int] | None:
+        """Return link, next hop and metric of the route to a packed address."""
+        entry = self._table.lookup(address)
+        if entry is None or entry.selected is None:
+            return None
+        route = entry.selected
+        return route.neighbour.link, route.next_hop, route.metric
+
+    def neighbour_addresses(self, name: str) -> tuple[bytes, ...]:
+        """Return the link-local addresses of the neighbours on link `name`."""
+        return tuple(neighbour.address for neighbour in self._neighbours.on(name))
+
+    def poll_neighbour(self) -> Heard | None:
+        """Return the next neighbour that became known or was lost, or None."""
+        return self._heard.popleft() if self._heard else None
+
+    def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
+        """Describe all neighbours; `connected` holds the nodes that a session is open with."""
+        mesh = self._mesh
+        return tuple(view.neighbour_status(item, mesh, now, connected) for item in self._neighbours)
+
+    def routes(self, now: int) -> tuple[RouteStatus, ...]:
+        """Describe all routes, the selected one of each prefix first."""
+        return view.route_statuses(self._table, self._sources, self._mesh, now)
+
+    @property
+    def seqno(self) -> int:
+        """The seqno that our own routes carry."""
+        return self._own.seqno
+
+    @property
+    def _mesh(self) -> bytes:
+        """The first six bytes of addresses in our mesh: fd and the mesh id."""
+        return next(iter(self._own.prefixes)).address[:6] if self._own.prefixes else b""
+
+    # --- neighbours -------------------------------------------------------------------------------
+
+    def _new_neighbour(
+        self, link: Link, address: bytes, packet: Packet, now: int
+    ) -> Neighbour | None:
+        """Make a neighbour of whoever says hello, or heard us: BIRD answers so before it says it.
+
+        Others get acknowledgments at most.
+        """
+        if not any(_introduces(tlv, link) for tlv in packet.tlvs):
+            self._ctx.drop(DropReason.BABEL_STRANGER, link.name)
+            answers = Answers(address)
+            for tlv in packet.tlvs:
+                if isinstance(tlv, babel.AckRequest):
+                    answers.ack(tlv.opaque)
+            self._announcer.answer(self._announcer.outlets[link.name].strangers, answers, now)
+            return None
+        if self._neighbours.full(link.name):
+            victim = self._neighbours.victim(link.name, now)
+            if victim is None:
+                self._ctx.drop(DropReason.BABEL_NEIGHBOURS_FULL, link.name)
+                return None
+            self._remove_neighbour(victim, "made room", now)
+        neighbour = Neighbour(link, address, now)
+        self._neighbours.add(neighbour)
+        self._heard.append(Heard(link, address, True))
+        return neighbour
+
+    def _remove_neighbour(self, neighbour: Neighbour, why: str, now: int) -> None:
+        for word in ("neighbour", "greet"):
+            self._ctx.timers.cancel(("routing", word, neighbour.link.name, neighbour.address))
+        self._neighbours.remove(neighbour)
+        neighbour.cost = INFINITY
+        self._learner.neighbour_lost(neighbour)
+        self._requests.neighbour_lost(neighbour)
+        self._heard.append(Heard(neighbour.link, neighbour.address, False))
+        self._up_or_down(neighbour, why)
+
+    def _neighbour_due(self, neighbour: Neighbour, now: int) -> None:
+        neighbour.expire(now)
+        if neighbour.silent:
+            self._remove_neighbour(neighbour, "silent", now)
+            return
+        self._cost_may_have_changed(neighbour, "hellos missed")
+        self._arm(neighbour)
+
+    def _greet_again(self, neighbour: Neighbour, now: int) -> None:
+        """Greet a neighbour again that did not answer, or told no route."""
+        known = neighbour.cost != INFINITY and neighbour.told_rxcost != INFINITY
+        if known and neighbour in self._table.of:
+            return
+        self._greet(neighbour, now, ask=True)
+
+    def _greet(self, neighbour: Neighbour, now: int, *, ask: bool) -> None:
+        key = ("routing", "greet", neighbour.link.name, neighbour.address)
+        if neighbour.greeted_us is not None and now - neighbour.greeted_us < GREET_EVERY_US:
+            self._ctx.timers.set(key, neighbour.greeted_us + GREET_EVERY_US)
+            return
+        self._announcer.greet(neighbour, now, ask=ask)
+        if neighbour.greetings < len(GREET_AGAIN_US):
+            self._ctx.timers.set(key, now + GREET_AGAIN_US[neighbour.greetings])
+            neighbour.greetings += 1
+
+    def _arm(self, neighbour: Neighbour) -> None:
+        due = neighbour.deadline()
+        if due is not None:
+            key = ("routing", "neighbour", neighbour.link.name, neighbour.address)
+            self._ctx.timers.set(key, due)
+
+    def _cost_may_have_changed(self, neighbour: Neighbour, why: str) -> None:
+        if neighbour.update_cost():
+            self._learner.dirty.update(self._table.prefixes_of(neighbour))
+            self._up_or_down(neighbour, why)
+
+    def _up_or_down(self, neighbour: Neighbour, why: str) -> None:
+        up = neighbour.cost != INFINITY
+        if up == neighbour.up:
+            return
+        neighbour.up = up
+        fields: dict[str, object] = {
+            "link": neighbour.link.name,
+            "address": address_text(neighbour.address),
+        }
+        node = view.node_of(neighbour.origin, self._mesh)
+        if node is not None:
+            fields["node"] = node
+        if not up:
+            fields["why"] = why
+        self._ctx.emit(Notice("neighbour-up" if up else "neighbour-down", fields))
+
+    # --- packets ----------------------------------------------------------------------------------
+
+    def _take(self, neighbour: Neighbour, packet: Packet, data: bytes, now: int) -> None:
+        """Learn what a neighbour said, greet it if it is new, then do what it asked."""
+        restarted, costs, routes = False, False, False
+        asked: list[Tlv] = []
+        lesson = self._learner.begin(neighbour, now)
+        for tlv in packet.tlvs:
+            if isinstance(tlv, Update):
+                lesson.update(tlv)
+                routes = True
+            elif isinstance(tlv, Retraction):
+                lesson.retraction(tlv)
+                routes = True
+            elif isinstance(tlv, babel.Hello):
+                interval_us = tlv.interval_cs * 10_000
+                if not neighbour.hello(tlv.seqno, interval_us, now, unicast=tlv.unicast):
+                    restarted = True
+                    self._learner.neighbour_lost(neighbour)
+                costs = True
+            elif isinstance(tlv, babel.Ihu):
+                costs = self._ihu(neighbour, tlv, now) or costs
+            else:
+                asked.append(tlv)
+        if costs:
+            self._arm(neighbour)
+            self._cost_may_have_changed(neighbour, "not heard by it")
+        elif not packet.ignored:
+            lesson.remember(data, len(packet.tlvs))
+        if restarted:
+            # What we hold through it may lead back to us: retract that before it hears our table.
+            neighbour.greetings = 0
+            self._settle(now)
+        if neighbour.rxcost != INFINITY and neighbour.told_rxcost == INFINITY:
+            self._greet(neighbour, now, ask=not routes)
+        if asked:
+            answers = Answers(neighbour.address)
+            for tlv in asked:
+                self._other(neighbour, tlv, answers, now)
+            self._announcer.answer(neighbour, answers, now)
+
+    def _ihu(self, neighbour: Neighbour, ihu: babel.Ihu, now: int) -> bool:
+        if ihu.address is not None and ihu.address != neighbour.link.address:
+            return False
+        neighbour.ihu(ihu.rxcost, ihu.interval_cs * 10_000 * 7 // 2, now)
+        return True
+
+    def _other(self, neighbour: Neighbour, tlv: Tlv, answers: Answers, now: int) -> None:
+        if isinstance(tlv, babel.AckRequest):
+            answers.ack(tlv.opaque)
+        elif isinstance(tlv, babel.RouteRequest):
+            if tlv.prefix is not None:
+                answers.route(tlv.prefix)
+            else:
+                self._table_request(neighbour, now)
+        elif isinstance(tlv, babel.SeqnoRequest):
+            if self._requests.incoming(neighbour, tlv, now, self._raise_seqno):
+                answers.route(tlv.prefix)
+
+    def _table_request(self, neighbour: Neighbour, now: int) -> None:
+        """Answer at once; a table that was just sent to this neighbour is not sent again."""
+        if neighbour.greeted_us is None or now - neighbour.greeted_us >= GREET_EVERY_US:
+            self._announcer.greet(neighbour, now, ask=False)
+
+    def _raise_seqno(self, now: int) -> bool:
+        if not self._own.increase(now):
+            return False
+        self._announce_own(now)
+        return True
+
+    def _announce_own(self, now: int) -> None:
+        for prefix in self._own.prefixes:
+            self._announcer.changed(prefix, now, urgent=True)
+
+    # --- the choice -------------------------------------------------------------------------------
+
+    def _settle(self, now: int) -> None:
+        """Choose again where something changed, and send what may not wait."""
+        if self._learner.adopted:
+            self._learner.adopted = False
+            self._announce_own(now)
+        dirty = self._learner.dirty
+        while dirty:
+            entry = self._table.entries.get(dirty.pop())
+            if entry is not None:
+                self._choose(entry, now)
+        self._announcer.flush_urgent(now)
+
+    def _choose(self, entry: Entry, now: int) -> None:
+        need = self._requests.awaited(entry.prefix)
+        before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
+        entry.selected = route
+        if wish is not None and route is not None:
+            self._requests.unfeasible(wish, wish.router_id, now)
+        if route is None:
+            if before is not None:
+                self._lost(entry, now)
+            self._table.tidy(entry)
+            return
+        wanted = (route.neighbour.link.name, route.next_hop)
+        if entry.installed != wanted:
+            entry.installed = wanted
+            self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
+        awaited = self._requests.met(route)
+        said, held, entry.held_until = entry.said, entry.held_until, None
+        if awaited or (said is not None and said[0] != route.router_id):
+            self._announcer.changed(entry.prefix, now, urgent=True)
+        elif before is None or said is None:
+            self._announcer.changed(entry.prefix, now, urgent=held is not None)
+        elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
+            self._announcer.drifted(entry.prefix, now)
+
+    def _lost(self, entry: Entry, now: int) -> None:
+        """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""
+        entry.held_until = now + HOLD_US
+        self._ctx.timers.set_earlier(("routing", "sweep"), now + HOLD_US)
+        if self._table.covered(entry.prefix):
+            entry.installed = UNREACHABLE
+            self._ctx.emit(RouteInstalled(entry.prefix, *UNREACHABLE, INFINITY))
+        else:
+            entry.installed = None
+            self._ctx.emit(RouteRemoved(entry.prefix))
+        self._announcer.changed(entry.prefix, now, urgent=True)
+        self._requests.starving(entry, entry.said, now)
+
+    def _sweep(self, now: int) -> None:
+        """Expire routes, holds and sources."""
+        due = self._learner.expire(now)
+        for entry in list(self._table.entries.values()):
+            if entry.held_until is None:
+                continue
+            if now < entry.held_until:
+                due = min(due, entry.held_until)
+                continue
+            entry.held_until = None
+            if entry.installed is not None:
+                entry.installed = None
+                self._ctx.emit(RouteRemoved(entry.prefix))
+            self._table.tidy(entry)
+        self._sources.collect(now, self._announcer.alive())
+        wait = min(max(due - now, SWEEP_MIN_US), SWEEP_MAX_US)
+        self._ctx.timers.set(("routing", "sweep"), now + wait)
+
+
+def _introduces(tlv: Tlv, link: Link) -> bool:
+    """Tell whether a TLV makes its sender a neighbour."""
+    return isinstance(tlv, babel.Hello) or (
+        isinstance(tlv, babel.Ihu) and tlv.address == link.address
+    )

@@ -1,0 +1,67 @@
+"""From a state directory to a Node: keys, store, and the numbers that must never go back.
+
+Enters: configuration and a held state directory. Leaves: an open store and a Node on it.
+"""
+
+import os
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from meshd.config.values import NodeConfig
+from meshd.core.events import MetaRow, StoreImage
+from meshd.node import Boot, Node, NodeOptions
+from meshd.routing.own import BLOCK, RESERVED_KEY
+from meshd.runtime.statedir import StateDir
+from meshd.store.absent import AbsentStore
+from meshd.store.interface import Backend, StoreError
+from meshd.store.sqlite import SqliteStore
+
+
+class Started(NamedTuple):
+    """A Node and its store; `fault` says why the store could not be opened, if so."""
+
+    node: Node
+    store: Backend
+    fault: StoreError | None
+
+
+def boot_node(config: NodeConfig, state: StateDir, *, leaf: bool) -> Started:
+    """Open the store, reserve a boot number and seqnos on it, and make the Node.
+
+    A store that cannot be opened leaves a node that routes and says so; its seqno is then a guess,
+    which it mends when it hears its own address announced by others.
+
+    Raises: RequestError.
+    """
+    identity = state.identity()
+    folder = Path(config.state_dir)
+    rng = Random(os.urandom(16))
+    store: Backend
+    fault = None
+    try:
+        store = SqliteStore(folder)
+        image, boot = _reserve(store)
+    except StoreError as error:
+        fault = error
+        store = AbsentStore(error, lambda: SqliteStore(folder))
+        image, seqno = store.load(), rng.randrange(65536)
+        boot = Boot(0, seqno, (seqno + BLOCK) % 65536)
+    options = NodeOptions(
+        routing=not leaf,
+        peers=config.peers,
+        listen_port=config.listen.port,
+        relay_quota_bytes=config.relay_quota_mb * 1_000_000,
+    )
+    node = Node(options, identity=identity, boot=boot, image=image, rng=rng, entropy=os.urandom)
+    return Started(node, store, fault)
+
+
+def _reserve(store: Backend) -> tuple[StoreImage, Boot]:
+    image = store.load()
+    boot = int.from_bytes(image.metas.get("boot", b""), "big") + 1
+    seqno = int.from_bytes(image.metas.get(RESERVED_KEY, b"\0\1"), "big")
+    limit = (seqno + BLOCK) % 65536
+    number = MetaRow("boot", boot.to_bytes(4, "big"))
+    store.commit([(number, MetaRow(RESERVED_KEY, limit.to_bytes(2, "big")))])
+    return image, Boot(boot, seqno, limit)

@@ -1,0 +1,119 @@
+"""Messages under way in one space: own ones that wait for a receipt, and receipts that are due.
+
+Enters: opened MESSAGE and RECEIPT entries. Leaves: what to acknowledge, what was delivered, and the
+row that keeps both across a restart. A message is *delivered* when a receipt came in the feed of
+the very node it was addressed to.
+"""
+
+from json import JSONDecodeError, dumps, loads
+
+from meshd.core.errors import WireError
+from meshd.core.events import MetaRow
+from meshd.space.entries import Opened
+from meshd.space.record import mail_key
+from meshd.wire import payload
+from meshd.wire.payload import Receipt
+
+OUTBOX_MAX = 1024
+"""Own messages without a receipt; a further one is refused to its caller."""
+DUE_MAX = 256
+"""Receipts that are due; beyond it the oldest is forgotten and that message stays undelivered."""
+
+Name = tuple[bytes, int]
+"""An entry by (author, seq)."""
+
+
+class Mail:
+    """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
+
+    __slots__ = ("_due", "_fresh", "_outbox", "overflowed")
+
+    def __init__(self) -> None:
+        self._due: dict[Name, None] = {}
+        self._outbox: dict[Name, bytes] = {}
+        self._fresh: list[Name] = []
+        self.overflowed = 0
+
+    @property
+    def due(self) -> int:
+        """How many receipts are due."""
+        return len(self._due)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more own message may be sent."""
+        return len(self._outbox) < OUTBOX_MAX
+
+    def awaits(self, author: bytes, seq: int) -> bool:
+        """Tell whether an own message still waits for its receipt."""
+        return (author, seq) in self._outbox
+
+    def message(self, author: bytes, opened: Opened, *, own: bool, node: bytes) -> bool:
+        """Note a MESSAGE: an own one waits, one for `node` is to be acknowledged."""
+        try:
+            message = payload.decode_message(opened.payload)
+        except WireError:
+            return False
+        if own:
+            if not self.has_room:
+                return False
+            self._outbox[author, opened.seq] = message.to
+            return True
+        if message.to != node:
+            return False
+        if len(self._due) >= DUE_MAX:
+            del self._due[next(iter(self._due))]
+            self.overflowed += 1
+        self._due[author, opened.seq] = None
+        return True
+
+    def receipt(self, opened: Opened, *, own: bool, node: bytes) -> bool:
+        """Note a RECEIPT: an own one settles what was due, another's what waited for `node`."""
+        try:
+            received = payload.decode_receipt(opened.payload).received
+        except WireError:
+            return False
+        if own:
+            settled = [name for name in received if name in self._due]
+            for name in settled:
+                del self._due[name]
+            return bool(settled)
+        delivered = [name for name in received if node and self._outbox.get(name) == node]
+        for name in delivered:
+            self._outbox.pop(name, None)
+        self._fresh += delivered
+        return bool(delivered)
+
+    def next_receipt(self) -> Receipt | None:
+        """Return the receipt to append now, or None when none is due."""
+        names = list(self._due)[: payload.RECEIPTS_MAX]
+        return Receipt(tuple(names)) if names else None
+
+    def take_delivered(self) -> list[Name]:
+        """Return own messages that were delivered since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def row(self, space: bytes) -> MetaRow:
+        """Return the row that keeps both lists."""
+        fields = {
+            "due": [[author.hex(), seq] for author, seq in self._due],
+            "outbox": [[author.hex(), seq, to.hex()] for (author, seq), to in self._outbox.items()],
+        }
+        return MetaRow(mail_key(space), dumps(fields, separators=(",", ":")).encode())
+
+
+def load_mail(data: bytes | None) -> Mail:
+    """Return what was kept; empty lists when nothing was, or when it is damaged."""
+    mail = Mail()
+    if data is None:
+        return mail
+    try:
+        fields = loads(data)
+        for author, seq in fields["due"]:
+            mail._due[bytes.fromhex(author), int(seq)] = None
+        for author, seq, to in fields["outbox"]:
+            mail._outbox[bytes.fromhex(author), int(seq)] = bytes.fromhex(to)
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return Mail()
+    return mail

@@ -1,0 +1,169 @@
+"""What is kept of a space beside its entries, as compact JSON in named meta rows.
+
+Enters: values of this folder. Leaves: bytes for `MetaRow` and back. Keys are in it, but in no repr.
+Rows that hold a key end in a digest: a flipped bit is damage, not another key.
+Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`, `mail/ID`, `joining/ID`, ids in hex.
+"""
+
+from json import JSONDecodeError, dumps, loads
+from struct import Struct
+from typing import NamedTuple
+
+from meshd.core.crypto import KEY_LEN, digest
+from meshd.core.errors import WireError
+from meshd.wire.genesis import GENESIS_LEN, space_id
+from meshd.wire.membership import Rank
+
+SPACE_PREFIX = "space/"
+JOINING_PREFIX = "joining/"
+_FORK = Struct("!II")
+GUARD_LEN = 16
+
+
+class SpaceRecord(NamedTuple):
+    """A space as this node holds it: genesis, keys, own signing seed, the rank it was offered."""
+
+    genesis: bytes
+    name: str
+    epoch_key: bytes | None
+    fetch: bytes
+    seed: bytes
+    rank: Rank
+    former: tuple[bytes, ...] = ()
+
+    @property
+    def id(self) -> bytes:
+        """The space's id."""
+        return space_id(self.genesis)
+
+    def encode(self) -> bytes:
+        """Return compact JSON, byte strings in hex; then a line with its digest."""
+        fields = {
+            "version": 0,
+            "genesis": self.genesis.hex(),
+            "name": self.name,
+            "epoch_key": self.epoch_key.hex() if self.epoch_key else None,
+            "fetch": self.fetch.hex(),
+            "seed": self.seed.hex(),
+            "rank": int(self.rank),
+            "former": [author.hex() for author in self.former],
+        }
+        return _guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+
+    def __repr__(self) -> str:
+        return f"SpaceRecord(id={self.id.hex()[:16]}, rank={self.rank.name})"
+
+
+class JoiningRecord(NamedTuple):
+    """A join that waits for an answer: the link's text, a fresh signing seed, the name to bear."""
+
+    link: str
+    seed: bytes
+    name: str
+
+    def encode(self) -> bytes:
+        """Return compact JSON and a line with its digest."""
+        fields = {"link": self.link, "seed": self.seed.hex(), "name": self.name}
+        return _guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+
+    def __repr__(self) -> str:
+        return "JoiningRecord()"
+
+
+def space_key(space: bytes) -> str:
+    """Return the row name of a space."""
+    return SPACE_PREFIX + space.hex()
+
+
+def joining_key(space: bytes) -> str:
+    """Return the row name of a join under way."""
+    return JOINING_PREFIX + space.hex()
+
+
+def head_key(space: bytes, author: bytes) -> str:
+    """Return the row name of a feed's running hash."""
+    return f"head/{space.hex()}/{author.hex()}"
+
+
+def fork_key(space: bytes, author: bytes) -> str:
+    """Return the row name of a fork's proof."""
+    return f"fork/{space.hex()}/{author.hex()}"
+
+
+def mail_key(space: bytes) -> str:
+    """Return the row name of the messages under way."""
+    return f"mail/{space.hex()}"
+
+
+def pack_fork(seq: int, mine: bytes, theirs: bytes) -> bytes:
+    """Return a fork's proof: seq (4), length of the first entry (4), both entries."""
+    return _FORK.pack(seq, len(mine)) + mine + theirs
+
+
+def unpack_fork(data: bytes) -> tuple[int, bytes, bytes]:
+    """Return (seq, mine, theirs) of a fork's proof.
+
+    Raises: WireError.
+    """
+    if len(data) < _FORK.size:
+        raise WireError("fork proof length")
+    seq, length = _FORK.unpack_from(data)
+    end = _FORK.size + length
+    return seq, data[_FORK.size : end], data[end:]
+
+
+def _guarded(text: bytes) -> bytes:
+    return text + b"\n" + digest(text, size=GUARD_LEN, person=b"meshd-row").hex().encode()
+
+
+def _unguarded(data: bytes) -> bytes:
+    if b"\n" not in data:
+        return data  # written before rows had a digest; a lost line break leaves no JSON
+    text = data.rpartition(b"\n")[0]
+    if _guarded(text) != data:
+        raise WireError("a kept row does not fit its checksum")
+    return text
+
+
+def decode_space(data: bytes) -> SpaceRecord:
+    """Decode a kept space.
+
+    Raises: WireError.
+    """
+    try:
+        fields = loads(_unguarded(data))
+        if fields["version"] != 0:
+            raise WireError("the space was written by a newer version of meshd")
+        key = fields["epoch_key"]
+        record = SpaceRecord(
+            genesis=bytes.fromhex(fields["genesis"]),
+            name=str(fields["name"]),
+            epoch_key=None if key is None else bytes.fromhex(key),
+            fetch=bytes.fromhex(fields["fetch"]),
+            seed=bytes.fromhex(fields["seed"]),
+            rank=Rank(fields["rank"]),
+            former=tuple(bytes.fromhex(author) for author in fields["former"]),
+        )
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise WireError("kept space is damaged") from error
+    keys = (record.fetch, record.seed, record.epoch_key or record.fetch, *record.former)
+    if len(record.genesis) != GENESIS_LEN or any(len(key) != KEY_LEN for key in keys):
+        raise WireError("kept space is damaged")
+    return record
+
+
+def decode_joining(data: bytes) -> JoiningRecord:
+    """Decode a kept join.
+
+    Raises: WireError.
+    """
+    try:
+        fields = loads(_unguarded(data))
+        record = JoiningRecord(
+            str(fields["link"]), bytes.fromhex(fields["seed"]), str(fields["name"])
+        )
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise WireError("kept join is damaged") from error
+    if len(record.seed) != KEY_LEN:
+        raise WireError("kept join is damaged")
+    return record

@@ -1,0 +1,460 @@
+"""One space on this node: its feeds, its members, what it accepts and what it opens.
+
+Enters: entries as bytes and what the store held at start. Leaves: verdicts and the rows to commit.
+Appends nothing by itself and knows no timers: `spaces.py` does. Ref: docs/wire-format.md#entry.
+"""
+
+from typing import NamedTuple
+
+from meshd.core import crypto
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.core.events import EntryRow, FeedImage, MetaRow, Row
+from meshd.core.ids import encode_text, node_id
+from meshd.space import entries
+from meshd.space.entries import Draft, Opened, Place
+from meshd.space.feed import Duplicate, FeedHead, Member, decode_head
+from meshd.space.keys import SpaceKeys
+from meshd.space.mail import Mail, load_mail
+from meshd.space.membership import (
+    HEIRS_MAX,
+    MembershipLog,
+    Signed,
+    decode_record,
+    device_commitment,
+    device_statement,
+    recompute,
+)
+from meshd.space.record import SpaceRecord, fork_key, head_key, mail_key, pack_fork
+from meshd.wire import entry as wire
+from meshd.wire import membership as wire_membership
+from meshd.wire.entry import MEMBERSHIP_KINDS, Entry, Kind
+from meshd.wire.genesis import Genesis
+from meshd.wire.membership import Admit, InviteCard, MemberCard, Rank, Record, Successor
+
+FEEDS_MAX = 1024
+"""Admissions with feeds in one space; a further one's entries are refused. Its heirs count once."""
+KEPT_NODES_MAX = 256
+"""Nodes whose acknowledgements are remembered; the one that keeps least is forgotten."""
+
+
+class Taken(NamedTuple):
+    """A verified entry that was applied in memory, and the rows that make it durable."""
+
+    entry: Entry
+    data: bytes
+    rows: tuple[Row, ...]
+
+
+class Space:
+    """A space. Its public attributes are read by sync and files, and written here only."""
+
+    __slots__ = (
+        *("_cards", "_invite_cards", "_seed", "author", "feeds", "former", "founder", "genesis"),
+        *("id", "kept", "keys", "log", "mail", "name", "node", "offered_rank"),
+    )
+
+    author: bytes
+    former: tuple[bytes, ...]
+    offered_rank: Rank
+    _seed: bytes
+
+    def __init__(self, record: SpaceRecord, genesis: Genesis, keys: SpaceKeys, node: bytes) -> None:
+        self.id = record.id
+        self.genesis = record.genesis
+        self.founder = genesis.founder
+        self.name = record.name
+        self.keys = keys
+        self.node = node
+        self.kept: dict[bytes, dict[bytes, tuple[int, bool]]] = {}
+        self._set_record(record)
+        self._forget()
+
+    # --- what sync and files read -----------------------------------------------------------------
+
+    @property
+    def fetch_key(self) -> bytes:
+        """The key whose holders are served ciphertext."""
+        return self.keys.fetch
+
+    @property
+    def epoch_id(self) -> bytes:
+        """The 4-byte id of the current epoch."""
+        return self.keys.epoch_id
+
+    @property
+    def carries_only(self) -> bool:
+        """Whether this node holds no key to read with."""
+        return self.keys.epoch_key is None
+
+    @property
+    def rank(self) -> Rank | None:
+        """What this node may do by the membership records it holds; None before it was admitted."""
+        return self.log.rank(self.author)
+
+    @property
+    def role(self) -> str:
+        """The rank as people call it; until admitted, the rank that was offered."""
+        rank = self.rank
+        return (self.offered_rank if rank is None else rank).name.lower()
+
+    @property
+    def text_id(self) -> str:
+        """The id as machines and people write it."""
+        return encode_text(self.id)
+
+    def is_member(self, author: bytes) -> bool:
+        """Tell whether entries by `author` can be accepted."""
+        return self.log.rank(author) is not None
+
+    def is_own(self, author: bytes) -> bool:
+        """Tell whether `author` is this node's signing key, now or formerly."""
+        return author == self.author or author in self.former
+
+    def open(self, author: bytes, data: bytes) -> Opened | None:
+        """Decrypt an entry that was accepted; None where this node cannot read."""
+        try:
+            entry = wire.decode(data)
+        except WireError:
+            return None
+        return entries.open_entry(self.keys, self.id, author, entry)
+
+    def members(self) -> tuple[Member, ...]:
+        """Return every admitted signing key, the founder first."""
+        return tuple(self._member(author) for author in self.log.authors())
+
+    def node_of(self, author: bytes) -> bytes:
+        """Return the NodeId behind a signing key; b"" where this node may not know."""
+        card = self._card(author)
+        return node_id(card.device) if card else b""
+
+    def person_of(self, author: bytes) -> str:
+        """Return the display name behind a signing key; "" where none is known."""
+        card = self._card(author)
+        return card.name if card else ""
+
+    def invite_card(self, invite: bytes) -> InviteCard | None:
+        """Return the encrypted part of the INVITE with this hash, if this node could read it."""
+        return self._invite_cards.get(invite)
+
+    def entry_digest(self, author: bytes, data: bytes) -> bytes | None:
+        """Return the hash that names an entry, for telling two branches apart; None for junk."""
+        try:
+            return wire.decode(data).digest(self.id, author)
+        except WireError:
+            return None
+
+    def first_running(self, author: bytes) -> bytes:
+        """Return the running hash of an empty feed."""
+        return wire.first_running(self.id, author)
+
+    def next_running(self, running: bytes, author: bytes, data: bytes) -> bytes | None:
+        """Return the running hash after the entry `data`; None for junk."""
+        digest = self.entry_digest(author, data)
+        return None if digest is None else wire.next_running(running, digest)
+
+    def note_ack(self, node: bytes, author: bytes, seq: int, leased: bool) -> None:
+        """Remember that `node` has our feed `author` durably up to `seq`, under a lease or not."""
+        if not self.is_own(author):
+            return
+        known_seq, known_leased = self.kept.get(node, {}).get(author, (0, leased))
+        if known_seq >= seq and known_leased == leased:
+            return
+        if node not in self.kept and len(self.kept) >= KEPT_NODES_MAX:
+            del self.kept[min(self.kept, key=lambda known: max(self.kept[known].values()))]
+        self.kept.setdefault(node, {})[author] = (seq, leased)
+
+    def holders(self, author: bytes, seq: int) -> dict[bytes, bool]:
+        """Return the nodes that hold an own entry durably, in order: whether under a lease."""
+        acks = ((node, feeds.get(author, (0, False))) for node, feeds in sorted(self.kept.items()))
+        return {node: leased for node, (held, leased) in acks if held >= seq}
+
+    def kept_by(self, author: bytes, seq: int) -> int:
+        """Return how many nodes keep an own entry under a lease."""
+        return sum(self.holders(author, seq).values())
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    def take(self, author: bytes, data: bytes) -> Taken | Duplicate | DropReason:
+        """Verify an entry of any author and apply it; nothing changes when it is refused."""
+        try:
+            entry = wire.decode(data)
+        except WireError:
+            return DropReason.ENTRY_MALFORMED
+        head = entry.head
+        feed = self.feeds.get(author)
+        digest = entry.digest(self.id, author)
+        if feed and (head.seq < feed.seq or (head.seq == feed.seq and digest == feed.digest)):
+            return Duplicate(head.seq)
+        refused = self._refuses(author, entry, feed)
+        if refused is not None:
+            return refused
+        record: Record | None = None
+        if head.kind < MEMBERSHIP_KINDS:
+            judged = self._judge(author, entry, digest)
+            if isinstance(judged, DropReason):
+                return judged
+            record = judged
+        return Taken(entry, data, self._apply(author, entry, data, record))
+
+    def write(self, draft: Draft, *, time_s: int, seed: bytes | None = None) -> Taken | DropReason:
+        """Write an entry into the own feed, or into the new one that `seed` begins."""
+        seed = self._seed if seed is None else seed
+        author = crypto.sign_public(seed)
+        feed = self.feeds.get(author) or FeedHead(self.first_running(author))
+        if feed.frozen:
+            return DropReason.FEED_FROZEN
+        place = Place(feed.seq + 1, feed.hash32, self.log.digest(), time_s)
+        entry = entries.write(self.keys, self.id, seed, place=place, draft=draft)
+        record: Record | None = None
+        if draft.kind < MEMBERSHIP_KINDS:
+            judged = self._judge(author, entry, entry.digest(self.id, author))
+            if isinstance(judged, DropReason):
+                return judged
+            record = judged
+        elif not self._may(author, draft.kind):
+            return DropReason.ENTRY_RIGHT
+        data = entry.encode()
+        return Taken(entry, data, self._apply(author, entry, data, record))
+
+    def sign_with_own(self, statement: bytes) -> bytes:
+        """Sign with the current signing key; used to hand its rights to a new one."""
+        return crypto.sign(self._seed, statement)
+
+    def succeed(self, seed: bytes) -> SpaceRecord:
+        """Make `seed` the own signing key from now on; return the record to keep."""
+        self.former = (*self.former, self.author)
+        self._seed = seed
+        self.author = crypto.sign_public(seed)
+        return self.record()
+
+    def check_fork(self, author: bytes, seq: int, mine: bytes, theirs: bytes) -> bool:
+        """Tell whether both entries are signed by `author`, carry `seq`, and differ."""
+        try:
+            both = (wire.decode(mine), wire.decode(theirs))
+        except WireError:
+            return False
+        digests = {entry.digest(self.id, author) for entry in both}
+        return len(digests) == 2 and all(
+            entry.head.seq == seq and entries.verify(self.id, author, entry) for entry in both
+        )
+
+    def freeze(self, author: bytes, seq: int, mine: bytes, theirs: bytes) -> tuple[Row, ...]:
+        """Let the feed grow no more; return the row that keeps the proof."""
+        feed = self.feeds.setdefault(author, FeedHead(self.first_running(author)))
+        feed.frozen = True
+        return (MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs)),)
+
+    # --- load -------------------------------------------------------------------------------------
+
+    def record(self) -> SpaceRecord:
+        """Return what is kept of this space beside its entries."""
+        return SpaceRecord(
+            genesis=self.genesis,
+            name=self.name,
+            epoch_key=self.keys.epoch_key,
+            fetch=self.keys.fetch,
+            seed=self._seed,
+            rank=self.offered_rank,
+            former=self.former,
+        )
+
+    def load(
+        self,
+        record: SpaceRecord,
+        metas: dict[str, bytes],
+        feeds: list[FeedImage],
+        membership: list[EntryRow],
+    ) -> list[bytes]:
+        """Replace all state by what the store holds; return the authors of damaged feeds."""
+        self._set_record(record)
+        self._forget()
+        damaged = [image.author for image in feeds if not self._load_feed(image, metas)]
+        rows: dict[bytes, tuple[EntryRow, Entry]] = {}
+        signed: list[Signed] = []
+        for row in membership:
+            try:
+                entry = wire.decode(row.data)
+                judged = decode_record(entry.head.kind, entry.clear)
+            except WireError:
+                continue
+            if judged is not None:
+                digest = entry.digest(self.id, row.author)
+                rows[digest] = (row, entry)
+                signed.append(Signed(digest, row.author, row.seq, judged))
+        self.mail = load_mail(metas.get(mail_key(self.id)))
+        self.log, _ = recompute(self.id, self.founder, signed)
+        for held in self.log.records:
+            row, entry = rows[held.digest]
+            self._learn_card(row.author, entry, held.record, held.digest)
+        return damaged
+
+    def _load_feed(self, image: FeedImage, metas: dict[str, bytes]) -> bool:
+        kept = metas.get(head_key(self.id, image.author), b"")
+        try:
+            seq, running = decode_head(kept)
+            digest = wire.decode(image.last).digest(self.id, image.author)
+        except WireError:
+            seq, running, digest = 0, bytes(32), b""
+        whole = seq == image.seq
+        frozen = fork_key(self.id, image.author) in metas or not whole
+        size = image.bytes_total
+        self.feeds[image.author] = FeedHead(running, image.seq, digest, image.seq, size, frozen)
+        return whole
+
+    def _set_record(self, record: SpaceRecord) -> None:
+        self._seed = record.seed
+        self.author = crypto.sign_public(record.seed)
+        self.former = record.former
+        self.offered_rank = record.rank
+
+    def _forget(self) -> None:
+        self.feeds: dict[bytes, FeedHead] = {}
+        self.log = MembershipLog(self.id, self.founder)
+        self.mail = Mail()
+        self._cards: dict[bytes, tuple[bytes, MemberCard]] = {}
+        self._invite_cards: dict[bytes, InviteCard] = {}
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _refuses(self, author: bytes, entry: Entry, feed: FeedHead | None) -> DropReason | None:
+        """Everything that can be told without the membership record inside, cheapest first."""
+        head = entry.head
+        first = head.kind == Kind.SUCCESSOR and head.seq == 1
+        if not self.is_member(author) and not first:
+            return DropReason.AUTHOR_UNKNOWN
+        if head.epoch_id != self.keys.epoch_id:
+            return DropReason.EPOCH_UNKNOWN
+        if head.author_id != self.keys.author_id(author):
+            return DropReason.ENTRY_AUTHOR
+        if feed and feed.frozen:
+            return DropReason.FEED_FROZEN
+        if feed is None and self._has_no_room(author, entry, first=first):
+            return DropReason.FEEDS_FULL
+        held, running = (feed.seq, feed.hash32) if feed else (0, self.first_running(author))
+        if head.seq > held + 1 and author != self.author:
+            return DropReason.ENTRY_GAP
+        if not entries.verify(self.id, author, entry):
+            return DropReason.ENTRY_SIGNATURE
+        if head.seq > held + 1:
+            return DropReason.ENTRY_GAP
+        if head.seq == held or head.prev != running[: wire.SHORT_LEN]:
+            return DropReason.FORK_SUSPECTED
+        if entry.body is None:
+            return DropReason.ENTRY_ERASED
+        if head.kind >= MEMBERSHIP_KINDS and not self._may(author, head.kind):
+            return DropReason.ENTRY_RIGHT
+        return None
+
+    def _has_no_room(self, author: bytes, entry: Entry, *, first: bool) -> bool:
+        """Tell whether a new feed is one too many: for its admission, or for the space.
+
+        Who hides that it knows of its other heirs can sign any number of records that hold: so a
+        replica takes the first few, and nobody else's record builds on the rest.
+        """
+        origin = self.log.origin(author)
+        if first and not self.is_member(author):
+            try:
+                old = wire_membership.decode_successor(entry.clear).old
+            except WireError:
+                return True
+            origin = self.log.origin(old)
+            if self.log.heirs(origin) >= HEIRS_MAX:
+                return True
+        if len(self.feeds) < FEEDS_MAX:
+            return False
+        lines = {self.log.origin(known) for known in self.feeds}
+        return origin not in lines and len(lines) >= FEEDS_MAX
+
+    def _may(self, author: bytes, kind: int) -> bool:
+        rank = self.log.rank(author)
+        least = Rank.READER if kind == Kind.RECEIPT else Rank.WRITER
+        return rank is not None and rank >= least
+
+    def _judge(self, author: bytes, entry: Entry, digest: bytes) -> Record | DropReason:
+        try:
+            record = decode_record(entry.head.kind, entry.clear)
+        except WireError:
+            return DropReason.ENTRY_MALFORMED
+        if record is None:
+            return DropReason.ENTRY_KIND
+        refused = self.log.add(Signed(digest, author, entry.head.seq, record))
+        return record if refused is None else refused
+
+    def _apply(
+        self, author: bytes, entry: Entry, data: bytes, record: Record | None
+    ) -> tuple[Row, ...]:
+        digest = entry.digest(self.id, author)
+        feed = self.feeds.setdefault(author, FeedHead(self.first_running(author)))
+        feed.seq = entry.head.seq
+        feed.hash32 = wire.next_running(feed.hash32, digest)
+        feed.digest = digest
+        feed.bytes_total += len(data)
+        rows: list[Row] = [
+            EntryRow(self.id, author, feed.seq, data, record is not None),
+            MetaRow(head_key(self.id, author), feed.encode()),
+        ]
+        if record is not None:
+            self._learn_card(author, entry, record, digest)
+        elif entry.head.kind in (Kind.MESSAGE, Kind.RECEIPT) and not self.carries_only:
+            rows += self._learn_mail(author, entry)
+        return tuple(rows)
+
+    def _learn_mail(self, author: bytes, entry: Entry) -> list[Row]:
+        opened = entries.open_entry(self.keys, self.id, author, entry)
+        if opened is None:
+            return []
+        own = self.is_own(author)
+        if opened.kind == Kind.MESSAGE:
+            node = b"" if own else self.node
+            changed = self.mail.message(author, opened, own=own, node=node)
+        else:
+            changed = self.mail.receipt(opened, own=own, node=self.node_of(author))
+        return [self.mail.row(self.id)] if changed else []
+
+    def _learn_card(self, author: bytes, entry: Entry, record: Record, digest: bytes) -> None:
+        if isinstance(record, Successor):
+            return
+        opened = entries.open_entry(self.keys, self.id, author, entry)
+        if opened is None:
+            return
+        try:
+            if entry.head.kind == Kind.FOUNDING:
+                founding = wire_membership.decode_founding_card(opened.payload)
+                self.name = founding.space_name
+                self._learn_member(author, founding.card, digest)
+            elif isinstance(record, Admit):
+                card = wire_membership.decode_member_card(opened.payload)
+                if device_commitment(card.device, card.signature) == record.commitment:
+                    self._learn_member(record.author, card, digest)
+            elif entry.head.kind == Kind.INVITE:
+                self._invite_cards[digest] = wire_membership.decode_invite_card(opened.payload)
+        except WireError:
+            return
+
+    def _learn_member(self, author: bytes, card: MemberCard, digest: bytes) -> None:
+        if not crypto.verify(card.device, device_statement(self.id, author), card.signature):
+            return
+        known = self._cards.get(author)
+        if known is None or digest < known[0]:
+            self._cards[author] = (digest, card)
+
+    def _card(self, author: bytes) -> MemberCard | None:
+        """The card behind a signing key, by way of the keys that it succeeded."""
+        for _ in range(HEIRS_MAX + 1):
+            if author in self._cards:
+                return self._cards[author][1]
+            admission = self.log.admission(author)
+            if admission is None or not isinstance(admission.record, Successor):
+                return None
+            author = admission.record.old
+        return None
+
+    def _member(self, author: bytes) -> Member:
+        card = self._card(author)
+        rank = self.log.rank(author)
+        assert rank is not None
+        device, name = (card.device, card.name) if card else (b"", "")
+        node = node_id(device) if device else b""
+        current = not self.log.is_superseded(author)
+        return Member(author, device, node, rank.name.lower(), name, current)

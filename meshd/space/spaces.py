@@ -1,0 +1,588 @@
+"""All spaces of one node: accept, append, forks, joins, receipts, and their way to the disk.
+
+Enters: entries from sync, drafts from files and people, commits and images from the store. Leaves:
+rows to append, space events for sync, notices and replies. Nothing is called written, acknowledged
+or answered before `committed` said so. Ref: docs/wire-format.md#entry.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from meshd.core import crypto
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import Exit, RequestError, WireError
+from meshd.core.events import Answer, EntryRow, FeedImage, MetaRow, Notice, Row, StoreImage
+from meshd.core.identity import Identity
+from meshd.core.ids import encode_text, node_text
+from meshd.core.snapshot import Problem, SpaceStatus
+from meshd.space import joining as joins
+from meshd.space.entries import Draft
+from meshd.space.feed import (
+    Accepted,
+    Duplicate,
+    EntryApplied,
+    EntryDurable,
+    Forked,
+    JoinAnswered,
+    MembershipChanged,
+    SpaceAdded,
+    SpaceEvent,
+)
+from meshd.space.keys import SpaceKeys, commit, fetch_key_of
+from meshd.space.membership import successor_statement
+from meshd.space.reading import LogReader
+from meshd.space.record import (
+    JOINING_PREFIX,
+    SPACE_PREFIX,
+    JoiningRecord,
+    SpaceRecord,
+    decode_joining,
+    decode_space,
+    joining_key,
+    space_key,
+)
+from meshd.space.space import Space, Taken
+from meshd.space.telling import refused, status_of
+from meshd.space.verbs import Verbs
+from meshd.wire import genesis as wire_genesis
+from meshd.wire import invitation as wire_invitation
+from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
+from meshd.wire.genesis import Genesis
+from meshd.wire.membership import Founding, FoundingCard, Rank, Successor
+
+SPACES_MAX = 64
+"""Spaces of one node; only its own people make it grow."""
+JOININGS_MAX = 64
+"""Joins whose signing key is kept until they work; the one not asked for longest is forgotten."""
+APPENDS_MAX = 1024
+"""Own entries that wait for the disk; a further one is refused to its caller."""
+PROBLEMS_MAX = 16
+KNOWN_ROWS = ("space/", "joining/", "head/", "fork/", "mail/", "file/", "boot", "babel-")
+"""How the names of all rows of a store begin, of whatever part."""
+_REMEDY = (
+    "stop meshd and put a copy of store.db back if there is one; "
+    "else join the space again with a new invitation"
+)
+RECEIPT_DELAY_US = 1_000_000
+_WALL_MAX_S = 0xFFFFFFFF - 20 * 365 * 86400
+
+Done = Callable[[str, int], None]
+"""Called once with "" when durable, or with why not; and the time."""
+
+
+class Joining(NamedTuple):
+    """A join under way: the space, nodes that may answer, and the request to send to them."""
+
+    space: bytes
+    hints: tuple[bytes, ...]
+    request: bytes
+
+
+class Spaces:
+    """The spaces of one node. `wall_offset_us` is wall clock minus `now`, None when unknown."""
+
+    def __init__(self, ctx: Context, *, identity: Identity, image: StoreImage) -> None:
+        self.ctx = ctx
+        self.identity = identity
+        self.wall_offset_us: int | None = None
+        self._spaces: dict[bytes, Space] = {}
+        self._joinings: dict[bytes, JoiningRecord] = {}
+        self._events: deque[SpaceEvent] = deque()
+        self._pending: dict[int, Done] = {}
+        self._own_pending = 0
+        self._closed = False
+        self.problems: dict[str, Problem] = {}
+        self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
+        self.reader = LogReader(ctx)
+        self.requests = Verbs(self).requests
+        self._load(image, -RECEIPT_DELAY_US)
+
+    # --- what others read -------------------------------------------------------------------------
+
+    def get(self, space_id: bytes) -> Space | None:
+        """Return a space by its 32-byte id."""
+        return self._spaces.get(space_id)
+
+    def all(self) -> list[Space]:
+        """Return all spaces in order of their id."""
+        return [space for _, space in sorted(self._spaces.items())]
+
+    def find(self, text: str) -> Space:
+        """Return the space with this name, or whose id begins so.
+
+        Raises: RequestError when there is none, or more than one.
+        """
+        named = [space for space in self.all() if space.name == text]
+        start = text.lower().replace("-", "")
+        begin = [space for space in self.all() if start and space.text_id.startswith(start)]
+        found = named or begin
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{space.name or '?'} ({space.text_id[:8]})" for space in self.all())
+        if found:
+            raise RequestError(
+                f"{text!r} means {len(found)} spaces", remedy=f"use more of the id: {known}"
+            )
+        remedy = f"known spaces: {known}" if known else "make one: meshd space create NAME"
+        raise RequestError(f"no space {text!r} here", code=Exit.NOT_FOUND, remedy=remedy)
+
+    def wall_s(self, now: int) -> int | None:
+        """Return the wall clock in seconds, None when this node has none."""
+        if self.wall_offset_us is None:
+            return None
+        wall_s = (now + self.wall_offset_us) // 1_000_000
+        return wall_s if 0 < wall_s <= _WALL_MAX_S else None
+
+    def poll_event(self) -> SpaceEvent | None:
+        """Return the next event for sync."""
+        return self._events.popleft() if self._events else None
+
+    def statuses(self) -> tuple[SpaceStatus, ...]:
+        """Return what a snapshot shows of each space; sync fills in `behind` and `peers`."""
+        return tuple(status_of(space) for space in self.all())
+
+    def told(self) -> tuple[Problem, ...]:
+        """Return what is damaged in the store, for `status`."""
+        return tuple(self.problems.values())
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    def accept(
+        self, space: Space, author: bytes, data: bytes, now: int
+    ) -> Accepted | Duplicate | DropReason:
+        """Verify, apply and store an entry that a peer sent. The caller counts a refusal.
+
+        AUTHOR_UNKNOWN, MEMBERSHIP_MISSING and ENTRY_GAP may be offered again later; FORK_SUSPECTED
+        means that both branches are signed: find the first difference and call `fork`.
+        """
+        if self._closed:
+            return DropReason.STORE_CLOSED
+        taken = space.take(author, data)
+        if isinstance(taken, Duplicate):
+            return taken
+        if isinstance(taken, DropReason):
+            if author == space.author and taken in _EVIDENCE:
+                held = space.feeds[author].seq if author in space.feeds else 0
+                forked = held if taken is DropReason.FORK_SUSPECTED else None
+                self._succeed(space, now, forked_at=forked)
+            return taken
+        seq = taken.entry.head.seq
+        mine = author == space.author
+        self._commit(taken.rows, lambda why, at: self._durable(space, author, taken, why, at))
+        self._events.append(EntryApplied(space.id, author, seq, data))
+        if taken.entry.head.kind < MEMBERSHIP_KINDS:
+            self._events.append(MembershipChanged(space.id))
+            if space.rank is not None:
+                self._drop_join(space.id)
+        self._tell_delivered(space)
+        if mine:
+            self._succeed(space, now)
+        return Accepted(seq)
+
+    def append(self, space: Space, draft: Draft, now: int, done: Done | None = None) -> int:
+        """Append an own entry; return its seq. It leaves this node when it is durable.
+
+        Raises: RequestError when this node may not, or cannot now; WireError when it is too long.
+        """
+        if self._closed:
+            raise RequestError(
+                "the store is being reopened after a failed write",
+                code=Exit.TEMPORARY,
+                remedy="try again in a moment; `meshd status` says what is wrong",
+            )
+        if self._own_pending >= APPENDS_MAX:
+            raise RequestError(
+                "too many entries wait for the disk", code=Exit.TEMPORARY, remedy="try again later"
+            )
+        if draft.kind == Kind.MESSAGE and not space.mail.has_room:
+            raise RequestError(
+                "too many messages wait for their receivers",
+                code=Exit.TEMPORARY,
+                remedy="wait until some are delivered",
+            )
+        taken = space.write(draft, time_s=self.wall_s(now) or 0)
+        if isinstance(taken, DropReason):
+            raise refused(space, taken)
+        return self._commit_own(space, space.author, taken, done)
+
+    def fork(
+        self, space: Space, author: bytes, seq: int, mine: bytes, theirs: bytes, *, now: int
+    ) -> DropReason | None:
+        """Keep two signed entries with one number as proof, and let that feed grow no more.
+
+        A fork of the own feed starts a new one. Unproven claims change nothing.
+        """
+        if not space.check_fork(author, seq, mine, theirs):
+            return DropReason.FORK_UNPROVEN
+        feed = space.feeds.get(author)
+        if feed is not None and feed.frozen:
+            return None
+        rows = space.freeze(author, seq, mine, theirs)
+        self._commit(rows, lambda why, at: None)
+        self._events.append(Forked(space.id, author, seq))
+        node = space.node_of(author)
+        fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
+        if node:
+            fields["node"] = node_text(node)
+        self.ctx.emit(Notice("fork", fields, warning=True))
+        if author == space.author:
+            self._succeed(space, now, forked_at=seq)
+        return None
+
+    # --- making and joining -----------------------------------------------------------------------
+
+    def create(self, name: str, person: str, now: int, done: Done) -> Space:
+        """Begin a space whose owner is this device; `done` hears when it is on disk.
+
+        Raises: RequestError when there are too many.
+        """
+        self._check_room()
+        entropy = self.ctx.entropy
+        epoch_key, seed = entropy(crypto.KEY_LEN), entropy(crypto.KEY_LEN)
+        genesis = Genesis(
+            crypto.sign_public(seed),
+            commit(epoch_key),
+            wire_genesis.NO_RECOVERY,
+            self.wall_s(now) or 0,
+            entropy(wire_genesis.SALT_LEN),
+        )
+        genesis = genesis._replace(signature=crypto.sign(seed, genesis.statement()))
+        record = SpaceRecord(
+            genesis=genesis.encode(),
+            name=name,
+            epoch_key=epoch_key,
+            fetch=fetch_key_of(epoch_key),
+            seed=seed,
+            rank=Rank.OWNER,
+        )
+        space = self._build(record)
+        card = joins.member_card(space.id, space.author, self.identity, person)
+        founding = FoundingCard(name, card._replace(role=int(Rank.OWNER)))
+        draft = Draft(Kind.FOUNDING, Founding().encode(), founding.encode())
+        taken = space.write(draft, time_s=self.wall_s(now) or 0)
+        assert isinstance(taken, Taken)
+        self._spaces[space.id] = space
+        taken = taken._replace(rows=(MetaRow(space_key(space.id), record.encode()), *taken.rows))
+        self._commit_own(space, space.author, taken, self._added(space, done))
+        return space
+
+    def start_join(self, link: str, person: str) -> Joining:
+        """Begin, or begin again, to join by a link; the signing key stays the same until it works.
+
+        Raises: RequestError when the link cannot be used or the space is here already.
+        """
+        invitation = joins.parse_link(link)
+        known = self._spaces.get(invitation.space)
+        if known is not None and known.rank is not None:
+            name = known.name or known.text_id[:8]
+            raise RequestError(f"this node is in {name} already", remedy=f"meshd log {name}")
+        if self._closed:
+            raise joins.refusal(DropReason.STORE_CLOSED)
+        waiting = self._joinings.pop(invitation.space, None) or (known and known.record())
+        if known is None:
+            self._check_room()
+        if len(self._joinings) >= JOININGS_MAX:
+            self._drop_join(next(iter(self._joinings)))
+        seed = waiting.seed if waiting else self.ctx.entropy(crypto.KEY_LEN)
+        record = JoiningRecord(invitation.encode(), seed, person)
+        self._joinings[invitation.space] = record
+        self._commit((MetaRow(joining_key(invitation.space), record.encode()),), _ignore)
+        return self._joining(invitation.space)
+
+    def joinings(self) -> list[Joining]:
+        """Return the joins that wait for an answer, those from before a restart too."""
+        return [self._joining(space) for space in self._joinings]
+
+    def unheard(self) -> list[Joining]:
+        """Return the joins that were answered though no record of our admission is here."""
+        return [self._joining(space) for space in self._joinings if space in self._spaces]
+
+    def finish_join(self, space_id: bytes, answer: bytes, done: Done) -> Space | DropReason:
+        """Take the answer to a join; `done` hears when the space is on disk.
+
+        The space then has no entries yet: `Space.rank` is None until sync has brought them. Until
+        then the join is kept: whoever answered may not have let us in.
+        """
+        record = self._joinings.get(space_id)
+        if record is None:
+            return DropReason.JOIN_ANSWER
+        if self._closed:
+            return DropReason.STORE_CLOSED
+        kept = joins.accept_answer(record, answer)
+        if isinstance(kept, DropReason):
+            return kept
+        space = self._spaces.get(space_id)
+        if space is not None:
+            self._commit((MetaRow(space_key(space_id), space.record().encode()),), done)
+            return space
+        space = self._spaces[space_id] = self._build(kept)
+        if space_id in self._lost:
+            feeds, membership, metas = self._lost.pop(space_id)
+            space.load(kept, metas, feeds, membership)
+        self._commit((MetaRow(space_key(space_id), kept.encode()),), self._added(space, done))
+        return space
+
+    def answer_join(self, request: bytes, token: int, now: int) -> DropReason | None:
+        """Judge a join request. `JoinAnswered(token, …)` follows when the admission is durable."""
+        if self._closed:
+            return DropReason.STORE_CLOSED
+        try:
+            decoded = wire_invitation.decode_request(request)
+        except WireError:
+            return DropReason.JOIN_MALFORMED
+        refused = DropReason.INVITE_UNKNOWN
+        for space in self.all():
+            admission = joins.admit(space, decoded, self.wall_s(now))
+            if admission is DropReason.INVITE_UNKNOWN:
+                continue
+            if isinstance(admission, DropReason):
+                refused = admission
+                continue
+            return self._answer(space, admission, token, now)
+        return refused
+
+    # --- inputs -----------------------------------------------------------------------------------
+
+    def handle_timer(self, key: tuple[object, ...], now: int) -> None:
+        """Append the receipts that are due in a space."""
+        space = self._spaces.get(key[2]) if isinstance(key[2], bytes) else None
+        if space is None or self._closed or space.carries_only:
+            return
+        receipt = space.mail.next_receipt()
+        while receipt is not None:
+            before = space.mail.due
+            try:
+                self.append(space, Draft(Kind.RECEIPT, b"", receipt.encode()), now)
+            except RequestError:
+                break
+            receipt = space.mail.next_receipt() if space.mail.due < before else None
+
+    def committed(self, up_to: int, now: int) -> None:
+        """Everything appended up to this number is on disk."""
+        while self._pending and (number := next(iter(self._pending))) <= up_to:
+            self._pending.pop(number)("", now)
+
+    def commit_failed(self, number: int, why: str, now: int) -> None:
+        """This append is not on disk; until `reload` nothing more is taken."""
+        done = self._pending.pop(number, None)
+        if done is not None:  # else it failed before `reload`, which has answered it already
+            self._closed = True
+            done(why or "the store failed", now)
+
+    def reload(self, image: StoreImage, now: int) -> None:
+        """Start again from what the store really holds."""
+        for number in list(self._pending):
+            self._pending.pop(number)("the store was reopened", now)
+        self._closed = False
+        self._load(image, now)
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None:
+        """Hand an answer of the store to the log that asked."""
+        self.reader.read_done(token, answer)
+
+    def read_failed(self, token: int, why: str, now: int) -> None:
+        """Tell the log that asked that the store could not answer."""
+        self.reader.read_failed(token, why)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _load(self, image: StoreImage, now: int) -> None:
+        feeds: dict[bytes, list[FeedImage]] = {}
+        membership: dict[bytes, list[EntryRow]] = {}
+        for feed in image.feeds:
+            feeds.setdefault(feed.space, []).append(feed)
+        for row in image.membership:
+            membership.setdefault(row.space, []).append(row)
+        held: dict[bytes, Space] = {}
+        self._joinings = {}
+        self.problems = {}
+        for key, value in image.metas.items():
+            try:
+                if key.startswith(SPACE_PREFIX):
+                    record = decode_space(value)
+                    if key != space_key(record.id):
+                        raise WireError("it is kept under another name")
+                    space = self._spaces.get(record.id) or self._build(record)
+                    rows = membership.get(record.id, [])
+                    bad = space.load(record, image.metas, feeds.get(record.id, []), rows)
+                    held[record.id] = space
+                    self._tell_damaged(space, bad)
+                    self._plan_receipts(space, now)
+                elif key.startswith(JOINING_PREFIX):
+                    joining = decode_joining(value)
+                    self._joinings[joins.parse_link(joining.link).space] = joining
+                elif not key.startswith(KNOWN_ROWS):
+                    raise WireError("no row of this name is known")
+            except (WireError, RequestError) as error:
+                fields: dict[str, object] = {"row": key, "why": str(error)}
+                self.ctx.emit(Notice("space-damaged", fields, warning=True))
+                self._warn("space-damaged", f"the store's row {key[:80]!r} is damaged: {error}")
+        self._spaces = held
+        for space in held.values():
+            if space.rank is not None:
+                self._joinings.pop(space.id, None)
+        self._lost = {
+            lost: (feeds[lost], membership.get(lost, []), image.metas)
+            for lost in feeds
+            if lost not in held
+        }
+        for lost in self._lost:
+            name = encode_text(lost)
+            self.ctx.emit(Notice("space-lost", {"space": name}, warning=True))
+            text = f"the store holds entries of the space {name}, but its record is damaged or gone"
+            self._warn("space-lost", text)
+
+    def _warn(self, code: str, text: str) -> None:
+        """Show a damage in `status`, until the store is read again; the log has all of them."""
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems[text] = Problem(code, text, _REMEDY)
+
+    def _build(self, record: SpaceRecord) -> Space:
+        genesis = wire_genesis.decode(record.genesis)
+        if record.epoch_key is not None and commit(record.epoch_key) != genesis.commitment:
+            raise WireError("the kept key does not fit the genesis")
+        keys = SpaceKeys(
+            commitment=genesis.commitment,
+            space=record.id,
+            epoch_key=record.epoch_key,
+            fetch=record.fetch,
+        )
+        return Space(record, genesis, keys, self.identity.node)
+
+    def _drop_join(self, space_id: bytes) -> None:
+        if self._joinings.pop(space_id, None) is not None:
+            self._commit((MetaRow(joining_key(space_id), None),), _ignore)
+
+    def _check_room(self) -> None:
+        if len(self._spaces) >= SPACES_MAX:
+            raise RequestError(f"a node holds at most {SPACES_MAX} spaces")
+
+    def _commit(self, rows: tuple[Row, ...], done: Done) -> None:
+        self._pending[self.ctx.append(rows)] = done
+
+    def _commit_own(self, space: Space, author: bytes, taken: Taken, done: Done | None) -> int:
+        self._own_pending += 1
+
+        def finished(why: str, now: int) -> None:
+            self._own_pending -= 1
+            self._durable(space, author, taken, why, now, own=True)
+            if done is not None:
+                done(why, now)
+
+        self._commit(taken.rows, finished)
+        return taken.entry.head.seq
+
+    def _durable(
+        self,
+        space: Space,
+        author: bytes,
+        taken: Taken,
+        why: str,
+        now: int,
+        *,
+        own: bool = False,
+    ) -> None:
+        if why:
+            return
+        seq = taken.entry.head.seq
+        feed = space.feeds.get(author)
+        if feed is not None:
+            feed.durable_seq = max(feed.durable_seq, seq)
+        data = taken.data if own else b""
+        if own:
+            self._events.append(EntryApplied(space.id, author, seq, data))
+            if taken.entry.head.kind < MEMBERSHIP_KINDS:
+                self._events.append(MembershipChanged(space.id))
+        self._events.append(EntryDurable(space.id, author, seq, own, data))
+        fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
+        fields |= {"entry_kind": kind_name(taken.entry.head.kind), "own": own}
+        node = space.node_of(author)
+        self.ctx.emit(Notice("entry", fields | ({"node": node_text(node)} if node else {})))
+        self._plan_receipts(space, now)
+
+    def _plan_receipts(self, space: Space, now: int) -> None:
+        if space.mail.due:
+            self.ctx.timers.set_earlier(("space", "receipts", space.id), now + RECEIPT_DELAY_US)
+
+    def _tell_delivered(self, space: Space) -> None:
+        for author, seq in space.mail.take_delivered():
+            fields: dict[str, object] = {"space": space.text_id, "author": author.hex()}
+            self.ctx.emit(Notice("delivered", fields | {"seq": seq}))
+
+    def _tell_damaged(self, space: Space, authors: list[bytes]) -> None:
+        for author in authors:
+            fields: dict[str, object] = {"space": space.text_id, "author": author.hex()}
+            self.ctx.emit(Notice("feed-damaged", fields, warning=True))
+            who = space.person_of(author) or author.hex()[:16]
+            self._warn(
+                "feed-damaged", f"the feed of {who} in {space.name} is damaged: it is frozen"
+            )
+
+    def _added(self, space: Space, done: Done) -> Done:
+        def finished(why: str, now: int) -> None:
+            if not why:
+                self._events.append(SpaceAdded(space.id))
+            done(why, now)
+
+        return finished
+
+    def _joining(self, space_id: bytes) -> Joining:
+        record = self._joinings[space_id]
+        request = joins.join_request(record, self.identity, self.ctx.entropy(crypto.XNONCE_LEN))
+        return Joining(space_id, joins.parse_link(record.link).hints, request)
+
+    def _answer(
+        self, space: Space, admission: joins.Admission, token: int, now: int
+    ) -> DropReason | None:
+        if admission.draft is None:
+            self._events.append(JoinAnswered(token, admission.answer))
+            return None
+
+        def finished(why: str, at: int) -> None:
+            refused = DropReason.STORE_CLOSED.value if why else ""
+            self._events.append(JoinAnswered(token, b"" if why else admission.answer, refused))
+
+        taken = space.write(admission.draft, time_s=self.wall_s(now) or 0)
+        if isinstance(taken, DropReason):
+            return taken
+        self._commit_own(space, space.author, taken, finished)
+        return None
+
+    def _succeed(self, space: Space, now: int, *, forked_at: int | None = None) -> None:
+        """Start a new own feed: others hold entries of ours that we do not know, or a twin lives.
+
+        The new key's first entry is a SUCCESSOR record that the old key signed too, so that every
+        replica hands it the old key's rights. After a fork it does not build on our own branch.
+        """
+        old = space.feeds.get(space.author)
+        if space.rank is None or space.carries_only:
+            return
+        seed = self.ctx.entropy(crypto.KEY_LEN)
+        running = old.hash32 if old else space.first_running(space.author)
+        seq = old.seq if old else 0
+        frontier = space.log.frontier(space.author)
+        if forked_at is not None:
+            frontier = space.log.frontier_before(space.author, forked_at)
+        record = Successor(frontier, space.author, seq, running, b"")
+        statement = successor_statement(space.id, crypto.sign_public(seed), record)
+        record = record._replace(signature=space.sign_with_own(statement))
+        draft = Draft(Kind.SUCCESSOR, record.encode(), b"")
+        taken = space.write(draft, time_s=self.wall_s(now) or 0, seed=seed)
+        if isinstance(taken, DropReason):
+            self.ctx.drop(taken)
+            return
+        before = space.author
+        kept = MetaRow(space_key(space.id), space.succeed(seed).encode())
+        taken = taken._replace(rows=(kept, *taken.rows))
+        self._commit_own(space, space.author, taken, None)
+        fields: dict[str, object] = {"space": space.text_id, "old": before.hex()}
+        self.ctx.emit(Notice("feed-restarted", fields | {"new": space.author.hex()}, warning=True))
+
+
+_EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
+
+
+def _ignore(why: str, now: int) -> None:
+    return

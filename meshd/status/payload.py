@@ -1,0 +1,111 @@
+"""A node's snapshot as MQTT topics and payloads, version 1.
+
+Enters: a snapshot. Leaves: JSON objects of at most 4 KiB, each with `v`, `id`, `boot` and `seq`.
+What is unknown is absent, units stand in the names, names never change within a version.
+Ref: docs/mqtt.md.
+"""
+
+import json
+
+from meshd.core.snapshot import NeighbourStatus, NodeSnapshot
+
+VERSION = 1
+PAYLOAD_BYTES_MAX = 4096
+NEIGHBOURS_MAX = 32
+LINKS_MAX = 16
+PROBLEMS_MAX = 16
+CHANGE_MIN = 0.05
+_INFINITE = 0xFFFF
+_NEVER_A_CHANGE = {"seq", "up", "age", "drops"}
+
+Json = dict[str, object]
+
+
+def topic(snapshot: NodeSnapshot, name: str) -> str:
+    """Return the topic of one of this node's payloads."""
+    return f"meshd/v{VERSION}/{snapshot.mesh}/{snapshot.node}/{name}"
+
+
+def info(snapshot: NodeSnapshot) -> Json:
+    """Return what seldom changes: name, version, mode, address, interfaces."""
+    links = [{"if": link.name, "kind": link.kind} for link in snapshot.links[:LINKS_MAX]]
+    shown = {**_head(snapshot), "ver": snapshot.version, "mode": snapshot.mode}
+    if snapshot.name:
+        shown["name"] = snapshot.name
+    return {**shown, "addr": snapshot.address, "ifaces": links}
+
+
+def state(snapshot: NodeSnapshot) -> Json:
+    """Return the main numbers."""
+    routed = {route.node or route.prefix for route in snapshot.routes if route.selected}
+    near = {row.node or row.address for row in snapshot.neighbours}
+    net: Json = {"neigh": len(near), "nodes": len(routed - {snapshot.node}), "routes": len(routed)}
+    qualities = [_quality(row) for row in snapshot.neighbours]
+    if qualities:
+        net |= {"best_q": max(qualities), "worst_q": min(qualities)}
+    behind = sum(space.behind for space in snapshot.spaces)
+    entries = sum(space.entries for space in snapshot.spaces)
+    complete = 100 if not behind else min(99, 100 * entries // (entries + behind))
+    sync: Json = {"spaces": len(snapshot.spaces), "behind": behind, "pct": complete}
+    return {
+        **_head(snapshot),
+        "up": int(snapshot.uptime_s),
+        "ver": snapshot.version,
+        "net": net,
+        "sync": sync,
+        "drops": sum(sum(links.values()) for links in snapshot.drops.values()),
+        "problems": [problem.code for problem in snapshot.problems[:PROBLEMS_MAX]],
+    }
+
+
+def neighbours(snapshot: NodeSnapshot) -> Json:
+    """Return the best neighbours, at most 32, and how many there are in all."""
+    ranked = sorted(snapshot.neighbours, key=lambda row: (row.cost, row.link, row.address))
+    shown = {**_head(snapshot), "total": len(ranked)}
+    return {**shown, "neighbours": [_neighbour(row) for row in ranked[:NEIGHBOURS_MAX]]}
+
+
+def encode(payload: Json) -> bytes:
+    """Return compact JSON; a list that makes it too long loses its tail."""
+    while True:
+        data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        longest = max(
+            (key for key, value in payload.items() if isinstance(value, list) and value),
+            key=lambda key: len(str(payload[key])),
+            default=None,
+        )
+        if len(data) <= PAYLOAD_BYTES_MAX or longest is None:
+            return data
+        value = payload[longest]
+        assert isinstance(value, list)
+        payload = {**payload, longest: value[: len(value) * 3 // 4]}
+
+
+def changed(old: object, new: object) -> bool:
+    """Tell whether two payloads differ by more than 5 % somewhere that is not mere time."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = (old.keys() | new.keys()) - _NEVER_A_CHANGE
+        return any(changed(old.get(key), new.get(key)) for key in keys)
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = zip(old, new, strict=False)
+        return len(old) != len(new) or any(changed(*pair) for pair in pairs)
+    if isinstance(old, int | float) and isinstance(new, int | float):
+        return abs(new - old) > CHANGE_MIN * max(abs(old), abs(new))
+    return old != new
+
+
+def _head(snapshot: NodeSnapshot) -> Json:
+    return {"v": VERSION, "id": snapshot.node, "boot": snapshot.boot, "seq": snapshot.seq}
+
+
+def _neighbour(row: NeighbourStatus) -> Json:
+    shown: Json = {"id": row.node} if row.node else {"addr": row.address}
+    shown |= {"if": row.link, "q": _quality(row), "age": int(row.age_s)}
+    for name, cost in (("cost", row.cost), ("rxcost", row.rxcost), ("txcost", row.txcost)):
+        if cost < _INFINITE:
+            shown[name] = cost
+    return shown
+
+
+def _quality(row: NeighbourStatus) -> float:
+    return round(row.reach, 2)

@@ -1,0 +1,273 @@
+"""A node's snapshot as text for a person; the first line says at a glance how it is.
+
+Enters: the JSON form of a snapshot, as it crossed the control socket. Leaves: lines without colour
+or control characters. It imports nothing of size: `meshd status` must start fast.
+"""
+
+from collections.abc import Iterable, Mapping
+
+Row = Mapping[str, object]
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    """Lay out columns two blanks apart; what is unknown is shown as a dash."""
+    cells = [head, *(tuple("-" if cell is None else clean(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
+    lines = []
+    for row in cells:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def clean(text: object) -> str:
+    """Make text from elsewhere safe for a terminal: printable characters and nothing else."""
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown
+    )
+
+
+def rows_of(value: Row, key: str) -> list[Row]:
+    """Return the list of objects under `key`, or nothing."""
+    listed = value.get(key)
+    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+
+
+def number(row: Row, key: str) -> float:
+    """Return a number under `key`; 0 when there is none."""
+    found = row.get(key)
+    return found if isinstance(found, int | float) else 0
+
+
+def grouped(text: object) -> str | None:
+    """Return an id in groups of four, as people read it."""
+    if not isinstance(text, str):
+        return None
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def size(count: float) -> str:
+    """Return a size in bytes as a person reads it."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{int(count)} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def duration(value_s: float) -> str:
+    """Return a time span in its two largest units."""
+    whole = int(value_s)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def count(amount: int, word: str) -> str:
+    """Return `1 node`, `2 nodes`."""
+    return f"{amount} {word}" if amount == 1 else f"{amount} {word}s"
+
+
+# --- status ---------------------------------------------------------------------------------------
+
+
+def status_text(value: Row) -> str:
+    """Return the whole status."""
+    parts = [headline(value), _facts(value)]
+    for title, part in (
+        ("links", _links(value)),
+        ("neighbours", neighbours_text(value)),
+        ("peers", _peers(value)),
+        ("sync", _sync(value)),
+        ("problems", _problems(value)),
+        ("dropped", _drops(value)),
+    ):
+        if part:
+            parts.append(f"\n{title}\n" + "\n".join(f"  {line}" for line in part.splitlines()))
+    return "\n".join(parts)
+
+
+def headline(value: Row) -> str:
+    """Return the one line that answers how this node is."""
+    problems = len(rows_of(value, "problems"))
+    alone = not _near(value) and not _up(value)
+    word = "DEGRADED" if problems else "ALONE" if alone else "OK"
+    who = grouped(value.get("node")) or "-"
+    if value.get("name"):
+        who = f"{clean(value['name'])} ({who})"
+    facts = [
+        count(_near(value), "neighbour"),
+        count(_nodes(value), "node"),
+        "nobody to sync with" if alone else f"sync {sync_percent(value)} %",
+    ]
+    if peers := sum(row.get("state") == "up" for row in _beyond(value)):
+        facts.insert(1, count(peers, "peer"))
+    if value.get("mode") == "leaf":
+        facts.insert(0, "leaf")
+    if problems:
+        facts.append(count(problems, "problem"))
+    return f"{word}  {who}  {', '.join(facts)}"
+
+
+def _near(value: Row) -> int:
+    """Count nodes, not links: one heard on two radios is one neighbour."""
+    return len({row.get("node") or row.get("address") for row in rows_of(value, "neighbours")})
+
+
+def _nodes(value: Row) -> int:
+    """Count the other nodes that a route leads to, or a session with."""
+    own = value.get("node")
+    routes = [row for row in rows_of(value, "routes") if row.get("selected")]
+    routed = {row.get("node") or row.get("prefix") for row in routes}
+    near = {row.get("node") for row in (*_up(value), *rows_of(value, "neighbours"))}
+    return len((routed | near) - {own, None, ""})
+
+
+def _up(value: Row) -> list[Row]:
+    return [row for row in rows_of(value, "sessions") if row.get("state") == "up"]
+
+
+def _beyond(value: Row) -> list[Row]:
+    """Return the sessions that the table of neighbours does not show."""
+    links = {row.get("link") for row in rows_of(value, "neighbours")}
+    return [row for row in rows_of(value, "sessions") if row.get("via") not in links]
+
+
+def sync_percent(value: Row) -> int:
+    """Return how much of what peers have is here; 100 only when nothing is missing."""
+    spaces = rows_of(value, "spaces")
+    behind = sum(number(space, "behind") for space in spaces)
+    entries = sum(number(space, "entries") for space in spaces)
+    if not behind:
+        return 100
+    return min(99, int(100 * entries / (entries + behind)))
+
+
+def _facts(value: Row) -> str:
+    return (
+        f"address {clean(value.get('address', '-'))}, mesh {clean(value.get('mesh', '-'))}, "
+        f"up {duration(number(value, 'uptime_s'))}, boot {int(number(value, 'boot'))}, "
+        f"version {clean(value.get('version', '-'))}"
+    )
+
+
+def _links(value: Row) -> str:
+    rows = [
+        (
+            row.get("name"),
+            row.get("kind"),
+            row.get("state"),
+            row.get("protection"),
+        )
+        for row in rows_of(value, "links")
+    ]
+    return table(("name", "kind", "state", "protection"), rows) if rows else ""
+
+
+def neighbours_text(value: Row) -> str:
+    """Return the table of neighbours, or nothing."""
+    rows = [
+        (
+            grouped(row.get("node")),
+            row.get("link"),
+            row.get("address"),
+            _cost(row.get("cost")),
+            f"{number(row, 'reach'):.0%}",
+            "yes" if row.get("session") else "no",
+            duration(number(row, "age_s")),
+        )
+        for row in rows_of(value, "neighbours")
+    ]
+    head = ("node", "link", "address", "cost", "heard", "session", "known for")
+    return table(head, rows) if rows else ""
+
+
+def _peers(value: Row) -> str:
+    rows = [
+        (
+            grouped(row.get("node")) or None,
+            row.get("via"),
+            row.get("state"),
+            duration(number(row, "age_s")) if row.get("state") == "up" else None,
+            size(number(row, "rx_bytes")),
+            size(number(row, "tx_bytes")),
+        )
+        for row in _beyond(value)
+    ]
+    head = ("node", "by", "state", "for", "received", "sent")
+    return table(head, rows) if rows else ""
+
+
+def routes_text(value: Row) -> str:
+    """Return the table of routes, or nothing; `*` marks the ones in use."""
+    rows = [
+        (
+            "*" if row.get("selected") else "",
+            row.get("prefix"),
+            grouped(row.get("node")),
+            row.get("link"),
+            row.get("next_hop"),
+            _cost(row.get("metric")),
+            "yes" if row.get("feasible") else "no",
+            duration(number(row, "age_s")),
+        )
+        for row in rows_of(value, "routes")
+    ]
+    head = ("", "to", "node", "link", "next hop", "metric", "feasible", "age")
+    return table(head, rows) if rows else ""
+
+
+def _cost(cost: object) -> object:
+    return "infinite" if isinstance(cost, int) and cost >= 0xFFFF else cost
+
+
+def _sync(value: Row) -> str:
+    rows = [
+        (
+            row.get("name") or str(row.get("space", ""))[:16],
+            row.get("role"),
+            row.get("feeds"),
+            row.get("entries"),
+            row.get("behind"),
+            size(number(row, "bytes")),
+            _length(row.get("peers")),
+            row.get("kept_by"),
+            _length(row.get("forks")),
+        )
+        for row in rows_of(value, "spaces")
+    ]
+    head = ("space", "role", "feeds", "entries", "behind", "size", "peers", "kept by", "forks")
+    return table(head, rows) if rows else ""
+
+
+def _length(listed: object) -> int:
+    return len(listed) if isinstance(listed, list) else 0
+
+
+def _problems(value: Row) -> str:
+    lines = []
+    for row in rows_of(value, "problems"):
+        lines.append(f"{clean(row.get('text', '-'))} [{clean(row.get('code', '-'))}]")
+        if row.get("remedy"):
+            lines.append(f"  next: {clean(row['remedy'])}")
+    return "\n".join(lines)
+
+
+def _drops(value: Row) -> str:
+    drops = value.get("drops")
+    if not isinstance(drops, dict):
+        return ""
+    rows = []
+    for reason, links in sorted(drops.items()):
+        if isinstance(links, dict):
+            where = ", ".join(f"{link} {amount}" for link, amount in sorted(links.items()))
+            rows.append((reason, sum(links.values()), where))
+    return table(("reason", "count", "where"), rows) + "\nsee docs/drops.md" if rows else ""

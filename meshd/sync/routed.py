@@ -1,0 +1,121 @@
+"""Routed sessions: when no neighbour carries a space, one far member or relay of it is asked.
+
+Enters: which spaces are shared with whom, time. Leaves: `want` and `unwant` of sessions. A space
+that nobody connected carries for `LONELY_US` gets one routed session, to its members in turn, with
+growing pauses; it ends when a neighbour carries the space. A few at a time in all.
+"""
+
+from meshd.core.ids import node_id
+from meshd.sync.hub import Hub
+
+LONELY_US = 3_000_000
+TRY_US = 10_000_000
+"""How long one node is tried before the next."""
+SOUGHT_TRY_US = 2_000_000
+"""The same while somebody waits."""
+PAUSE_LAST_US = 300_000_000
+ROUTED_MAX = 8
+"""Spaces that may hold a routed session at a time."""
+
+
+SEEK_US = 60_000_000
+"""How long a routed session is kept for somebody who waits for what neighbours do not have."""
+
+
+class Errand:
+    """One space's search for a far node: whom it wants now, how often everybody failed."""
+
+    __slots__ = ("failures", "node", "sought_until", "turn")
+
+    def __init__(self, turn: int) -> None:
+        self.node: bytes | None = None
+        self.turn = turn
+        self.failures = 0
+        self.sought_until = 0
+
+
+class Routed:
+    """The wants of all lonely spaces."""
+
+    __slots__ = ("_errands", "_hub", "_own")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._own = node_id(hub.public)
+        self._errands: dict[bytes, Errand] = {}
+
+    def __len__(self) -> int:
+        return sum(errand.node is not None for errand in self._errands.values())
+
+    def review(self, now: int) -> None:
+        """Start to count for spaces that are lonely, end errands that are not needed any more."""
+        for space in self._hub.spaces.all():
+            key = ("sync", "routed", space.id)
+            errand = self._errands.get(space.id)
+            if not self._hub.shares(space.id):
+                if self._hub.ctx.timers.deadline(key) is None:
+                    self._hub.ctx.timers.set(key, now + LONELY_US)
+            elif errand is None:
+                self._hub.ctx.timers.cancel(key)
+            elif now >= errand.sought_until and self._is_carried(space.id, errand):
+                self._end(space.id, errand, now)
+            elif now >= errand.sought_until:
+                errand.failures = 0
+                self._hub.ctx.timers.cancel(key)
+
+    def due(self, space_id: bytes, now: int) -> None:
+        """Try the next member of a space that is still lonely, or still sought."""
+        errand = self._errands.get(space_id)
+        if self._hub.shares(space_id) and (errand is None or now >= errand.sought_until):
+            self.review(now)
+        elif errand is not None and errand.node in self._connected():
+            self._hub.ctx.timers.set(("sync", "routed", space_id), now + TRY_US)
+        else:
+            self._try(space_id, now)
+
+    def seek(self, space_id: bytes, now: int) -> None:
+        """Look further away at once: neighbours lack something that a person waits for."""
+        if space_id not in self._errands:
+            self._errands[space_id] = Errand(self._hub.ctx.rng.randrange(1 << 16))
+        errand = self._errands[space_id]
+        errand.sought_until = now + SEEK_US
+        if errand.node is None or errand.node in self._connected():
+            self._try(space_id, now)
+
+    def _connected(self) -> set[bytes]:
+        return {peer.node for peer in self._hub.peers.values()}
+
+    def _try(self, space_id: bytes, now: int) -> None:
+        space = self._hub.spaces.get(space_id)
+        if space is None:
+            return
+        known = {member.node for member in space.members()} - {self._own, b""}
+        nodes = sorted(known - self._connected())
+        errand = self._errands.get(space_id)
+        if errand is None:
+            errand = Errand(self._hub.ctx.rng.randrange(max(1, len(nodes))))
+            self._errands[space_id] = errand
+        if errand.node is not None:
+            self._hub.sessions.unwant(errand.node, now)
+            errand.node = None
+        if nodes and len(self) < ROUTED_MAX:
+            errand.node = nodes[errand.turn % len(nodes)]
+            errand.turn += 1
+            errand.failures += errand.turn % len(nodes) == 0
+            self._hub.sessions.want(errand.node, now)
+        patience = SOUGHT_TRY_US if now < errand.sought_until else TRY_US
+        pause = min(patience << min(errand.failures, 5), PAUSE_LAST_US)
+        self._hub.ctx.timers.set(("sync", "routed", space_id), now + pause)
+
+    def _is_carried(self, space_id: bytes, errand: Errand) -> bool:
+        """Tell whether somebody carries the space who is connected without our asking."""
+        return any(
+            share.peer.via == "link" or share.peer.node != errand.node
+            for share in self._hub.shares(space_id)
+        )
+
+    def _end(self, space_id: bytes, errand: Errand, now: int) -> None:
+        if errand.node is not None:
+            self._hub.sessions.unwant(errand.node, now)
+        del self._errands[space_id]
+        self._hub.ctx.timers.cancel(("sync", "routed", space_id))

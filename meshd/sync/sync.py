@@ -1,0 +1,470 @@
+"""Sync: what two nodes lack of each other's spaces goes over, and nothing else.
+
+Enters: events of sessions and spaces, timers, answers of the store, local requests. Leaves: records
+on sessions, verified entries for spaces, replies. This file only orders calls; each matter has its
+own file: greeting, vectors, wants, serving, intake, forks, leases, delivery, joins, routed.
+Must not know: how a session encrypts, how a space judges an entry. Ref: docs/wire-format.md#sync.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from meshd.core.arguments import number_of, seconds_of, text_of
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import Exit, RequestError, UsageError
+from meshd.core.events import Answer, Reply, StoreImage
+from meshd.core.ids import node_text, parse_node
+from meshd.core.snapshot import SpaceStatus
+from meshd.core.timers import Key
+from meshd.session.events import (
+    BulkReceived,
+    RecordReceived,
+    SessionDown,
+    SessionEvent,
+    SessionRoom,
+    SessionUp,
+)
+from meshd.space.feed import (
+    EntryApplied,
+    EntryDurable,
+    FeedHead,
+    Forked,
+    JoinAnswered,
+    MembershipChanged,
+    SpaceAdded,
+    SpaceEvent,
+)
+from meshd.space.space import Space
+from meshd.space.spaces import Spaces
+from meshd.sync import leases as lease_rules
+from meshd.sync.delivery import TIMEOUT_MAX_S, Deliveries, Waiting
+from meshd.sync.forks import Forks
+from meshd.sync.greeting import Greeter
+from meshd.sync.hub import Hub, Peer, Share
+from meshd.sync.intake import Intake
+from meshd.sync.joins import Joins
+from meshd.sync.leases import Leases
+from meshd.sync.ports import FilesPort, SessionsPort
+from meshd.sync.routed import Routed
+from meshd.sync.serving import Serving
+from meshd.sync.vectors import UNSAID, Vectors
+from meshd.sync.wants import Wants
+from meshd.wire import sync_messages as wire
+from meshd.wire.file_messages import FILE_TYPES
+
+RELAY_QUOTA_BYTES = 256 * 1024 * 1024
+QUOTA_BYTES_MAX = 1 << 50
+Request = Callable[[dict[str, object], int, int], None]
+
+_LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
+"""Entries that may become valid when membership changes: asked for again then."""
+_BLAMELESS = (DropReason.STORE_CLOSED, DropReason.FEED_FROZEN, DropReason.ENTRY_GAP)
+"""Refusals that say nothing against the peer."""
+
+WAIT_S = 60
+BEHIND_MAX = 1 << 16
+"""What one feed may add to the figure `behind`, whatever a peer claims."""
+
+
+class Sync:
+    """Everything that two nodes say to each other about spaces."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        spaces: Spaces,
+        sessions: SessionsPort,
+        files: FilesPort,
+        *,
+        image: StoreImage | None = None,
+        relay_quota_bytes: int = RELAY_QUOTA_BYTES,
+    ) -> None:
+        self._ctx = ctx
+        self._spaces = spaces
+        self._files = files
+        self._hub = hub = Hub(ctx, spaces, sessions, public=spaces.identity.public)
+        self._greeter = Greeter(hub)
+        self._vectors = Vectors(hub)
+        self._wants = Wants(hub)
+        self._serving = Serving(hub, self._vectors)
+        self._intake = Intake(hub, on_message=self._message, on_entry=self._entry)
+        self._forks = Forks(hub, image.metas if image else {})
+        self._leases = Leases(hub)
+        self._deliveries = Deliveries(ctx, spaces)
+        self._joins = Joins(hub)
+        self._routed = Routed(hub)
+        self._set_quota(relay_quota_bytes)
+        files.seek = self._routed.seek
+        self._wanted_by: dict[int, bytes] = {}
+        self.requests: dict[str, Request] = {
+            "join": self._joins.request,
+            "wait": self._wait,
+            "space.relay-quota": self._quota,
+        }
+
+    # --- inputs -----------------------------------------------------------------------------------
+
+    def start(self, now: int) -> None:
+        """Begin: spaces that nobody carries look for somebody."""
+        self._routed.review(now)
+
+    def session_event(self, event: SessionEvent, now: int) -> None:
+        """Take any event of a session."""
+        match event:
+            case RecordReceived(session, data):
+                self._record(session, data, now)
+            case SessionRoom(session):
+                peer = self._hub.peers.get(session)
+                if peer is not None:
+                    self._hub.flush(peer)
+                    self._serving.pump(peer, now)
+                    self._files.session_room(session, now)
+            case BulkReceived(session, head, data):
+                if session in self._hub.peers:
+                    self._files.bulk(session, head, data, now)
+            case SessionUp():
+                self._session_up(event, now)
+            case SessionDown():
+                self._session_down(event.session, now)
+        self._settle(now)
+
+    def space_event(self, event: SpaceEvent, now: int) -> None:
+        """Take any event of a space."""
+        match event:
+            case EntryDurable(space_id, author, seq, own, data):
+                if own:
+                    self._serving.durable(space_id, (author, seq), data, now)
+                self._vectors.changed(space_id, author, seq, now)
+            case EntryApplied(space_id):
+                self._deliveries.applied(space_id)
+            case JoinAnswered():
+                self._joins.admitted(event, now)
+            case MembershipChanged(space_id):
+                self._joins.heard(space_id, now)
+                self._wants.membership_changed(space_id)
+                self._routed.review(now)
+            case SpaceAdded(space_id):
+                space = self._spaces.get(space_id)
+                if space is not None:
+                    for share in self._greeter.space_added(space, now):
+                        self._open(share, space, now)
+                self._routed.review(now)
+            case Forked(space_id, author):
+                self._forks.found(space_id, author, now)
+        self._settle(now)
+
+    def handle_timer(self, key: Key, now: int) -> None:
+        """Act on a deadline of ours."""
+        match key[1:]:
+            case ("slice",):
+                self._intake.wake(now)
+            case ("tell",):
+                self._vectors.tell(now)
+            case ("wants",):
+                self._wants.tick(now)
+            case ("forks",):
+                self._forks.tick(now)
+            case ("routed", bytes(space_id)):
+                self._routed.due(space_id, now)
+            case ("join", int(number)):
+                self._joins.over(number, now)
+            case ("join-again", int(number)):
+                self._joins.again(number, now)
+            case ("waited", int(ticket)):
+                self._deliveries.over(ticket)
+        self._settle(now)
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None:
+        """Take an answer of the store."""
+        entries = (
+            tuple(item for item in answer if isinstance(item, bytes))
+            if isinstance(answer, tuple)
+            else ()
+        )
+        if not self._forks.read_done(token, entries[0] if entries else None, now):
+            self._serving.read_done(token, entries, now)
+        self._settle(now)
+
+    def read_failed(self, token: int, why: str, now: int) -> None:
+        """A read that failed is an answer without entries."""
+        self.read_done(token, (), now)
+
+    def reload(self, image: StoreImage, now: int) -> None:
+        """Heads went back to what the store holds: what is missing may be more than before."""
+        for share in tuple(self._hub.all_shares()):
+            for author in share.theirs:
+                self._wants.claimed(share, author)
+        self._settle(now)
+
+    # --- what others may ask ----------------------------------------------------------------------
+
+    def statuses(self, now: int) -> tuple[SpaceStatus, ...]:
+        """Return one status a space."""
+        known = zip(self._spaces.all(), self._spaces.statuses(), strict=True)
+        return tuple(self._status(space, status) for space, status in known)
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def _session_up(self, event: SessionUp, now: int) -> None:
+        nonce = self._ctx.entropy(wire.NONCE_LEN)
+        peer = Peer(event.session, event.node, event.public, event.via, nonce)
+        self._hub.peers[event.session] = peer
+        self._greeter.greet(peer, now)
+        self._joins.session_up(peer, now)
+
+    def _session_down(self, session: int, now: int) -> None:
+        peer = self._hub.remove_peer(session)
+        if peer is not None:
+            self._intake.session_down(peer)
+            self._wants.session_down(peer)
+            self._forks.session_down(peer, now)
+            self._joins.session_down(peer)
+            self._files.session_down(session, now)
+            self._routed.review(now)
+
+    def _record(self, session: int, data: bytes, now: int) -> None:
+        peer = self._hub.peers.get(session)
+        if peer is None:
+            return
+        if data and data[0] in FILE_TYPES:
+            self._files.record(session, data, now)
+        else:
+            self._intake.receive(peer, data, now)
+
+    def _open(self, share: Share, space: Space, now: int) -> None:
+        if space.carries_only:
+            self._leases.offer(share, now)
+        self._vectors.open(share, space, now)
+        self._forks.opened(share, now)
+        self._files.share_opened(share.peer.session, share.space, now, node=share.peer.node)
+        self._routed.review(now)
+
+    def _settle(self, now: int) -> None:
+        """After each input: plan what is asked for, take back wishes that are met."""
+        if self._wants.stale:
+            self._wants.plan(now)
+        for ticket in tuple(self._wanted_by):
+            if not self._deliveries.waiting(ticket):
+                self._hub.sessions.unwant(self._wanted_by.pop(ticket), now)
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def _message(self, peer: Peer, message: wire.Message, now: int) -> Share | None:
+        """Act on one message; return the share of an ENTRIES, whose entries come one by one."""
+        match message:
+            case wire.Hello():
+                self._greeter.hello(peer, message, now)
+            case wire.SpaceTags():
+                for share in self._greeter.spaces(peer, message, now):
+                    space = self._spaces.get(share.space)
+                    if space is not None:
+                        self._open(share, space, now)
+            case wire.Join():
+                self._joins.asked(peer, message, now)
+            case wire.Joined():
+                self._joins.answered(peer, message, now)
+            case _:
+                found = peer.numbers.get(message.space)
+                space = self._spaces.get(found.space) if isinstance(found, Share) else None
+                if not isinstance(found, Share) or space is None:
+                    self._hub.drop(DropReason.SYNC_UNSHARED, peer)
+                    return None
+                if isinstance(message, wire.Entries):
+                    return found
+                self._shared_message(found, space, message, now)
+        return None
+
+    def _shared_message(self, share: Share, space: Space, message: wire.Message, now: int) -> None:
+        match message:
+            case wire.Have():
+                self._have(share, space, message, now)
+            case wire.Want():
+                self._serving.want(share, message, space, now)
+            case wire.Lease():
+                lease_rules.take(share, message)
+            case wire.Probe():
+                self._forks.probe(share, message, space, now)
+            case wire.Probed():
+                self._forks.probed(share, message, now)
+            case wire.Fork():
+                self._forks.fork(share, message, space, now)
+
+    def _have(self, share: Share, space: Space, message: wire.Have, now: int) -> None:
+        for head in self._vectors.learn(share, message, space):
+            feed = space.feeds.get(head.author)
+            held = feed.seq if feed else 0
+            if head.seq > held:
+                self._wants.claimed(share, head.author)
+            elif feed and head.seq == held and head.hash8 not in (UNSAID, feed.hash32[:8]):
+                if not feed.frozen:
+                    self._forks.suspect(share, head.author, held, now)
+                continue
+            if feed and space.is_own(head.author):
+                self._acknowledged(share, space, head, kept=message.kept)
+
+    def _acknowledged(self, share: Share, space: Space, head: wire.Head, *, kept: bool) -> None:
+        """Count a peer's word for our own feed, as what the peer is in this space."""
+        node = share.peer.node
+        roles = [member.role for member in space.members() if member.node == node]
+        if not roles:
+            return
+        relay = all(role == "relay" for role in roles)
+        if relay == kept:
+            seq = min(head.seq, space.feeds[head.author].seq)
+            space.note_ack(node, head.author, seq, kept)
+            self._deliveries.acknowledged(space.id, head.author)
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    def _entry(self, share: Share, message: wire.Entries, place: int, now: int) -> None:
+        """Take the entry at `place` of a run, and the end of the answer behind the last one."""
+        space = self._spaces.get(share.space)
+        if place < len(message.entries) and space is not None:
+            self._take(share, space, (message.author, message.first + place), message, now)
+        if message.last and place + 1 >= len(message.entries):
+            self._wants.finished(share, message.author, now)
+
+    def _take(
+        self,
+        share: Share,
+        space: Space,
+        name: tuple[bytes, int],
+        message: wire.Entries,
+        now: int,
+    ) -> None:
+        author, seq = name
+        data = message.entries[seq - message.first]
+        if not self._vectors.sent(share, author, seq, space):
+            return
+        if space.carries_only:
+            if not self._leases.spend(share, len(data)):
+                self._hub.drop(DropReason.SYNC_LEASE, share.peer)
+                self._wants.claimed(share, author)
+                return
+            if self._leases.offer(share, now):
+                self._wants.stale = True
+        feed = space.feeds.get(author)
+        held = feed.seq if feed else 0
+        if feed and (seq < held or (seq == held and _is_last(space, author, data))):
+            self._duplicate(share, author, seq, feed, now)
+        elif seq > held + 1 and author != space.author:
+            self._hub.drop(DropReason.SYNC_GAP, share.peer)
+            self._wants.claimed(share, author)
+        else:
+            result = self._spaces.accept(space, author, data, now)
+            if isinstance(result, DropReason):
+                self._refused(share, author, held, result, now)
+            else:
+                self._accepted(share, name, data, now)
+
+    def _accepted(self, share: Share, name: tuple[bytes, int], data: bytes, now: int) -> None:
+        author, seq = name
+        self._wants.heard(share.peer, now)
+        share.owed.add(author)
+        self._serving.recent.put(share.space, author, seq, data)
+        self._serving.forward(share, author, seq, data)
+        self._forks.grown(share, author, seq, now)
+
+    def _duplicate(self, share: Share, author: bytes, seq: int, feed: FeedHead, now: int) -> None:
+        """A peer that sends what we have wants to hear that we have it, once that is durable."""
+        share.owed.add(author)
+        if feed.durable_seq >= seq and share.told.get(author, 0) < feed.durable_seq:
+            self._vectors.owe(share, author, now)
+
+    def _refused(
+        self, share: Share, author: bytes, held: int, reason: DropReason, now: int
+    ) -> None:
+        self._hub.drop(reason, share.peer)
+        if reason in _LATER:
+            share.unknown.add(author)
+        elif reason is DropReason.FORK_SUSPECTED:
+            self._forks.suspect(share, author, held, now)
+        elif reason not in _BLAMELESS:
+            self._wants.refused(share, author, now)
+
+    # --- local requests ---------------------------------------------------------------------------
+
+    def _wait(self, args: dict[str, object], ticket: int, now: int) -> None:
+        """Serve `wait` {space, seq, kept: N | delivered: true, to, timeout_s}."""
+        space = self._spaces.find(text_of(args, "space"))
+        seq, kept = args.get("seq"), args.get("kept", 0)
+        timeout_s = seconds_of(args, "timeout_s", default=WAIT_S, most=TIMEOUT_MAX_S)
+        if not isinstance(seq, int) or not 1 <= seq <= _own_seq(space):
+            raise RequestError(
+                "wait needs the number of an entry that this node wrote", code=Exit.USAGE
+            )
+        if not isinstance(kept, int) or kept < 0 or not (kept or args.get("delivered")):
+            raise RequestError(
+                'say what to wait for: "kept": N or "delivered": true', code=Exit.USAGE
+            )
+        to = _node(args, "to") if args.get("to") is not None else None
+        message = space.mail.awaits(space.author, seq)
+        waiting = Waiting(ticket, space.id, space.author, seq, kept, to, message)
+        waits = self._deliveries.wait(waiting, now + int(timeout_s * 1_000_000))
+        if waits and not kept and not message:
+            self._reach(space, ticket, to, now)
+
+    def _reach(self, space: Space, ticket: int, to: bytes | None, now: int) -> None:
+        """Ask for a session with `to`, or with any member if none is connected, while one waits."""
+        own = self._spaces.identity.node
+        nodes = [member.node for member in space.members() if member.role != "relay"]
+        near = {share.peer.node for share in self._hub.shares(space.id)}
+        if to is None and near.isdisjoint(nodes):
+            to = next((node for node in nodes if node not in (own, b"")), None)
+        if to is not None and to not in near:
+            self._wanted_by[ticket] = to
+            self._hub.sessions.want(to, now)
+
+    def _quota(self, args: dict[str, object], ticket: int, now: int) -> None:
+        """Serve `space.relay-quota` {bytes}: read the quota of this relay, or set it."""
+        if args.get("bytes") is not None:
+            self._set_quota(number_of(args, "bytes", default=0, least=0, most=QUOTA_BYTES_MAX))
+            for share in tuple(self._hub.all_shares()):
+                space = self._spaces.get(share.space)
+                if space is not None and space.carries_only:
+                    self._leases.offer(share, now)
+            self._wants.stale = True
+        used = self._leases.used_bytes()
+        value: dict[str, object] = {"bytes": self._quota_bytes, "entry_bytes": used}
+        self._ctx.emit(Reply(ticket, value))
+        self._settle(now)
+
+    def _set_quota(self, quota_bytes: int) -> None:
+        """Give a quarter of the quota to entries and the rest to files."""
+        self._quota_bytes = quota_bytes
+        self._leases.quota_bytes = quota_bytes // 4
+        self._files.set_quota(quota_bytes - quota_bytes // 4)
+
+    # --- status -----------------------------------------------------------------------------------
+
+    def _status(self, space: Space, status: SpaceStatus) -> SpaceStatus:
+        shares = self._hub.shares(space.id)
+        claims: dict[bytes, int] = {}
+        for share in shares:
+            for author, head in share.theirs.items():
+                if author not in share.aside and author not in share.unknown:
+                    claims[author] = max(claims.get(author, 0), head.seq)
+        feeds = space.feeds
+        behind = sum(
+            min(BEHIND_MAX, max(0, seq - (feeds[author].seq if author in feeds else 0)))
+            for author, seq in claims.items()
+        )
+        peers = sorted({node_text(share.peer.node) for share in shares})
+        return replace(status, behind=behind, peers=tuple(peers))
+
+
+def _own_seq(space: Space) -> int:
+    feed = space.feeds.get(space.author)
+    return feed.seq if feed else 0
+
+
+def _is_last(space: Space, author: bytes, data: bytes) -> bool:
+    return space.entry_digest(author, data) == space.feeds[author].digest
+
+
+def _node(args: dict[str, object], name: str) -> bytes:
+    try:
+        return parse_node(text_of(args, name))
+    except UsageError as error:
+        raise RequestError(f"{name}: {error}", code=Exit.USAGE) from error

@@ -1,0 +1,144 @@
+"""Payloads of entries: post, message, receipt and file manifest.
+
+Enters: the decrypted part of an entry (and, for a file, its clear part). Leaves: frozen values. The
+kind stands in the entry's head. Ref: docs/wire-format.md#payloads.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from meshd.core.crypto import KEY_LEN
+from meshd.core.errors import WireError
+from meshd.core.ids import NODE_ID_LEN
+
+RECEIPTS_MAX = 64
+FILE_NAME_MAX = 255
+_RECEIPT = Struct("!32sI")
+_FILE_CLEAR = Struct("!32sBIQ")
+_FILE_SECRET = Struct("!32sQB")
+
+
+class Post(NamedTuple):
+    """A text for everybody in the space."""
+
+    text: str
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return self.text.encode()
+
+
+class Message(NamedTuple):
+    """A text addressed to one node of the space, which acknowledges it by a receipt."""
+
+    to: bytes
+    text: str
+
+    def encode(self) -> bytes:
+        """Return the payload: NodeId (10), text."""
+        return self.to + self.text.encode()
+
+
+class Receipt(NamedTuple):
+    """Messages that have reached their reader's disk, as (author, seq)."""
+
+    received: tuple[tuple[bytes, int], ...]
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return b"".join(_RECEIPT.pack(author, seq) for author, seq in self.received)
+
+
+class FileClear(NamedTuple):
+    """What relays may know of a file: where its index starts and how large it is.
+
+    `root` names the top index chunk, `levels` is the number of index levels, `chunks` counts the
+    chunks of content, `size` the bytes of ciphertext.
+    """
+
+    root: bytes
+    levels: int
+    chunks: int
+    size: int
+
+    def encode(self) -> bytes:
+        """Return the clear part."""
+        return _FILE_CLEAR.pack(*self)
+
+
+class FileSecret(NamedTuple):
+    """What members know of a file: key, bytes of plaintext, name, media type."""
+
+    key: bytes
+    size: int
+    name: str
+    media_type: str
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        name = self.name.encode()
+        return _FILE_SECRET.pack(self.key, self.size, len(name)) + name + self.media_type.encode()
+
+    def __repr__(self) -> str:
+        return f"FileSecret(name={self.name!r}, size={self.size})"
+
+
+def decode_post(data: bytes) -> Post:
+    """Decode the payload of a POST.
+
+    Raises: WireError.
+    """
+    return Post(_text(data))
+
+
+def decode_message(data: bytes) -> Message:
+    """Decode the payload of a MESSAGE.
+
+    Raises: WireError.
+    """
+    if len(data) < NODE_ID_LEN:
+        raise WireError("message length")
+    return Message(data[:NODE_ID_LEN], _text(data[NODE_ID_LEN:]))
+
+
+def decode_receipt(data: bytes) -> Receipt:
+    """Decode the payload of a RECEIPT.
+
+    Raises: WireError.
+    """
+    if not data or len(data) % _RECEIPT.size or len(data) > RECEIPTS_MAX * _RECEIPT.size:
+        raise WireError("receipt length")
+    return Receipt(tuple(_RECEIPT.iter_unpack(data)))
+
+
+def decode_file_clear(data: bytes) -> FileClear:
+    """Decode the clear part of a FILE.
+
+    Raises: WireError.
+    """
+    if len(data) != _FILE_CLEAR.size:
+        raise WireError("file clear part length")
+    return FileClear(*_FILE_CLEAR.unpack(data))
+
+
+def decode_file_secret(data: bytes) -> FileSecret:
+    """Decode the payload of a FILE.
+
+    Raises: WireError.
+    """
+    if len(data) < _FILE_SECRET.size:
+        raise WireError("file payload length")
+    key, size, name_len = _FILE_SECRET.unpack_from(data)
+    end = _FILE_SECRET.size + name_len
+    name, media_type = _text(data[_FILE_SECRET.size : end]), _text(data[end:])
+    unfit = name in {"", ".", ".."} or "/" in name or not name.isprintable()
+    if unfit or len(data) < end or len(media_type) > FILE_NAME_MAX or len(key) != KEY_LEN:
+        raise WireError("file name or media type")
+    return FileSecret(key, size, name, media_type)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise WireError("text is not UTF-8") from error

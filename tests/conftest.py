@@ -1,0 +1,47 @@
+"""What all tests share: namespaces where possible, Hypothesis without a clock, alike in CI."""
+
+import os
+import signal
+
+import pytest
+from hypothesis import settings
+
+from meshd.simulation import lab as laboratory
+
+settings.register_profile("house", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+settings.load_profile("house")
+
+TEST_S_MAX = 240
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Fail a test that hangs, by name, instead of the whole run."""
+
+    def hung(*_):
+        raise TimeoutError(f"{item.nodeid} took more than {TEST_S_MAX} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.alarm(TEST_S_MAX)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def pytest_collection_modifyitems(items):
+    """Keep what needs namespaces in one worker, file by file; say why when it cannot run."""
+    wanting = [item for item in items if item.get_closest_marker("netns")]
+    why = laboratory.obstacle() if wanting else None
+    for item in wanting:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if why:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A lab of namespaces for one test, gone at its end."""
+    with laboratory.Lab("test", folder=tmp_path) as made:
+        yield made

@@ -1,0 +1,76 @@
+"""Whole nodes in a row: real routing, sessions, spaces, files and sync, under virtual time."""
+
+import pytest
+
+from meshd.simulation.world import SECOND, World
+
+SEEDS = [1, 2, 3]
+
+
+def row(seed, count=5):
+    """A row of nodes: the first founds a space, the last is a writer, those between are relays."""
+    world = World(seed)
+    hosts = world.add_line(count)
+    world.run(20 * SECOND)
+    hosts[0].ask("space.create", name="home")
+    for place, host in enumerate(hosts[1:], 1):
+        role = "writer" if place == count - 1 else "relay"
+        url = hosts[0].ask("invite", space="home", role=role)["url"]
+        host.ask("join", url=url)
+    world.run(20 * SECOND)
+    return world, hosts
+
+
+def texts(host):
+    entries = host.ask("log", space="home")["entries"]
+    return [entry["text"] for entry in entries if "text" in entry]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_note_is_read_four_hops_away_and_soon(seed):
+    world, hosts = row(seed)
+    first, last = hosts[0], hosts[-1]
+    (space,) = last.node.spaces.all()
+    author = first.node.spaces.all()[0].author
+    before = space.feeds[author].seq
+    first.ask("post", space="home", text="hello over there")
+    start = world.now
+    assert world.run_until(lambda: space.feeds[author].seq > before, SECOND)
+    assert world.now - start <= 200_000
+    world.run(SECOND)
+    assert texts(last) == ["hello over there"]
+    kept = first.ask("wait", space="home", seq=before + 1, kept=1)
+    assert kept["kept_by"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cut_row_is_written_on_both_sides_and_heals_to_the_same(seed):
+    world, hosts = row(seed)
+    world.cut(hosts[2], hosts[3])
+    hosts[0].ask("post", space="home", text="left")
+    hosts[-1].ask("post", space="home", text="right")
+    world.run(30 * SECOND)
+    assert texts(hosts[0]) == ["left"]
+    assert texts(hosts[-1]) == ["right"]
+    world.link(hosts[2], hosts[3])
+    world.run(60 * SECOND)
+    assert sorted(texts(hosts[0])) == sorted(texts(hosts[-1])) == ["left", "right"]
+    heads = [
+        {author: feed.hash32 for author, feed in host.node.spaces.all()[0].feeds.items()}
+        for host in hosts
+    ]
+    assert all(each == heads[0] for each in heads)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_that_was_written_is_lost_by_a_crash_during_sync(seed):
+    world, hosts = row(seed, count=3)
+    first, relay, last = hosts
+    for number in range(30):
+        first.ask("post", space="home", text=f"note {number}")
+        if number % 7 == seed:
+            relay.crash()
+            world.run(SECOND // 10)
+            relay.start()
+    world.run(60 * SECOND)
+    assert texts(last) == [f"note {number}" for number in range(30)]

@@ -1,0 +1,191 @@
+"""The style of the house, kept by a test: imports, banned calls, sizes, drop reasons, leftovers."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from meshd.core.drops import DropReason
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "meshd"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session", "space", "sync"}
+MAY_IMPORT = {
+    "core": set(),
+    "config": {"core"},
+    "wire": {"core"},
+    **{name: {"core", "wire"} for name in PURE - {"wire"}},
+    "store": {"core", "wire"},
+    "node": {"core", "wire", "store.interface"} | PURE,
+    "status": {"core"},
+    "web": {"core"},
+    "runtime": {"core", "config", "wire", "store", "node", "status"} | PURE,
+    "simulation": {"core", "wire", "store", "node"} | PURE,
+}
+MAY_IMPORT["routing"] |= {"neighbour"}
+MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}
+BANNED = {
+    *("asyncio", "socket", "serial", "threading", "time", "sqlite3", "subprocess", "select"),
+    *("os", "pyroute2", "aiomqtt", "scapy"),
+}
+FILE_LINES_MAX = 800
+FUNCTION_LINES_MAX = 70
+ARGUMENTS_MAX = 7
+POSITIONAL_MAX = 5
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> list[tuple[str, int]]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append((node.module, node.lineno))
+    return found
+
+
+@pytest.fixture(scope="module", params=MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def module(request):
+    path = request.param
+    source = path.read_text()
+    return path, source, ast.parse(source)
+
+
+def test_imports_follow_the_packet(module):
+    path, _, tree = module
+    here = room(path)
+    allowed = MAY_IMPORT.get(here)
+    if allowed is None:
+        return
+    for name, line in imports(tree):
+        if not name.startswith("meshd."):
+            continue
+        target = name.removeprefix("meshd.")
+        inside = target.split(".")[0] == here
+        fits = any(target == item or target.startswith(item + ".") for item in allowed)
+        assert inside or fits, f"{path}:{line}: {here} may not import {name}"
+
+
+def test_engine_has_no_clock_no_io_no_global_randomness(module):
+    path, _, tree = module
+    here = room(path)
+    pure = here in PURE | {"core", "node"} or path == PACKAGE / "store" / "interface.py"
+    if not pure:
+        return
+    for name, line in imports(tree):
+        assert name.split(".")[0] not in BANNED, f"{path}:{line}: the engine may not import {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert all(alias.name != "random" for alias in node.names), (
+                f"{path}:{node.lineno}: take an rng as an argument (from random import Random)"
+            )
+        if isinstance(node, ast.ImportFrom) and node.module == "random":
+            assert [alias.name for alias in node.names] == ["Random"], f"{path}:{node.lineno}"
+
+
+def test_broad_except_only_in_the_shell(module):
+    path, _, tree = module
+    if room(path) in {"runtime", "web"}:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            named = ast.unparse(node.type) if node.type else "everything"
+            assert named not in {"Exception", "BaseException", "everything"}, (
+                f"{path}:{node.lineno}: catch what you expect"
+            )
+
+
+def test_sizes(module):
+    path, source, tree = module
+    lines = source.count("\n")
+    limit = 400 if path.name == "node.py" else FILE_LINES_MAX
+    assert lines <= limit, f"{path}: {lines} lines"
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        length = (node.end_lineno or node.lineno) - node.lineno + 1
+        assert length <= FUNCTION_LINES_MAX, f"{path}:{node.lineno}: {node.name}: {length} lines"
+        named = [arg for arg in node.args.args if arg.arg not in {"self", "cls"}]
+        assert len(named) <= POSITIONAL_MAX, f"{path}:{node.lineno}: {node.name}: arguments"
+        assert len(named) + len(node.args.kwonlyargs) <= ARGUMENTS_MAX, (
+            f"{path}:{node.lineno}: {node.name}: arguments"
+        )
+
+
+def test_no_leftovers(module):
+    path, source, tree = module
+    for number, line in enumerate(source.splitlines(), 1):
+        assert len(line) <= 100, f"{path}:{number}: longer than 100"
+        assert not re.search(r"\b(FIXME|TODO|XXX)\b", line), f"{path}:{number}: leftover"
+    if room(path) not in {"cli", "__main__"}:
+        for node in ast.walk(tree):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            assert not (called and node.func.id == "print"), f"{path}:{node.lineno}: print"
+
+
+def test_module_says_what_it_is(module):
+    path, _, tree = module
+    assert ast.get_docstring(tree), f"{path}: a module opens with a docstring"
+
+
+def test_every_file_is_reached():
+    everywhere = "\n".join(path.read_text() for path in MODULES + TESTS)
+    for path in MODULES:
+        if path.name in {"__init__.py", "__main__.py"}:
+            continue
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        short = name.rsplit(".", 1)
+        reached = name in everywhere or re.search(
+            rf"from {re.escape(short[0])} import [^\n]*\b{short[1]}\b", everywhere
+        )
+        assert reached, f"{path}: nobody imports it"
+
+
+@pytest.mark.parametrize("reason", list(DropReason), ids=lambda reason: reason.value)
+def test_drop_reason_is_used_and_tested(reason):
+    word = f"DropReason.{reason.name}"
+    assert any(word in path.read_text() for path in MODULES), f"{word} is used nowhere"
+    tested = any(
+        word in path.read_text() or f'"{reason.value}"' in path.read_text() for path in TESTS
+    )
+    assert tested, f"{word} is tested nowhere"
+
+
+def test_one_process_holds_many_nodes():
+    """No module keeps state: what could differ between two nodes is never global."""
+    for path in MODULES:
+        if room(path) not in PURE | {"core", "node"}:
+            continue
+        for node in ast.parse(path.read_text()).body:
+            for inner in ast.walk(node):
+                assert not isinstance(inner, ast.Global), f"{path}:{inner.lineno}: global"
+
+
+def test_every_reference_into_the_docs_leads_somewhere():
+    for path in MODULES:
+        for name, anchor in re.findall(r"\b(docs/[\w./-]+\.md)(?:#([\w-]+))?", path.read_text()):
+            text = (ROOT / name).read_text()
+            heads = {
+                head.lower().replace(" ", "-") for head in re.findall(r"^#+ (.+)$", text, re.M)
+            }
+            assert not anchor or anchor in heads, f"{path}: {name} has no section {anchor}"
+
+
+def test_every_threat_names_a_test_that_exists():
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", text)
+    assert len(named) > 30
+    for path, test in named:
+        assert f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
+    for line in text.splitlines():
+        if line.startswith("| ") and "|---" not in line and not line.endswith("| test |"):
+            assert "::test_" in line, f"a threat without a test: {line}"

@@ -1,0 +1,202 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from meshd.config.loader import load, parse
+from meshd.config.locate import line_of, lines
+from meshd.config.paths import default_state_dir
+from meshd.config.reference import example, markdown
+from meshd.config.schema import TABLES, TOP
+from meshd.config.values import Admit, Endpoint, Interface, MqttConfig, NodeConfig
+from meshd.core.errors import ConfigError, Exit
+from meshd.core.events import LinkKind
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
+
+FULL = """\
+name = "roof-1"
+state_dir = "/srv/meshd"
+peers = ["tcp://mesh.example.org", "tcp://[2001:db8::1]:7000"]
+listen = "127.0.0.1:7001"
+admit = ["udp/9797", "tcp/22"]
+leaf = true
+log_level = "debug"
+control_group = "staff"
+
+[[interface]]
+name = "wlan0"
+kind = "mesh"
+
+[[interface]]
+name = "eth0"
+
+[relay]
+quota_mb = 64
+
+[mqtt]
+url = "mqtts://broker.example"
+username = "me"
+password_file = "/etc/secret"
+"""
+
+
+def test_every_value_arrives():
+    assert parse(FULL, "f.toml") == NodeConfig(
+        state_dir="/srv/meshd",
+        name="roof-1",
+        interfaces=(Interface("wlan0", LinkKind.MESH), Interface("eth0")),
+        peers=("tcp://mesh.example.org:6697", "tcp://[2001:db8::1]:7000"),
+        listen=Endpoint("127.0.0.1", 7001),
+        admit=(Admit("udp", 9797), Admit("tcp", 22)),
+        leaf=True,
+        log_level="debug",
+        control_group="staff",
+        relay_quota_mb=64,
+        mqtt=MqttConfig("broker.example", 8883, True, "me", "/etc/secret"),
+    )
+
+
+def test_empty_file_means_the_defaults():
+    assert parse("", "f") == NodeConfig(state_dir=default_state_dir())
+
+
+def test_mqtt_that_is_not_enabled_is_off():
+    assert parse('[mqtt]\nurl = "mqtt://b"\nenabled = false', "f").mqtt is None
+
+
+MISTAKES = [
+    ("interfce = 1", 'f:1: interfce: unknown key, did you mean "interface"?'),
+    ("\n\nlog_levle = 'info'", 'f:3: log_levle: unknown key, did you mean "log_level"?'),
+    ("zzz = 1", "f:1: zzz: unknown key (known: name, state_dir,"),
+    ("name = 7", "f:1: name: must be a text in quotes, not an integer"),
+    ("name = 1979-05-27", "f:1: name: must be a text in quotes, not a date or time"),
+    (f"name = '{'x' * 33}'", "f:1: name: a name has at most 32 printable characters"),
+    ('name = "a\\u001bb"', "f:1: name: a name has at most 32 printable characters"),
+    ("state_dir = 'rel/ative'", 'f:1: state_dir: "rel/ative" must be an absolute path'),
+    ("state_dir = ''", "f:1: state_dir: must not be empty"),
+    ("peers = 'tcp://a'", "f:1: peers: must be a list of texts, not a text"),
+    ("peers = [1]", "f:1: peers: must be a text in quotes, not an integer"),
+    ("peers = ['udp://a']", 'f:1: peers: "udp://a" is not a peer; write tcp://HOST:6697'),
+    ("peers = ['tcp://']", 'f:1: peers: "tcp://" has no usable host'),
+    ("peers = ['tcp://[town]:1']", 'f:1: peers: "town" is not an IPv6 address'),
+    (
+        "peers = ['tcp://[fe80::1]:1']",
+        'f:1: peers: "tcp://[fe80::1]:1": neighbours on a link are found without being named',
+    ),
+    ("peers = ['tcp://a/b']", 'f:1: peers: "tcp://a/b" has no usable host'),
+    ("peers = ['tcp://a:0']", 'f:1: peers: "0" is not a port (1 to 65535)'),
+    ("peers = ['tcp://a', 'tcp://a:6697']", 'f:1: peers: "tcp://a:6697" stands there twice'),
+    ("listen = '::'", 'f:1: listen: "::": write an IPv6 address in brackets'),
+    ("listen = 'host:1'", 'f:1: listen: "host" is not an IP address; "[::]:1" means all'),
+    ("listen = '[::]:70000'", 'f:1: listen: "70000" is not a port (1 to 65535)'),
+    ("listen = '[::'", 'f:1: listen: "[::" is not [ADDRESS]:PORT'),
+    ("admit = ['9797']", 'f:1: admit: "9797" is not a port to admit; write udp/9797'),
+    ("admit = ['udp/x']", 'f:1: admit: "x" is not a port (1 to 65535)'),
+    ("admit = ['udp/²']", 'f:1: admit: "²" is not a port (1 to 65535)'),
+    ("leaf = 'maybe'", 'f:1: leaf: must be true, false or "auto"'),
+    ("leaf = 1", 'f:1: leaf: must be true, false or "auto"'),
+    ("log_level = 'loud'", 'f:1: log_level: "loud" is not a choice (known: debug, info'),
+    ("interface = 'eth0'", "f:1: interface: must be tables [[interface]], not a text"),
+    ("[interface]\nname='a'", "f:1: interface: must be tables [[interface]], not a table"),
+    ("[[interface]]\nkind = 'mesh'", 'f:1: interface: "name" is missing'),
+    (
+        "[[interface]]\nname='a'\n[[interface]]\nname='b'\nkind='mehs'",
+        'f:5: interface.kind: "mehs" is not a choice, did you mean "mesh"?',
+    ),
+    (
+        "[[interface]]\nname='a'\n[[interface]]\nname='a'",
+        'f:4: interface.name: "a" stands there twice',
+    ),
+    ("[[interface]]\nname='a b'", 'f:2: interface.name: "a b" is not the name of an interface'),
+    (
+        "[[interface]]\nname='a'\nchannel=1",
+        "f:3: interface.channel: unknown key (known: name, kind)",
+    ),
+    ("relay = 3", "f:1: relay: must be a table [relay], not an integer"),
+    ("[relay]\nquota_mb = true", "f:2: relay.quota_mb: must be an integer, not true or false"),
+    ("[relay]\n\nquota_mb = -1", "f:3: relay.quota_mb: -1 is not between 0 and 1000000000"),
+    ("[mqtt]\nenabled = true", 'f:1: mqtt: "url" is missing'),
+    ("[mqtt]\nurl='http://b'", 'f:2: mqtt.url: "http://b" is not a broker'),
+    ("[mqtt]\nurl='mqtt://b:99999'", 'f:2: mqtt.url: "mqtt://b:99999" is not a broker'),
+    ("[mqtt]\nurl='mqtt://u:p@b'", "f:2: mqtt.url: a broker's URL holds no credentials"),
+    (
+        "[mqtt]\nurl='mqtt://b'\npassword_file='/p'",
+        "f:3: mqtt.password_file: needs a username beside it",
+    ),
+    ("[mqtt]\nurl='mqtt://b'\nca_file='/p'", "f:3: mqtt.ca_file: is for mqtts:// only"),
+    ("mqtt.url = 'x'", 'f:1: mqtt.url: "x" is not a broker'),
+    ("mqtt = {url = 'mqtt://b', usrname = 'x'}", "f:1: mqtt.usrname: unknown key"),
+    ("a = ", "f:1: not TOML: Invalid value"),
+    ("name = 'a'\nname = 'b'", "f:2: not TOML: Cannot overwrite a value"),
+    ("x = " + "[" * 5000, "f:1: "),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=lambda item: item[:32])
+def test_mistake_is_named_with_its_line(text, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f")
+    assert caught.value.text.startswith(message), caught.value.text
+    assert caught.value.code is Exit.CONFIG
+    assert "docs/configuration.md" in caught.value.remedy
+
+
+def test_all_mistakes_are_told_at_once_in_order():
+    with pytest.raises(ConfigError) as caught:
+        parse("[mqtt]\nurl = 1\n[relay]\nquota = 1\n[[interface]]\nnmae = 'x'", "f")
+    told = [line.split(": ")[0] for line in caught.value.text.splitlines()]
+    assert told == ["f:2", "f:4", "f:5", "f:6"]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(str(tmp_path))
+    (tmp_path / "latin").write_bytes(b"name = 'a'\nx = '\xff'")
+    with pytest.raises(ConfigError, match="latin:2: not UTF-8"):
+        load(str(tmp_path / "latin"))
+    (tmp_path / "huge").write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(ConfigError, match="larger than"):
+        load(str(tmp_path / "huge"))
+
+
+def test_lines_are_found_past_lists_strings_and_comments():
+    text = """\
+# a = 1
+peers = [
+  "b = [", # ]
+  'c = 2',
+]
+long = '''
+d = 3
+[not.a.table]
+'''
+[[interface]] # first
+"quoted key" = 1
+[[interface]]
+x.y = { z = 1 }
+"""
+    found = lines(text)
+    assert found[("peers",)] == 2
+    assert found[("long",)] == 6
+    assert found[("interface", 0)] == 10
+    assert found[("interface", 0, "quoted key")] == 11
+    assert found[("interface", 1, "x", "y")] == 13
+    assert line_of(found, ("interface", 1, "x", "y", "z")) == 13
+    assert line_of(found, ("nothing",)) == 1
+    assert ("d",) not in found and ("not", "a", "table") not in found
+
+
+def test_every_key_is_documented():
+    if os.environ.get("MESHD_REGENERATE"):
+        PAGE.write_text(markdown())
+    assert PAGE.read_text() == markdown(), "run again with MESHD_REGENERATE=1 and read the diff"
+    for table in (TOP, *TABLES):
+        for key in table.keys:
+            assert f"| `{key.name}` |" in markdown() and f"{key.name} = " in example()
+
+
+def test_the_documented_example_is_valid():
+    assert parse(example(), "example").mqtt.host == "localhost"

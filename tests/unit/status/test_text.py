@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+from fake_host import NODE, OTHER, PROBLEM, snapshot
+
+from meshd.core.snapshot import SessionStatus, SpaceStatus, to_json
+from meshd.status.text import (
+    clean,
+    duration,
+    headline,
+    neighbours_text,
+    routes_text,
+    size,
+    status_text,
+    sync_percent,
+)
+
+STATUS = """\
+OK  abcd-efgh-ijkl-mnop  2 neighbours, 2 nodes, sync 100 %
+address fd7c:38e3:d782::1, mesh pq4ohv4c, up 1 h 2 min, boot 7, version 0.1.0
+
+links
+  name   kind    state  protection
+  mesh0  mesh    up     SAE
+  wlan1  shared  down   unknown
+
+neighbours
+  node                 link   address  cost      heard  session  known for
+  qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min 0 s
+  -                    mesh0  fe80::3  infinite  50%    no       4 s
+
+sync
+  space   role    feeds  entries  behind  size    peers  kept by  forks
+  garden  writer  2      40       0       8.2 kB  1      1        0
+
+dropped
+  reason        count  where
+  unknown-port  3      mesh0 2, wlan1 1
+  see docs/drops.md"""
+
+ROUTES = """\
+   to                    node                 link   next hop  metric  feasible  age
+*  fd7c:38e3:d782::2/128  qrst-uvwx-yz23-4567  mesh0  fe80::2   96      yes       59 s
+*  fd7c:38e3:d782::3/128  aaaa-bbbb-cccc-dddd  mesh0  fe80::2   192     yes       58 s"""
+
+
+def test_status_reads_as_it_should():
+    assert status_text(to_json(snapshot())) == STATUS
+
+
+def test_routes_read_as_they_should():
+    lines = routes_text(to_json(snapshot())).splitlines()
+    assert [line.split() for line in lines] == [line.split() for line in ROUTES.splitlines()]
+
+
+def test_status_of_a_node_alone_has_no_empty_tables():
+    alone = snapshot(
+        links=(), neighbours=(), routes=(), sessions=(), spaces=(), drops={}, mode="leaf"
+    )
+    assert status_text(to_json(alone)) == (
+        "ALONE  abcd-efgh-ijkl-mnop  leaf, 0 neighbours, 0 nodes, nobody to sync with\n"
+        "address fd7c:38e3:d782::1, mesh pq4ohv4c, up 1 h 2 min, boot 7, version 0.1.0"
+    )
+
+
+def test_problem_is_the_first_word_and_has_its_remedy():
+    text = status_text(to_json(snapshot(problems=(PROBLEM,))))
+    assert text.startswith("DEGRADED  abcd-efgh-ijkl-mnop  2 neighbours, ")
+    assert text.splitlines()[0].endswith(", 1 problem")
+    assert (
+        "problems\n  the disk is full [disk-full]\n    next: free some space in /var/lib/meshd"
+        in text
+    )
+
+
+def test_name_stands_before_the_id():
+    value = {**to_json(snapshot()), "name": "roof-1"}
+    assert headline(value).startswith("OK  roof-1 (abcd-efgh-ijkl-mnop)  ")
+
+
+def test_peers_are_shown_and_only_live_ones_are_counted():
+    peers = (
+        SessionStatus(OTHER, "192.0.2.7", "up", 61.0, 1000, 2000),
+        SessionStatus("", "tcp://[2001:db8::1]:6697", "waiting", 0.0, 0, 0),
+    )
+    alone = {"neighbours": (), "routes": (), "links": (), "spaces": (), "drops": {}}
+    text = status_text(to_json(snapshot(sessions=peers, **alone)))
+    assert text.startswith("OK  abcd-efgh-ijkl-mnop  0 neighbours, 1 peer, 1 node, sync 100 %\n")
+    assert [line.split() for line in text.splitlines()[3:]] == [
+        ["peers"],
+        ["node", "by", "state", "for", "received", "sent"],
+        *(line.split() for line in (
+            "qrst-uvwx-yz23-4567 192.0.2.7 up 1 min 1 s 1.0 kB 2.0 kB",
+            "- tcp://[2001:db8::1]:6697 waiting - 0 B 0 B",
+        )),
+    ]  # fmt: skip
+    dead = headline(to_json(snapshot(sessions=peers[1:], **alone)))
+    assert dead.startswith("ALONE") and dead.endswith("0 neighbours, 0 nodes, nobody to sync with")
+
+
+def test_route_that_is_not_in_use_counts_no_node():
+    first, second = snapshot().routes
+    gone = replace(second, selected=False, metric=0xFFFF)
+    assert ", 1 node, " in headline(to_json(snapshot(routes=(first, gone))))
+
+
+def test_sync_is_never_rounded_up_to_complete():
+    def percent(entries, behind):
+        space = SpaceStatus("s", None, "writer", 1, entries, behind, 0)
+        return sync_percent(to_json(snapshot(spaces=(space,))))
+
+    assert percent(100_000, 1) == 99
+    assert percent(0, 5) == 0
+    assert percent(0, 0) == 100
+
+
+def test_one_node_on_two_links_is_one_neighbour():
+    first = snapshot().neighbours[0]
+    both = (first, type(first)("wlan1", "fe80::9", OTHER, 96, 96, 96, 1.0, 1.0, True))
+    assert ", 2 nodes" in headline(to_json(snapshot(neighbours=both)))
+    assert "  1 neighbour, " in headline(to_json(snapshot(neighbours=both)))
+
+
+def test_nothing_from_elsewhere_reaches_the_terminal_raw():
+    space = SpaceStatus("s", "a\x1b[2Jb\nc", "writer", 1, 1, 0, 0)
+    text = status_text(to_json(snapshot(spaces=(space,))))
+    assert "\x1b" not in text and "a\ufffd[2Jb\ufffdc" in text
+    assert clean("ü€\u202e") == "ü€\ufffd"
+
+
+def test_odd_values_are_shown_and_do_not_stop_it():
+    for value in ({}, {"neighbours": 7, "drops": [], "spaces": [1, None], "node": 4}):
+        assert status_text(value).startswith("ALONE")
+    assert neighbours_text({"neighbours": [{}]}).count("-") >= 3
+
+
+def test_units():
+    assert [size(item) for item in (0, 999, 1000, 1_234_567, 5e12)] == [
+        *("0 B", "999 B", "1.0 kB", "1.2 MB", "5.0 TB")
+    ]
+    assert [duration(item) for item in (0.9, 61, 3600, 90_061)] == [
+        *("0 s", "1 min 1 s", "1 h 0 min", "1 d 1 h")
+    ]
+    assert NODE not in status_text(to_json(snapshot()))

@@ -1,0 +1,75 @@
+"""Routed sessions: only for spaces that nobody near carries, a few, and not for longer."""
+
+from sync_net import SECOND, Net
+
+from meshd.sync.routed import LONELY_US, ROUTED_MAX
+
+
+def test_lonely_space_is_synced_over_a_route():
+    net = Net()
+    anna = net.founder()
+    bert = net.joined("bert", anna)
+    net.cut(anna, bert)
+    net.routed = True
+    bert.post("from far")
+    net.run(LONELY_US + 2 * SECOND)
+    assert anna.heads() == bert.heads()
+    assert anna.node in bert.sessions.wanted
+
+
+def test_routed_session_is_given_back_when_a_neighbour_carries_the_space():
+    net = Net()
+    anna = net.founder()
+    bert = net.joined("bert", anna)
+    carl = net.joined("carl", anna)
+    net.cut(anna, carl)
+    net.run(LONELY_US + SECOND)
+    assert len(carl.sessions.wanted) == len(carl.sessions.unwanted) + 1
+    net.connect(carl, bert)
+    net.run(SECOND)
+    net.run(SECOND)
+    assert sorted(carl.sessions.wanted) == sorted(carl.sessions.unwanted)
+    assert len(carl.sync._routed) == 0
+
+
+def test_members_are_tried_in_turn_with_growing_pauses():
+    net = Net()
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl")]
+    for house in houses:
+        net.cut(anna, house)
+    net.run(60 * SECOND)
+    assert set(anna.sessions.wanted) == {house.node for house in houses}
+    net.run(3600 * SECOND)
+    assert len(anna.sessions.wanted) < 40
+    assert len(anna.sessions.wanted) - len(anna.sessions.unwanted) == 1
+
+
+def test_routed_sessions_are_bounded():
+    net = Net()
+    anna, bert = net.house("anna"), net.house("bert")
+    net.connect(anna, bert)
+    for number in range(ROUTED_MAX + 4):
+        assert anna.tell("space.create", name=f"space {number}").value
+        url = anna.tell("invite", space=f"space {number}", role="writer").value["url"]
+        assert bert.tell("join", url=url, within=9 * SECOND).value
+    net.run(2 * SECOND)
+    net.cut(anna, bert)
+    net.run(30 * SECOND)
+    assert len(bert.sync._routed) == ROUTED_MAX
+
+
+def test_somebody_who_waits_for_more_gets_a_routed_session_at_once():
+    net = Net()
+    anna = net.founder()
+    bert = net.joined("bert", anna)
+    net.joined("relay", anna, role="relay")
+    net.cut(anna, bert)
+    anna.sync._routed.seek(anna.home.id, net.now)
+    assert anna.sessions.wanted
+    anna.sync._routed.seek(anna.home.id, net.now)
+    net.run(SECOND)
+    assert len(anna.sessions.wanted) == 1
+    net.run(90 * SECOND)
+    assert len(anna.sessions.wanted) == len(anna.sessions.unwanted)
+    assert bert.heads() == anna.heads()
