@@ -73,11 +73,11 @@ class NodeOptions(NamedTuple):
 
 
 class Boot(NamedTuple):
-    """Numbers that were reserved on disk before this start, and never go back."""
+    """Numbers reserved on disk before this start; without a disk the limit is None, all a guess."""
 
     number: int
     seqno: int
-    seqno_limit: int
+    seqno_limit: int | None
 
 
 class Node:

@@ -33,8 +33,7 @@ class Station:
             own=(host_prefix(self.address),),
             router_id=self.address[8:],
             seqno=seqno,
-            seqno_limit=seqno + 1000 & 0xFFFF,
-            **options,
+            **{"seqno_limit": seqno + 1000 & 0xFFFF, **options},
         )
         self.routes: dict[object, RouteInstalled] = {}
         self.notices: list[Notice] = []

@@ -32,6 +32,13 @@ before each node heard of the last move, which takes up to 24 s a hop, whatever 
 
 JUMP_WHOLE_US = 600_000_000
 
+GUESS_JUMP = 0x8000
+"""How far others may move a seqno that was only guessed, the first time: anywhere.
+
+A node whose disk is gone draws its seqno; what others remember may be half a turn away from it, and
+until it is beyond that they take each of its announcements for old.
+"""
+
 
 class Own:
     """Own prefixes and seqno."""
@@ -42,16 +49,23 @@ class Own:
     )
 
     def __init__(
-        self, ctx: Context, prefixes: tuple[Prefix, ...], router_id: bytes, seqno: int, limit: int
+        self,
+        ctx: Context,
+        prefixes: tuple[Prefix, ...],
+        router_id: bytes,
+        *,
+        seqno: int,
+        limit: int | None,
     ) -> None:
+        """Begin at `seqno`; `limit` is the last number reserved, None when `seqno` is a guess."""
         self._ctx = ctx
         self.prefixes = dict.fromkeys(prefixes)
         self.router_id = router_id
         self.seqno = seqno & 0xFFFF
-        self._limit = limit & 0xFFFF
+        self._limit = (seqno + BLOCK if limit is None else limit) & 0xFFFF
         self._increases: list[int] = []
         self._adopted_us: int | None = None
-        self._jump_left = JUMP_MAX
+        self._jump_left = GUESS_JUMP if limit is None else JUMP_MAX
         self._reserve()
 
     def increase(self, now: int) -> bool:
@@ -71,12 +85,12 @@ class Own:
         """
         if not newer(seqno, self.seqno):
             return False
-        left, jump = JUMP_MAX, seqno + 1 - self.seqno & 0xFFFF
+        left, jump = self._jump_left, seqno + 1 - self.seqno & 0xFFFF
         if self._adopted_us is not None:
             passed = now - self._adopted_us
             if passed < ADOPT_EVERY_US:
                 return False
-            left = min(self._jump_left + passed * JUMP_MAX // JUMP_WHOLE_US, JUMP_MAX)
+            left = min(left + passed * JUMP_MAX // JUMP_WHOLE_US, JUMP_MAX)
         if jump > left:
             self._ctx.drop(DropReason.BABEL_SEQNO_JUMP, link)
             return False

@@ -60,7 +60,7 @@ class Heard(NamedTuple):
 
 
 class Babel:
-    """A Babel speaker. `router_id` is 8 bytes; `seqno` up to `seqno_limit` is reserved on disk."""
+    """A Babel speaker. `router_id` is 8 bytes; `seqno_limit` is the last one reserved, or None."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Babel:
         own: tuple[Prefix, ...],
         router_id: bytes,
         seqno: int,
-        seqno_limit: int,
+        seqno_limit: int | None,
         routes_max: int = ROUTES_MAX,
     ) -> None:
         self._ctx = ctx
-        self._own = Own(ctx, own, router_id, seqno, seqno_limit)
+        self._own = Own(ctx, own, router_id, seqno=seqno, limit=seqno_limit)
         self._neighbours = NeighbourTable()
         self._table = RouteTable(routes_max)
         self._sources = SourceTable(2 * routes_max)

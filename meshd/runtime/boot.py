@@ -46,7 +46,7 @@ def boot_node(config: NodeConfig, state: StateDir, *, leaf: bool) -> Started:
         fault = error
         store = AbsentStore(error, lambda: SqliteStore(folder))
         image, seqno = store.load(), rng.randrange(65536)
-        boot = Boot(0, seqno, (seqno + BLOCK) % 65536)
+        boot = Boot(0, seqno, None)
     options = NodeOptions(
         routing=not leaf,
         peers=config.peers,

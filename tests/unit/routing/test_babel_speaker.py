@@ -473,6 +473,17 @@ def test_own_seqno_is_never_moved_half_round_before_the_mesh_knows(talk):
     assert babel.seqno == 1 + 5 * 0x1000
 
 
+@pytest.mark.parametrize("jump", [0x4001, 0x7FFF])
+def test_guessed_seqno_is_moved_anywhere_once(jump):
+    talk = Talk(seqno=40_000, seqno_limit=None)
+    babel = talk.station.babel
+    talk.say(*GREETING, own_update(talk, babel.seqno + jump - 1 & 0xFFFF))
+    talk.wait(1)
+    talk.say(own_update(talk, babel.seqno + 0x4001 & 0xFFFF))
+    assert babel.seqno == 40_000 + jump & 0xFFFF
+    assert talk.drops(DropReason.BABEL_SEQNO_JUMP) == 1
+
+
 def test_own_route_heard_back_as_late_as_ours_changes_nothing(talk):
     for seqno in (1, 0, 0xFFFF, 0x8002):
         talk.say(own_update(talk, seqno))
