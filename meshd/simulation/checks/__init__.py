@@ -1,0 +1,1 @@
+"""Rules that must hold in every simulated world, each one an observer."""

@@ -1,0 +1,61 @@
+"""Who watches a simulated world: checkers, the event log, curves and reports are all observers.
+
+Enters: what happened, as it happens, in virtual time. Leaves: whatever an observer makes of it.
+Must not: change the world. An observer overrides only what it cares for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshd.core.events import Notice, Reply, Row, Transmit
+
+if TYPE_CHECKING:
+    from meshd.simulation.host import Host
+    from meshd.simulation.media.medium import Port
+
+
+class Violation(NamedTuple):
+    """A rule that did not hold: when (microseconds), which checker, which host, in words."""
+
+    at_us: int
+    checker: str
+    host: str
+    text: str
+
+
+class Observer:
+    """Sees everything and does nothing; `now` is `world.now`."""
+
+    def route_changed(self, host: Host, address: bytes) -> None:
+        """A host's kernel route to a packed address was set, replaced or removed."""
+
+    def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        """A host put a datagram on a medium; `airtime_us` is 0 on a wire."""
+
+    def stream_sent(self, host: Host, data: bytes) -> None:
+        """A host gave bytes to a stream."""
+
+    def notice(self, host: Host, notice: Notice) -> None:
+        """A node told something."""
+
+    def reply(self, host: Host, reply: Reply) -> None:
+        """A node answered a request."""
+
+    def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
+        """Rows are on a host's disk, and its node is about to be told so."""
+
+    def started(self, host: Host) -> None:
+        """A host booted."""
+
+    def crashed(self, host: Host) -> None:
+        """A host lost its power or was killed."""
+
+    def fault(self, kind: str, text: str, *, begins: bool) -> None:
+        """A planned fault begins or ends; `text` says where, for people."""
+
+    def minute(self) -> None:
+        """Another minute of virtual time has passed: the time for full sweeps."""
+
+    def finished(self) -> None:
+        """The run is over, and the time to settle after the last fault too."""

@@ -1,0 +1,1 @@
+"""How others do it: engines of the same five verbs, from their published descriptions."""
