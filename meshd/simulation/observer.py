@@ -36,6 +36,9 @@ class Observer:
     def stream_sent(self, host: Host, data: bytes) -> None:
         """A host gave bytes to a stream."""
 
+    def asked(self, host: Host, verb: str, args: dict[str, object], ticket: int) -> None:
+        """Somebody asks a node for something; `reply` carries the same ticket."""
+
     def notice(self, host: Host, notice: Notice) -> None:
         """A node told something."""
 
