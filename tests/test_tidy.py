@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "status": {"core"},
     "web": {"core"},
     "runtime": {"core", "config", "wire", "store", "node", "status"} | PURE,
-    "simulation": {"core", "wire", "store", "node"} | PURE,
+    "simulation": {"core", "config", "wire", "store", "node"} | PURE,
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}

@@ -3,7 +3,8 @@
 A test compares it with docs/configuration.md, so that the page never lags behind.
 """
 
-from meshd.config.schema import TABLES, TOP, Table
+from meshd.config.schema import TABLES, TOP
+from meshd.config.table import Table
 
 _HEAD = """\
 # Configuration
@@ -43,8 +44,8 @@ the directory is 0700 and the socket 0600.
 
 def markdown() -> str:
     """Return the whole page."""
-    parts = [_HEAD, "## Keys\n", _section(TOP, "The node")]
-    parts += [_section(table, _title(table)) for table in TABLES]
+    parts = [_HEAD, "## Keys\n", section(TOP, "The node")]
+    parts += [section(table, title(table)) for table in TABLES]
     parts += ["## A file with every key\n", "```toml\n" + example() + "```\n"]
     return "\n".join(parts)
 
@@ -53,7 +54,7 @@ def example() -> str:
     """Return a valid file that sets every key."""
     blocks = []
     for table in (TOP, *TABLES):
-        lines = [_title(table).strip("`")] if table.name else []
+        lines = [title(table).strip("`")] if table.name else []
         skipped = {"ca_file"}
         for key in table.keys:
             mark = "# " if key.name in skipped else ""
@@ -62,13 +63,15 @@ def example() -> str:
     return "\n".join(blocks)
 
 
-def _title(table: Table) -> str:
+def title(table: Table) -> str:
+    """Return how a table's head is written in a file."""
     return f"`[[{table.name}]]`" if table.many else f"`[{table.name}]`"
 
 
-def _section(table: Table, title: str) -> str:
+def section(table: Table, head: str) -> str:
+    """Return a table's part of the page under the heading `head`."""
     rows = ["| key | value | default | what it does |", "|---|---|---|---|"]
     for key in table.keys:
         default = key.default if " " in key.default else f"`{key.default}`"
         rows.append(f"| `{key.name}` | {key.shape} | {default} | {key.about} |")
-    return f"### {title}\n\n{table.about}\n\n" + "\n".join(rows) + "\n"
+    return f"### {head}\n\n{table.about}\n\n" + "\n".join(rows) + "\n"
