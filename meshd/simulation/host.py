@@ -1,20 +1,21 @@
-"""One simulated device: its disk, its kernel routes, its streams, and the Node that runs on it.
+"""One simulated device: its clock, disk, kernel routes and streams, and the Node that runs on it.
 
 Enters: what the world carries here. Leaves: what the node wants done, with delays and faults.
-Must not know: anything but the engine's border.
+Must not know: anything but the engine's border. The node sees this host's own monotonic time only.
+The disk answers as `runtime/store_worker.py` does: what waits when a commit begins goes into it;
+after a failed one all that waits has failed too, and the node gets a new image before the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv6Address
-from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshd.core.errors import UsageError
 from meshd.core.events import (
     Datagram,
     Link,
-    LinkKind,
     MetaRow,
     Notice,
     Progress,
@@ -29,48 +30,120 @@ from meshd.core.events import (
     Transmit,
 )
 from meshd.node import Boot, Node
-from meshd.simulation.pipe import End, Pipe, reaches
+from meshd.simulation.disk import Disk, Group, Journal
+from meshd.simulation.pipe import End, Pipe
+from meshd.simulation.plan import DISKS
+from meshd.store.interface import StoreError, StoreFault
 from meshd.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from meshd.core.identity import Identity
+    from meshd.simulation.clock import Clock
+    from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
-LINK = "w0"
 SEQNO_BLOCK = 1_000
+GROUP_MAX = 64
+REOPEN_AFTER_US = 5_000_000
 _NOTICES_MAX = 10_000
-_COMMIT_US = (500, 20_000)
-_READ_US = (100, 5_000)
 _CONNECT_US = 2_000
+
+
+class Hop(NamedTuple):
+    """A kernel route: out by a link, to a link-local address. An empty link leads nowhere."""
+
+    link: str
+    next_hop: bytes
 
 
 class Host:
     """A device whose power can go: `crash` loses what was not committed, `start` boots again."""
 
-    def __init__(self, world: World, number: int, name: str, identity: Identity) -> None:
+    def __init__(
+        self, world: World, number: int, name: str, *, identity: Identity, clock: Clock
+    ) -> None:
         self.world = world
         self.number = number
         self.name = name
         self.identity = identity
-        self.link_address = b"\xfe\x80" + bytes(6) + (number + 1).to_bytes(8, "big")
+        self.clock = clock
+        self.x_m = 0.0
+        self.y_m = 0.0
+        self.ports: dict[str, Port] = {}
+        self.routes: dict[bytes, Hop] = {}
         self.store = MemoryStore()
-        self.routes: dict[bytes, bytes] = {}
+        self.disk = Disk(world.stream(f"disk of {name}"))
         self.replies: dict[int, Reply] = {}
         self.progress: list[Progress] = []
         self.notices: list[Notice] = []
+        self.pipes: dict[int, Pipe] = {}
         self.running = False
         self.node: Node
+        self._journal = Journal()
         self._life = 0
         self._tickets = 0
         self._armed: int | None = None
-        self._waiting: list[StoreAppend] = []
-        self.pipes: dict[int, Pipe] = {}
+        self._group: list[StoreAppend] = []
+        self._queue: list[StoreAppend] = []
+        self._unacknowledged: list[Group] = []
+        self._down = ""
         self._draining = False
+
+    @property
+    def now(self) -> int:
+        """This host's monotonic time."""
+        return self.clock.local(self.world.now)
+
+    @property
+    def position(self) -> tuple[float, float]:
+        """Where it stands, in metres."""
+        return self.x_m, self.y_m
+
+    def move(self, x_m: float, y_m: float) -> None:
+        """Stand elsewhere; its media are told."""
+        self.x_m, self.y_m = x_m, y_m
+        for port in self.ports.values():
+            port.medium.moved(self)
 
     # --- power ------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Boot: read the disk, reserve numbers on it, bring the link up."""
+    def start(self, disk: str = "kept") -> None:
+        """Boot: find the disk in a state of `plan.DISKS`, reserve numbers on it, bring links up.
+
+        torn: of what was not acknowledged when the power went, a first part is there after all.
+        rolled-back: what it was some minutes ago. empty: a new card with the same keys.
+        """
+        if self.running:
+            return
+        self._find_disk(disk)
+        self._life += 1
+        self.clock.boot(self.world.now)
+        self.node = self._boot()
+        self.running = True
+        self._armed = None
+        self.node.set_wall_clock(self.clock.wall_offset_us(self.world.now))
+        self.node.start(self.now)
+        for observer in self.world.observers:
+            observer.started(self)
+        for port in self.ports.values():
+            port.medium.attach(port)
+            link = Link(port.link, port.kind, port.address, port.medium.mtu)
+            self.input(self.node.add_link, link)
+
+    def _find_disk(self, disk: str) -> None:
+        if disk not in DISKS:
+            raise UsageError(f"a disk is found {', '.join(DISKS)}, not {disk!r}")
+        if disk == "empty":
+            self.store, self._journal = MemoryStore(), Journal()
+        elif disk == "rolled-back":
+            self._journal.roll_back(self.store, self.world.now)
+        elif disk == "torn" and self._unacknowledged:
+            count = self.world.random("torn disks").randint(0, len(self._unacknowledged))
+            self.store.commit(self._unacknowledged[:count])
+            self._journal.note(self._unacknowledged[:count], self.world.now)
+        self._unacknowledged = []
+
+    def _boot(self) -> Node:
         metas = self.store.load().metas
         boot = int.from_bytes(metas.get("boot", b""), "big") + 1
         seqno = int.from_bytes(metas.get("babel-seqno-reserved", b"\0\1"), "big")
@@ -80,44 +153,60 @@ class Host:
             MetaRow("babel-seqno-reserved", limit.to_bytes(2, "big")),
         )
         self.store.commit([reserved])
-        keys = Random(self.world.rng.getrandbits(64))
-        self.node = Node(
+        self._journal.note([reserved], self.world.now)
+        return Node(
             self.world.options,
             identity=self.identity,
             boot=Boot(boot, seqno, limit),
             image=self.store.load(),
-            rng=Random(keys.getrandbits(64)),
-            entropy=keys.randbytes,
+            rng=self.world.stream(f"jitter of {self.name} in life {self._life}"),
+            entropy=self.world.stream(f"entropy of {self.name} in life {self._life}").randbytes,
         )
-        self.running = True
-        self._life += 1
-        self._armed = None
-        self.node.start(self.world.now)
-        link = Link(LINK, LinkKind.MESH, self.link_address)
-        self.input(lambda: self.node.add_link(link, self.world.now))
 
     def crash(self) -> None:
         """Lose power: memory, routes and queued commits are gone, the disk stays."""
+        if not self.running:
+            return
         self.running = False
         self._life += 1
         self.routes.clear()
-        self._waiting.clear()
+        self._unacknowledged = [append.rows for append in (*self._group, *self._queue)]
+        self._group, self._queue, self._down = [], [], ""
         for pipe in list(self.pipes.values()):
             pipe.close()
+        for port in self.ports.values():
+            port.medium.detach(port)
+        for observer in self.world.observers:
+            observer.crashed(self)
+
+    def set_wall_clock(self, error_us: int | None) -> None:
+        """Let the wall clock be ahead of the right time by `error_us`; None: nobody knows it."""
+        self.clock.wall_error_us = error_us
+        if self.running:
+            self.node.set_wall_clock(self.clock.wall_offset_us(self.world.now))
 
     # --- inputs -----------------------------------------------------------------------------------
 
-    def hear(self, source: bytes, datagram: Transmit, *, multicast: bool) -> None:
-        """Take a datagram from the air."""
+    def hear(self, port: Port, source: bytes, datagram: Transmit, *, multicast: bool) -> None:
+        """Take a datagram from a medium."""
         if self.running:
             heard = Datagram(source, datagram.port, datagram.data, multicast)
-            self.input(lambda: self.node.receive(LINK, heard, self.world.now))
+            self.node.receive(port.link, heard, self.clock.local(self.world.now))
+            self.drain()
+
+    def loop(self, datagram: Transmit) -> None:
+        """Take a datagram that it sent to itself, by the loopback interface."""
+        if self.running:
+            heard = Datagram(self.node.address, datagram.port, datagram.data)
+            self.input(self.node.receive, "", heard)
 
     def request(self, verb: str, **args: object) -> int:
         """Ask the node as the command line would; the answer appears in `replies`."""
         self._tickets += 1
         ticket = self._tickets
-        self.input(lambda: self.node.request(verb, args, ticket, self.world.now))
+        for observer in self.world.observers:
+            observer.asked(self, verb, args, ticket)
+        self.input(self.node.request, verb, args, ticket)
         return ticket
 
     def ask(self, verb: str, *, limit_us: int = 30_000_000, **args: object) -> dict[str, object]:
@@ -128,9 +217,9 @@ class Host:
         assert reply.value is not None, f"{verb}: {reply.error}"
         return reply.value
 
-    def input(self, action: Callable[[], None]) -> None:
-        """Feed one input, then drain every output and arm the one timer."""
-        action()
+    def input(self, verb: Callable[..., object], *args: Any) -> None:
+        """Call `verb(*args, now)` of the node, then drain every output and arm the one timer."""
+        verb(*args, self.clock.local(self.world.now))
         self.drain()
 
     def drain(self) -> None:
@@ -146,8 +235,7 @@ class Host:
                 else:
                     self._send(sent)
             elif (event := node.poll_event()) is not None:
-                handler = getattr(self, f"_on_{type(event).__name__}")
-                handler(event)
+                _HANDLERS[type(event)](self, event)
             else:
                 break
         self._draining = False
@@ -155,93 +243,164 @@ class Host:
 
     def _arm(self) -> None:
         due = self.node.poll_timeout()
-        if due is None or due[0] == self._armed:
+        if due is None:
             return
-        self._armed = deadline = due[0]
-        life = self._life
+        due_us = self.clock.world(due[0])
+        if self._armed is None or due_us < self._armed:
+            self._armed = due_us
+            self.world.at(due_us, self._wake, self._life, due_us)
 
-        def wake() -> None:
-            if self._life == life and self._armed == deadline:
-                self._armed = None
-                self.input(lambda: self.node.handle_timeout(self.world.now))
+    def _wake(self, life: int, armed_us: int) -> None:
+        """Let the node do what is due; when its timer moved to later meanwhile, wait for that."""
+        if self._life != life or self._armed != armed_us:
+            return
+        self._armed = None
+        due = self.node.poll_timeout()
+        now = self.clock.local(self.world.now)
+        if due is not None and due[0] <= now:
+            self.node.handle_timeout(now)
+            self.drain()
+        else:
+            self._arm()
 
-        self.world.at(deadline, wake)
+    def _later(self, delay_us: int, action: Callable[..., object], *args: Any) -> None:
+        """Call something after a delay, unless the power goes first."""
+        self.world.at(self.world.now + delay_us, self._in_this_life, self._life, action, args)
 
-    def _later(self, delay_us: int, action: Callable[[], None]) -> None:
-        """Feed an input after a delay, unless the power goes first."""
-        life = self._life
+    def _in_this_life(
+        self, life: int, action: Callable[..., object], args: tuple[Any, ...]
+    ) -> None:
+        if self._life == life:
+            action(*args)
 
-        def wake() -> None:
-            if self._life == life:
-                self.input(action)
+    # --- what the node tells ----------------------------------------------------------------------
 
-        self.world.at(self.world.now + delay_us, wake)
-
-    # --- outputs ----------------------------------------------------------------------------------
-
-    def _on_RouteInstalled(self, event: RouteInstalled) -> None:
+    def _on_route_installed(self, event: RouteInstalled) -> None:
         if event.prefix.length == 128:
-            self.routes[event.prefix.address] = event.next_hop
+            self.routes[event.prefix.address] = Hop(event.link, event.next_hop)
+            for observer in self.world.observers:
+                observer.route_changed(self, event.prefix.address)
 
-    def _on_RouteRemoved(self, event: RouteRemoved) -> None:
-        self.routes.pop(event.prefix.address, None)
+    def _on_route_removed(self, event: RouteRemoved) -> None:
+        if self.routes.pop(event.prefix.address, None) is not None:
+            for observer in self.world.observers:
+                observer.route_changed(self, event.prefix.address)
 
-    def _on_Reply(self, event: Reply) -> None:
+    def _on_reply(self, event: Reply) -> None:
         self.replies[event.ticket] = event
+        for observer in self.world.observers:
+            observer.reply(self, event)
 
-    def _on_Progress(self, event: Progress) -> None:
+    def _on_progress(self, event: Progress) -> None:
         self.progress.append(event)
 
-    def _on_Notice(self, event: Notice) -> None:
+    def _on_notice(self, event: Notice) -> None:
         self.notices.append(event)
-        del self.notices[:-_NOTICES_MAX]
+        if len(self.notices) > 2 * _NOTICES_MAX:
+            del self.notices[:-_NOTICES_MAX]
+        for observer in self.world.observers:
+            observer.notice(self, event)
 
-    def _on_StoreAppend(self, event: StoreAppend) -> None:
-        self._waiting.append(event)
-        if len(self._waiting) == 1:
-            self._later(self.world.rng.randint(*_COMMIT_US), self._commit)
+    # --- disk -------------------------------------------------------------------------------------
+
+    def _on_store_append(self, event: StoreAppend) -> None:
+        if self._down:
+            self._later(0, self.input, self.node.commit_failed, event.number, self._down)
+            return
+        self._queue.append(event)
+        self._commit_next()
+
+    def _commit_next(self) -> None:
+        """Start a commit of what is queued, when none runs."""
+        if not self._group and self._queue and not self._down:
+            self._group = self._queue[:GROUP_MAX]
+            del self._queue[:GROUP_MAX]
+            self._later(self.disk.delay_us(), self._commit)
 
     def _commit(self) -> None:
-        group, self._waiting = self._waiting, []
-        self.store.commit([append.rows for append in group])
-        self.node.committed(group[-1].number, self.world.now)
+        groups = [append.rows for append in self._group]
+        try:
+            if self.disk.fails():
+                raise StoreError(StoreFault.BROKEN, "the disk failed", remedy="change the card")
+            self.store.commit(groups)
+        except StoreError as error:
+            self._commit_failed(error)
+            return
+        number, self._group = self._group[-1].number, []
+        self._journal.note(groups, self.world.now)
+        for observer in self.world.observers:
+            observer.committed(self, tuple(row for rows in groups for row in rows))
+        self.input(self.node.committed, number)
+        self._commit_next()
 
-    def _on_StoreRead(self, event: StoreRead) -> None:
-        def answer() -> None:
-            found = self.store.answer(event.query)
-            self.node.read_done(event.token, found, self.world.now)
+    def _commit_failed(self, error: StoreError) -> None:
+        failed = self._group + self._queue
+        self._group, self._queue, self._down = [], [], error.text
+        for append in failed:
+            self.input(self.node.commit_failed, append.number, error.text)
+        self._later(self.disk.delay_us(), self._reopen)
 
-        self._later(self.world.rng.randint(*_READ_US), answer)
+    def _reopen(self) -> None:
+        if self.disk.fails():
+            self._later(REOPEN_AFTER_US, self._reopen)
+            return
+        self._down = ""
+        self.input(self.node.reload, self.store.reopen())
+
+    def _on_store_read(self, event: StoreRead) -> None:
+        self._later(self.disk.read_us(), self._read, event)
+
+    def _read(self, event: StoreRead) -> None:
+        try:
+            answer = self.store.answer(event.query)
+        except StoreError as error:
+            self.input(self.node.read_failed, event.token, error.text)
+        else:
+            self.input(self.node.read_done, event.token, answer)
 
     # --- streams ----------------------------------------------------------------------------------
 
-    def _on_StreamOpen(self, event: StreamOpen) -> None:
-        self._later(_CONNECT_US, lambda: self._connect(event))
+    def _on_stream_open(self, event: StreamOpen) -> None:
+        self._later(_CONNECT_US, self._connect, event)
 
     def _connect(self, event: StreamOpen) -> None:
-        address = IPv6Address(event.host).packed
-        target, now = self.world.find(address), self.world.now
-        link = LINK if event.link else ""
-        if target is None or not target.running or not reaches(self, target, link):
-            self.node.stream_failed(event.stream, "no route", now)
+        target = self.world.find(IPv6Address(event.host).packed)
+        way = self.world.way_between(self, target, event.link) if target is not None else None
+        if target is None or way is None:
+            self.input(self.node.stream_failed, event.stream, "no route")
             return
-        source = self.link_address if link else self.node.address
-        number = target.node.stream_accepted(str(IPv6Address(source)), link, now)
+        source = self.ports[event.link].address if event.link else self.node.address
+        number = target.node.stream_accepted(str(IPv6Address(source)), event.link, target.now)
         if number is None:
-            self.node.stream_failed(event.stream, "refused", now)
+            self.input(self.node.stream_failed, event.stream, "refused")
         else:
             here, there = End(self, event.stream), End(target, number)
-            self.pipes[event.stream] = Pipe(here, there, link)
-            target.pipes[number] = Pipe(there, here, link)
-            self.node.stream_opened(event.stream, now)
+            self.pipes[event.stream] = Pipe(here, there, event.link)
+            target.pipes[number] = Pipe(there, here, event.link)
+            self.input(self.node.stream_opened, event.stream)
         target.drain()
 
     def _send(self, event: StreamSend) -> None:
+        for observer in self.world.observers:
+            observer.stream_sent(self, event.data)
         pipe = self.pipes.get(event.stream)
         if pipe is not None:
             pipe.send(event.data)
 
-    def _on_StreamClose(self, event: StreamClose) -> None:
+    def _on_stream_close(self, event: StreamClose) -> None:
         pipe = self.pipes.get(event.stream)
         if pipe is not None:
             pipe.close()
+
+
+_HANDLERS: dict[type, Callable[[Host, Any], None]] = {
+    RouteInstalled: Host._on_route_installed,
+    RouteRemoved: Host._on_route_removed,
+    Reply: Host._on_reply,
+    Progress: Host._on_progress,
+    Notice: Host._on_notice,
+    StoreAppend: Host._on_store_append,
+    StoreRead: Host._on_store_read,
+    StreamOpen: Host._on_stream_open,
+    StreamClose: Host._on_stream_close,
+}

@@ -1,66 +1,129 @@
-"""A deterministic world: many nodes in one process under virtual time, one heap of things to come.
+"""A deterministic world: many nodes in one process under virtual time, on media that carry frames.
 
-Enters: a seed, links, cuts, crashes, requests. Leaves: `Host`s with a real `Node` each, to look at.
-Must not know: what any packet means. Two runs of one seed are equal; ties go by insertion.
+Enters: a seed, hosts, media, faults, requests. Leaves: `Host`s with a real `Node` each, to look at,
+and what happens, as it happens, to observers. Must not know: what any packet means, nor physics.
+Two runs of one seed are equal; ties go by insertion.
 """
 
-from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
-from itertools import pairwise
-from random import Random
-from typing import NamedTuple
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
+from meshd.core.errors import UsageError
 from meshd.core.events import Notice, Transmit
 from meshd.core.identity import Identity
 from meshd.node import NodeOptions
+from meshd.simulation.clock import Clock
 from meshd.simulation.host import Host
+from meshd.simulation.media.edges import Edge, Edges
+from meshd.simulation.media.medium import Medium, Port, Reception
+from meshd.simulation.observer import Observer
+from meshd.simulation.schedule import SECOND, Schedule
 
-SECOND = 1_000_000
-DELAY_US = 2_000
-_HEADERS_BYTES = 62
+__all__ = ["DEFAULT", "HEADERS_BYTES", "SECOND", "Edge", "World"]
+
+DEFAULT = "w0"
+HEADERS_BYTES = 62
+"""Ethernet, IPv6 and UDP before the bytes of a datagram."""
+_MINUTE_US = 60 * SECOND
+_HOPS_MAX = 64
+_FLIPS_MAX = 3
 
 
-class Edge(NamedTuple):
-    """What one direction of a link does to a packet: delay with spread, and loss (0 to 1)."""
+class Faults(Protocol):
+    """What the world asks for each frame between the medium and the hearer."""
 
-    delay_us: int = DELAY_US
-    spread_us: int = 500
-    loss: float = 0.0
+    active: bool
+
+    def passes(self, sender: Port, hearer: Port, size: int) -> Sequence[tuple[int, bool]]:
+        """Return (delay in µs, corrupt) for each copy that arrives; none when it is lost."""
+
+    def cut(self, one: Host, other: Host) -> bool:
+        """Tell whether nothing passes from one host to another."""
 
 
-class World:
-    """Hosts on one shared radio: who hears whom is a set of directed edges that can be changed."""
+class World(Schedule):
+    """Hosts with ports on media. `faults` None: nothing goes wrong but what the media do."""
 
     def __init__(self, seed: int, *, options: NodeOptions | None = None) -> None:
-        self.now = 0
-        self.rng = Random(seed)
+        super().__init__(seed)
         self.options = options or NodeOptions()
         self.hosts: list[Host] = []
-        self.edges: dict[tuple[int, int], Edge] = {}
+        self.media: dict[str, Medium] = {}
+        self.observers: list[Observer] = []
+        self.faults: Faults | None = None
         self.sent_bytes: list[int] = []
         self.sent_packets: list[int] = []
-        self.processed = 0
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = 0
-        self._address: dict[bytes, int] = {}
-        self._hears: list[list[int]] = []
+        self.airtime_us: list[int] = []
+        self._edges: Edges | None = None
+        self._owners: dict[bytes, Host] = {}
+        self._ports: dict[bytes, Port] = {}
+        self._names: set[str] = set()
+        self._corrupt = self.stream("corrupted frames")
 
     # --- building ---------------------------------------------------------------------------------
 
-    def add_host(self, name: str = "") -> Host:
-        """Add a node; it is running and alone."""
+    def add_medium(self, medium: Medium) -> None:
+        """Add a medium, before the hosts that are on it."""
+        if medium.name in self.media:
+            raise UsageError(f"there is a medium {medium.name!r} already")
+        self.media[medium.name] = medium
+
+    def add_host(
+        self,
+        name: str = "",
+        *,
+        media: Sequence[str] = (),
+        at: tuple[float, float] = (0.0, 0.0),
+        clock: Clock | None = None,
+    ) -> Host:
+        """Add a node with a port on each of `media` (the default edges if none); it is running."""
         number = len(self.hosts)
-        keys = Random(self.rng.getrandbits(64))
+        name = name or f"n{number}"
+        if name in self._names:
+            raise UsageError(f"there is a host {name!r} already")
+        self._names.add(name)
+        keys = self.stream(f"identity of {name}")
         identity = Identity(keys.randbytes(32), keys.randbytes(32))
-        host = Host(self, number, name or f"n{number}", identity)
+        host = Host(self, number, name, identity=identity, clock=clock or Clock())
+        host.x_m, host.y_m = at
         self.hosts.append(host)
         self.sent_bytes.append(0)
         self.sent_packets.append(0)
-        self._hears.append([])
-        self._address[host.link_address] = number
-        self._address[identity.address(self.options.mesh)] = number
+        self.airtime_us.append(0)
+        for medium in [self.media[each] for each in media] or [self._default()]:
+            self._add_port(host, medium)
+        self._owners[identity.address(self.options.mesh)] = host
         host.start()
         return host
+
+    def _add_port(self, host: Host, medium: Medium) -> None:
+        number = len(self._ports)
+        address = b"\xfe\x80" + bytes(6) + (number + 1).to_bytes(8, "big")
+        port = Port(host, medium.name, medium, number=number, address=address)
+        host.ports[medium.name] = port
+        self._ports[address] = port
+        self._owners[address] = host
+
+    def watch(self, observer: Observer) -> None:
+        """Let an observer see what happens from now on."""
+        if not self.observers:
+            self.at(self.now + _MINUTE_US - self.now % _MINUTE_US, self._minute)
+        self.observers.append(observer)
+
+    # --- worlds by hand: directed edges -----------------------------------------------------------
+
+    def _default(self) -> Edges:
+        if self._edges is None:
+            self._edges = Edges(DEFAULT, self)
+            self.add_medium(self._edges)
+        return self._edges
+
+    @property
+    def edges(self) -> dict[tuple[int, int], Edge]:
+        """The directed edges of the default medium, by numbers of hosts; look, do not touch."""
+        return self._default().edges
 
     def add_grid(self, rows: int, columns: int) -> list[Host]:
         """Add rows × columns hosts, each linked to the ones beside, above and below."""
@@ -83,112 +146,210 @@ class World:
 
     def hear(self, sender: Host, hearer: Host, edge: Edge | None = None) -> None:
         """Let one direction work."""
-        if (sender.number, hearer.number) not in self.edges:
-            self._hears[sender.number].append(hearer.number)
-        self.edges[sender.number, hearer.number] = edge or Edge()
+        self._default().hear(sender, hearer, edge)
 
     def cut(self, one: Host, other: Host) -> None:
         """Silence a link both ways; nobody is told, as on the air."""
-        for pair in ((one.number, other.number), (other.number, one.number)):
-            if self.edges.pop(pair, None) is not None:
-                self._hears[pair[0]].remove(pair[1])
-
-    # --- running ----------------------------------------------------------------------------------
-
-    def at(self, when_us: int, action: Callable[[], None]) -> None:
-        """Do something at a time; equal times go by order of asking."""
-        self._order += 1
-        heappush(self._heap, (max(when_us, self.now), self._order, action))
-
-    def run(self, duration_us: int) -> None:
-        """Let virtual time pass."""
-        end = self.now + duration_us
-        heap = self._heap
-        while heap and heap[0][0] <= end:
-            self.now, _, action = heappop(heap)
-            self.processed += 1
-            action()
-        self.now = end
-
-    def run_until(self, condition: Callable[[], bool], limit_us: int) -> bool:
-        """Let time pass until `condition` holds, checked every 10 ms; tell whether it did."""
-        end = self.now + limit_us
-        while not condition():
-            if self.now >= end:
-                return False
-            self.run(min(10_000, end - self.now))
-        return True
+        self._default().silence(one, other)
+        self._default().silence(other, one)
 
     # --- the air ----------------------------------------------------------------------------------
 
     def transmit(self, sender: Host, datagram: Transmit) -> None:
-        """Put a datagram on the air, or carry it along the hosts' routes."""
-        self.count(sender, len(datagram.data) + _HEADERS_BYTES)
+        """Put a datagram on a medium, or carry it along the hosts' routes."""
+        if not datagram.link:
+            if datagram.destination == sender.node.address:
+                self.at(self.now, sender.loop, datagram)
+            else:
+                self._forward(sender, sender.node.address, datagram, 0)
+            return
+        port = sender.ports.get(datagram.link)
+        if port is None:
+            return
         if datagram.destination[0] == 0xFF:
-            for number in self._hears[sender.number]:
-                self._carry(sender, number, datagram, multicast=True)
-        elif datagram.link:
-            number = self._address.get(datagram.destination, -1)
-            if (sender.number, number) in self.edges:
-                self._carry(sender, number, datagram, multicast=False)
+            size = len(datagram.data) + HEADERS_BYTES
+            airtime_us, receptions = port.medium.broadcast(port, size)
+            self._sent(port, datagram, size, airtime_us)
+            for reception in receptions:
+                self._bring(port, reception, datagram, True)
         else:
-            self._route(sender, datagram)
+            reception_or_none = self._unicast(port, datagram.destination, datagram)
+            if reception_or_none is not None:
+                self._bring(port, reception_or_none, datagram, False)
 
-    def count(self, sender: Host, length: int) -> None:
-        """Count a frame that a host put on the air."""
-        self.sent_bytes[sender.number] += length
-        self.sent_packets[sender.number] += 1
+    def _unicast(self, port: Port, address: bytes, datagram: Transmit) -> Reception | None:
+        """Send to the port with a link-local address; None when it is lost or nobody is there."""
+        size = len(datagram.data) + HEADERS_BYTES
+        other = self._ports.get(address)
+        if other is None or other.medium is not port.medium:
+            self._sent(port, datagram, size, 0)
+            return None
+        airtime_us, reception = port.medium.unicast(port, other, size)
+        self._sent(port, datagram, size, airtime_us)
+        return reception
 
-    def _carry(self, sender: Host, number: int, datagram: Transmit, *, multicast: bool) -> None:
-        edge = self.edges[sender.number, number]
-        if edge.loss and self.rng.random() < edge.loss:
+    def _sent(self, port: Port, datagram: Transmit, size: int, airtime_us: int) -> None:
+        number = port.host.number
+        self.sent_bytes[number] += size
+        self.sent_packets[number] += 1
+        self.airtime_us[number] += airtime_us
+        for observer in self.observers:
+            observer.datagram_sent(port, datagram, airtime_us)
+
+    def _bring(self, port: Port, reception: Reception, datagram: Transmit, multicast: bool) -> None:
+        """Let a frame on its way arrive, or what the faults leave of it."""
+        faults = self.faults
+        if faults is None or not faults.active:
+            due_us = reception.arrives_us
+            self.at(due_us, self._arrive, reception, port.address, datagram, multicast)
             return
-        hearer, source = self.hosts[number], sender.link_address
-        delay_us = edge.delay_us + self.rng.randrange(edge.spread_us + 1)
-        self.at(self.now + delay_us, lambda: hearer.hear(source, datagram, multicast=multicast))
+        size = len(datagram.data) + HEADERS_BYTES
+        for delay_us, corrupt in faults.passes(port, reception.port, size):
+            sent = self._flip(datagram) if corrupt else datagram
+            due_us = reception.arrives_us + delay_us
+            self.at(due_us, self._arrive, reception, port.address, sent, multicast)
 
-    def _route(self, sender: Host, datagram: Transmit) -> None:
-        path = self.path(sender, datagram.destination)
-        if path is None:
+    def _arrive(
+        self, reception: Reception, source: bytes, datagram: Transmit, multicast: bool
+    ) -> None:
+        port = reception.port
+        if not reception.spoiled and port.host.running:
+            port.host.hear(port, source, datagram, multicast=multicast)
+
+    def _flip(self, datagram: Transmit) -> Transmit:
+        """Return the datagram with a few bits flipped."""
+        rng, data = self._corrupt, bytearray(datagram.data)
+        for _ in range(rng.randint(1, _FLIPS_MAX) if data else 0):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        return datagram._replace(data=bytes(data))
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def _forward(self, here: Host, source: bytes, datagram: Transmit, hops: int) -> None:
+        """Send a routed datagram one hop on, as the kernel of `here` would."""
+        hop = here.routes.get(datagram.destination)
+        port = here.ports.get(hop.link) if hop is not None else None
+        if hop is None or port is None or hops >= _HOPS_MAX:
             return
-        delay_us = 0
-        for one, other in pairwise(path):
-            edge = self.edges[one.number, other.number]
-            if edge.loss and self.rng.random() < edge.loss:
-                return
-            delay_us += edge.delay_us
-        source = sender.node.address
-        self.at(self.now + delay_us, lambda: path[-1].hear(source, datagram, multicast=False))
+        reception = self._unicast(port, hop.next_hop, datagram)
+        if reception is None:
+            return
+        passages: Sequence[tuple[int, bool]] = ((0, False),)
+        if self.faults is not None and self.faults.active:
+            size = len(datagram.data) + HEADERS_BYTES
+            passages = self.faults.passes(port, reception.port, size)
+        for delay_us, corrupt in passages:
+            sent = self._flip(datagram) if corrupt else datagram
+            due_us = reception.arrives_us + delay_us
+            self.at(due_us, self._forwarded, reception, source, sent, hops + 1)
+
+    def _forwarded(
+        self, reception: Reception, source: bytes, datagram: Transmit, hops: int
+    ) -> None:
+        port = reception.port
+        host = port.host
+        if reception.spoiled or not host.running:
+            return
+        if host.node.address == datagram.destination:
+            host.hear(port, source, datagram, multicast=False)
+        else:
+            self._forward(host, source, datagram, hops)
 
     def path(self, sender: Host, address: bytes) -> list[Host] | None:
         """Follow the hosts' routes as packets would; None where they end, loop, or are cut."""
         path = [sender]
         while path[-1].node.address != address:
-            here = path[-1]
-            hop = here.routes.get(address)
-            number = self._address.get(hop, -1) if hop else -1
-            if (here.number, number) not in self.edges or len(path) > len(self.hosts):
+            hop = self._hop(path[-1], address)
+            if hop is None or len(path) > len(self.hosts):
                 return None
-            if not self.hosts[number].running:
-                return None
-            path.append(self.hosts[number])
+            path.append(hop[1].host)
         return path
 
-    def find(self, address: bytes) -> Host | None:
-        """Return the host that owns a link-local or mesh address."""
-        number = self._address.get(address, -1)
-        return self.hosts[number] if number >= 0 else None
+    def _hop(self, here: Host, address: bytes) -> tuple[Port, Port] | None:
+        """Return the ports of the first hop towards a mesh address, None when it is not there."""
+        hop = here.routes.get(address)
+        port = here.ports.get(hop.link) if hop is not None else None
+        other = self._ports.get(hop.next_hop) if hop is not None else None
+        if port is None or other is None or not self._passable(port, other):
+            return None
+        return port, other
+
+    def _passable(self, port: Port, other: Port) -> bool:
+        if not other.host.running or other.medium is not port.medium:
+            return False
+        if port.medium.way(port, other) is None:
+            return False
+        faults = self.faults
+        return faults is None or not faults.active or not faults.cut(port.host, other.host)
 
     def connected(self, hosts: Sequence[Host] | None = None) -> bool:
         """Tell whether every host reaches every other by its routes."""
         chosen = self.hosts if hosts is None else hosts
-        return all(
-            self.path(one, other.node.address) is not None
-            for one in chosen
-            for other in chosen
-            if one is not other
-        )
+        return all(self._reached(target, chosen) for target in chosen)
+
+    def _reached(self, target: Host, chosen: Sequence[Host]) -> bool:
+        """Tell whether all reach `target`; a way that meets a known good one is not followed."""
+        address, good = target.node.address, {target.number}
+        for one in chosen:
+            here, seen = one, [one.number]
+            while here.number not in good:
+                hop = self._hop(here, address)
+                if hop is None or len(seen) > len(self.hosts):
+                    return False
+                here = hop[1].host
+                seen.append(here.number)
+            good.update(seen)
+        return True
+
+    # --- streams ----------------------------------------------------------------------------------
+
+    def way_between(self, one: Host, other: Host, link: str) -> list[tuple[Port, Port]] | None:
+        """Return the hops of a stream, by a link or along routes; None when it cannot pass now."""
+        if not other.running:
+            return None
+        if link:
+            port, hearer = one.ports.get(link), other.ports.get(link)
+            if port is None or hearer is None or not self._passable(port, hearer):
+                return None
+            return [(port, hearer)]
+        hops: list[tuple[Port, Port]] = []
+        here, address = one, other.node.address
+        while here is not other:
+            hop = self._hop(here, address)
+            if hop is None or len(hops) >= _HOPS_MAX:
+                return None
+            hops.append(hop)
+            here = hop[1].host
+        return hops
+
+    def carry_segment(self, port: Port, other: Port, size: int) -> int | None:
+        """Send one frame of a stream over one hop; return how long it took, None when lost."""
+        airtime_us, reception = port.medium.unicast(port, other, size)
+        number = port.host.number
+        self.sent_bytes[number] += size
+        self.sent_packets[number] += 1
+        self.airtime_us[number] += airtime_us
+        if reception is None or reception.spoiled:
+            return None
+        took_us = reception.arrives_us - self.now
+        if self.faults is not None and self.faults.active:
+            passages = self.faults.passes(port, other, size)
+            if not passages or passages[0][1]:
+                return None  # a corrupt segment fails TCP's checksum
+            took_us += passages[0][0]
+        return took_us
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def find(self, address: bytes) -> Host | None:
+        """Return the host that owns a link-local or mesh address."""
+        return self._owners.get(address)
 
     def notices(self, kind: str) -> list[tuple[Host, Notice]]:
         """Return what hosts told of one kind, in order of host."""
         return [(host, note) for host in self.hosts for note in host.notices if note.kind == kind]
+
+    def _minute(self) -> None:
+        self.at(self.now + _MINUTE_US, self._minute)
+        for observer in self.observers:
+            observer.minute()

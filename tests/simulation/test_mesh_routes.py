@@ -27,7 +27,7 @@ def loops(world: World) -> list[str]:
             while here is not None and here is not target and here.number not in seen:
                 seen.add(here.number)
                 hop = here.routes.get(target.node.address)
-                here = world.find(hop) if hop else None
+                here = world.find(hop.next_hop) if hop else None
             if here is not None and here is not target:
                 found.append(f"{start.name} to {target.name}")
     return found

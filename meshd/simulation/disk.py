@@ -1,0 +1,74 @@
+"""One host's disk: what was committed, what was under way when the power went, and older states.
+
+Enters: groups of rows, in the order of commits. Leaves: a `MemoryStore` for the next life. Rows are
+sure to be there only once the host told `committed`. Must not know: what rows mean.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+from meshd.core.events import Row
+from meshd.store.memory import MemoryStore
+
+SNAPSHOT_AGE_US = 120_000_000
+_COMMIT_US = (500, 20_000)
+_READ_US = (100, 5_000)
+_JOURNAL_MAX = 1_000
+
+Group = tuple[Row, ...]
+
+
+class Disk:
+    """How fast a disk is and whether it fails: what a fault replaces for a while."""
+
+    __slots__ = ("_rng",)
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+
+    def delay_us(self) -> int:
+        """Return how long the next commit takes."""
+        return self._rng.randint(*_COMMIT_US)
+
+    def read_us(self) -> int:
+        """Return how long the next read takes."""
+        return self._rng.randint(*_READ_US)
+
+    def fails(self) -> bool:
+        """Tell whether the commit that ends now fails."""
+        return False
+
+
+class Journal:
+    """The store as it was some minutes ago, and what came since: a card that is rolled back.
+
+    Chunks are not rows: the files of a card that is rolled back stay as they are.
+    """
+
+    __slots__ = ("_old", "_since")
+
+    def __init__(self) -> None:
+        self._old = MemoryStore()
+        self._since: deque[tuple[int, Group]] = deque()
+
+    def note(self, groups: list[Group], now: int) -> None:
+        """Take note of what was committed."""
+        self._since.extend((now, rows) for rows in groups)
+        if len(self._since) > _JOURNAL_MAX:
+            self._age(now)
+
+    def roll_back(self, store: MemoryStore, now: int) -> None:
+        """Make a store what it was `SNAPSHOT_AGE_US` ago."""
+        self._age(now)
+        self._since.clear()
+        old = self._old
+        store.metas = dict(old.metas)
+        store.entries = {place: dict(feed) for place, feed in old.entries.items()}
+        store.membership = list(old.membership)
+
+    def _age(self, now: int) -> None:
+        since = self._since
+        while since and since[0][0] <= now - SNAPSHOT_AGE_US:
+            self._old.commit([since.popleft()[1]])
