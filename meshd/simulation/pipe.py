@@ -92,9 +92,9 @@ class Pipe:
         if lost:
             world.at(world.now + 2 * delay_us, self._fly)
         else:
-            world.at(world.now + delay_us, self._arrive)
+            world.at(world.now + delay_us, self._arrive, way)
 
-    def _arrive(self) -> None:
+    def _arrive(self, way: Sequence[tuple[Port, Port]]) -> None:
         here, there = self.here, self.there
         if here.host.pipes.get(here.stream) is not self or not self._queue:
             return
@@ -102,6 +102,10 @@ class Pipe:
             self._begin()
             return
         data = self._queue.popleft()
+        faults = here.host.world.faults
+        if faults.active:
+            for port, other in way:
+                data = faults.stream_bytes(port.host, other.host, data)
         if self._queue:
             self._begin()
         if there.stream in there.host.pipes:

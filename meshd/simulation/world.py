@@ -8,13 +8,13 @@ Two runs of one seed are equal; ties go by insertion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from meshd.core.errors import UsageError
 from meshd.core.events import Notice, Transmit
 from meshd.core.identity import Identity
 from meshd.node import NodeOptions
 from meshd.simulation.clock import Clock
+from meshd.simulation.faults.network import UNHARMED, NetworkFaults, Passage
 from meshd.simulation.host import Host
 from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.medium import Medium, Port, Reception
@@ -28,23 +28,10 @@ HEADERS_BYTES = 62
 """Ethernet, IPv6 and UDP before the bytes of a datagram."""
 _MINUTE_US = 60 * SECOND
 _HOPS_MAX = 64
-_FLIPS_MAX = 3
-
-
-class Faults(Protocol):
-    """What the world asks for each frame between the medium and the hearer."""
-
-    active: bool
-
-    def passes(self, sender: Port, hearer: Port, size: int) -> Sequence[tuple[int, bool]]:
-        """Return (delay in µs, corrupt) for each copy that arrives; none when it is lost."""
-
-    def cut(self, one: Host, other: Host) -> bool:
-        """Tell whether nothing passes from one host to another."""
 
 
 class World(Schedule):
-    """Hosts with ports on media. `faults` None: nothing goes wrong but what the media do."""
+    """Hosts with ports on media. `faults` is what goes wrong between them on top of physics."""
 
     def __init__(self, seed: int, *, options: NodeOptions | None = None) -> None:
         super().__init__(seed)
@@ -52,7 +39,7 @@ class World(Schedule):
         self.hosts: list[Host] = []
         self.media: dict[str, Medium] = {}
         self.observers: list[Observer] = []
-        self.faults: Faults | None = None
+        self.faults = NetworkFaults(self.stream("network faults"))
         self.sent_bytes: list[int] = []
         self.sent_packets: list[int] = []
         self.airtime_us: list[int] = []
@@ -60,7 +47,6 @@ class World(Schedule):
         self._owners: dict[bytes, Host] = {}
         self._ports: dict[bytes, Port] = {}
         self._names: set[str] = set()
-        self._corrupt = self.stream("corrupted frames")
 
     # --- building ---------------------------------------------------------------------------------
 
@@ -199,7 +185,7 @@ class World(Schedule):
     def _bring(self, port: Port, reception: Reception, datagram: Transmit, multicast: bool) -> None:
         """Let a frame on its way arrive, or what the faults leave of it."""
         faults = self.faults
-        if faults is None or not faults.active:
+        if not faults.active:
             due_us = reception.arrives_us
             self.at(due_us, self._arrive, reception, port.address, datagram, multicast)
             return
@@ -218,10 +204,7 @@ class World(Schedule):
 
     def _flip(self, datagram: Transmit) -> Transmit:
         """Return the datagram with a few bits flipped."""
-        rng, data = self._corrupt, bytearray(datagram.data)
-        for _ in range(rng.randint(1, _FLIPS_MAX) if data else 0):
-            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        return datagram._replace(data=bytes(data))
+        return datagram._replace(data=self.faults.flip(datagram.data))
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -234,8 +217,8 @@ class World(Schedule):
         reception = self._unicast(port, hop.next_hop, datagram)
         if reception is None:
             return
-        passages: Sequence[tuple[int, bool]] = ((0, False),)
-        if self.faults is not None and self.faults.active:
+        passages: Sequence[Passage] = UNHARMED
+        if self.faults.active:
             size = len(datagram.data) + HEADERS_BYTES
             passages = self.faults.passes(port, reception.port, size)
         for delay_us, corrupt in passages:
@@ -280,7 +263,7 @@ class World(Schedule):
         if port.medium.way(port, other) is None:
             return False
         faults = self.faults
-        return faults is None or not faults.active or not faults.cut(port.host, other.host)
+        return not faults.active or not faults.cut(port.host, other.host)
 
     def connected(self, hosts: Sequence[Host] | None = None) -> bool:
         """Tell whether every host reaches every other by its routes."""
@@ -332,11 +315,11 @@ class World(Schedule):
         if reception is None or reception.spoiled:
             return None
         took_us = reception.arrives_us - self.now
-        if self.faults is not None and self.faults.active:
+        if self.faults.active:
             passages = self.faults.passes(port, other, size)
-            if not passages or passages[0][1]:
+            if not passages or passages[0].corrupt:
                 return None  # a corrupt segment fails TCP's checksum
-            took_us += passages[0][0]
+            took_us += passages[0].delay_us
         return took_us
 
     # --- looking ----------------------------------------------------------------------------------
