@@ -36,6 +36,9 @@ class Observer:
     def stream_sent(self, host: Host, data: bytes) -> None:
         """A host gave bytes to a stream."""
 
+    def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        """A host put a segment of a stream on a medium, for itself or as a router."""
+
     def asked(self, host: Host, verb: str, args: dict[str, object], ticket: int) -> None:
         """Somebody asks a node for something; `reply` carries the same ticket."""
 

@@ -312,6 +312,8 @@ class World(Schedule):
         self.sent_bytes[number] += size
         self.sent_packets[number] += 1
         self.airtime_us[number] += airtime_us
+        for observer in self.observers:
+            observer.segment_sent(port, size, airtime_us)
         if reception is None or reception.spoiled:
             return None
         took_us = reception.arrives_us - self.now
