@@ -199,7 +199,10 @@ class World(Schedule):
         self, reception: Reception, source: bytes, datagram: Transmit, multicast: bool
     ) -> None:
         port = reception.port
-        if not reception.spoiled and port.host.running:
+        if reception.arrives_us > self.now:
+            due_us = reception.arrives_us
+            self.at(due_us, self._arrive, reception, source, datagram, multicast)
+        elif not reception.spoiled and port.host.running:
             port.host.hear(port, source, datagram, multicast=multicast)
 
     def _flip(self, datagram: Transmit) -> Transmit:
@@ -231,6 +234,9 @@ class World(Schedule):
     ) -> None:
         port = reception.port
         host = port.host
+        if reception.arrives_us > self.now:
+            self.at(reception.arrives_us, self._forwarded, reception, source, datagram, hops)
+            return
         if reception.spoiled or not host.running:
             return
         if host.node.address == datagram.destination:

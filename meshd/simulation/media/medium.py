@@ -32,7 +32,7 @@ class Port:
 
 
 class Reception:
-    """A frame on its way to one port. A collision may spoil it until `arrives_us`."""
+    """A frame on its way to one port. Until `arrives_us` it may yet be spoiled, or put off."""
 
     __slots__ = ("arrives_us", "port", "spoiled")
 
