@@ -233,6 +233,13 @@ class Babel:
         route = entry.selected
         return route.neighbour.link, route.next_hop, route.metric
 
+    def distance_to(self, address: bytes) -> tuple[bytes, int, int] | None:
+        """Return router-id, seqno and advertised metric of the selected /128, for checkers."""
+        entry = self._table.entries.get(Prefix(address, 128))
+        if entry is None or entry.selected is None:
+            return None
+        return entry.selected.router_id, entry.selected.seqno, entry.selected.advertised
+
     def neighbour_addresses(self, name: str) -> tuple[bytes, ...]:
         """Return the link-local addresses of the neighbours on link `name`."""
         return tuple(neighbour.address for neighbour in self._neighbours.on(name))

@@ -1,1 +1,38 @@
-"""Rules that must hold in every simulated world, each one an observer."""
+"""Checkers: rules that must hold in every simulated world, each an observer of its own.
+
+Enters: a world and its plan. Leaves: checkers, to be given to the world with `watch`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.simulation.checks.bounds import Bounds
+from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.convergence import Convergence
+from meshd.simulation.checks.duty import Duty
+from meshd.simulation.checks.exempt import Exempt
+from meshd.simulation.checks.feasibility import Feasibility
+from meshd.simulation.checks.loops import Loops
+from meshd.simulation.checks.promises import Promises
+from meshd.simulation.checks.secrecy import Secrecy
+
+if TYPE_CHECKING:
+    from meshd.simulation.plan import Plan
+    from meshd.simulation.world import World
+
+__all__ = ["Checker", "all_checkers"]
+
+
+def all_checkers(world: World, plan: Plan) -> list[Checker]:
+    """Return one of each checker for a world that runs `plan`."""
+    exempt = Exempt(plan)
+    return [
+        Loops(world, exempt),
+        Feasibility(world),
+        Bounds(world),
+        Duty(world, plan),
+        Secrecy(world),
+        Promises(world, plan),
+        Convergence(world, plan),
+    ]

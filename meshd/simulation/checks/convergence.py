@@ -1,0 +1,113 @@
+"""After the faults: everybody reaches everybody, replicas are the same bytes, and it is quiet.
+
+Enters: the end of a run, and what is sent in its last minute. Leaves: violations. Judged are groups
+of hosts that the media connect by good links (`graph`). Hosts that were hostile are honest by then,
+and are judged like all others. Feeds of which somebody holds a proof of a fork are left out: there
+the branches differ by rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.core.limits import BABEL_PORT
+from meshd.simulation.checks import graph
+from meshd.simulation.checks.checker import Checker
+
+if TYPE_CHECKING:
+    from meshd.core.events import Notice, Transmit
+    from meshd.simulation.host import Host
+    from meshd.simulation.media.medium import Port
+    from meshd.simulation.plan import Plan
+    from meshd.simulation.world import World
+
+QUIET_US = 60_000_000
+CLEAN_PACKETS_MAX = 60
+"""Routing packets of one port in a quiet minute where no frame is lost: 15 hellos, 3 dumps in
+parts, and a few answers."""
+PACKETS_MAX = 600
+"""The same where links are lossy, so that costs go up and down for ever."""
+SESSIONS_MAX = 6
+PAIRS_MAX = 5
+
+
+class Convergence(Checker):
+    """Looks once, when the time to settle is over."""
+
+    name = "convergence"
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        super().__init__(world)
+        self._quiet_from = round((plan.duration_s + plan.settle_s) * 1e6) - QUIET_US
+        self._packets: dict[tuple[int, str], int] = {}
+        self._sessions: dict[int, int] = {}
+
+    def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        if self.world.now >= self._quiet_from and datagram.port == BABEL_PORT:
+            key = (port.host.number, port.link)
+            self._packets[key] = self._packets.get(key, 0) + 1
+
+    def notice(self, host: Host, notice: Notice) -> None:
+        if self.world.now >= self._quiet_from and notice.kind == "session-up":
+            self._sessions[host.number] = self._sessions.get(host.number, 0) + 1
+
+    def finished(self) -> None:
+        for group in graph.groups(self.world):
+            self._reach(group)
+            self._replicas(group)
+        self._storms()
+
+    def _reach(self, group: list[Host]) -> None:
+        lost = [
+            (one, other)
+            for one in group
+            for other in group
+            if one is not other and self.world.path(one, other.node.address) is None
+        ]
+        for one, other in lost[:PAIRS_MAX]:
+            self.fail(one, f"has no way to {other.name} ({len(lost)} pairs in all)")
+
+    def _replicas(self, group: list[Host]) -> None:
+        """Compare what the disks of a group hold of each space."""
+        spaces: dict[bytes, list[Host]] = {}
+        for host in group:
+            for space in host.node.spaces.all():
+                spaces.setdefault(space.id, []).append(host)
+        for space_id, hosts in sorted(spaces.items()):
+            start = f"fork/{space_id.hex()}/"
+            forked = {key for host in hosts for key in host.store.metas if key.startswith(start)}
+            members = [host for host in hosts if _is_in(host, space_id)]
+            for host in members[1:]:
+                text = _difference(members[0], host, space_id, forked)
+                if text:
+                    self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
+
+    def _storms(self) -> None:
+        hosts, clean = self.world.hosts, graph.is_clean(self.world)
+        for (number, link), count in sorted(self._packets.items()):
+            if count > (CLEAN_PACKETS_MAX if clean else PACKETS_MAX):
+                self.fail(
+                    hosts[number], f"sent {count} routing packets on {link} in a quiet minute"
+                )
+        for number, count in sorted(self._sessions.items()):
+            if count > SESSIONS_MAX:
+                self.fail(hosts[number], f"opened {count} sessions in a quiet minute")
+
+
+def _is_in(host: Host, space_id: bytes) -> bool:
+    space = host.node.spaces.get(space_id)
+    return space is not None and space.rank is not None
+
+
+def _difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str:
+    """Say in which feed two disks differ; nothing when they hold the same bytes."""
+    mine = {key: feed for key, feed in one.store.entries.items() if key[0] == space_id}
+    theirs = {key: feed for key, feed in other.store.entries.items() if key[0] == space_id}
+    for key in sorted(mine.keys() | theirs.keys()):
+        here, there = mine.get(key, {}), theirs.get(key, {})
+        if here != there and f"fork/{space_id.hex()}/{key[1].hex()}" not in forked:
+            author = key[1].hex()[:8]
+            same = here.keys() == there.keys()
+            what = "the bytes differ" if same else f"{len(here)} there, {len(there)} here"
+            return f"{one.name}: feed {author}: {what}"
+    return ""

@@ -1,0 +1,52 @@
+"""What a plan's own faults excuse, and for how long: exactly what docs/security.md concedes.
+
+Enters: a plan. Leaves: whether a host is hostile now, and whether a destination was lied about. The
+open mesh does not authenticate routing. So a hostile host may send what it draws to where it likes;
+whoever announces seqnos that are not the origin's undoes the order that loop-freedom rests on, for
+that destination; and junk or corrupted frames may do so for any. Each excuse ends when the last
+route and the last memory of the lie must have gone.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshd.simulation.host import Host
+    from meshd.simulation.plan import Plan
+
+HOLD_US = 90_000_000
+"""Routes that a host announced are gone this long after its last word (84 s, and the repeats)."""
+MEMORY_US = 200_000_000
+"""Feasibility distances are gone this long after their last use (180 s, and a sweep)."""
+_ANYTHING = ("junk",)
+
+
+class Exempt:
+    """The excuses of one plan by time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._hostile: list[tuple[str, int, int]] = []
+        self._lied: list[tuple[str, int, int]] = []
+        for fault in plan.faults:
+            begin = round(fault.at_s * 1e6)
+            end = round((fault.at_s + fault.for_s) * 1e6)
+            if fault.kind == "hostile":
+                self._hostile.append((fault.nodes, begin, end + HOLD_US))
+            if fault.behaviour == "seqno-lies":
+                self._lied.append((fault.other, begin, end + MEMORY_US))
+            if fault.kind == "corrupt" or fault.behaviour in _ANYTHING:
+                self._lied.append(("*", begin, end + MEMORY_US))
+
+    def hostile(self, host: Host, now: int) -> bool:
+        """Tell whether a host is hostile, or was so lately that routes through it may remain."""
+        return _any(self._hostile, host.name, now)
+
+    def lied_about(self, host: Host | None, now: int) -> bool:
+        """Tell whether somebody announced seqnos of this destination that are not its own."""
+        return _any(self._lied, host.name if host is not None else "", now)
+
+
+def _any(times: list[tuple[str, int, int]], name: str, now: int) -> bool:
+    return any(begin <= now <= end and fnmatchcase(name, pattern) for pattern, begin, end in times)

@@ -1,0 +1,86 @@
+"""A host uses only routes that what it announced allows (RFC 8966 §3.5.1), judged from outside.
+
+Enters: the packets that hosts send, read by `updates`. Leaves: violations. For each host a source
+table is kept from its own announcements alone: the best distance that it told for each prefix and
+router-id. Each selected route must be strictly better than that. An entry goes 180 s after the last
+announcement, as RFC 8966 §3.5.5 allows, and a host that lost power begins anew (see `loops`). There
+is no exemption for hostile members: what they say is judged by each host's own table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.core.limits import BABEL_PORT
+from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.updates import Reader, Said
+
+if TYPE_CHECKING:
+    from meshd.core.events import Transmit
+    from meshd.simulation.host import Host
+    from meshd.simulation.media.medium import Port
+    from meshd.simulation.world import World
+
+FORGET_US = 180_000_000
+Source = tuple[tuple[bytes, int], bytes]
+
+
+class Feasibility(Checker):
+    """A reference source table beside each host's own."""
+
+    name = "feasibility"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._reader = Reader()
+        self._best: dict[int, dict[Source, tuple[int, int, int]]] = {}
+
+    def started(self, host: Host) -> None:
+        self._best[host.number] = {}
+
+    def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        host = port.host
+        if datagram.port != BABEL_PORT or not host.running:
+            return
+        best, now = self._best.setdefault(host.number, {}), self.world.now
+        for said in self._reader.read(datagram.data):
+            if said.prefix[0] == host.node.address:
+                continue
+            source = (said.prefix, said.router_id)
+            known = best.get(source)
+            if known is None or now - known[2] >= FORGET_US or _before(said, known):
+                best[source] = (said.seqno, said.metric, now)
+            else:
+                best[source] = (known[0], known[1], now)
+
+    def route_changed(self, host: Host, address: bytes) -> None:
+        self._check(host, (address, 128))
+
+    def minute(self) -> None:
+        for host in self.world.hosts:
+            if host.running:
+                for address in host.routes:
+                    self._check(host, (address, 128))
+
+    finished = minute
+
+    def _check(self, host: Host, prefix: tuple[bytes, int]) -> None:
+        route = host.node.routing.distance_to(prefix[0])
+        if route is None:
+            return
+        router_id, seqno, advertised = route
+        known = self._best.get(host.number, {}).get((prefix, router_id))
+        if known is None or self.world.now - known[2] >= FORGET_US:
+            return
+        if not _before(Said(prefix, router_id, seqno, advertised), known):
+            self.fail(
+                host,
+                f"uses seqno {seqno} metric {advertised} to {prefix[0].hex()}"
+                f" after it announced seqno {known[0]} metric {known[1]}",
+            )
+
+
+def _before(said: Said, known: tuple[int, int, int]) -> bool:
+    """Tell whether an update is strictly better than a distance (RFC 8966 §3.5.1)."""
+    ahead = (said.seqno - known[0]) % 65_536
+    return 0 < ahead < 32_768 or (ahead == 0 and said.metric < known[1])
