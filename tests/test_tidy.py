@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "node": {"core", "wire", "store.interface"} | PURE,
     "status": {"core"},
     "web": {"core"},
-    "runtime": {"core", "config", "wire", "store", "node", "status"} | PURE,
-    "simulation": {"core", "config", "wire", "store", "node"} | PURE,
+    "recording": {"core", "node"},
+    "runtime": {"core", "config", "wire", "store", "node", "recording", "status"} | PURE,
+    "simulation": {"core", "config", "wire", "store", "node", "recording"} | PURE,
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}

@@ -33,6 +33,7 @@ COMMANDS = {
     "log": ("spaces", "read a space"),
     "put": ("files", "put a file into a space"),
     "get": ("files", "get a file from a space"),
+    "replay": ("replay", "tell a recorded node again what it was told"),
     "demo": ("node", "five nodes on this machine, and a story"),
 }
 _EXITS = """\

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshd import __version__
 from meshd.cli.main import Command
-from meshd.cli.output import argument, common, show, talk
+from meshd.cli.output import argument, common, positive, show, talk
 from meshd.core.errors import Exit, RequestError
 
 if TYPE_CHECKING:
@@ -62,6 +62,14 @@ def add_run(parser: ArgumentParser) -> Command:
         help="a broker to publish this node's status to",
     )
     parser.add_argument("--log-level", choices=values.LOG_LEVELS)
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="write every input to a new file, for `meshd replay`; it holds the device's KEYS",
+    )
+    parser.add_argument(
+        "--record-max-mb", type=positive, metavar="MB", help="end the recording there; default 64"
+    )
     return _run
 
 
@@ -95,6 +103,8 @@ def configuration(options: Namespace) -> "NodeConfig":
         "name": options.name,
         "leaf": options.leaf or None,
         "log_level": options.log_level,
+        "record": os.path.abspath(options.record) if options.record else None,
+        "record_mb_max": options.record_max_mb,
     }
     config = replace(config, **{key: value for key, value in given.items() if value is not None})
     if options.mqtt:

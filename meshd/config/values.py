@@ -66,7 +66,10 @@ class MqttConfig:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Everything that a file or an option may say. `mqtt` is None when it is off."""
+    """Everything that a file or an option may say. `mqtt` is None when it is off.
+
+    `record` can only be said as an option: a recording is for one run that a person watches.
+    """
 
     state_dir: str
     name: str = ""
@@ -79,6 +82,8 @@ class NodeConfig:
     control_group: str = CONTROL_GROUP
     relay_quota_mb: int = 256
     mqtt: MqttConfig | None = None
+    record: str = ""
+    record_mb_max: int = 64
 
 
 def suggest(word: str, known: tuple[str, ...]) -> str:

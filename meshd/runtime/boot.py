@@ -4,6 +4,7 @@ Enters: configuration and a held state directory. Leaves: an open store and a No
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from meshd.config.values import NodeConfig
 from meshd.core.events import MetaRow, StoreImage
 from meshd.node import Boot, Node, NodeOptions
+from meshd.recording.recorder import RecordingNode
+from meshd.recording.tape import Tape
 from meshd.routing.own import BLOCK, RESERVED_KEY
 from meshd.runtime.statedir import StateDir
 from meshd.store.absent import AbsentStore
@@ -26,11 +29,14 @@ class Started(NamedTuple):
     fault: StoreError | None
 
 
-def boot_node(config: NodeConfig, state: StateDir, *, leaf: bool) -> Started:
+def boot_node(
+    config: NodeConfig, state: StateDir, *, leaf: bool, tape: Tape | None = None
+) -> Started:
     """Open the store, reserve a boot number and seqnos on it, and make the Node.
 
     A store that cannot be opened leaves a node that routes and says so; its seqno is then a guess,
-    which it mends when it hears its own address announced by others.
+    which it mends when it hears its own address announced by others. With a `tape` the node
+    records itself.
 
     Raises: RequestError.
     """
@@ -53,7 +59,8 @@ def boot_node(config: NodeConfig, state: StateDir, *, leaf: bool) -> Started:
         listen_port=config.listen.port,
         relay_quota_bytes=config.relay_quota_mb * 1_000_000,
     )
-    node = Node(options, identity=identity, boot=boot, image=image, rng=rng, entropy=os.urandom)
+    make = Node if tape is None else partial(RecordingNode, tape=tape)
+    node = make(options, identity=identity, boot=boot, image=image, rng=rng, entropy=os.urandom)
     return Started(node, store, fault)
 
 

@@ -43,6 +43,7 @@ from meshd.runtime.boot import boot_node
 from meshd.runtime.control import ControlServer
 from meshd.runtime.host import HostSide
 from meshd.runtime.netlink import KernelError
+from meshd.runtime.recording import end_recording, recording_problem, start_tape
 from meshd.runtime.sockets import Datagrams
 from meshd.runtime.statedir import StateDir, open_state_dir
 from meshd.runtime.store_worker import StoreWorker
@@ -128,8 +129,11 @@ class Daemon:
         for note in self.state.notes:
             log.warning("%s", note)
         leaf = HostSide.is_leaf(self.config)
-        started = boot_node(self.config, self.state, leaf=leaf)
+        tape = start_tape(self.config)
+        started = boot_node(self.config, self.state, leaf=leaf, tape=tape)
         self.node = started.node
+        if tape is not None:
+            self.problem("record", recording_problem(tape))
         self._store = StoreWorker(started.store, self, fault=started.fault)
         self.store_state(started.fault)
         self._check_clock()
@@ -204,6 +208,8 @@ class Daemon:
             for fileno in self._datagrams.filenos():
                 self._loop.remove_reader(fileno)
             self._datagrams.close()
+        if hasattr(self, "node"):
+            end_recording(self.node)
 
     def _check_clock(self) -> None:
         """Tell the engine how far the wall clock is ahead, or that nobody knows the time."""

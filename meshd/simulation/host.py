@@ -9,6 +9,7 @@ after a failed one all that waits has failed too, and the node gets a new image 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ from meshd.core.events import (
     Transmit,
 )
 from meshd.node import Boot, Node
+from meshd.recording.recorder import RecordingNode
 from meshd.simulation.disk import Disk, Group, Journal
 from meshd.simulation.pipe import End, Pipe
 from meshd.simulation.plan import DISKS
@@ -72,14 +74,14 @@ class Host:
         self.ports: dict[str, Port] = {}
         self.routes: dict[bytes, Hop] = {}
         self.store = MemoryStore()
-        self.disk = Disk(world.stream(f"disk of {name}"), world.stream(f"failing disk of {name}"))
+        self.disk = Disk(world.stream(f"disk of {name}"))
         self.replies: dict[int, Reply] = {}
         self.progress: list[Progress] = []
         self.notices: list[Notice] = []
         self.pipes: dict[int, Pipe] = {}
         self.running = False
         self.node: Node
-        self._journal = Journal(self.store)
+        self._journal = Journal()
         self._life = 0
         self._tickets = 0
         self._armed: int | None = None
@@ -87,8 +89,6 @@ class Host:
         self._queue: list[StoreAppend] = []
         self._unacknowledged: list[Group] = []
         self._down = ""
-        self._off: dict[str, int] = {}
-        self._found = "kept"
         self._draining = False
 
     @property
@@ -136,11 +136,9 @@ class Host:
         if disk not in DISKS:
             raise UsageError(f"a disk is found {', '.join(DISKS)}, not {disk!r}")
         if disk == "empty":
-            self.store = MemoryStore()
-        if self.store is not self._journal.store:
-            self._journal = Journal(self.store)
-        if disk == "rolled-back":
-            self._journal.roll_back(self.world.now)
+            self.store, self._journal = MemoryStore(), Journal()
+        elif disk == "rolled-back":
+            self._journal.roll_back(self.store, self.world.now)
         elif disk == "torn" and self._unacknowledged:
             count = self.world.random("torn disks").randint(0, len(self._unacknowledged))
             self.store.commit(self._unacknowledged[:count])
@@ -158,7 +156,9 @@ class Host:
         )
         self.store.commit([reserved])
         self._journal.note([reserved], self.world.now)
-        return Node(
+        tape = self.world.tapes(self.name, self._life)
+        make = Node if tape is None else partial(RecordingNode, tape=tape)
+        return make(
             self.world.options,
             identity=self.identity,
             boot=Boot(boot, seqno, limit),
@@ -172,6 +172,7 @@ class Host:
         if not self.running:
             return
         self.running = False
+        self.end_recording()
         self._life += 1
         self.routes.clear()
         self._unacknowledged = [append.rows for append in (*self._group, *self._queue)]
@@ -183,27 +184,16 @@ class Host:
         for observer in self.world.observers:
             observer.crashed(self)
 
-    def switch_off(self, why: str) -> None:
-        """Lose power for a reason; it stays off as long as there is one."""
-        self._off[why] = self._off.get(why, 0) + 1
-        self.crash()
-
-    def switch_on(self, why: str, disk: str = "kept") -> None:
-        """Take a reason back; boot when it was the last, with the last disk that was not kept."""
-        self._off[why] = self._off.get(why, 0) - 1
-        if self._off[why] <= 0:
-            del self._off[why]
-        if disk != "kept":
-            self._found = disk
-        if not self._off:
-            found, self._found = self._found, "kept"
-            self.start(found)
-
     def set_wall_clock(self, error_us: int | None) -> None:
         """Let the wall clock be ahead of the right time by `error_us`; None: nobody knows it."""
         self.clock.wall_error_us = error_us
         if self.running:
             self.node.set_wall_clock(self.clock.wall_offset_us(self.world.now))
+
+    def end_recording(self) -> None:
+        """Write the last line of this life's recording, if there is one."""
+        if isinstance(self.node, RecordingNode):
+            self.node.finish()
 
     # --- inputs -----------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ Two runs of one seed are equal; ties go by insertion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from meshd.core.errors import UsageError
 from meshd.core.events import Notice, Transmit
 from meshd.core.identity import Identity
 from meshd.node import NodeOptions
+from meshd.recording.tape import Tape
 from meshd.simulation.clock import Clock
 from meshd.simulation.faults.network import UNHARMED, NetworkFaults, Passage
 from meshd.simulation.host import Host
@@ -27,14 +28,28 @@ DEFAULT = "w0"
 HEADERS_BYTES = 62
 """Ethernet, IPv6 and UDP before the bytes of a datagram."""
 _MINUTE_US = 60 * SECOND
+Tapes = Callable[[str, int], Tape | None]
+
+
+def no_tapes(name: str, life: int) -> Tape | None:
+    """Record nobody."""
+    return None
+
+
 _HOPS_MAX = 64
 
 
 class World(Schedule):
-    """Hosts with ports on media. `faults` is what goes wrong between them on top of physics."""
+    """Hosts with ports on media. `faults` is what goes wrong between them on top of physics.
 
-    def __init__(self, seed: int, *, options: NodeOptions | None = None) -> None:
+    `tapes` gives the file to record a host's life to, by its name and the number of the life.
+    """
+
+    def __init__(
+        self, seed: int, *, options: NodeOptions | None = None, tapes: Tapes = no_tapes
+    ) -> None:
         super().__init__(seed)
+        self.tapes = tapes
         self.options = options or NodeOptions()
         self.hosts: list[Host] = []
         self.media: dict[str, Medium] = {}

@@ -1,0 +1,122 @@
+"""A replay ends in the recorded state, or names the first line at which it does not."""
+
+import json
+
+import pytest
+from recordings import lines, record_world, replay, unlines
+
+from meshd.cli.main import Parser, main
+from meshd.cli.replay import add_replay
+from meshd.core.errors import Exit, RequestError
+from meshd.recording.values import RecordingError
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    _, files = record_world(tmp_path_factory.mktemp("recorded"))
+    return files["n0", 1].read_bytes()
+
+
+def test_cut_last_line_is_left_out(recording):
+    whole = replay(recording)
+    cut = replay(recording[:-10])
+    assert (whole.ended, cut.ended) == ("stopped", "killed")
+    assert whole.node.outputs == cut.node.outputs
+    assert whole.node.state() == cut.node.state()
+
+
+def test_until_stops_at_that_time(recording):
+    found = replay(recording, until_us=5_000_000)
+    assert found.ended == "until"
+    assert 4_000_000 < found.elapsed_us <= 5_000_000
+    assert found.difference is None
+
+
+def test_first_line_that_differs_is_named(recording):
+    told = lines(recording)
+    place = next(place for place, line in enumerate(told) if line.get("do") == "request")
+    told[place]["args"]["name"] = "hill"
+    found = replay(unlines(told))
+    assert found.ended == "different"
+    others = (
+        number for number, line in enumerate(told, 1) if number > place + 1 and "seen" in line
+    )
+    assert found.difference.line == next(others)
+    assert "is not what it did there" in found.difference.what
+
+
+def test_entropy_that_is_missing_or_too_much_is_named(recording):
+    told = lines(recording)
+    place = next(place for place, line in enumerate(told) if "entropy" in line)
+    found = replay(unlines(told[:place] + told[place + 1 :]))
+    assert "entropy are drawn here" in found.difference.what
+    found = replay(unlines([*told[: place - 1], told[place], *told[place - 1 :]]))
+    assert "is not drawn here" in found.difference.what
+    assert found.difference.line == place
+
+
+def test_state_that_differs_is_named(recording):
+    told = lines(recording)
+    place = next(place for place, line in enumerate(told) if "check" in line)
+    told[place]["state"] = "00"
+    found = replay(unlines(told))
+    assert found.difference == (place + 1, "the node's state is not what it was there")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told[0].update(schema="other/1"), "line 1: a recording"),
+        (lambda told: told[0].pop("identity"), "line 1: an object of device_seed"),
+        (lambda told: told[0].update(rng=[3, [1] * 624, None]), "line 1: the state of"),
+        (lambda told: told[0]["rng"][1].__setitem__(624, 625), "line 1: the state of"),
+        (lambda told: told[0]["identity"].update(device_seed="AAAA"), "line 1: the device's keys"),
+        (lambda told: told[3].update(do="fly"), "line 4: a verb of the node"),
+        (lambda told: told[3].pop("link"), "line 4: add_link without link"),
+        (lambda told: told[3]["link"].update(kind="rope"), "line 4: one of mesh"),
+        (lambda told: told[3]["link"].update(address="?"), "line 4: base64"),
+        (lambda told: told[3].update(at="soon"), "line 4: a whole number"),
+        (lambda told: told[3].update(polls=True), "line 4: a whole number"),
+        (lambda told: told.insert(3, {"x": 1}), "line 4: an input, a check or an end"),
+    ],
+)
+def test_damaged_line_is_named(recording, change, said):
+    told = lines(recording)
+    change(told)
+    with pytest.raises(RecordingError, match=said):
+        replay(unlines(told))
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"hello\n", b"[1]\n", b"{}\n", b"\xff\n", b"[" * 9999])
+def test_what_is_no_recording_is_refused(data):
+    with pytest.raises(RecordingError):
+        replay(data)
+
+
+def test_command_shows_the_state_and_names_a_difference(recording, tmp_path, capsys):
+    path = tmp_path / "r"
+    path.write_bytes(recording)
+    assert main(["replay", str(path), "--json"]) == Exit.OK
+    value = json.loads(capsys.readouterr().out)
+    assert value["schema"] == "meshd.replay/1"
+    assert value["ended"] == "stopped"
+    assert value["status"]["spaces"]
+    assert main(["replay", str(path), "--until", "3", "--events"]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert "> receive 'w0'" in shown
+    assert "< Transmit(" in shown
+    told = lines(recording)
+    told[3]["seen"] = "00"
+    path.write_bytes(unlines(told))
+    assert main(["replay", str(path)]) == Exit.ERROR
+    assert "DIFFERENT at line 4" in capsys.readouterr().out
+    path.write_bytes(b"hello")
+    assert main(["replay", str(path)]) == Exit.ERROR
+    assert "this is no recording" in capsys.readouterr().err
+
+
+def test_command_refuses_a_time_that_is_none():
+    parser = Parser(prog="meshd replay")
+    add_replay(parser)
+    with pytest.raises(RequestError, match="not a number of seconds"):
+        parser.parse_args(["r", "--until", "soon"])
