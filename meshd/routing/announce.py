@@ -3,9 +3,9 @@
 Enters: prefixes whose announcement changed, and timers. Leaves: datagrams. Changes are gathered for
 at most 30 ms; retractions and changed router-ids leave at once. Each change is sent three times
 (twice on wires), since multicast frames are not acknowledged; one of the metric alone, once. The
-periodic dump travels alone, and its bytes stay the same while nothing changed, so that a receiver
-renews it without reading it. A large table leaves in parts, with pauses, and what a link carries of
-tables and answers has a budget: who asks often waits for the next multicast dump.
+periodic dump travels alone, in pages whose bytes stay the same while nothing on them changed, so
+that nobody builds or reads them again. A large table leaves with pauses, and what a link carries
+of tables and answers has a budget: who asks often waits for the next multicast dump.
 Must not know: where routes come from, what neighbours asked.
 """
 
@@ -20,6 +20,7 @@ from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Budget, Neighbour, NeighbourTable
 from meshd.routing.answers import Answers
 from meshd.routing.own import Own
+from meshd.routing.pages import Page, Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, RouteTable
 from meshd.wire import babel
@@ -44,10 +45,11 @@ EARLY_US = (50_000, 150_000, 800_000)
 EARLY_DUMP_US = (2_000_000, 4_000_000)
 """What a lossy link swallowed of the first triggered updates is said again after 2 s and 6 s."""
 
-PART = 128
-"""Prefixes of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
+PART = 2
+"""Pages of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
 
 PART_EVERY_US = 20_000
+ASKS_MAX = 64
 DUMP_BYTES_PER_S = 16 * 1024
 DUMP_BYTES_MAX = 64 * 1024
 DUMP_GATHER_US = 200_000
@@ -78,7 +80,7 @@ class Outlet:
         self.said: set[Prefix] = set()
         self.urgent = False
         self.dumps = 0
-        self.dumped: dict[int, tuple[list[Tlv], list[bytes]]] = {}
+        self.dumped: dict[int, tuple[Page, int, list[bytes]]] = {}
         self.job: Job | None = None
         self.budget = Budget(now, DUMP_BYTES_PER_S, DUMP_BYTES_MAX)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
@@ -87,14 +89,13 @@ class Outlet:
 
 
 class Job:
-    """A dump under way: to whom, and from which place on its prefixes still have to be said."""
+    """A dump under way: to whom, and from which page on it still has to be said."""
 
-    __slots__ = ("destination", "place", "prefixes")
+    __slots__ = ("destination", "page")
 
-    def __init__(self, destination: bytes, prefixes: list[Prefix], place: int = 0) -> None:
+    def __init__(self, destination: bytes, page: int = 0) -> None:
         self.destination = destination
-        self.prefixes = prefixes
-        self.place = place
+        self.page = page
 
 
 class Announcer:
@@ -114,7 +115,11 @@ class Announcer:
         self._neighbours = neighbours
         self._table = table
         self._sources = sources
+        self._asks: dict[Prefix, None] = {}
         self.outlets: dict[str, Outlet] = {}
+        self.pages = Pages()
+        for prefix in own.prefixes:
+            self.pages.touch(prefix)
 
     # --- links ------------------------------------------------------------------------------------
 
@@ -184,10 +189,10 @@ class Announcer:
             wait = max(outlet.budget.wait_us(now), DUMP_GATHER_US)
             self._ctx.timers.set_earlier(("routing", "dump", outlet.link.name), now + wait)
         else:
-            prefixes = self._prefixes()
-            tlvs.extend(self._updates_of(outlet, prefixes[:PART], now))
-            if len(prefixes) > PART:
-                outlet.job = Job(neighbour.address, prefixes, PART)
+            for number in range(min(PART, len(self.pages))):
+                tlvs.extend(self._updates_of(outlet, self.pages[number].prefixes, now))
+            if len(self.pages) > PART:
+                outlet.job = Job(neighbour.address, PART)
                 self._next_part(outlet, now)
             outlet.budget.owe(self.unicast(neighbour, tlvs))
             return
@@ -215,8 +220,16 @@ class Announcer:
             wait = METRIC_DELAY_US + self._ctx.jitter(0, TRIGGER_JITTER_US)
             self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
+    def ask(self, prefix: Prefix) -> None:
+        """Ask all neighbours for their routes to `prefix`: it is lost, and some were not kept."""
+        self._asks[prefix] = None
+
     def flush_urgent(self, now: int) -> None:
         """Send what may not wait, and with it what else is pending."""
+        if self._asks:
+            asks, self._asks = tuple(self._asks)[:ASKS_MAX], {}
+            for outlet in self.outlets.values():
+                self.multicast(outlet, tuple(RouteRequest(prefix) for prefix in asks))
         for outlet in self.outlets.values():
             if outlet.urgent:
                 self.flush(outlet, now)
@@ -257,7 +270,7 @@ class Announcer:
             return
         self._next_dump(outlet, now)
         if self._neighbours.on(outlet.link.name):
-            outlet.job = Job(ALL_BABEL_ROUTERS, self._prefixes())
+            outlet.job = Job(ALL_BABEL_ROUTERS)
             self.part(outlet, now)
 
     def part(self, outlet: Outlet, now: int) -> None:
@@ -265,20 +278,29 @@ class Announcer:
         job = outlet.job
         if job is None:
             return
-        place, job.place = job.place, job.place + PART
-        tlvs = self._updates_of(outlet, job.prefixes[place : job.place], now)
-        said, packets = outlet.dumped.get(place, ([], []))
-        if tlvs != said:
-            packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
-            outlet.dumped[place] = tlvs, packets
-        for data in packets:
-            self._transmit(outlet.link, job.destination, data)
-            outlet.budget.owe(len(data))
-        if job.place < len(job.prefixes):
+        first, job.page = job.page, min(job.page + PART, len(self.pages))
+        for number in range(first, job.page):
+            for data in self._page(outlet, number, now):
+                self._transmit(outlet.link, job.destination, data)
+                outlet.budget.owe(len(data))
+        if job.page < len(self.pages):
             self._next_part(outlet, now)
         else:
             outlet.job = None
-            outlet.dumped = {at: kept for at, kept in outlet.dumped.items() if at <= place}
+            for number in range(len(self.pages), len(outlet.dumped)):
+                outlet.dumped.pop(number, None)
+
+    def _page(self, outlet: Outlet, number: int, now: int) -> list[bytes]:
+        """Return the packets of a page, made anew when it changed since the last dump."""
+        page = self.pages[number]
+        made = outlet.dumped.get(number)
+        if made is not None and made[0] is page and made[1] == page.version:
+            return made[2]
+        version = page.version
+        tlvs = self._updates_of(outlet, page.prefixes, now)
+        packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
+        outlet.dumped[number] = (page, version, packets)
+        return packets
 
     def answer(self, neighbour: Neighbour, answers: Answers, now: int) -> None:
         """Send a neighbour what one packet of it asked for: acknowledgments, routes, retractions.
@@ -331,17 +353,10 @@ class Announcer:
 
     # --- what is announced ------------------------------------------------------------------------
 
-    def alive(self) -> set[tuple[Prefix, bytes]]:
-        """Return the sources that we announce at present."""
-        return {
-            (prefix, entry.selected.router_id)
-            for prefix, entry in self._table.entries.items()
-            if entry.selected is not None
-        }
-
-    def _prefixes(self) -> list[Prefix]:
-        """Return all prefixes of the table, own ones first, in a steady order."""
-        return [*self._own.prefixes, *sorted(self._table.entries)]
+    def announced(self, prefix: Prefix) -> bytes | None:
+        """Return the router-id under which we announce `prefix` at present."""
+        entry = self._table.entries.get(prefix)
+        return entry.selected.router_id if entry is not None and entry.selected else None
 
     def _updates_of(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
         """Return updates of those of `prefixes` that have a route."""
@@ -392,6 +407,7 @@ class Announcer:
         if said != entry.said or self._sources.get(*key) is None:
             if not self._sources.announced(key, route.seqno, metric, route.neighbour, now=now):
                 self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
+                self.pages.touch(entry.prefix)
                 return None
             entry.said = said
         cs = UPDATE_INTERVAL_US // _CS

@@ -1,8 +1,9 @@
 """What neighbours announce becomes routes (RFC 8966 §3.5.3).
 
 Enters: updates and retractions, and whole packets that were seen before. Leaves: routes in the
-table and the set of prefixes whose choice must be made again (`dirty`). A dump whose bytes did not
-change renews all its routes by one write: its routes share one lease.
+table and the prefixes whose choice must be made again (`dirty`). A dump whose bytes did not
+change renews all its routes by one write: its routes share one lease. Of a wide table's prefixes
+only the best routes are kept; a packet of which some were left out is read again now and then.
 Must not know: the choice, what is announced, links.
 """
 
@@ -16,11 +17,17 @@ from meshd.routing.filter import Filter
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
 from meshd.routing.source import SourceTable, newer
-from meshd.routing.table import Lease, Route, RouteTable
+from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route, RouteTable
 from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
 REMEMBERED_MAX = 32
 """Packets remembered by bytes for each neighbour: dumps of 2,000 routes."""
+
+REREAD_EVERY = 8
+"""A packet whose routes were not all kept is read at each eighth time: the others may be worse now.
+
+With a dump every 24 s that is after three minutes; a route that is lost is asked for at once.
+"""
 
 HOLD_MIN_US = 1_000_000
 ASK_BEFORE_US = 12_000_000
@@ -49,7 +56,7 @@ class Learner:
         self.requests = requests
         self.announcer = announcer
         self.accept = accept
-        self.dirty: set[Prefix] = set()
+        self.dirty: dict[Prefix, None] = {}
         self.adopted = False
         self.remembered: dict[Neighbour, dict[bytes, Lease]] = {}
 
@@ -58,9 +65,10 @@ class Learner:
         known = self.remembered.get(neighbour)
         if known is None or (lease := known.get(data)) is None:
             return False
-        if lease.broken:
+        if lease.broken or (lease.partial and lease.renewals >= REREAD_EVERY):
             del known[data]
             return False
+        lease.renewals += 1
         lease.expires_us = now + lease.hold_us
         return True
 
@@ -71,66 +79,77 @@ class Learner:
     def neighbour_lost(self, neighbour: Neighbour) -> None:
         """Forget all that a neighbour announced."""
         self.remembered.pop(neighbour, None)
-        for route in list(self.table.of.get(neighbour, {}).values()):
+        for route in self.table.routes_of(neighbour):
             self.remove(route)
 
     def forget(self, prefix: Prefix) -> None:
         """Forget all routes to a prefix."""
-        for route in list(self.table.entries[prefix].routes.values()):
+        for route in list(self.table.entries[prefix].routes):
             self.remove(route)
 
     def remove(self, route: Route) -> None:
         """Take a route out and have the choice made again."""
         self.table.remove(route)
-        self.dirty.add(route.prefix)
+        self.dirty[route.prefix] = None
 
     def retract(self, route: Route, now: int) -> None:
         """Hold a route at infinity for as long as it would have lived (RFC 8966 §3.5.3)."""
-        hold_us = route.lease.hold_us
         route.advertised = INFINITY
-        route.lease.broken = True
-        route.lease = Lease(hold_us, now)
-        self.dirty.add(route.prefix)
+        self.table.renew(route, Lease(route.lease.hold_us, now))
+        self.dirty[route.prefix] = None
 
     def expire(self, now: int) -> int:
-        """Retract what was not renewed in time, forget what was retracted; return the next time."""
+        """Retract what was not renewed in time, forget what was retracted; return the next time.
+
+        Only the leases are looked at, and the routes when one of them is due.
+        """
+        due, late = now + 60_000_000, False
+        for lease in self.table.leases:
+            ask = _ask_at(lease)
+            if ask > now:
+                due = min(due, ask)
+            else:
+                late = True
+                if lease.expires_us > now:
+                    due = min(due, lease.expires_us)
+        return min(due, self._expire_routes(now)) if late else due
+
+    def _expire_routes(self, now: int) -> int:
+        """Act on each route whose lease is due, or is soon; return when the next one is."""
+        asks: dict[Neighbour, list[Tlv]] = {}
         due = now + 60_000_000
-        for neighbour, routes in list(self.table.of.items()):
-            ask: list[Tlv] = []
-            for route in list(routes.values()):
-                if now >= route.lease.expires_us:
-                    if route.advertised == INFINITY:
-                        self.remove(route)
-                    else:
-                        self.retract(route, now)
-                elif self._ask_at(route.lease) <= now:
-                    if self.table.entries[route.prefix].selected is route:
-                        ask.append(RouteRequest(route.prefix))
-                due = min(due, self._due(route.lease, now))
-            if ask:
-                self.announcer.unicast(neighbour, ask[:ASK_MAX])
+        for entry in self.table.entries.values():
+            for route in tuple(entry.routes):
+                lease = route.lease
+                if _ask_at(lease) > now:
+                    continue
+                if now < lease.expires_us:
+                    if entry.selected is route:
+                        asks.setdefault(route.neighbour, []).append(RouteRequest(route.prefix))
+                elif route.advertised == INFINITY:
+                    self.remove(route)
+                else:
+                    self.retract(route, now)
+                    due = min(due, _ask_at(route.lease))
+        for neighbour, ask in asks.items():
+            self.announcer.unicast(neighbour, ask[:ASK_MAX])
         return due
 
-    @staticmethod
-    def _ask_at(lease: Lease) -> int:
-        """Return when to ask for what is about to expire (RFC 8966 §3.8.2.3)."""
-        return lease.expires_us - min(ASK_BEFORE_US, lease.hold_us // 4)
 
-    def _due(self, lease: Lease, now: int) -> int:
-        ask = self._ask_at(lease)
-        return ask if ask > now else lease.expires_us
+def _ask_at(lease: Lease) -> int:
+    """Return when to ask for what is about to expire (RFC 8966 §3.8.2.3)."""
+    return lease.expires_us - min(ASK_BEFORE_US, lease.hold_us // 4)
 
 
 class Lesson:
     """One packet of one neighbour: its updates share a lease."""
 
-    __slots__ = ("_clean", "_interval_cs", "_learner", "_lease", "_neighbour", "_now", "_routes")
+    __slots__ = ("_clean", "_interval_cs", "_learner", "_lease", "_neighbour", "_now")
 
     def __init__(self, learner: Learner, neighbour: Neighbour, now: int) -> None:
         self._learner = learner
         self._neighbour = neighbour
         self._now = now
-        self._routes = learner.table.of.get(neighbour, {})
         self._interval_cs = 0
         self._lease: Lease | None = None
         self._clean = 0
@@ -141,7 +160,9 @@ class Lesson:
         lease = self._lease
         if lease is None or interval_cs != self._interval_cs:
             lease = self._new_lease(interval_cs)
-        route = self._routes.get(prefix)
+        table = self._learner.table
+        entry = table.entries.get(prefix)
+        route = entry.of(self._neighbour) if entry is not None else None
         if (
             route is not None
             and route.seqno == seqno
@@ -150,28 +171,29 @@ class Lesson:
             and route.next_hop == next_hop
             and not route.restless
         ):
-            route.lease.broken = True
-            route.lease = lease
+            table.renew(route, lease)
             self._clean += 1
         else:
-            self._changed(update, route, lease)
+            self._changed(update, entry, route, lease)
 
     def retraction(self, retraction: Retraction) -> None:
         """Take a retraction; unknown routes have none."""
         prefix, seqno, _, origin = retraction
+        table = self._learner.table
         if prefix is None:
-            for route in list(self._routes.values()):
+            for route in table.routes_of(self._neighbour):
                 self._retract(route)
         elif prefix in self._learner.own.prefixes:
             if origin and prefix.address[8:] == self._learner.own.router_id:
                 self._own_heard(prefix, seqno)
-        elif (known := self._routes.get(prefix)) is not None:
-            self._retract(known)
+        elif (entry := table.entries.get(prefix)) is not None:
+            if (known := entry.of(self._neighbour)) is not None:
+                self._retract(known)
 
     def remember(self, data: bytes, count: int) -> None:
         """Keep the packet's bytes when all its `count` TLVs announce routes as they are now."""
         lease = self._lease
-        if lease is None or self._clean != count or not self._routes:
+        if lease is None or self._clean != count or not (lease.routes or lease.partial):
             return
         known = self._learner.remembered.setdefault(self._neighbour, {})
         if len(known) >= REMEMBERED_MAX:
@@ -189,26 +211,36 @@ class Lesson:
         self._learner.ctx.timers.set_earlier(("routing", "sweep"), lease.expires_us)
         return lease
 
-    def _changed(self, update: Update, route: Route | None, lease: Lease) -> None:
+    def _changed(
+        self, update: Update, entry: Entry | None, route: Route | None, lease: Lease
+    ) -> None:
         """Take an update that is not just a renewal."""
-        learner, prefix = self._learner, update.prefix
+        learner, neighbour, prefix = self._learner, self._neighbour, update.prefix
         if prefix in learner.own.prefixes and update.router_id == learner.own.router_id:
             self._own_heard(prefix, update.seqno)
             return
-        reason = learner.accept.refused(prefix) or self._refused(update)
+        reason = learner.accept.refused(prefix) if route is None else None
+        reason = reason or self._refused(update)
         if reason is not None:
-            learner.ctx.drop(reason, self._neighbour.link.name)
+            learner.ctx.drop(reason, neighbour.link.name)
             return
-        source = (prefix, update.router_id)
-        feasible = learner.sources.feasible(*source, update.seqno, update.metric)
+        feasible = learner.sources.feasible(prefix, update.router_id, update.seqno, update.metric)
         if update.metric == 0:
             if not feasible:
                 self._heal(update)
             if prefix.length == 128:
-                self._neighbour.origin = prefix.address
-        entry = learner.table.entries.get(prefix)
+                neighbour.origin = prefix.address
         selected = entry.selected if entry is not None else None
+        metric = min(update.metric + neighbour.cost, INFINITY)
+        wanted = selected is None or metric + PREFERABLE <= selected.metric
         if route is None:
+            if not self._has_room(entry, unfeasible=not feasible, metric=metric):
+                lease.partial = True
+                if wanted and not feasible:
+                    learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+                else:
+                    self._clean += 1
+                return
             route = self._add(prefix, lease)
             if route is None:
                 return
@@ -218,18 +250,29 @@ class Lesson:
             and route.router_id == update.router_id
             and not self._other_way(route, update.metric)
         ):
-            learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, self._neighbour.link.name)
-            learner.requests.unfeasible(route, update.router_id, self._now)
+            learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, neighbour.link.name)
+            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
             return
         self._store(route, update, lease)
         route.unfeasible = not feasible
-        wanted = selected is None or route.metric + PREFERABLE <= selected.metric
         if not feasible and wanted and selected is not route:
-            learner.requests.unfeasible(route, update.router_id, self._now)
+            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
             route.restless = True
         else:
             route.restless = not feasible and update.metric == 0
             self._clean += not route.restless
+
+    def _has_room(self, entry: Entry | None, *, unfeasible: bool, metric: int) -> bool:
+        """Tell whether a wide table takes a new route; a worse one of another neighbour goes."""
+        table = self._learner.table
+        if entry is None or len(entry.routes) < WIDE_ROUTES or not table.wide:
+            return True
+        entry.partial = True
+        worse = table.crowds(entry, unfeasible=unfeasible, metric=metric)
+        if worse is None:
+            return False
+        table.remove(worse)
+        return True
 
     def _other_way(self, route: Route, advertised: int) -> bool:
         """Tell whether another feasible route is as good as this one would now be."""
@@ -240,7 +283,7 @@ class Lesson:
             and other.metric <= metric
             and other.metric != INFINITY
             and sources.feasible(entry.prefix, other.router_id, other.seqno, other.advertised)
-            for other in entry.routes.values()
+            for other in entry.routes
         )
 
     def _refused(self, update: Update) -> DropReason | None:
@@ -263,20 +306,17 @@ class Lesson:
             learner.remove(victim)
         route = Route(prefix, neighbour, lease, self._now)
         learner.table.add(route)
-        self._routes = learner.table.of[neighbour]
         return route
 
     def _store(self, route: Route, update: Update, lease: Lease) -> None:
-        if route.lease is not lease:
-            route.lease.broken = True
-            route.lease = lease
+        self._learner.table.renew(route, lease)
         if route.router_id != update.router_id or route.next_hop != update.next_hop:
             route.since_us = self._now
         route.router_id = update.router_id
         route.seqno = update.seqno
         route.advertised = update.metric
         route.next_hop = update.next_hop
-        self._learner.dirty.add(update.prefix)
+        self._learner.dirty[update.prefix] = None
 
     def _retract(self, route: Route) -> None:
         if route.advertised != INFINITY:

@@ -73,7 +73,7 @@ class Requests:
 
     def starving(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
         """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1)."""
-        finite = [route for route in entry.routes.values() if route.metric != INFINITY]
+        finite = [route for route in entry.routes if route.metric != INFINITY]
         if not finite:
             return
         finite.sort(key=_metric)
@@ -84,12 +84,11 @@ class Requests:
         targets = tuple(route.neighbour for route in finite[:TARGETS_MAX])
         self._ask(entry.prefix, router_id, source.seqno + 1 & 0xFFFF, targets, now)
 
-    def unfeasible(self, route: Route, router_id: bytes, now: int) -> None:
+    def unfeasible(self, prefix: Prefix, neighbour: Neighbour, router_id: bytes, now: int) -> None:
         """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2)."""
-        source = self._sources.get(route.prefix, router_id)
+        source = self._sources.get(prefix, router_id)
         if source is not None:
-            seqno = source.seqno + 1 & 0xFFFF
-            self._ask(route.prefix, router_id, seqno, (route.neighbour,), now)
+            self._ask(prefix, router_id, source.seqno + 1 & 0xFFFF, (neighbour,), now)
 
     def _ask(
         self,
@@ -221,7 +220,7 @@ class Requests:
         """Return whom to ask on: by a feasible route if there is one, never the asker."""
         others = [
             route
-            for route in entry.routes.values()
+            for route in entry.routes
             if route.neighbour is not asker and route.metric != INFINITY
         ]
         others.sort(key=lambda route: (route is not entry.selected, route.unfeasible, route.metric))

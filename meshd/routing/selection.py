@@ -39,7 +39,7 @@ def choose(entry: Entry, sources: SourceTable, now: int, need: Need | None = Non
     current, current_metric = entry.selected, INFINITY
     best, best_metric = None, INFINITY
     wish, wish_metric = None, INFINITY
-    for route in entry.routes.values():
+    for route in entry.routes:
         metric = route.metric
         if metric == INFINITY or (metric >= best_metric and route is not current):
             continue
@@ -51,7 +51,7 @@ def choose(entry: Entry, sources: SourceTable, now: int, need: Need | None = Non
         elif metric < wish_metric:
             wish, wish_metric = route, metric
     if need is not None and best is not None:
-        for route in entry.routes.values():
+        for route in entry.routes:
             if (
                 meets(route, *need)
                 and route.metric <= best_metric + NEED_MARGIN

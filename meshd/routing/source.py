@@ -7,24 +7,33 @@ Must not know: routes, packets, timers.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
 
 SOURCES_MAX = 8192
 SOURCE_GC_US = 180_000_000
+COLLECT_US = 30_000_000
 
 
 class Source:
-    """The feasibility distance of one source, when it was last used, and through whom."""
+    """The feasibility distance of one source, when it was last used, and through whom.
 
-    __slots__ = ("metric", "seqno", "used_us", "via")
+    `other` is the next source of the same prefix: a prefix with two router-ids is rare.
+    """
 
-    def __init__(self, seqno: int, metric: int, now: int, via: Neighbour) -> None:
+    __slots__ = ("metric", "other", "router_id", "seqno", "used_us", "via")
+
+    def __init__(
+        self, router_id: bytes, seqno: int, metric: int, *, now: int, via: Neighbour
+    ) -> None:
+        self.router_id = router_id
         self.seqno = seqno
         self.metric = metric
         self.used_us = now
         self.via = via
+        self.other: Source | None = None
 
 
 def newer(seqno: int, other: int) -> bool:
@@ -33,25 +42,32 @@ def newer(seqno: int, other: int) -> bool:
 
 
 class SourceTable:
-    """Feasibility distances by (prefix, router-id)."""
+    """Feasibility distances by prefix and router-id."""
 
-    __slots__ = ("_shares", "_sources", "sources_max")
+    __slots__ = ("_collected_us", "_count", "_shares", "_sources", "sources_max")
 
     def __init__(self, sources_max: int = SOURCES_MAX) -> None:
-        self._sources: dict[tuple[Prefix, bytes], Source] = {}
+        self._sources: dict[Prefix, Source] = {}
         self._shares: Counter[Neighbour] = Counter()
+        self._count = 0
+        self._collected_us = 0
         self.sources_max = sources_max
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return self._count
 
     def get(self, prefix: Prefix, router_id: bytes) -> Source | None:
         """Return the feasibility distance of a source, if there is one."""
-        return self._sources.get((prefix, router_id))
+        source = self._sources.get(prefix)
+        while source is not None and source.router_id != router_id:
+            source = source.other
+        return source
 
     def feasible(self, prefix: Prefix, router_id: bytes, seqno: int, metric: int) -> bool:
         """Tell whether a finite update is feasible (RFC 8966 §3.5.1)."""
-        source = self._sources.get((prefix, router_id))
+        source = self._sources.get(prefix)
+        while source is not None and source.router_id != router_id:
+            source = source.other
         if source is None:
             return True
         ahead = seqno - source.seqno & 0xFFFF
@@ -65,11 +81,15 @@ class SourceTable:
         False when the table is full and the route's neighbour holds too much of it already: then
         the update must not be sent.
         """
-        source = self._sources.get(key)
+        prefix, router_id = key
+        source = self.get(prefix, router_id)
         if source is None:
-            if len(self._sources) >= self.sources_max and not self._make_room(via):
+            if self._count >= self.sources_max and not self._make_room(via):
                 return False
-            self._sources[key] = Source(seqno, metric, now, via)
+            source = Source(router_id, seqno, metric, now=now, via=via)
+            source.other = self._sources.get(prefix)
+            self._sources[prefix] = source
+            self._count += 1
             self._shares[via] += 1
             return True
         source.used_us = now
@@ -79,24 +99,54 @@ class SourceTable:
             source.metric = metric
         return True
 
-    def collect(self, now: int, alive: set[tuple[Prefix, bytes]]) -> None:
-        """Forget sources not announced for three minutes, save those `alive` (still announced)."""
-        for key, source in list(self._sources.items()):
-            if key in alive:
-                source.used_us = now
-            elif now - source.used_us >= SOURCE_GC_US:
-                self._forget(key)
+    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> None:
+        """Forget sources not announced for three minutes, twice a minute at most.
+
+        `announced` returns the router-id under which a prefix is announced at present.
+        """
+        if now - self._collected_us < COLLECT_US:
+            return
+        self._collected_us = now
+        old: list[tuple[Prefix, Source]] = []
+        for prefix, first in self._sources.items():
+            alive, source = announced(prefix), first
+            while True:
+                if source.router_id == alive:
+                    source.used_us = now
+                elif now - source.used_us >= SOURCE_GC_US:
+                    old.append((prefix, source))
+                if source.other is None:
+                    break
+                source = source.other
+        for prefix, source in old:
+            self._forget(prefix, source)
 
     def _make_room(self, newcomer: Neighbour) -> bool:
         """Forget the oldest source of the neighbour that uses most, unless that is `newcomer`."""
         most, held = self._shares.most_common(1)[0]
         if most is newcomer or held <= self._shares[newcomer] + 1:
             return False
-        self._forget(next(key for key, source in self._sources.items() if source.via is most))
-        return True
+        for prefix, first in self._sources.items():
+            source: Source | None = first
+            while source is not None:
+                if source.via is most:
+                    self._forget(prefix, source)
+                    return True
+                source = source.other
+        return False
 
-    def _forget(self, key: tuple[Prefix, bytes]) -> None:
-        via = self._sources.pop(key).via
-        self._shares[via] -= 1
-        if not self._shares[via]:
-            del self._shares[via]
+    def _forget(self, prefix: Prefix, source: Source) -> None:
+        before = self._sources[prefix]
+        if before is not source:
+            while before.other is not source:
+                assert before.other is not None
+                before = before.other
+            before.other = source.other
+        elif source.other is not None:
+            self._sources[prefix] = source.other
+        else:
+            del self._sources[prefix]
+        self._count -= 1
+        self._shares[source.via] -= 1
+        if not self._shares[source.via]:
+            del self._shares[source.via]

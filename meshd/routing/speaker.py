@@ -102,6 +102,7 @@ class Babel:
             "part": self._announcer.part,
         }
         self._heard: deque[Heard] = deque()
+        self._held: dict[Prefix, None] = {}
         self._missed: tuple[Prefix, ...] = ()
         self._missed_asks = 0
 
@@ -316,7 +317,7 @@ class Babel:
     def _greet_again(self, neighbour: Neighbour, now: int) -> None:
         """Greet a neighbour again that did not answer, or told no route."""
         known = neighbour.cost != INFINITY and neighbour.told_rxcost != INFINITY
-        if known and neighbour in self._table.of:
+        if known and neighbour in self._table.shares:
             return
         self._greet(neighbour, now, ask=True)
 
@@ -338,7 +339,9 @@ class Babel:
 
     def _cost_may_have_changed(self, neighbour: Neighbour, why: str) -> None:
         if neighbour.update_cost():
-            self._learner.dirty.update(self._table.prefixes_of(neighbour))
+            self._learner.dirty.update(
+                (route.prefix, None) for route in self._table.routes_of(neighbour)
+            )
             self._up_or_down(neighbour, why)
 
     def _up_or_down(self, neighbour: Neighbour, why: str) -> None:
@@ -429,6 +432,7 @@ class Babel:
 
     def _announce_own(self, now: int) -> None:
         for prefix in self._own.prefixes:
+            self._announcer.pages.touch(prefix)
             self._announcer.changed(prefix, now, urgent=True)
 
     # --- the choice -------------------------------------------------------------------------------
@@ -440,9 +444,12 @@ class Babel:
             self._announce_own(now)
         dirty = self._learner.dirty
         while dirty:
-            entry = self._table.entries.get(dirty.pop())
-            if entry is not None:
-                self._choose(entry, now)
+            changed = tuple(dirty)
+            dirty.clear()
+            for prefix in changed:
+                entry = self._table.entries.get(prefix)
+                if entry is not None:
+                    self._choose(entry, now)
         self._announcer.flush_urgent(now)
 
     def _choose(self, entry: Entry, now: int) -> None:
@@ -450,18 +457,22 @@ class Babel:
         before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
         entry.selected = route
         if wish is not None and route is not None:
-            self._requests.unfeasible(wish, wish.router_id, now)
+            self._requests.unfeasible(entry.prefix, wish.neighbour, wish.router_id, now)
         if route is None:
             if before is not None:
+                self._announcer.pages.touch(entry.prefix)
                 self._lost(entry, now)
-            self._table.tidy(entry)
+            self._tidy(entry)
             return
+        said = entry.said
+        if route is not before or said != (route.router_id, route.seqno, route.metric):
+            self._announcer.pages.touch(entry.prefix)
         wanted = (route.neighbour.link.name, route.next_hop)
         if entry.installed != wanted:
             entry.installed = wanted
             self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
         awaited = self._requests.met(route)
-        said, held, entry.held_until = entry.said, entry.held_until, None
+        held, entry.held_until = entry.held_until, None
         if awaited or (said is not None and said[0] != route.router_id):
             self._announcer.changed(entry.prefix, now, urgent=True)
         elif before is None or said is None:
@@ -472,6 +483,7 @@ class Babel:
     def _lost(self, entry: Entry, now: int) -> None:
         """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""
         entry.held_until = now + HOLD_US
+        self._held[entry.prefix] = None
         self._ctx.timers.set_earlier(("routing", "sweep"), now + HOLD_US)
         if self._table.covered(entry.prefix):
             entry.installed = UNREACHABLE
@@ -481,22 +493,30 @@ class Babel:
             self._ctx.emit(RouteRemoved(entry.prefix))
         self._announcer.changed(entry.prefix, now, urgent=True)
         self._requests.starving(entry, entry.said, now)
+        if entry.partial:
+            self._announcer.ask(entry.prefix)
+
+    def _tidy(self, entry: Entry) -> None:
+        if self._table.tidy(entry):
+            self._announcer.pages.remove(entry.prefix)
 
     def _sweep(self, now: int) -> None:
         """Expire routes, holds and sources."""
         due = self._learner.expire(now)
-        for entry in list(self._table.entries.values()):
-            if entry.held_until is None:
-                continue
-            if now < entry.held_until:
+        for prefix in tuple(self._held):
+            entry = self._table.entries.get(prefix)
+            if entry is None or entry.held_until is None:
+                del self._held[prefix]
+            elif now < entry.held_until:
                 due = min(due, entry.held_until)
-                continue
-            entry.held_until = None
-            if entry.installed is not None:
-                entry.installed = None
-                self._ctx.emit(RouteRemoved(entry.prefix))
-            self._table.tidy(entry)
-        self._sources.collect(now, self._announcer.alive())
+            else:
+                del self._held[prefix]
+                entry.held_until = None
+                if entry.installed is not None:
+                    entry.installed = None
+                    self._ctx.emit(RouteRemoved(prefix))
+                self._tidy(entry)
+        self._sources.collect(now, self._announcer.announced)
         wait = min(max(due - now, SWEEP_MIN_US), SWEEP_MAX_US)
         self._ctx.timers.set(("routing", "sweep"), now + wait)
 

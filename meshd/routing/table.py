@@ -1,32 +1,39 @@
 """The route table: what each neighbour announced, and which of it is selected (RFC 8966 §3.2.6).
 
-Enters: routes. Leaves: entries by prefix, routes by neighbour, lookups by address. The table is
-bounded, and shared by neighbour: when it is full, who has most routes gives up its newest.
+Enters: routes. Leaves: entries by prefix, lookups by address, leases that are alive. The table is
+bounded, and shared by neighbour: when it is full, who has most routes gives up its newest. A wide
+table, of more than 300 prefixes, keeps three routes to each: the selected one and the best others.
 Must not know: packets, timers, feasibility.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 
 ROUTES_MAX = 4096
+WIDE = 300
+"""With more prefixes than this, no more than `WIDE_ROUTES` routes are kept to each."""
+
+WIDE_ROUTES = 3
 
 
 class Lease:
     """How long a set of routes lives that one packet announced, so that one write renews them all.
 
     `broken` once a route has left it: then the packet no longer speaks for all of its routes.
+    `partial` when routes of the packet were left out; `renewals` says how often it was not read.
     """
 
-    __slots__ = ("broken", "expires_us", "hold_us")
+    __slots__ = ("broken", "expires_us", "hold_us", "partial", "renewals", "routes")
 
     def __init__(self, hold_us: int, now: int) -> None:
         self.hold_us = hold_us
         self.expires_us = now + hold_us
-        self.broken = False
+        self.routes = 0
+        self.broken = self.partial = False
+        self.renewals = 0
 
 
 class Route:
@@ -60,32 +67,48 @@ class Route:
 
 
 class Entry:
-    """All routes to one prefix. `said` is what we last announced: router-id, seqno, metric."""
+    """All routes to one prefix. `said` is what we last announced: router-id, seqno, metric.
+
+    `partial` when neighbours announced more routes than are kept.
+    """
 
     __slots__ = (
-        *("held_until", "installed", "prefix", "rival", "rival_since", "routes"),
+        *("held_until", "installed", "partial", "prefix", "rival", "rival_since", "routes"),
         *("said", "selected"),
     )
 
     def __init__(self, prefix: Prefix) -> None:
         self.prefix = prefix
-        self.routes: dict[Neighbour, Route] = {}
+        self.routes: list[Route] = []
         self.selected: Route | None = None
         self.installed: tuple[str, bytes] | None = None
         self.said: tuple[bytes, int, int] | None = None
         self.held_until: int | None = None
+        self.partial = False
         self.rival: Route | None = None
         self.rival_since = 0
 
+    def of(self, neighbour: Neighbour) -> Route | None:
+        """Return the route by a neighbour."""
+        for route in self.routes:
+            if route.neighbour is neighbour:
+                return route
+        return None
+
+    def worst(self) -> Route:
+        """Return which of at least two routes is missed least; never the selected one."""
+        return max((route for route in self.routes if route is not self.selected), key=_rank)
+
 
 class RouteTable:
-    """Entries by prefix, and the same routes by neighbour."""
+    """Entries by prefix, the leases of their routes, and how many routes each neighbour has."""
 
-    __slots__ = ("_lengths", "_routes", "entries", "of", "routes_max")
+    __slots__ = ("_lengths", "_routes", "entries", "leases", "routes_max", "shares")
 
     def __init__(self, routes_max: int = ROUTES_MAX) -> None:
         self.entries: dict[Prefix, Entry] = {}
-        self.of: dict[Neighbour, dict[Prefix, Route]] = {}
+        self.leases: dict[Lease, None] = {}
+        self.shares: Counter[Neighbour] = Counter()
         self.routes_max = routes_max
         self._lengths: Counter[int] = Counter()
         self._routes = 0
@@ -93,20 +116,41 @@ class RouteTable:
     def __len__(self) -> int:
         return self._routes
 
+    def routes_of(self, neighbour: Neighbour) -> list[Route]:
+        """Return the routes by a neighbour."""
+        if neighbour not in self.shares:
+            return []
+        found = (entry.of(neighbour) for entry in self.entries.values())
+        return [route for route in found if route is not None]
+
     def victim(self, newcomer: Neighbour) -> Route | None:
         """Return the route that must go before `newcomer` may add one; None: none of them may.
 
         Call it only when the table is full. The neighbour that uses most gives up its newest.
         """
-        most = max(self.of, key=lambda neighbour: len(self.of[neighbour]), default=newcomer)
-        if most is newcomer or len(self.of[most]) <= len(self.of.get(newcomer, ())) + 1:
+        most, held = max(self.shares.items(), key=_second, default=(newcomer, 0))
+        if most is newcomer or held <= self.shares.get(newcomer, 0) + 1:
             return None
-        return next(reversed(self.of[most].values()))
+        found = (entry.of(most) for entry in reversed(self.entries.values()))
+        return next((route for route in found if route is not None), None)
 
     @property
     def full(self) -> bool:
         """Tell whether a further route needs a victim."""
         return self._routes >= self.routes_max
+
+    @property
+    def wide(self) -> bool:
+        """Tell whether only `WIDE_ROUTES` routes to each prefix are kept."""
+        return len(self.entries) > WIDE
+
+    def crowds(self, entry: Entry, *, unfeasible: bool, metric: int) -> Route | None:
+        """Return the route that a new one of these qualities replaces in a wide table.
+
+        None when it is not worth a place: there are better ones of other neighbours.
+        """
+        worst = entry.worst()
+        return worst if (metric == INFINITY, unfeasible, metric) < _rank(worst) else None
 
     def add(self, route: Route) -> None:
         """Take a route in."""
@@ -114,33 +158,62 @@ class RouteTable:
         if entry is None:
             entry = self.entries[route.prefix] = Entry(route.prefix)
             self._lengths[route.prefix.length] += 1
-        entry.routes[route.neighbour] = route
-        self.of.setdefault(route.neighbour, {})[route.prefix] = route
+            if len(self.entries) == WIDE + 1:
+                self._narrow()
+        entry.routes.append(route)
+        self.shares[route.neighbour] += 1
         self._routes += 1
+        self._join(route, route.lease)
 
     def remove(self, route: Route) -> None:
         """Take a route out; its entry stays until `tidy`."""
-        route.lease.broken = True
         entry = self.entries[route.prefix]
-        if entry.routes.pop(route.neighbour, None) is None:
+        if route not in entry.routes:
             return
+        entry.routes.remove(route)
+        if entry.rival is route:
+            entry.rival = None
+        self._leave(route)
         self._routes -= 1
-        held = self.of[route.neighbour]
-        del held[route.prefix]
-        if not held:
-            del self.of[route.neighbour]
+        self.shares[route.neighbour] -= 1
+        if not self.shares[route.neighbour]:
+            del self.shares[route.neighbour]
 
-    def tidy(self, entry: Entry) -> None:
-        """Forget an entry that holds nothing any more."""
-        if not entry.routes and entry.selected is None and entry.held_until is None:
-            del self.entries[entry.prefix]
-            self._lengths[entry.prefix.length] -= 1
-            if not self._lengths[entry.prefix.length]:
-                del self._lengths[entry.prefix.length]
+    def renew(self, route: Route, lease: Lease) -> None:
+        """Let a route live as long as `lease` does."""
+        if route.lease is not lease:
+            self._leave(route)
+            self._join(route, lease)
 
-    def prefixes_of(self, neighbour: Neighbour) -> Iterable[Prefix]:
-        """Return the prefixes that a neighbour announced."""
-        return tuple(self.of.get(neighbour, ()))
+    def tidy(self, entry: Entry) -> bool:
+        """Forget an entry that holds nothing any more; tell whether that was so."""
+        if entry.routes or entry.selected is not None or entry.held_until is not None:
+            return False
+        del self.entries[entry.prefix]
+        self._lengths[entry.prefix.length] -= 1
+        if not self._lengths[entry.prefix.length]:
+            del self._lengths[entry.prefix.length]
+        return True
+
+    def _join(self, route: Route, lease: Lease) -> None:
+        route.lease = lease
+        if not lease.routes:
+            self.leases[lease] = None
+        lease.routes += 1
+
+    def _leave(self, route: Route) -> None:
+        lease = route.lease
+        lease.broken = True
+        lease.routes -= 1
+        if not lease.routes:
+            del self.leases[lease]
+
+    def _narrow(self) -> None:
+        """Drop the worst routes where there are more than a wide table keeps."""
+        for entry in self.entries.values():
+            while len(entry.routes) > WIDE_ROUTES:
+                entry.partial = True
+                self.remove(entry.worst())
 
     def lookup(self, address: bytes) -> Entry | None:
         """Return the selected or held entry with the longest prefix that covers `address`."""
@@ -164,3 +237,13 @@ class RouteTable:
                 if entry is not None and entry.selected is not None:
                     return True
         return False
+
+
+def _rank(route: Route) -> tuple[bool, bool, int]:
+    """Order routes by how much they would be missed, most first."""
+    metric = route.metric
+    return metric == INFINITY, route.unfeasible, metric
+
+
+def _second(item: tuple[Neighbour, int]) -> int:
+    return item[1]

@@ -44,9 +44,7 @@ def route_statuses(
     """Describe all routes by prefix, the selected one first, then by metric."""
     statuses = []
     for _, entry in sorted(table.entries.items()):
-        routes = sorted(
-            entry.routes.values(), key=lambda route: (route is not entry.selected, route.metric)
-        )
+        routes = sorted(entry.routes, key=lambda route: (route is not entry.selected, route.metric))
         statuses += [_route_status(entry, route, sources, mesh=mesh, now=now) for route in routes]
     return tuple(statuses)
 

@@ -1,0 +1,128 @@
+"""A mesh of many nodes with churn, as `thousand` and `growth` measure it.
+
+Enters: how many nodes, a seed. Leaves: a `World` of hosts that lie at random in a square, each with
+about seven others in reach, and the measures taken of it. Virtual time only; the same for one seed.
+"""
+
+import gc
+import resource
+import time
+from collections import deque
+from random import Random
+
+from meshd.simulation.host import Host
+from meshd.simulation.world import SECOND, World
+
+DEGREE = 7.0
+"""Mean number of others in reach: three is the least that keeps a random mesh together."""
+
+CHURN_EVERY_S = 30
+OFF_S = 90
+
+
+class Mesh:
+    """A world, who hears whom in it, and whose turn it is to go off."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.random = Random(f"mesh {count} {seed}")
+        self.neighbours = reach(count, self.random)
+        self.world = World(seed)
+        self.hosts = [self.world.add_host() for _ in range(count)]
+        for one, others in enumerate(self.neighbours):
+            for other in others:
+                if one < other:
+                    self.world.link(self.hosts[one], self.hosts[other])
+        self.switched = 0
+
+    def churn(self, until_s: int, start_s: int = 60) -> None:
+        """Let a node go off every minute and come back 90 s later: a switch every 30 s."""
+        for at_s in range(start_s, until_s - OFF_S - 2 * CHURN_EVERY_S, 2 * CHURN_EVERY_S):
+            host = self.hosts[self.random.randrange(len(self.hosts))]
+            self.world.at(at_s * SECOND, lambda host=host: self._off(host))
+
+    def _off(self, host: Host) -> None:
+        if not host.running:
+            return
+        host.crash()
+        self.switched += 2
+        self.world.at(self.world.now + OFF_S * SECOND, host.start)
+
+    def reachable(self, sample: int = 0) -> float:
+        """Return the share of pairs whose routes lead there; all pairs, or those from a sample."""
+        hosts = self.hosts
+        chosen = self.random.sample(hosts, sample) if sample else hosts
+        found = sum(
+            self.world.path(one, other.node.address) is not None
+            for one in chosen
+            for other in hosts
+            if one is not other
+        )
+        return found / (len(chosen) * (len(hosts) - 1))
+
+
+    def converge(self, limit_s: int) -> float | None:
+        """Let time pass until every node has a route to every other; return how long that took."""
+        begun, wanted = self.world.now, len(self.hosts) - 1
+        running = [host for host in self.hosts if host.running]
+        while any(len(host.routes) < wanted for host in running):
+            if self.world.now - begun >= limit_s * SECOND:
+                return None
+            self.world.run(SECOND // 10)
+        return (self.world.now - begun) / SECOND
+
+
+def reach(count: int, rng: Random) -> list[list[int]]:
+    """Put `count` nodes into a square; return who is in reach of each; all of them hang together."""
+    distance2 = DEGREE / (3.14159 * max(count - 1, 1))
+    for _ in range(100):
+        spots = [(rng.random(), rng.random()) for _ in range(count)]
+        found: list[list[int]] = [[] for _ in range(count)]
+        for one, (x, y) in enumerate(spots):
+            for other in range(one):
+                if (x - spots[other][0]) ** 2 + (y - spots[other][1]) ** 2 < distance2:
+                    found[one].append(other)
+                    found[other].append(one)
+        join(found, spots)
+        return found
+    raise RuntimeError("no mesh that hangs together")
+
+
+def join(found: list[list[int]], spots: list[tuple[float, float]]) -> None:
+    """Link each island to the nearest node of the first, as people would set up a relay."""
+    while len(main := island(found)) < len(found):
+        rest = [number for number in range(len(found)) if number not in main]
+        _, one, other = min(
+            ((spots[a][0] - spots[b][0]) ** 2 + (spots[a][1] - spots[b][1]) ** 2, a, b)
+            for a in main
+            for b in rest
+        )
+        found[one].append(other)
+        found[other].append(one)
+
+
+def island(found: list[list[int]]) -> dict[int, None]:
+    """Return all that hang together with node 0."""
+    seen, queue = {0: None}, deque([0])
+    while queue:
+        for other in found[queue.popleft()]:
+            if other not in seen:
+                seen[other] = None
+                queue.append(other)
+    return seen
+
+
+class Meter:
+    """CPU seconds of this process since it was made, and its memory."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.begun = time.process_time()
+
+    @property
+    def cpu_s(self) -> float:
+        return time.process_time() - self.begun
+
+    @property
+    def memory_mib(self) -> float:
+        """The most that the process ever had in memory."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
