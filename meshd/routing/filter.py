@@ -22,15 +22,18 @@ _MARTIANS = (
     Prefix(bytes(12) + bytes(4), 96),
     Prefix(bytes(10) + bytes.fromhex("ffff") + bytes(4), 96),
 )
+_MARTIAN_BYTES = tuple(prefix.address[0] for prefix in _MARTIANS)
 
 
 class Filter:
     """The rules of one node. Default routes are refused unless `accept_default`."""
 
-    __slots__ = ("_own", "_protected", "accept_default")
+    __slots__ = ("_hosts", "_own", "_protected", "accept_default")
 
     def __init__(self, own: Iterable[Prefix], *, accept_default: bool = False) -> None:
-        self._own = tuple(own)
+        own = tuple(own)
+        self._hosts = {prefix: None for prefix in own if prefix.length == 128}
+        self._own = tuple(prefix for prefix in own if prefix.length < 128)
         self._protected: tuple[Prefix, ...] = ()
         self.accept_default = accept_default
 
@@ -44,12 +47,20 @@ class Filter:
             return None if self.accept_default else DropReason.BABEL_DEFAULT_ROUTE
         if prefix.length < WIDTH_MIN:
             return DropReason.BABEL_WIDE_PREFIX
-        if any(own.contains(prefix) for own in self._own):
+        if prefix in self._hosts or _within(prefix, self._own):
             return DropReason.BABEL_OWN_PREFIX
-        if any(known.contains(prefix) for known in self._protected):
+        if _within(prefix, self._protected):
             return DropReason.BABEL_PROTECTED_PREFIX
-        if any(known.contains(prefix) or prefix.contains(known) for known in _MARTIANS):
+        if prefix.address[0] in _MARTIAN_BYTES and _martian(prefix):
             return DropReason.BABEL_MARTIAN
         if prefix.length < WIDTH_MIN_GLOBAL and prefix.address[0] & 0xFE != 0xFC:
             return DropReason.BABEL_WIDE_PREFIX
         return None
+
+
+def _within(prefix: Prefix, wide: tuple[Prefix, ...]) -> bool:
+    return bool(wide) and any(known.contains(prefix) for known in wide)
+
+
+def _martian(prefix: Prefix) -> bool:
+    return any(known.contains(prefix) or prefix.contains(known) for known in _MARTIANS)

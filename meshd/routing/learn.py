@@ -304,7 +304,8 @@ class Lesson:
                 learner.ctx.drop(DropReason.BABEL_ROUTES_FULL, neighbour.link.name)
                 return None
             learner.remove(victim)
-        route = Route(prefix, neighbour, lease, self._now)
+        known = learner.table.entries.get(prefix)
+        route = Route(known.prefix if known else prefix, neighbour, lease, self._now)
         learner.table.add(route)
         return route
 

@@ -2,7 +2,8 @@
 
 Enters: routes. Leaves: entries by prefix, lookups by address, leases that are alive. The table is
 bounded, and shared by neighbour: when it is full, who has most routes gives up its newest. A wide
-table, of more than 300 prefixes, keeps three routes to each: the selected one and the best others.
+table, of more than 300 prefixes or half full, keeps three routes to each prefix: the selected one
+and the best others.
 Must not know: packets, timers, feasibility.
 """
 
@@ -14,7 +15,10 @@ from meshd.neighbour.table import Neighbour
 
 ROUTES_MAX = 4096
 WIDE = 300
-"""With more prefixes than this, no more than `WIDE_ROUTES` routes are kept to each."""
+"""With more prefixes than this, no more than `WIDE_ROUTES` routes are kept to each.
+
+The same when half of the table is used: with twenty neighbours, a smaller mesh would fill it.
+"""
 
 WIDE_ROUTES = 3
 
@@ -103,13 +107,14 @@ class Entry:
 class RouteTable:
     """Entries by prefix, the leases of their routes, and how many routes each neighbour has."""
 
-    __slots__ = ("_lengths", "_routes", "entries", "leases", "routes_max", "shares")
+    __slots__ = ("_lengths", "_routes", "entries", "leases", "routes_max", "shares", "wide")
 
     def __init__(self, routes_max: int = ROUTES_MAX) -> None:
         self.entries: dict[Prefix, Entry] = {}
         self.leases: dict[Lease, None] = {}
         self.shares: Counter[Neighbour] = Counter()
         self.routes_max = routes_max
+        self.wide = False
         self._lengths: Counter[int] = Counter()
         self._routes = 0
 
@@ -139,11 +144,6 @@ class RouteTable:
         """Tell whether a further route needs a victim."""
         return self._routes >= self.routes_max
 
-    @property
-    def wide(self) -> bool:
-        """Tell whether only `WIDE_ROUTES` routes to each prefix are kept."""
-        return len(self.entries) > WIDE
-
     def crowds(self, entry: Entry, *, unfeasible: bool, metric: int) -> Route | None:
         """Return the route that a new one of these qualities replaces in a wide table.
 
@@ -158,12 +158,12 @@ class RouteTable:
         if entry is None:
             entry = self.entries[route.prefix] = Entry(route.prefix)
             self._lengths[route.prefix.length] += 1
-            if len(self.entries) == WIDE + 1:
-                self._narrow()
         entry.routes.append(route)
         self.shares[route.neighbour] += 1
         self._routes += 1
         self._join(route, route.lease)
+        if not self.wide and (len(self.entries) > WIDE or self._routes > self.routes_max // 2):
+            self._narrow()
 
     def remove(self, route: Route) -> None:
         """Take a route out; its entry stays until `tidy`."""
@@ -193,6 +193,8 @@ class RouteTable:
         self._lengths[entry.prefix.length] -= 1
         if not self._lengths[entry.prefix.length]:
             del self._lengths[entry.prefix.length]
+        if len(self.entries) <= WIDE // 2 and self._routes <= self.routes_max // 4:
+            self.wide = False
         return True
 
     def _join(self, route: Route, lease: Lease) -> None:
@@ -209,7 +211,8 @@ class RouteTable:
             del self.leases[lease]
 
     def _narrow(self) -> None:
-        """Drop the worst routes where there are more than a wide table keeps."""
+        """Become wide: drop the worst routes where there are more than three."""
+        self.wide = True
         for entry in self.entries.values():
             while len(entry.routes) > WIDE_ROUTES:
                 entry.partial = True

@@ -4,10 +4,13 @@ Enters: the bytes of one datagram and its source address. Leaves: a `Packet`, wh
 each TLV that was not understood or not legal. Only a packet without a sound frame (magic, version,
 lengths) is a `WireError`. IPv4 prefixes and those of RFC 9229 are parsed for the state that they
 leave behind, and ignored; so are TLVs with an unknown mandatory sub-TLV (RFC 9079's too).
+What was read of late is kept for the next who hears the same bytes: triggered updates are said
+three times, and in a simulated mesh all who are in reach share one reading. Values never change.
 Must not know: neighbours, tables, costs.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
@@ -39,11 +42,33 @@ _ADDRESS_LEN = {AE_WILDCARD: 0, AE_IPV4: 4, AE_IPV6: 16, AE_LINK_LOCAL: 8}
 _ZEROS = bytes(16)
 
 
+KEPT = 64
+KEPT_LEN_MAX = 1500
+"""Only ordinary packets are kept, so that what is kept is bounded: two MB at the worst."""
+
+PREFIXES_KEPT = 4096
+
+
 def decode(data: bytes, source: bytes) -> Packet:
     """Decode a packet that came from `source` (16 bytes).
 
     Raises: WireError when magic, version or a length does not fit.
     """
+    return _kept(data, source) if len(data) <= KEPT_LEN_MAX else _decode(data, source)
+
+
+@lru_cache(maxsize=KEPT)
+def _kept(data: bytes, source: bytes) -> Packet:
+    return _decode(data, source)
+
+
+@lru_cache(maxsize=PREFIXES_KEPT)
+def _host(address: bytes) -> Prefix:
+    """Return the /128 of an address: one value for all the routes to it."""
+    return Prefix(address, 128)
+
+
+def _decode(data: bytes, source: bytes) -> Packet:
     if len(data) < HEADER_LEN or data[0] != babel.MAGIC or data[1] != babel.VERSION:
         raise WireError("not a Babel packet of version 2")
     end = HEADER_LEN + (data[2] << 8 | data[3])
@@ -88,6 +113,9 @@ class _Parser:
         _, _, ae, flags, length, omitted, interval_cs, seqno, metric = babel.UPDATE.unpack_from(
             data, at
         )
+        if length == 128 and ae == AE_IPV6 and after - at == 28 - omitted and interval_cs:
+            self._host_update(at, after, (flags, omitted, interval_cs, seqno, metric))
+            return
         octets = (length + 7) >> 3
         body = at + 12 + (octets - omitted if octets > omitted else 0)
         if ae != AE_IPV6 or length > 128 or omitted > octets or body > after:
@@ -125,6 +153,30 @@ class _Parser:
             self.tlvs.append(
                 Update(prefix, self.router_id, seqno, metric, interval_cs, self.next_hop)
             )
+
+    def _host_update(self, at: int, after: int, numbers: tuple[int, int, int, int, int]) -> None:
+        """Read an Update as most are: sound, without sub-TLVs, for the address of one node."""
+        flags, omitted, interval_cs, seqno, metric = numbers
+        address = self.data[at + 12 : after]
+        if omitted:
+            default = self.prefix.get(AE_IPV6)
+            if default is None:
+                self.ignored.append(_MALFORMED)
+                return
+            address = default[:omitted] + address
+        if flags & FLAG_PREFIX:
+            self.prefix[AE_IPV6] = address
+        if flags & FLAG_ROUTER_ID:
+            router_id = address[8:]
+            self.router_id = router_id if router_id not in _BAD_IDS else None
+        if metric == INFINITY:
+            origin = flags & FLAG_ROUTER_ID != 0
+            self.tlvs.append(Retraction(_host(address), seqno, interval_cs, origin))
+        elif self.router_id is None:
+            self.ignored.append(_MALFORMED)
+        else:
+            update = (_host(address), self.router_id, seqno, metric, interval_cs, self.next_hop)
+            self.tlvs.append(Update._make(update))
 
     def other(self, kind: int, at: int, after: int) -> None:
         """Read any TLV but an Update."""
