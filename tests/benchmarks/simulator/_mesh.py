@@ -34,11 +34,16 @@ class Mesh:
                     self.world.link(self.hosts[one], self.hosts[other])
         self.switched = 0
 
+    @property
+    def degree(self) -> float:
+        """How many others a node has in reach, on average."""
+        return sum(map(len, self.neighbours)) / len(self.hosts)
+
     def churn(self, until_s: int, start_s: int = 60) -> None:
         """Let a node go off every minute and come back 90 s later: a switch every 30 s."""
         for at_s in range(start_s, until_s - OFF_S - 2 * CHURN_EVERY_S, 2 * CHURN_EVERY_S):
             host = self.hosts[self.random.randrange(len(self.hosts))]
-            self.world.at(at_s * SECOND, lambda host=host: self._off(host))
+            self.world.at(at_s * SECOND, self._off, host)
 
     def _off(self, host: Host) -> None:
         if not host.running:
@@ -59,7 +64,6 @@ class Mesh:
         )
         return found / (len(chosen) * (len(hosts) - 1))
 
-
     def converge(self, limit_s: int) -> float | None:
         """Let time pass until every node has a route to every other; return how long that took."""
         begun, wanted = self.world.now, len(self.hosts) - 1
@@ -72,19 +76,17 @@ class Mesh:
 
 
 def reach(count: int, rng: Random) -> list[list[int]]:
-    """Put `count` nodes into a square; return who is in reach of each; all of them hang together."""
+    """Put nodes into a square; return who is in reach of each; all of them hang together."""
     distance2 = DEGREE / (3.14159 * max(count - 1, 1))
-    for _ in range(100):
-        spots = [(rng.random(), rng.random()) for _ in range(count)]
-        found: list[list[int]] = [[] for _ in range(count)]
-        for one, (x, y) in enumerate(spots):
-            for other in range(one):
-                if (x - spots[other][0]) ** 2 + (y - spots[other][1]) ** 2 < distance2:
-                    found[one].append(other)
-                    found[other].append(one)
-        join(found, spots)
-        return found
-    raise RuntimeError("no mesh that hangs together")
+    spots = [(rng.random(), rng.random()) for _ in range(count)]
+    found: list[list[int]] = [[] for _ in range(count)]
+    for one, (x, y) in enumerate(spots):
+        for other in range(one):
+            if (x - spots[other][0]) ** 2 + (y - spots[other][1]) ** 2 < distance2:
+                found[one].append(other)
+                found[other].append(one)
+    join(found, spots)
+    return found
 
 
 def join(found: list[list[int]], spots: list[tuple[float, float]]) -> None:
