@@ -21,16 +21,22 @@ Group = tuple[Row, ...]
 
 
 class Disk:
-    """How fast a disk is and whether it fails: what a fault replaces for a while."""
+    """How fast a disk is and whether it fails.
 
-    __slots__ = ("_rng",)
+    Faults add to `slower_us`, and shares of commits that fail to `failing`, and take them back.
+    """
 
-    def __init__(self, rng: Random) -> None:
+    __slots__ = ("_fails", "_rng", "failing", "slower_us")
+
+    def __init__(self, rng: Random, fails: Random) -> None:
+        self.slower_us = 0
+        self.failing: list[float] = []
         self._rng = rng
+        self._fails = fails
 
     def delay_us(self) -> int:
         """Return how long the next commit takes."""
-        return self._rng.randint(*_COMMIT_US)
+        return self._rng.randint(*_COMMIT_US) + self.slower_us
 
     def read_us(self) -> int:
         """Return how long the next read takes."""
@@ -38,7 +44,7 @@ class Disk:
 
     def fails(self) -> bool:
         """Tell whether the commit that ends now fails."""
-        return False
+        return any(self._fails.random() < share for share in self.failing)
 
 
 class Journal:
@@ -47,10 +53,12 @@ class Journal:
     Chunks are not rows: the files of a card that is rolled back stay as they are.
     """
 
-    __slots__ = ("_old", "_since")
+    __slots__ = ("_old", "_since", "store")
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
         self._old = MemoryStore()
+        _copy(store, self._old)
         self._since: deque[tuple[int, Group]] = deque()
 
     def note(self, groups: list[Group], now: int) -> None:
@@ -59,16 +67,19 @@ class Journal:
         if len(self._since) > _JOURNAL_MAX:
             self._age(now)
 
-    def roll_back(self, store: MemoryStore, now: int) -> None:
-        """Make a store what it was `SNAPSHOT_AGE_US` ago."""
+    def roll_back(self, now: int) -> None:
+        """Make the store what it was `SNAPSHOT_AGE_US` ago."""
         self._age(now)
         self._since.clear()
-        old = self._old
-        store.metas = dict(old.metas)
-        store.entries = {place: dict(feed) for place, feed in old.entries.items()}
-        store.membership = list(old.membership)
+        _copy(self._old, self.store)
 
     def _age(self, now: int) -> None:
         since = self._since
         while since and since[0][0] <= now - SNAPSHOT_AGE_US:
             self._old.commit([since.popleft()[1]])
+
+
+def _copy(one: MemoryStore, other: MemoryStore) -> None:
+    other.metas = dict(one.metas)
+    other.entries = {place: dict(feed) for place, feed in one.entries.items()}
+    other.membership = list(one.membership)

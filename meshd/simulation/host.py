@@ -74,14 +74,14 @@ class Host:
         self.ports: dict[str, Port] = {}
         self.routes: dict[bytes, Hop] = {}
         self.store = MemoryStore()
-        self.disk = Disk(world.stream(f"disk of {name}"))
+        self.disk = Disk(world.stream(f"disk of {name}"), world.stream(f"failing disk of {name}"))
         self.replies: dict[int, Reply] = {}
         self.progress: list[Progress] = []
         self.notices: list[Notice] = []
         self.pipes: dict[int, Pipe] = {}
         self.running = False
         self.node: Node
-        self._journal = Journal()
+        self._journal = Journal(self.store)
         self._life = 0
         self._tickets = 0
         self._armed: int | None = None
@@ -89,6 +89,8 @@ class Host:
         self._queue: list[StoreAppend] = []
         self._unacknowledged: list[Group] = []
         self._down = ""
+        self._off: dict[str, int] = {}
+        self._found = "kept"
         self._draining = False
 
     @property
@@ -136,9 +138,11 @@ class Host:
         if disk not in DISKS:
             raise UsageError(f"a disk is found {', '.join(DISKS)}, not {disk!r}")
         if disk == "empty":
-            self.store, self._journal = MemoryStore(), Journal()
-        elif disk == "rolled-back":
-            self._journal.roll_back(self.store, self.world.now)
+            self.store = MemoryStore()
+        if self.store is not self._journal.store:
+            self._journal = Journal(self.store)
+        if disk == "rolled-back":
+            self._journal.roll_back(self.world.now)
         elif disk == "torn" and self._unacknowledged:
             count = self.world.random("torn disks").randint(0, len(self._unacknowledged))
             self.store.commit(self._unacknowledged[:count])
@@ -183,6 +187,22 @@ class Host:
             port.medium.detach(port)
         for observer in self.world.observers:
             observer.crashed(self)
+
+    def switch_off(self, why: str) -> None:
+        """Lose power for a reason; it stays off as long as there is one."""
+        self._off[why] = self._off.get(why, 0) + 1
+        self.crash()
+
+    def switch_on(self, why: str, disk: str = "kept") -> None:
+        """Take a reason back; boot when it was the last, with the last disk that was not kept."""
+        self._off[why] = self._off.get(why, 0) - 1
+        if self._off[why] <= 0:
+            del self._off[why]
+        if disk != "kept":
+            self._found = disk
+        if not self._off:
+            found, self._found = self._found, "kept"
+            self.start(found)
 
     def set_wall_clock(self, error_us: int | None) -> None:
         """Let the wall clock be ahead of the right time by `error_us`; None: nobody knows it."""

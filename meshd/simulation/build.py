@@ -1,0 +1,96 @@
+"""From a plan and a seed to a world of meshd nodes that has not begun.
+
+Enters: a `Plan` of protocol "meshd", a seed. Leaves: a `World` with its media, all hosts in place
+and running, walkers under way, faults on the heap. Must not know: what people do (`traffic`).
+A plan without media has one radio. A wire takes in whom its pairs name.
+"""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from meshd.core.errors import UsageError
+from meshd.core.events import LinkKind
+from meshd.node import NodeOptions
+from meshd.simulation.clock import Clock
+from meshd.simulation.faults.schedule import apply_faults
+from meshd.simulation.host import Host
+from meshd.simulation.layout import places
+from meshd.simulation.media.edges import Edge, Edges
+from meshd.simulation.media.ip_radio import IpRadio
+from meshd.simulation.media.medium import Medium
+from meshd.simulation.media.place import PathLoss, Place, Walker
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan
+from meshd.simulation.plan_file import hosts_of
+from meshd.simulation.world import DEFAULT, SECOND, World
+
+_RADIO = MediumPlan(DEFAULT, "ip-radio")
+
+
+def build_world(plan: Plan, seed: int, *, options: NodeOptions | None = None) -> World:
+    """Return the world of a plan at time 0. Equal plans and seeds give equal worlds.
+
+    Raises: UsageError when a medium or the protocol is not one that meshd runs on.
+    """
+    if plan.protocol != "meshd":
+        raise UsageError(f"protocol {plan.protocol!r} has a builder of its own")
+    world = World(seed, options=options)
+    media = plan.media or (_RADIO,)
+    law = PathLoss(plan.terrain, seed)
+    for medium in media:
+        world.add_medium(_medium(world, medium, law))
+    for group in plan.nodes:
+        _add_group(world, plan, group, media)
+    for medium in media:
+        _tie(world, medium)
+    apply_faults(world, plan)
+    return world
+
+
+def _medium(world: World, plan: MediumPlan, law: PathLoss) -> Medium:
+    if plan.kind == "ip-radio":
+        return IpRadio(plan, law, world)
+    if plan.kind == "wire":
+        return Edges(plan.name, world, kind=LinkKind.WIRED)
+    raise UsageError(f"meshd does not run on a medium of kind {plan.kind!r}")
+
+
+def _add_group(world: World, plan: Plan, group: NodeGroup, media: Sequence[MediumPlan]) -> None:
+    names = hosts_of(group.name, group.count)
+    where = places(group, plan.terrain, world.stream(f"places of {group.name}"))
+    error_us = None if group.wall_offset_s is None else round(group.wall_offset_s * SECOND)
+    for name, place in zip(names, where, strict=True):
+        clock = Clock(
+            ppm=group.clock_ppm, wall_error_us=error_us, boots=world.stream(f"boots of {name}")
+        )
+        on = list(group.media or (media[0].name,))
+        on += [wire.name for wire in media if wire.name not in on and _named(wire, name)]
+        host = world.add_host(name, media=on, at=place, clock=clock)
+        if group.walk:
+            _walk(world, host, group)
+
+
+def _walk(world: World, host: Host, group: NodeGroup) -> None:
+    def move(place: Place) -> None:
+        host.move(*place)
+
+    Walker(group.walk, world.at, move, again=group.walk_again).begin(world.now)
+
+
+def _named(medium: MediumPlan, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pair in medium.between for pattern in pair)
+
+
+def _tie(world: World, plan: MediumPlan) -> None:
+    """Tie the hosts of a wire, pair by pair."""
+    wire = world.media[plan.name]
+    if not isinstance(wire, Edges):
+        return
+    edge = Edge(plan.delay_us, plan.delay_us // 10, plan.loss)
+    for near, far in plan.between:
+        for one in world.hosts:
+            for other in world.hosts:
+                if one is other or not fnmatchcase(one.name, near):
+                    continue
+                if fnmatchcase(other.name, far):
+                    wire.hear(one, other, edge)
+                    wire.hear(other, one, edge)

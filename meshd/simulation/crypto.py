@@ -1,0 +1,70 @@
+"""Quick stand-ins for the expensive primitives, for a simulation and nothing else.
+
+Enters: nothing; `stand_in()` swaps functions of `core.crypto` while it is open. Leaves: functions
+with the very sizes and rules of the real ones, on keyed BLAKE2b: a signature of another key or
+message does not verify, both sides of an exchange agree and others do not. They keep no secret from
+somebody who knows them: what the owner of a public key signs or agrees, anybody can compute. Only
+the attacks of `faults/` are there to try, and none does. Ciphers stay the real ones, being quick,
+so what is on the air shows nothing. The daemon cannot get here: it imports no `simulation`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+
+from meshd.core import crypto
+from meshd.core.errors import UsageError
+
+
+def sign_public(seed: bytes) -> bytes:
+    """Stand in for `crypto.sign_public`."""
+    return blake2b(seed, digest_size=32, person=b"sim-sign-public").digest()
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """Stand in for `crypto.sign`."""
+    return blake2b(message, key=sign_public(seed), person=b"sim-signature").digest()
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Stand in for `crypto.verify`."""
+    if len(signature) != crypto.SIGNATURE_LEN or len(public) != crypto.KEY_LEN:
+        return False
+    return blake2b(message, key=public, person=b"sim-signature").digest() == signature
+
+
+def exchange_public(secret: bytes) -> bytes:
+    """Stand in for `crypto.exchange_public`."""
+    return blake2b(secret, digest_size=32, person=b"sim-xch-public").digest()
+
+
+def exchange(secret: bytes, public: bytes) -> bytes | None:
+    """Stand in for `crypto.exchange`: both sides know both public keys."""
+    if len(public) != crypto.KEY_LEN or not any(public):
+        return None
+    own = exchange_public(secret)
+    low, high = (own, public) if own < public else (public, own)
+    return blake2b(low + high, digest_size=32, person=b"sim-exchange").digest()
+
+
+_STAND_INS = (sign_public, sign, verify, exchange_public, exchange)
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """Let the whole process use the stand-ins until the end of the block.
+
+    What was signed or sealed inside does not hold outside, nor the other way round.
+
+    Raises: UsageError when it is open already.
+    """
+    if crypto.sign is sign:
+        raise UsageError("the stand-ins are in place already")
+    real = {each.__name__: getattr(crypto, each.__name__) for each in _STAND_INS}
+    for each in _STAND_INS:
+        setattr(crypto, each.__name__, each)
+    try:
+        yield
+    finally:
+        for name, function in real.items():
+            setattr(crypto, name, function)

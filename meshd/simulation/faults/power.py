@@ -1,0 +1,85 @@
+"""Hosts that live on a battery and the sun: off when it is empty, on again when there is enough.
+
+Enters: a `Sun`, virtual time. Leaves: orders to switch off and on. The sky is clear; over a day the
+panel gives the upper half of a sine wave from sunrise to as long before midnight, `panel_w` at its
+highest. What a host that is off takes is neglected.
+Must not know: hosts, and what a power cut does to them.
+"""
+
+from collections.abc import Callable
+from math import cos, pi
+
+from meshd.simulation.plan import Sun
+
+WAKE_SHARE = 0.1
+"""A host boots again when its battery holds this much: not at the first ray, to go off again."""
+
+_STEPS_A_DAY = 1_440
+
+
+class Battery:
+    """How much is in it, and whether the host can run."""
+
+    __slots__ = ("charge_wh", "on", "sun")
+
+    def __init__(self, sun: Sun) -> None:
+        self.sun = sun
+        self.charge_wh = sun.battery_wh * sun.charge
+        self.on = self.charge_wh > 0
+
+    def pass_time(self, from_s: float, to_s: float) -> bool:
+        """Fill and drain over a stretch that is short beside the day; tell whether it is on."""
+        used_wh = self.sun.load_w * (to_s - from_s) / 3_600 if self.on else 0.0
+        charge_wh = self.charge_wh + harvest_wh(self.sun, from_s, to_s) - used_wh
+        self.charge_wh = min(max(charge_wh, 0.0), self.sun.battery_wh)
+        if self.on:
+            self.on = self.charge_wh > 0
+        else:
+            self.on = 0 < WAKE_SHARE * self.sun.battery_wh <= self.charge_wh
+        return self.on
+
+
+def harvest_wh(sun: Sun, from_s: float, to_s: float) -> float:
+    """Return what the panel gives between two times."""
+    return _since_start_wh(sun, to_s) - _since_start_wh(sun, from_s)
+
+
+def _since_start_wh(sun: Sun, at_s: float) -> float:
+    light_s = max(sun.day_s - 2 * sun.sunrise_s, 0.0)
+    a_day_wh = sun.panel_w * light_s * 2 / pi / 3_600
+    days, in_day_s = divmod(at_s, sun.day_s)
+    lit_s = min(max(in_day_s - sun.sunrise_s, 0.0), light_s)
+    today = (1 - cos(pi * lit_s / light_s)) / 2 if light_s else 0.0
+    return a_day_wh * (days + today)
+
+
+class SunPower:
+    """Switches one host by its battery. `at` is the world's; `switch` gets True for on."""
+
+    __slots__ = ("_at", "_step_us", "_switch", "battery")
+
+    def __init__(
+        self,
+        sun: Sun,
+        at: Callable[[int, Callable[[], None]], None],
+        switch: Callable[[bool], None],
+    ) -> None:
+        self.battery = Battery(sun)
+        self._at = at
+        self._switch = switch
+        self._step_us = max(round(sun.day_s * 1e6 / _STEPS_A_DAY), 1)
+
+    def begin(self, now_us: int) -> None:
+        """Start at a time; a host whose battery is empty is switched off at once."""
+        if not self.battery.on:
+            self._switch(False)
+        self._next(now_us)
+
+    def _next(self, now_us: int) -> None:
+        self._at(now_us + self._step_us, lambda: self._step(now_us))
+
+    def _step(self, from_us: int) -> None:
+        now_us, was = from_us + self._step_us, self.battery.on
+        if self.battery.pass_time(from_us / 1e6, now_us / 1e6) != was:
+            self._switch(self.battery.on)
+        self._next(now_us)
