@@ -1,0 +1,206 @@
+"""Run a plan from its first microsecond to the end of its time to settle.
+
+Enters: a plan, a seed, makers of observers, a way to tell how far it is. Leaves: an `Outcome`.
+Must not know: wall time, files, terminals. Ctrl-C ends it early, with what is known by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
+
+from meshd.simulation.build import build_world
+from meshd.simulation.checks import all_checkers
+from meshd.simulation.checks.checker import Checker
+from meshd.simulation.crypto import stand_in
+from meshd.simulation.observer import Observer, Violation
+from meshd.simulation.outcome import Json, Outcome, seconds
+from meshd.simulation.plan import Plan
+from meshd.simulation.schedule import SECOND
+from meshd.simulation.score import Score
+from meshd.simulation.tally import Listener, Tally
+from meshd.simulation.traffic import People
+from meshd.simulation.world import World
+
+Progress = Callable[[int, int], None]
+"""Is told of virtual time: done and all, in microseconds."""
+Watcher = Callable[[World, Plan], Observer]
+
+_BUCKETS_MAX = 60
+_BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+_LINKS_MAX = 20_000
+_CALLS = 400
+"""How often a whole run tells how far it is."""
+
+
+class Span(NamedTuple):
+    """How a run is cut into stretches of time for its curves."""
+
+    end_us: int
+    bucket_us: int
+    buckets: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> Span:
+        """Choose a round stretch, so that there are at most `_BUCKETS_MAX`."""
+        end_us = int((plan.duration_s + plan.settle_s) * SECOND)
+        fits = (one for one in _BUCKETS_S if end_us <= one * SECOND * _BUCKETS_MAX)
+        bucket_us = next(fits, _BUCKETS_S[-1]) * SECOND
+        return cls(end_us, bucket_us, -(-end_us // bucket_us))
+
+
+class Faults(Observer):
+    """Keeps when each fault began and ended."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._seen: list[Json] = []
+
+    def fault(self, kind: str, text: str, *, begins: bool) -> None:
+        now_s = seconds(self._world.now)
+        if begins:
+            self._seen.append({"kind": kind, "text": text, "begins_s": now_s, "ends_s": None})
+            return
+        for item in self._seen:
+            if (item["kind"], item["text"], item["ends_s"]) == (kind, text, None):
+                item["ends_s"] = now_s
+                return
+
+    def listed(self) -> list[Json]:
+        """Return the faults in order of their beginning."""
+        return self._seen
+
+
+def run_plan(
+    plan: Plan,
+    seed: int,
+    *,
+    observers: Sequence[Watcher] = (),
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run a plan whose nodes speak meshd; each of `observers` makes one of the new world.
+
+    Raises: UsageError when the stand-ins for cryptography are in use already.
+    """
+    with nullcontext() if plan.crypto == "real" else stand_in():
+        return _run(plan, seed, observers, progress)
+
+
+def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress | None) -> Outcome:
+    span = Span.of(plan)
+    world = build_world(plan, seed)
+    people = People(world, plan)
+    tally, faults = Tally(span.bucket_us, span.buckets), Faults(world)
+    checkers = all_checkers(world, plan)
+    made = [watcher(world, plan) for watcher in observers]
+    for observer in (people, Listener(world, tally), faults, *checkers, *made):
+        world.watch(observer)
+    people.begin()
+    running: list[int] = []
+    finished = True
+    first_map = _map(world, plan)
+    try:
+        _pass(world, span, running, progress)
+        for observer in world.observers:
+            observer.finished()
+    except KeyboardInterrupt:
+        finished = False
+    value = {
+        **_about(plan, seed, world),
+        "delivery": {"total": people.score.total(), "kinds": people.score.kinds()},
+        "sent": tally.totals(),
+        "faults": faults.listed(),
+        "curves": _curves(span, people.score, tally, running),
+        "map": first_map,
+    }
+    return Outcome(value, _violations(checkers), _broken(checkers), finished)
+
+
+def _pass(world: World, span: Span, running: list[int], progress: Progress | None) -> None:
+    """Let the time pass; note how many hosts run at the end of each stretch."""
+    step_us = max(SECOND, span.end_us // _CALLS)
+    for number in range(span.buckets):
+        until_us = min((number + 1) * span.bucket_us, span.end_us)
+        while world.now < until_us:
+            world.run(min(step_us, until_us - world.now))
+            if progress is not None:
+                progress(world.now, span.end_us)
+        running.append(sum(host.running for host in world.hosts))
+
+
+def _about(plan: Plan, seed: int, world: World) -> Json:
+    return {
+        "plan": plan.name,
+        "title": plan.title,
+        "seed": seed,
+        "protocol": plan.protocol,
+        "crypto": plan.crypto,
+        "nodes": sum(group.count for group in plan.nodes),
+        "duration_s": plan.duration_s,
+        "settle_s": plan.settle_s,
+        "virtual_s": seconds(world.now),
+    }
+
+
+def _curves(span: Span, score: Score, tally: Tally, running: list[int]) -> Json:
+    rows = [
+        {
+            "at_s": seconds(place * span.bucket_us),
+            **bucket,
+            "sent": tally.bucket(place),
+            "running": count,
+        }
+        for place, (bucket, count) in enumerate(
+            zip(score.buckets(span.bucket_us, span.buckets), running, strict=False)
+        )
+    ]
+    return {"bucket_s": seconds(span.bucket_us), "rows": rows}
+
+
+def _map(world: World, plan: Plan) -> Json:
+    """Return who stands where, and each pair that hears each other, with the worse loss of both."""
+    worst: dict[tuple[int, int, str], tuple[float, int]] = {}
+    heard: dict[tuple[int, int, str], int] = {}
+    for name, medium in world.media.items():
+        for port, other, way in medium.ways():
+            low, high = sorted((port.host.number, other.host.number))
+            key = (low, high, name)
+            loss, rate = worst.get(key, (0.0, way.bits_per_s))
+            worst[key] = (max(loss, way.loss), min(rate, way.bits_per_s))
+            heard[key] = heard.get(key, 0) + 1
+    links = [
+        {
+            "from": low,
+            "to": high,
+            "medium": name,
+            "loss": round(loss, 4),
+            "bits_per_s": rate,
+            "both_ways": heard[low, high, name] > 1,
+        }
+        for (low, high, name), (loss, rate) in sorted(worst.items())
+    ]
+    return {
+        "width_m": plan.terrain.width_m,
+        "height_m": plan.terrain.height_m,
+        "ridges": [[one.x1_m, one.y1_m, one.x2_m, one.y2_m] for one in plan.terrain.ridges],
+        "hosts": [
+            {"name": host.name, "x_m": round(host.x_m, 1), "y_m": round(host.y_m, 1)}
+            for host in world.hosts
+        ],
+        "walks": [
+            {"name": group.name, "steps": [[one.at_s, one.x_m, one.y_m] for one in group.walk]}
+            for group in plan.nodes
+            if group.walk
+        ],
+        "links": links[:_LINKS_MAX],
+        "links_total": len(links),
+    }
+
+
+def _violations(checkers: Sequence[Checker]) -> tuple[Violation, ...]:
+    return tuple(sorted(item for checker in checkers for item in checker.violations))
+
+
+def _broken(checkers: Sequence[Checker]) -> dict[str, int]:
+    return {checker.name: checker.count for checker in checkers if checker.count}

@@ -1,0 +1,150 @@
+"""What became of the messages: who should have had each, who had it, and how long it took.
+
+Enters: messages as they are asked, accepted, refused and delivered, in virtual time. Leaves: counts
+and shares by kind of traffic, percentiles of delay, and the same by time of asking. The rules are
+the same for meshd and its rivals. Must not know: how anything is carried.
+
+What is counted: a pair of message and intended receiver. Somebody whose device is off asks nothing
+(`skipped`). A request that was refused (`failed`) owes nobody anything. A receiver whose device was
+never on from the asking to the end is `absent` and owed nothing; one that is off now and on later
+is owed the message. `reachable` counts only pairs between which, at the time of asking, a chain of
+working links went both ways.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+Json = dict[str, object]
+
+_SHARES = ((50, "p50"), (90, "p90"), (99, "p99"), (100, "max"))
+_ERRORS_MAX = 20
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One thing that somebody asked for. `accepted`: its node promised to keep it."""
+
+    kind: str
+    sender: int
+    asked_us: int
+    due: dict[int, bool]
+    got_us: dict[int, int] = field(default_factory=dict)
+    accepted: bool = False
+    error: str = ""
+
+    def delivered(self, receiver: int, now: int) -> None:
+        """Note the first arrival at an intended receiver."""
+        if receiver in self.due:
+            self.got_us.setdefault(receiver, now)
+
+
+class Score:
+    """All messages of a run."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self._messages: dict[str, list[Message]] = {kind: [] for kind in kinds}
+        self._skipped: dict[str, int] = {}
+        self._on: dict[int, int] = {}
+
+    def ask(self, kind: str, sender: int, now: int, due: dict[int, bool]) -> Message:
+        """Begin a message; `due` tells of each intended receiver whether it can be reached now."""
+        made = Message(kind, sender, now, due)
+        self._messages[kind].append(made)
+        return made
+
+    def skip(self, kind: str) -> None:
+        """Note that somebody would have asked, but their device was off."""
+        self._skipped[kind] = self._skipped.get(kind, 0) + 1
+
+    def seen_on(self, host: int, now: int) -> None:
+        """Note that a host is running at this time."""
+        self._on[host] = now
+
+    def kinds(self) -> list[Json]:
+        """Return one table for each kind."""
+        return [
+            {"kind": kind, "skipped": self._skipped.get(kind, 0), **self._table(messages)}
+            for kind, messages in self._messages.items()
+        ]
+
+    def total(self) -> Json:
+        """Return the table of everything together."""
+        everything = [one for messages in self._messages.values() for one in messages]
+        return {"skipped": sum(self._skipped.values()), **self._table(everything)}
+
+    def buckets(self, bucket_us: int, count: int) -> list[Json]:
+        """Return what became of the messages asked in each stretch of time."""
+        grouped: list[list[Message]] = [[] for _ in range(count)]
+        for messages in self._messages.values():
+            for one in messages:
+                grouped[min(one.asked_us // bucket_us, count - 1)].append(one)
+        return [self._bucket(group) for group in grouped]
+
+    def _bucket(self, group: list[Message]) -> Json:
+        pairs = self._pairs(group)
+        delays = _delays(pairs)
+        return {
+            "asked": len(group),
+            "due": len(pairs),
+            "delivered": len(delays),
+            "delay_ms": _percentiles(delays),
+        }
+
+    def _table(self, messages: list[Message]) -> Json:
+        pairs = self._pairs(messages)
+        near = [(one, receiver) for one, receiver in pairs if one.due[receiver]]
+        delays, near_delays = _delays(pairs), _delays(near)
+        owed = sum(len(one.due) for one in messages if not one.error)
+        return {
+            "asked": len(messages),
+            "accepted": sum(one.accepted for one in messages),
+            "failed": _errors(messages),
+            "absent": owed - len(pairs),
+            **_share(len(delays), len(pairs)),
+            "reachable": _share(len(near_delays), len(near)),
+            "delay_ms": _percentiles(delays),
+        }
+
+    def _pairs(self, messages: list[Message]) -> list[tuple[Message, int]]:
+        return [
+            (one, receiver)
+            for one in messages
+            if not one.error
+            for receiver in one.due
+            if receiver in one.got_us or self._on.get(receiver, -1) >= one.asked_us
+        ]
+
+
+def _delays(pairs: Sequence[tuple[Message, int]]) -> list[int]:
+    return sorted(
+        one.got_us[receiver] - one.asked_us for one, receiver in pairs if receiver in one.got_us
+    )
+
+
+def _share(delivered: int, due: int) -> Json:
+    share = round(100 * delivered / due, 2) if due else None
+    return {"due": due, "delivered": delivered, "percent": share}
+
+
+def _percentiles(delays: list[int]) -> Json | None:
+    """Return milliseconds by the nearest rank; None when nothing arrived."""
+    if not delays:
+        return None
+    last = len(delays)
+    return {
+        name: round(delays[max(0, -(-share * last // 100) - 1)] / 1000, 1)
+        for share, name in _SHARES
+    }
+
+
+def _errors(messages: list[Message]) -> Json:
+    """Return how often each error came, the rarest beyond a bound together."""
+    counts: dict[str, int] = {}
+    for one in messages:
+        if one.error:
+            counts[one.error] = counts.get(one.error, 0) + 1
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    kept: Json = dict(ranked[:_ERRORS_MAX])
+    if len(ranked) > _ERRORS_MAX:
+        kept["others"] = sum(count for _, count in ranked[_ERRORS_MAX:])
+    return kept

@@ -1,0 +1,84 @@
+"""Add up what was sent, by purpose and by time: frames, bytes, airtime.
+
+Enters: each datagram and each segment of a stream, or a frame whose purpose its sender names.
+Leaves: totals and curves. What runs inside a session is encrypted, so all of it counts as sync.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.core.limits import BABEL_PORT, MESHD_PORT
+from meshd.simulation.observer import Observer
+from meshd.simulation.world import HEADERS_BYTES
+from meshd.wire.datagrams import ECHO_KINDS, KNOCK_KINDS
+
+if TYPE_CHECKING:
+    from meshd.core.events import Transmit
+    from meshd.simulation.media.medium import Port
+    from meshd.simulation.world import World
+
+Json = dict[str, object]
+
+ROUTING, SESSIONS, SYNC, DATA, OTHER = "routing", "sessions", "sync", "data", "other"
+
+
+def purpose_of(datagram: Transmit) -> str:
+    """Say what a datagram of meshd is for."""
+    if datagram.port == BABEL_PORT:
+        return ROUTING
+    first = datagram.data[0] if datagram.data and datagram.port == MESHD_PORT else None
+    if first in KNOCK_KINDS:
+        return SESSIONS
+    return DATA if first in ECHO_KINDS else OTHER
+
+
+class Tally:
+    """Counts by purpose: [frames, bytes, airtime in µs], and airtime and bytes by bucket."""
+
+    def __init__(self, bucket_us: int, buckets: int) -> None:
+        self._bucket_us = bucket_us
+        self._totals: dict[str, list[int]] = {}
+        self._curves: list[dict[str, list[int]]] = [{} for _ in range(buckets)]
+
+    def add(self, purpose: str, size: int, airtime_us: int, now: int) -> None:
+        """Count one frame."""
+        place = min(now // self._bucket_us, len(self._curves) - 1)
+        for counts in (self._totals, self._curves[place]):
+            found = counts.get(purpose)
+            if found is None:
+                found = counts[purpose] = [0, 0, 0]
+            found[0] += 1
+            found[1] += size
+            found[2] += airtime_us
+
+    def totals(self) -> Json:
+        """Return what was sent in all, and by purpose."""
+        return {
+            **_named([sum(column) for column in zip(*self._totals.values(), strict=True)]),
+            "by_purpose": {name: _named(counts) for name, counts in self._totals.items()},
+        }
+
+    def bucket(self, place: int) -> Json:
+        """Return what was sent in one stretch of time, by purpose."""
+        return {name: _named(counts) for name, counts in self._curves[place].items()}
+
+
+def _named(counts: list[int]) -> Json:
+    frames, size, airtime_us = counts or (0, 0, 0)
+    return {"frames": frames, "bytes": size, "airtime_us": airtime_us}
+
+
+class Listener(Observer):
+    """Feeds a tally from a world of meshd nodes."""
+
+    def __init__(self, world: World, tally: Tally) -> None:
+        self._world = world
+        self._tally = tally
+
+    def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        size = len(datagram.data) + HEADERS_BYTES
+        self._tally.add(purpose_of(datagram), size, airtime_us, self._world.now)
+
+    def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        self._tally.add(SYNC, size, airtime_us, self._world.now)

@@ -1,0 +1,50 @@
+from meshd.simulation.score import Score
+
+
+def test_shares_and_delays_are_of_pairs():
+    score = Score(["broadcast"])
+    for host in (1, 2, 3):
+        score.seen_on(host, 1_000_000)
+    note = score.ask("broadcast", 0, 0, {1: True, 2: True, 3: False})
+    note.accepted = True
+    note.delivered(1, 2_000)
+    note.delivered(2, 5_000)
+    note.delivered(2, 9_000)
+    table = score.total()
+    assert (table["due"], table["delivered"], table["percent"]) == (3, 2, 66.67)
+    assert table["reachable"] == {"due": 2, "delivered": 2, "percent": 100.0}
+    assert table["delay_ms"] == {"p50": 2.0, "p90": 5.0, "p99": 5.0, "max": 5.0}
+
+
+def test_who_was_never_on_again_is_owed_nothing():
+    score = Score(["direct"])
+    score.seen_on(1, 5)
+    score.ask("direct", 0, 10, {1: True})
+    table = score.total()
+    assert (table["absent"], table["due"], table["percent"]) == (1, 0, None)
+    score.seen_on(1, 20)
+    assert score.total()["due"] == 1
+
+
+def test_refused_and_skipped_are_told_apart():
+    score = Score(["direct", "file"])
+    score.ask("direct", 0, 0, {1: True}).error = "not a member"
+    score.skip("file")
+    direct, file = score.kinds()
+    assert direct["failed"] == {"not a member": 1} and direct["due"] == 0
+    assert file["skipped"] == 1 and score.total()["skipped"] == 1
+
+
+def test_stranger_delivery_counts_nothing():
+    score = Score(["direct"])
+    score.seen_on(1, 9)
+    score.ask("direct", 0, 0, {1: True}).delivered(2, 3)
+    assert score.total()["delivered"] == 0
+
+
+def test_each_message_stands_in_its_stretch_of_time():
+    score = Score(["direct"])
+    score.seen_on(1, 99)
+    for at in (3, 12, 13, 29):
+        score.ask("direct", 0, at, {1: True}).delivered(1, at + 1)
+    assert [row["due"] for row in score.buckets(10, 3)] == [1, 2, 1]
