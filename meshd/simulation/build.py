@@ -12,6 +12,7 @@ from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
 from meshd.node import NodeOptions
 from meshd.simulation.clock import Clock
+from meshd.simulation.faults.power import SunPower
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.host import Host
 from meshd.simulation.layout import places
@@ -19,7 +20,7 @@ from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Medium
 from meshd.simulation.media.place import PathLoss, Place, Walker
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Sun
 from meshd.simulation.plan_file import hosts_of
 from meshd.simulation.world import DEFAULT, SECOND, World
 
@@ -67,6 +68,8 @@ def _add_group(world: World, plan: Plan, group: NodeGroup, media: Sequence[Mediu
         host = world.add_host(name, media=on, at=place, clock=clock)
         if group.walk:
             _walk(world, host, group)
+        if group.sun is not None:
+            _shine(world, host, group.sun)
 
 
 def _walk(world: World, host: Host, group: NodeGroup) -> None:
@@ -74,6 +77,16 @@ def _walk(world: World, host: Host, group: NodeGroup) -> None:
         host.move(*place)
 
     Walker(group.walk, world.at, move, again=group.walk_again).begin(world.now)
+
+
+def _shine(world: World, host: Host, sun: Sun) -> None:
+    def switch(on: bool) -> None:
+        if on:
+            host.switch_on("battery")
+        else:
+            host.switch_off("battery")
+
+    SunPower(sun, world.at, switch).begin(world.now)
 
 
 def _named(medium: MediumPlan, name: str) -> bool:

@@ -33,7 +33,7 @@ from meshd.core.events import (
 from meshd.node import Boot, Node
 from meshd.recording.recorder import RecordingNode
 from meshd.simulation.disk import Disk, Group, Journal
-from meshd.simulation.pipe import End, Pipe
+from meshd.simulation.pipe import End, Pipe, join
 from meshd.simulation.plan import DISKS
 from meshd.store.interface import StoreError, StoreFault
 from meshd.store.memory import MemoryStore
@@ -172,7 +172,7 @@ class Host:
         )
 
     def crash(self) -> None:
-        """Lose power: memory, routes and queued commits are gone, the disk stays."""
+        """Lose power: memory, routes, streams and queued commits are gone, and nobody is told."""
         if not self.running:
             return
         self.running = False
@@ -181,8 +181,7 @@ class Host:
         self.routes.clear()
         self._unacknowledged = [append.rows for append in (*self._group, *self._queue)]
         self._group, self._queue, self._down = [], [], ""
-        for pipe in list(self.pipes.values()):
-            pipe.close()
+        self.pipes.clear()
         for port in self.ports.values():
             port.medium.detach(port)
         for observer in self.world.observers:
@@ -404,9 +403,7 @@ class Host:
         if number is None:
             self.input(self.node.stream_failed, event.stream, "refused")
         else:
-            here, there = End(self, event.stream), End(target, number)
-            self.pipes[event.stream] = Pipe(here, there, event.link)
-            target.pipes[number] = Pipe(there, here, event.link)
+            join(End(self, event.stream), End(target, number), event.link)
             self.input(self.node.stream_opened, event.stream)
         target.drain()
 

@@ -37,20 +37,15 @@ class Pipe:
     """Bytes from `here` to `there`. `link` is "" for a routed stream."""
 
     __slots__ = (
-        "_closing",
-        "_left",
-        "_queue",
-        "_stalled_us",
-        "_timeout_us",
-        "here",
-        "link",
-        "there",
+        *("_closing", "_left", "_queue", "_stalled_us", "_timeout_us"),
+        *("here", "link", "peer", "there"),
     )
 
     def __init__(self, here: End, there: End, link: str) -> None:
         self.here = here
         self.there = there
         self.link = link
+        self.peer: Pipe
         self._queue: deque[bytes] = deque()
         self._left = 0
         self._stalled_us = 0
@@ -70,22 +65,16 @@ class Pipe:
     def _fly(self) -> None:
         """Send what is left of the first piece over every hop there is now."""
         here, there = self.here, self.there
-        if here.host.pipes.get(here.stream) is not self or not self._queue:
+        if not self.open or not self._queue:
             return
         world = here.host.world
         way = world.way_between(here.host, there.host, self.link)
         if way is None:
-            self._stalled_us += _RETRY_US
-            if self._stalled_us > _STALL_MAX_US:
-                lose(here)
-                lose(there)
-            else:
-                world.at(world.now + _RETRY_US, self._fly)
+            self._stall(_RETRY_US)
             return
         lost, delay_us = _carry(world, way, self._left)
         if lost == self._left:
-            self._stalled_us += self._timeout_us
-            world.at(world.now + self._timeout_us, self._fly)
+            self._stall(self._timeout_us)
             self._timeout_us = min(2 * self._timeout_us, _TIMEOUT_MAX_US)
             return
         self._stalled_us, self._timeout_us, self._left = 0, _TIMEOUT_US, lost
@@ -94,9 +83,18 @@ class Pipe:
         else:
             world.at(world.now + delay_us, self._arrive, way)
 
+    def _stall(self, again_us: int) -> None:
+        """Try again later, unless it has been too long: then this side gives up."""
+        self._stalled_us += again_us
+        if self._stalled_us > _STALL_MAX_US:
+            self.lose()
+        else:
+            world = self.here.host.world
+            world.at(world.now + again_us, self._fly)
+
     def _arrive(self, way: Sequence[tuple[Port, Port]]) -> None:
         here, there = self.here, self.there
-        if here.host.pipes.get(here.stream) is not self or not self._queue:
+        if not self.open or not self._queue:
             return
         if not there.host.running:
             self._begin()
@@ -108,29 +106,45 @@ class Pipe:
                 data = faults.stream_bytes(port.host, other.host, data)
         if self._queue:
             self._begin()
-        if there.stream in there.host.pipes:
-            there.host.input(there.host.node.stream_received, there.stream, data)
+        if not self.peer.open:  # it booted since, or has closed: a reset comes back
+            world = here.host.world
+            world.at(world.now + _CLOSE_US, self.lose)
+            return
+        there.host.input(there.host.node.stream_received, there.stream, data)
         if self._closing:
             if not self._queue:
                 self.close()
-        elif here.stream in here.host.pipes:
+        elif self.open:
             here.host.input(here.host.node.stream_writable, here.stream, len(data))
+
+    @property
+    def open(self) -> bool:
+        """Tell whether the host at this end has it still; a number may be another stream's now."""
+        return self.here.host.pipes.get(self.here.stream) is self
 
     def close(self) -> None:
         """End the stream from here, after what was sent; the other side hears of it."""
-        if self._queue and self.here.host.running:
+        if self._queue:
             self._closing = True
             return
         self.here.host.pipes.pop(self.here.stream, None)
         world = self.here.host.world
-        world.at(world.now + _CLOSE_US, lose, self.there)
+        world.at(world.now + _CLOSE_US, self.peer.lose)
+
+    def lose(self) -> None:
+        """Tell the host at this end that its stream is gone, when it has it still."""
+        host = self.here.host
+        if self.open:
+            del host.pipes[self.here.stream]
+            host.input(host.node.stream_closed, self.here.stream)
 
 
-def lose(end: End) -> None:
-    """Tell a host that its stream is gone, when it has it still."""
-    host = end.host
-    if host.pipes.pop(end.stream, None) is not None and host.running:
-        host.input(host.node.stream_closed, end.stream)
+def join(one: End, other: End, link: str) -> None:
+    """Open a stream between two hosts."""
+    there, back = Pipe(one, other, link), Pipe(other, one, link)
+    there.peer, back.peer = back, there
+    one.host.pipes[one.stream] = there
+    other.host.pipes[other.stream] = back
 
 
 def _carry(world: World, way: Sequence[tuple[Port, Port]], length: int) -> tuple[int, int]:

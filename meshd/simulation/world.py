@@ -308,23 +308,29 @@ class World(Schedule):
     # --- streams ----------------------------------------------------------------------------------
 
     def way_between(self, one: Host, other: Host, link: str) -> list[tuple[Port, Port]] | None:
-        """Return the hops of a stream, by a link or along routes; None when it cannot pass now."""
+        """Return the hops of a stream, by a link or along routes; None when it cannot pass now.
+
+        Acknowledgements must be able to come back over each hop.
+        """
         if not other.running:
             return None
         if link:
             port, hearer = one.ports.get(link), other.ports.get(link)
-            if port is None or hearer is None or not self._passable(port, hearer):
+            if port is None or hearer is None or not self._both_ways(port, hearer):
                 return None
             return [(port, hearer)]
         hops: list[tuple[Port, Port]] = []
         here, address = one, other.node.address
         while here is not other:
             hop = self._hop(here, address)
-            if hop is None or len(hops) >= _HOPS_MAX:
+            if hop is None or len(hops) >= _HOPS_MAX or not self._both_ways(*hop):
                 return None
             hops.append(hop)
             here = hop[1].host
         return hops
+
+    def _both_ways(self, port: Port, other: Port) -> bool:
+        return self._passable(port, other) and port.medium.way(other, port) is not None
 
     def carry_segment(self, port: Port, other: Port, size: int) -> int | None:
         """Send one frame of a stream over one hop; return how long it took, None when lost."""
