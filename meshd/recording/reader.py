@@ -28,6 +28,7 @@ class Header(NamedTuple):
 
     version: str
     node: str
+    crypto: str
     options: NodeOptions
     boot: Boot
     rng: Random
@@ -127,12 +128,19 @@ def _header(value: dict[str, object]) -> Header:
     return Header(
         _TEXT(value.get("version")),
         _TEXT(value.get("node")),
+        _crypto(value.get("crypto")),
         coder(NodeOptions).decode(value.get("options")),
         coder(Boot).decode(value.get("boot")),
         _random(value.get("rng")),
         identity,
         coder(StoreImage).decode(value.get("image")),
     )
+
+
+def _crypto(value: object) -> str:
+    if value not in ("real", "stand-in"):
+        raise refuse("crypto real or stand-in", value)
+    return str(value)
 
 
 def _random(value: object) -> Random:

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from meshd import __version__
+from meshd.core import crypto
 from meshd.core.events import StoreImage
 from meshd.core.identity import Identity
 from meshd.core.ids import node_text
@@ -22,6 +23,7 @@ from meshd.recording.witness import INPUTS, Verb, WitnessedNode
 
 SCHEMA = "meshd.recording/1"
 CHECK_EVERY_US = 10_000_000
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _WARNING = "SECRET: this file holds the device's keys; keep it as safe as the state directory"
 
 
@@ -47,6 +49,7 @@ class RecordingNode(WitnessedNode):
             "warning": _WARNING,
             "version": __version__,
             "node": node_text(identity.node),
+            "crypto": crypto_kind(),
             "options": coder(NodeOptions).encode(options),
             "boot": coder(Boot).encode(boot),
             "rng": rng.getstate(),
@@ -82,7 +85,7 @@ class RecordingNode(WitnessedNode):
             line["at"] = now
             if self._checked_us is None or now - self._checked_us >= CHECK_EVERY_US:
                 if self._checked_us is not None:
-                    self._write({"check": now, **self._done(), "state": self.state()})
+                    self._write({"check": now, **self._done(), "state": self.pulse()})
                     self.polls = 0
                 self._checked_us = now
         line |= {"do": verb.name, **self._done()}
@@ -130,7 +133,7 @@ class RecordingNode(WitnessedNode):
     def _write(self, line: dict[str, Any], *, last: bool = False) -> None:
         if self._tape is None:
             return
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        data = _ENCODER.encode(line).encode() + b"\n"
         if not self._tape.write(data, last=last):
             if hasattr(self, "problems"):
                 self._tell()
@@ -141,6 +144,11 @@ class RecordingNode(WitnessedNode):
             problem = self._tape.problem
             self._tape = None
             Node.warn(self, "record", problem)
+
+
+def crypto_kind() -> str:
+    """Tell whether this process uses the real primitives, or those of a simulation."""
+    return "real" if crypto.sign.__module__ == crypto.__name__ else "stand-in"
 
 
 def _recorded(verb: Verb) -> Callable[..., Any]:

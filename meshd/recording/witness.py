@@ -81,9 +81,15 @@ class WitnessedNode(Node):
         """Return the digest of all that this node did until now."""
         return self._digest.copy().hexdigest()
 
+    def pulse(self) -> str:
+        """Return a digest of what is cheap to look at, whatever the size of the tables."""
+        ctx = self._ctx
+        parts = (self.poll_timeout(), len(ctx.timers), ctx.drops.as_dict(), ctx.rng.getstate())
+        return blake2b(repr(parts).encode(), digest_size=_DIGEST_LEN).hexdigest()
+
     def state(self) -> str:
-        """Return a digest of the node as it is: what status shows, its timer, its randomness."""
+        """Return a digest of the node as it is: its pulse and all that status shows."""
         shown = Node.snapshot(self, self._now)
         self._snapshots -= 1  # nobody was shown it
-        parts = (json.dumps(to_json(shown)), self.poll_timeout(), self._ctx.rng.getstate())
-        return blake2b(repr(parts).encode(), digest_size=_DIGEST_LEN).hexdigest()
+        data = f"{self.pulse()} {json.dumps(to_json(shown))}"
+        return blake2b(data.encode(), digest_size=_DIGEST_LEN).hexdigest()

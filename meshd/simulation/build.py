@@ -22,19 +22,21 @@ from meshd.simulation.media.medium import Medium
 from meshd.simulation.media.place import PathLoss, Place, Walker
 from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Sun
 from meshd.simulation.plan_file import hosts_of
-from meshd.simulation.world import DEFAULT, SECOND, World
+from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 
 _RADIO = MediumPlan(DEFAULT, "ip-radio")
 
 
-def build_world(plan: Plan, seed: int, *, options: NodeOptions | None = None) -> World:
+def build_world(
+    plan: Plan, seed: int, *, options: NodeOptions | None = None, tapes: Tapes = no_tapes
+) -> World:
     """Return the world of a plan at time 0. Equal plans and seeds give equal worlds.
 
     Raises: UsageError when a medium or the protocol is not one that meshd runs on.
     """
     if plan.protocol != "meshd":
         raise UsageError(f"protocol {plan.protocol!r} has a builder of its own")
-    world = World(seed, options=options)
+    world = World(seed, options=options, tapes=tapes)
     media = plan.media or (_RADIO,)
     law = PathLoss(plan.terrain, seed)
     for medium in media:

@@ -8,14 +8,17 @@ Must not know: where the recording was made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from meshd.core.errors import MeshdError
 from meshd.core.events import Event, StreamSend, Transmit
 from meshd.recording.reader import Check, Done, Entropy, Input, Raised, Reader
+from meshd.recording.recorder import crypto_kind
 from meshd.recording.values import RecordingError
 from meshd.recording.witness import WitnessedNode
+from meshd.simulation.crypto import stand_in
 
 Output = Event | Transmit | StreamSend
 _DRY_MAX = 3
@@ -83,7 +86,7 @@ class Replay:
         self._waiting_for = "transmit"
         self._dry = 0
         self.header = header = self._lines.header
-        with _Guard() as guard:
+        with _Guard() as guard, self._crypto():
             self.node = WitnessedNode(
                 header.options,
                 identity=header.identity,
@@ -101,14 +104,8 @@ class Replay:
         Raises: RecordingError when a line is damaged.
         """
         try:
-            while (line := self._lines.peek()) is not None:
-                if isinstance(line, Input) and self._later(line, until_us):
-                    self.ended = "until"
-                    break
-                self._line = self._lines.number
-                self._follow(line)
-            if self.ended != "stopped":
-                self._poll_dry()
+            with self._crypto():
+                self._follow_all(until_us)
         except _Differs as found:
             self.ended = "different"
             self.difference = Difference(self._line, str(found))
@@ -119,6 +116,21 @@ class Replay:
     def elapsed_us(self) -> int:
         """The time from the first input on."""
         return self.now - (self.started_us or 0)
+
+    def _crypto(self) -> AbstractContextManager[None]:
+        """Use the primitives that the recorded node used, within a block."""
+        wanted = self.header.crypto
+        return stand_in() if wanted == "stand-in" != crypto_kind() else nullcontext()
+
+    def _follow_all(self, until_us: int | None) -> None:
+        while (line := self._lines.peek()) is not None:
+            if isinstance(line, Input) and self._later(line, until_us):
+                self.ended = "until"
+                break
+            self._line = self._lines.number
+            self._follow(line)
+        if self.ended != "stopped":
+            self._poll_dry()
 
     def _later(self, line: Input, until_us: int | None) -> bool:
         if line.at is None or until_us is None or self.started_us is None:
@@ -229,7 +241,8 @@ class Replay:
     def _compare(self, line: Check) -> None:
         self.node.polls = 0
         self.checks += 1
-        if self.node.state() != line.state:
+        found = self.node.state() if line.last else self.node.pulse()
+        if found != line.state:
             raise _Differs("the node's state is not what it was there")
         if line.last:
             self.ended = "stopped"

@@ -9,6 +9,7 @@ from meshd.cli.main import Parser, main
 from meshd.cli.replay import add_replay
 from meshd.core.errors import Exit, RequestError
 from meshd.recording.values import RecordingError
+from meshd.simulation.crypto import stand_in
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,11 @@ def test_command_refuses_a_time_that_is_none():
     add_replay(parser)
     with pytest.raises(RequestError, match="not a number of seconds"):
         parser.parse_args(["r", "--until", "soon"])
+
+
+def test_recording_made_with_quick_crypto_replays_with_it(tmp_path):
+    with stand_in():
+        _, files = record_world(tmp_path)
+    found = replay(files["n0", 1].read_bytes())
+    assert found.header.crypto == "stand-in"
+    assert (found.difference, found.ended) == (None, "stopped")
