@@ -39,6 +39,9 @@ class Observer:
     def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
         """A host put a segment of a stream on a medium, for itself or as a router."""
 
+    def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
+        """The LoRa radio of a host put a frame on the air; its sender named the purpose."""
+
     def asked(self, host: Host, verb: str, args: dict[str, object], ticket: int) -> None:
         """Somebody asks a node for something; `reply` carries the same ticket."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
@@ -17,6 +17,8 @@ from meshd.simulation.crypto import stand_in
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
 from meshd.simulation.plan import Plan
+from meshd.simulation.rivals.build import build
+from meshd.simulation.rivals.people import RivalPeople
 from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Score
 from meshd.simulation.tally import Listener, Tally
@@ -79,9 +81,10 @@ def run_plan(
     observers: Sequence[Watcher] = (),
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run a plan whose nodes speak meshd; each of `observers` makes one of the new world.
+    """Run a plan; each of `observers` makes one of the new world.
 
-    Raises: UsageError when the stand-ins for cryptography are in use already.
+    Raises: UsageError when the stand-ins for cryptography are in use already, and when a plan asks
+    of a rival protocol what it does not do.
     """
     with nullcontext() if plan.crypto == "real" else stand_in():
         return _run(plan, seed, observers, progress)
@@ -89,10 +92,8 @@ def run_plan(
 
 def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress | None) -> Outcome:
     span = Span.of(plan)
-    world = build_world(plan, seed)
-    people = People(world, plan)
+    world, people, checkers = _set_up(plan, seed)
     tally, faults = Tally(span.bucket_us, span.buckets), Faults(world)
-    checkers = all_checkers(world, plan)
     made = [watcher(world, plan) for watcher in observers]
     for observer in (people, Listener(world, tally), faults, *checkers, *made):
         world.watch(observer)
@@ -115,6 +116,15 @@ def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress
         "map": first_map,
     }
     return Outcome(value, _violations(checkers), _broken(checkers), finished)
+
+
+def _set_up(plan: Plan, seed: int) -> tuple[World, People | RivalPeople, Sequence[Checker]]:
+    """Return the world, its people, and who watches the rules, of which rivals have none."""
+    if plan.protocol == "meshd":
+        world = build_world(plan, seed)
+        return world, People(world, plan), all_checkers(world, plan)
+    rivals = build(plan, seed)
+    return cast(World, rivals), RivalPeople(rivals, plan), ()
 
 
 def _pass(world: World, span: Span, running: list[int], progress: Progress | None) -> None:

@@ -80,5 +80,8 @@ class Listener(Observer):
         size = len(datagram.data) + HEADERS_BYTES
         self._tally.add(purpose_of(datagram), size, airtime_us, self._world.now)
 
+    def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
+        self._tally.add(purpose, size, airtime_us, self._world.now)
+
     def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
         self._tally.add(SYNC, size, airtime_us, self._world.now)

@@ -26,7 +26,7 @@ from meshd.simulation.sight import Sight
 from meshd.simulation.world import World
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz "
-_SEEN_EVERY_US = 10 * SECOND
+SEEN_EVERY_US = 10 * SECOND
 _GET_AGAIN_US = 30 * SECOND
 
 
@@ -68,7 +68,7 @@ class People(Observer):
         self._plan = plan
         self._sight = Sight(world)
         self._hosts = {host.name: host for host in world.hosts}
-        self._relays = _relays(plan, list(self._hosts))
+        self._relays = relays_of(plan, list(self._hosts))
         self._members = self._found()
         self._open: dict[tuple[int, int], Callable[[Reply], None]] = {}
         self._posts: dict[tuple[object, object], Message] = {}
@@ -112,7 +112,7 @@ class People(Observer):
             if host.running:
                 self.score.seen_on(host.number, now)
         if now < self._end_us:
-            self._world.at(min(now + _SEEN_EVERY_US, self._end_us), self._look)
+            self._world.at(min(now + SEEN_EVERY_US, self._end_us), self._look)
 
     # --- what they do -----------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class People(Observer):
             self._early.setdefault(name, {}).setdefault(host.number, self._world.now)
 
 
-def _relays(plan: Plan, names: Sequence[str]) -> dict[str, None]:
+def relays_of(plan: Plan, names: Sequence[str]) -> dict[str, None]:
     """Return the names of hosts that carry a space and are not in it, in order."""
     found: dict[str, None] = {}
     first = 0

@@ -204,6 +204,8 @@ class LoraAir:
 
     def moved(self, radio: Radio) -> None:
         """Reckon the links of a radio anew; frames on the air keep theirs."""
+        if radio._air is not self:
+            return
         self._hearings.pop(radio, None)
         for sender, hearings in self._hearings.items():
             hearings[:] = [hearing for hearing in hearings if hearing.radio is not radio]

@@ -45,6 +45,7 @@ _ORDER = Struct(">BH")
 _ENTRY = Struct(">HBB")
 HEADER_BYTES = _HEADER.size + _VIA.size
 PACKET_MAX = 100
+PAYLOAD_MAX = PACKET_MAX - HEADER_BYTES - _ORDER.size
 TABLE_MAX = 256
 HOPS_MAX = 16
 _HELLO, _DATA, _ACKNOWLEDGE, _SPREAD = 4, 2, 10, 1
@@ -214,7 +215,7 @@ class DistanceVector:
         """Tell all routes that still hold, in as many packets as they need."""
         self.routes = {to: one for to, one in self.routes.items() if one.expires_us > now}
         rows = [_ENTRY.pack(to, route.hops, 0) for to, route in sorted(self.routes.items())]
-        room = (PACKET_MAX - HEADER_BYTES - _ORDER.size) // _ENTRY.size
+        room = PAYLOAD_MAX // _ENTRY.size
         for at in range(0, max(len(rows), 1), room):
             body = b"".join(rows[at : at + room])
             packet = _Packet(_ALL, self.number, _HELLO, self._number(), _ALL, self.number, body)

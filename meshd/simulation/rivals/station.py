@@ -13,7 +13,9 @@ from meshd.simulation.rivals.engine import Engine, Event
 class Station:
     """Calls the engine's verbs when time and the radio want it."""
 
-    __slots__ = ("_airtime_us", "_armed_us", "_schedule", "engine", "happened", "radio")
+    __slots__ = (
+        *("_airtime_us", "_armed_us", "_schedule", "_stopped", "engine", "happened", "radio"),
+    )
 
     def __init__(self, schedule: TimeAndChance, radio: Radio, engine: Engine) -> None:
         self.engine = engine
@@ -22,6 +24,7 @@ class Station:
         self._schedule = schedule
         self._armed_us: int | None = None
         self._airtime_us = 0
+        self._stopped = False
         radio.received = self._received
         radio.sent = self._sent
         self._drain()
@@ -38,6 +41,10 @@ class Station:
         self._drain()
         return number
 
+    def stop(self) -> None:
+        """Do nothing any more: the power is gone."""
+        self._stopped = True
+
     def _received(self, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
         self.engine.receive(frame, rssi_dbm, snr_db, self._schedule.now)
         self._drain()
@@ -47,7 +54,7 @@ class Station:
         self._drain()
 
     def _wake(self, armed_us: int) -> None:
-        if armed_us != self._armed_us:
+        if armed_us != self._armed_us or self._stopped:
             return
         self._armed_us = None
         self.engine.handle_timeout(self._schedule.now)

@@ -1,0 +1,265 @@
+"""From a plan and a seed to a world of rival stations on one LoRa channel, that has not begun.
+
+Enters: a `Plan` whose protocol is a rival's, a seed. Leaves: a `RivalWorld`: hosts at the places
+that meshd's would have, with the same losses between them. It offers what `run`, `sight` and the
+faults ask of a world. Must not know: what people do. Faults: crash and churn; the sun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
+from meshd.core.errors import UsageError
+from meshd.simulation.faults.power import SunPower
+from meshd.simulation.faults.schedule import apply_faults
+from meshd.simulation.layout import places
+from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
+from meshd.simulation.media.medium import Way
+from meshd.simulation.media.place import PathLoss, Walker
+from meshd.simulation.observer import Observer
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan
+from meshd.simulation.plan_file import hosts_of
+from meshd.simulation.rivals import distance_vector, managed_flood
+from meshd.simulation.rivals.distance_vector import DistanceVector
+from meshd.simulation.rivals.engine import Engine, Event
+from meshd.simulation.rivals.managed_flood import ManagedFlood
+from meshd.simulation.rivals.source_path_flood import SourcePathFlood
+from meshd.simulation.rivals.station import Station
+from meshd.simulation.schedule import Schedule
+
+if TYPE_CHECKING:
+    from meshd.simulation.host import Host
+    from meshd.simulation.world import World
+
+PAYLOAD_MAX = {
+    "managed-flood": FRAME_BYTES_MAX - managed_flood.OVERHEAD_BYTES,
+    "source-path-flood": 150,
+    "distance-vector": distance_vector.PAYLOAD_MAX,
+}
+"""Bytes that one message may have; that of a flood with paths leaves room for 40 hops."""
+
+_FAULTS = ("crash", "churn")
+_TYPICAL_BYTES = 50
+Happened = Callable[["RivalHost", Event], None]
+
+
+class RivalHost:
+    """A device with one radio. It forgets everything when its power goes."""
+
+    def __init__(self, world: RivalWorld, number: int, name: str, place: tuple[float, float]):
+        self.world = world
+        self.number = number
+        self.name = name
+        self.x_m, self.y_m = place
+        self.running = False
+        self.radio = Radio(name, world.setting)
+        self.station: Station | None = None
+        self._lives = 0
+        self._off: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Boot with an empty memory."""
+        self._lives += 1
+        engine = self.world.make(self, self.world.random(f"engine {self.name} {self._lives}"))
+        self.world.air.attach(self.radio)
+        self.station = Station(self.world, self.radio, engine)
+        self.station.happened = lambda event: self.world.happened(self, event)
+        self.running = True
+        for observer in self.world.observers:
+            observer.started(cast("Host", self))
+
+    def crash(self) -> None:
+        """Lose the power."""
+        self.running = False
+        self.world.air.detach(self.radio)
+        if self.station is not None:
+            self.station.stop()
+        self.station = None
+        for observer in self.world.observers:
+            observer.crashed(cast("Host", self))
+
+    def switch_off(self, why: str) -> None:
+        """Be off for one reason more."""
+        self._off[why] = self._off.get(why, 0) + 1
+        if self.running:
+            self.crash()
+
+    def switch_on(self, why: str, disk: str = "kept") -> None:
+        """Be off for one reason less; boot after the last."""
+        left = self._off.get(why, 0) - 1
+        self._off[why] = max(left, 0)
+        if not self.running and not any(self._off.values()):
+            self.start()
+
+    def move(self, x_m: float, y_m: float) -> None:
+        """Stand elsewhere."""
+        self.x_m, self.y_m = x_m, y_m
+        self.world.air.moved(self.radio)
+
+    def send_broadcast(self, payload: bytes) -> int:
+        """Send to all; return the number of the message. Raises: UsageError when it is off."""
+        return self._on().send_broadcast(payload)
+
+    def send_direct(self, to: int, payload: bytes) -> int:
+        """Send to one; return the number of the message. Raises: UsageError when it is off."""
+        return self._on().send_direct(to, payload)
+
+    def _on(self) -> Station:
+        if self.station is None:
+            raise UsageError(f"{self.name} is off")
+        return self.station
+
+
+class Placed(NamedTuple):
+    """An end of a link."""
+
+    host: RivalHost
+
+
+class Channel:
+    """The links of the air, in the words of a medium."""
+
+    def __init__(self, world: RivalWorld) -> None:
+        self._world = world
+
+    def ways(self) -> Iterator[tuple[Placed, Placed, Way]]:
+        """Return all directions that work now."""
+        modulation = self._world.setting.modulation
+        delay_us = airtime_us(modulation, _TYPICAL_BYTES)
+        way = Way(delay_us, modulation.bits_per_s, 0.0)
+        by_radio = {host.radio: host for host in self._world.hosts}
+        for radio in self._world.air.radios:
+            for other in self._world.air.audible(radio):
+                yield Placed(by_radio[radio]), Placed(by_radio[other]), way
+
+
+class RivalWorld(Schedule):
+    """Stations of one rival. `happened` is told of each delivery and acknowledgement."""
+
+    def __init__(self, plan: Plan, seed: int) -> None:
+        super().__init__(seed)
+        medium = _medium(plan)
+        self.setting = _setting(medium)
+        self.observers: list[Observer] = []
+        self.hosts: list[RivalHost] = []
+        self.happened: Happened = lambda host, event: None
+        self.media = {medium.name: Channel(self)}
+        self.faults = None
+        self.air = LoraAir(self, self._loss_db, told=self._told)
+        self._law = PathLoss(plan.terrain, seed)
+        self._by_radio: dict[Radio, RivalHost] = {}
+        self._protocol = plan.protocol
+
+    def watch(self, observer: Observer) -> None:
+        """Let an observer see what happens from now on."""
+        self.observers.append(observer)
+
+    def add_host(self, name: str, place: tuple[float, float]) -> RivalHost:
+        """Add a device; it is off."""
+        host = RivalHost(self, len(self.hosts), name, place)
+        self.hosts.append(host)
+        self._by_radio[host.radio] = host
+        return host
+
+    def make(self, host: RivalHost, random: Random) -> Engine:
+        """Return a new engine for a host."""
+        modulation = self.setting.modulation
+        if self._protocol == "managed-flood":
+            return ManagedFlood(host.number, modulation, random)
+        if self._protocol == "source-path-flood":
+            contacts = range(len(self.hosts))
+            return SourcePathFlood(host.number, modulation, random, contacts=contacts)
+        return DistanceVector(host.number, modulation, random)
+
+    def _loss_db(self, sender: Radio, hearer: Radio) -> float:
+        one, other = self._by_radio[sender], self._by_radio[hearer]
+        mhz = self.setting.frequency_hz / 1e6
+        here, there = (one.x_m, one.y_m), (other.x_m, other.y_m)
+        return self._law.loss_db(here, there, one.number, other.number, mhz)
+
+    def _told(self, radio: Radio, purpose: str, size: int, length_us: int) -> None:
+        for observer in self.observers:
+            observer.frame_sent(radio.name, purpose, size, length_us)
+
+
+def build(plan: Plan, seed: int) -> RivalWorld:
+    """Return the world of a plan at time 0. Equal plans and seeds give equal worlds.
+
+    Raises: UsageError when the plan asks for what rivals do not do.
+    """
+    _check(plan)
+    world = RivalWorld(plan, seed)
+    for group in plan.nodes:
+        where = places(group, plan.terrain, world.stream(f"places of {group.name}"))
+        for name, place in zip(hosts_of(group.name, group.count), where, strict=True):
+            world.add_host(name, place)
+    for host in world.hosts:
+        host.start()
+    hosts = iter(world.hosts)
+    for group in plan.nodes:
+        for _ in range(group.count):
+            _set_going(world, next(hosts), group)
+    apply_faults(cast("World", world), plan)
+    return world
+
+
+def _check(plan: Plan) -> None:
+    if plan.protocol not in PAYLOAD_MAX:
+        raise UsageError(f"protocol {plan.protocol!r} is no rival")
+    for fault in plan.faults:
+        if fault.kind not in _FAULTS:
+            raise UsageError(f"rivals know no fault {fault.kind!r}, only {' and '.join(_FAULTS)}")
+    limit = PAYLOAD_MAX[plan.protocol]
+    for traffic in plan.traffic:
+        if traffic.kind == "file":
+            raise UsageError("rivals carry no files")
+        if traffic.size > limit:
+            raise UsageError(f"{traffic.size} bytes: {plan.protocol} takes {limit} a message")
+
+
+def _medium(plan: Plan) -> MediumPlan:
+    for medium in plan.media:
+        if medium.kind == "lora":
+            return medium
+    raise UsageError(f"protocol {plan.protocol!r} needs a medium of kind 'lora'")
+
+
+def _setting(medium: MediumPlan) -> RadioSetting:
+    if medium.modem not in MODEM_BYTES:
+        raise UsageError(
+            f"modem {medium.modem!r}: known are {', '.join(filter(None, MODEM_BYTES))}"
+        )
+    modulation = Modulation(
+        medium.spreading_factor,
+        round(medium.bandwidth_khz * 1000),
+        medium.coding_rate,
+        medium.preamble,
+    )
+    frequency_hz = round(medium.frequency_mhz * 1e6)
+    return RadioSetting(
+        modulation.checked(),
+        frequency_hz,
+        medium.tx_dbm,
+        medium.noise_figure_db,
+        MODEM_BYTES[medium.modem],
+    )
+
+
+def _set_going(world: RivalWorld, host: RivalHost, group: NodeGroup) -> None:
+    """Let a host walk, and live by the sun."""
+    if group.walk:
+        Walker(group.walk, world.at, lambda place: host.move(*place), again=group.walk_again).begin(
+            world.now
+        )
+    if group.sun is not None:
+
+        def switch(on: bool) -> None:
+            if on:
+                host.switch_on("battery")
+            else:
+                host.switch_off("battery")
+
+        SunPower(group.sun, world.at, switch).begin(world.now)

@@ -1,0 +1,92 @@
+"""What people do, played on a world of rival stations, and scored by the rules that meshd has.
+
+Enters: the traffic of a plan, a world before its first microsecond. Leaves: requests to stations,
+and a `Score`. The same seed lets the same people do the same at the same time as with meshd. A
+broadcast is for all whom the plan's `to` names; a direct message counts when it arrives.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, cast
+
+from meshd.simulation.observer import Observer
+from meshd.simulation.plan import Plan, Traffic
+from meshd.simulation.plan_file import chosen
+from meshd.simulation.rivals.build import RivalHost, RivalWorld
+from meshd.simulation.rivals.engine import Delivered, Event
+from meshd.simulation.schedule import SECOND
+from meshd.simulation.score import Message, Score
+from meshd.simulation.sight import Sight
+from meshd.simulation.traffic import SEEN_EVERY_US, Deed, deeds, relays_of
+
+if TYPE_CHECKING:
+    from meshd.simulation.host import Host
+    from meshd.simulation.world import World
+
+
+class RivalPeople(Observer):
+    """Everybody of a plan, and what became of what they asked for."""
+
+    def __init__(self, world: RivalWorld, plan: Plan) -> None:
+        self.score = Score(dict.fromkeys(item.kind for item in plan.traffic))
+        self._world = world
+        self._plan = plan
+        self._sight = Sight(cast("World", world))
+        self._hosts = {host.name: host for host in world.hosts}
+        self._sent: dict[tuple[int, int], Message] = {}
+        self._end_us = int((plan.duration_s + plan.settle_s) * SECOND)
+        world.happened = self._happened
+
+    def begin(self) -> None:
+        """Put everything that people will do on the world's heap."""
+        world, plan = self._world, self._plan
+        until_us = int(plan.duration_s * SECOND)
+        relays = relays_of(plan, list(self._hosts))
+        names = [name for name in self._hosts if name not in relays]
+        for number, item in enumerate(plan.traffic):
+
+            def stream(name: str, number: int = number) -> Random:
+                return world.random(f"traffic {number}: {name}")
+
+            for deed in deeds(item, names, until_us, stream):
+                world.at(deed.at_us, self._do, deed, item, names)
+        world.at(0, self._look)
+
+    def _look(self) -> None:
+        """Note who is on, again and again: nobody owes anything to a device without power."""
+        now = self._world.now
+        for host in self._world.hosts:
+            if host.running:
+                self.score.seen_on(host.number, now)
+        if now < self._end_us:
+            self._world.at(min(now + SEEN_EVERY_US, self._end_us), self._look)
+
+    def _do(self, deed: Deed, item: Traffic, names: list[str]) -> None:
+        sender = self._hosts[deed.sender]
+        if not sender.running:
+            self.score.skip(item.kind)
+            return
+        receivers = [deed.target] if deed.target else chosen(item.to, names)
+        due = {
+            self._hosts[name].number: self._connected(sender, self._hosts[name])
+            for name in receivers
+            if name != sender.name
+        }
+        message = self.score.ask(item.kind, sender.number, self._world.now, due)
+        payload = self._world.random("texts").randbytes(item.size)
+        if item.kind == "broadcast":
+            number = sender.send_broadcast(payload)
+        else:
+            number = sender.send_direct(self._hosts[deed.target].number, payload)
+        message.accepted = True
+        self._sent[sender.number, number] = message
+
+    def _connected(self, one: RivalHost, other: RivalHost) -> bool:
+        return self._sight.connected(cast("Host", one), cast("Host", other))
+
+    def _happened(self, host: RivalHost, event: Event) -> None:
+        if isinstance(event, Delivered):
+            message = self._sent.get((event.origin, event.message))
+            if message is not None:
+                message.delivered(host.number, self._world.now)
