@@ -4,11 +4,13 @@ PY := .venv/bin/python
 IN_LAB := $(PY) -m meshd.simulation.lab
 PYTEST := $(PY) -m pytest
 JOBS ?= 2
+SEEDS ?= 200
+FIRST ?= 1
 # Not everybody's PATH has the folders of babeld, bird and nft.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format types bench clean
+.PHONY: help setup demo test quick lint format types sim bench clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -35,6 +37,9 @@ format: setup ## let ruff write the format
 
 types: setup ## mypy --strict
 	@$(PY) -m mypy
+
+sim: setup ## SEEDS random cruel plans from seed FIRST on, on all cores; shrinks what fails
+	@$(PY) -m meshd.simulation.swarm --seeds $(SEEDS) --first $(FIRST)
 
 bench: setup ## measure beside the rivals; ONLY=group for one group; writes build/bench-GROUP.json
 	@$(IN_LAB) $(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(FIGURE),--figure $(FIGURE))

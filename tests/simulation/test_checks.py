@@ -2,13 +2,16 @@
 
 import pytest
 
+from meshd.core import crypto
 from meshd.core.events import EntryRow, Notice, Reply, Transmit
-from meshd.core.ids import encode_text
+from meshd.core.ids import encode_text, host_prefix
+from meshd.session.noise import Cipher
 from meshd.simulation.checks import all_checkers, census
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.checks.exempt import Exempt
 from meshd.simulation.checks.feasibility import Feasibility
 from meshd.simulation.checks.loops import Loops
+from meshd.simulation.checks.nonces import watched
 from meshd.simulation.checks.promises import Promises
 from meshd.simulation.checks.secrecy import Secrecy
 from meshd.simulation.checks.updates import Reader
@@ -84,24 +87,18 @@ def test_second_reader_reads_what_nodes_write(world):
     routes = world.hosts[1].node.routing.distance_to(address)
     prefix = (address, 128)
     updates = [
-        Update(_prefix(address), bytes(7) + b"\1", 7, 300, 400, port_of(world.hosts[0]).address)
+        Update(host_prefix(address), bytes(7) + b"\1", 7, 300, 400, port_of(world.hosts[0]).address)
     ]
     (said,) = Reader().read(encode(updates, port_of(world.hosts[0]).address))
     assert said == (prefix, bytes(7) + b"\1", 7, 300)
     assert routes is not None
 
 
-def _prefix(address):
-    from meshd.core.ids import host_prefix
-
-    return host_prefix(address)
-
-
 def test_route_worse_than_what_was_announced_is_found(world):
     checker = Feasibility(world)
     host, target = world.hosts[1], world.hosts[3].node.address
     router_id, seqno, advertised = host.node.routing.distance_to(target)
-    said = Update(_prefix(target), router_id, seqno, advertised, 400, port_of(host).address)
+    said = Update(host_prefix(target), router_id, seqno, advertised, 400, port_of(host).address)
     packet = encode([said], port_of(host).address)
     checker.datagram_sent(port_of(host), Transmit("w0", 6696, bytes(16), packet), 0)
     checker.route_changed(host, target)
@@ -133,13 +130,17 @@ def test_plaintext_cut_in_two_is_found(world):
     assert checker.violations[0].host == "n0"
 
 
-def test_nonce_with_two_texts_is_found(world):
-    checker = Secrecy(world)
-    checker.sealed(b"key", b"nonce", b"one", b"")
-    checker.sealed(b"key", b"nonce", b"one", b"")
-    assert checker.violations == []
-    checker.sealed(b"key", b"nonce", b"two", b"")
-    assert len(checker.violations) == 1
+def test_nonce_with_two_texts_is_found():
+    with watched() as nonces:
+        crypto.seal(bytes(32), b"n" * 24, b"one")
+        crypto.seal(bytes(32), b"n" * 24, b"one")
+        assert nonces.repeated == []
+        crypto.seal(bytes(32), b"n" * 24, b"two")
+        assert len(nonces.repeated) == 1
+        cipher = Cipher(bytes(32))
+        cipher.encrypt(b"one")
+        Cipher(bytes(32)).encrypt(b"two")
+    assert len(nonces.repeated) == 2
 
 
 def written(checker, host, *, on_disk):

@@ -1,9 +1,10 @@
 """After the faults: everybody reaches everybody, replicas are the same bytes, and it is quiet.
 
 Enters: the end of a run, and what is sent in its last minute. Leaves: violations. Judged are groups
-of hosts that the media connect by good links (`graph`). Hosts that were hostile are honest by then,
-and are judged like all others. Feeds of which somebody holds a proof of a fork are left out: there
-the branches differ by rule.
+of hosts that the media connect by good links (`graph`). Two hosts must have found no way both now
+and at the last full minute, for lossy links go down and up. Hosts that were hostile are honest by
+then, and are judged like all others. Feeds of which somebody holds a proof of a fork are left out:
+there the branches differ by rule.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Convergence(Checker):
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
         self._quiet_from = round((plan.duration_s + plan.settle_s) * 1e6) - QUIET_US
+        self._lost: set[tuple[int, int]] | None = None
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
 
@@ -51,21 +53,32 @@ class Convergence(Checker):
         if self.world.now >= self._quiet_from and notice.kind == "session-up":
             self._sessions[host.number] = self._sessions.get(host.number, 0) + 1
 
+    def minute(self) -> None:
+        if self.world.now >= self._quiet_from:
+            self._lost = set(self._unreached())
+
     def finished(self) -> None:
+        again = [pair for pair in self._unreached() if self._lost is None or pair in self._lost]
+        hosts = self.world.hosts
+        for one, other in again[:PAIRS_MAX]:
+            text = f"has no way to {hosts[other].name} ({len(again)} pairs in all)"
+            self.fail(hosts[one], text)
         for group in graph.groups(self.world):
-            self._reach(group)
-            self._replicas(group)
+            if not graph.leans_on_faint(self.world, group):
+                self._replicas(group)
         self._storms()
 
-    def _reach(self, group: list[Host]) -> None:
-        lost = [
-            (one, other)
+    def _unreached(self) -> list[tuple[int, int]]:
+        """Return the pairs that good links connect and routes do not, by number."""
+        return [
+            (one.number, other.number)
+            for group in graph.groups(self.world)
             for one in group
             for other in group
-            if one is not other and self.world.path(one, other.node.address) is None
+            if one is not other
+            and self.world.path(one, other.node.address) is None
+            and not graph.is_faint(self.world, one, other.node.address)
         ]
-        for one, other in lost[:PAIRS_MAX]:
-            self.fail(one, f"has no way to {other.name} ({len(lost)} pairs in all)")
 
     def _replicas(self, group: list[Host]) -> None:
         """Compare what the disks of a group hold of each space."""

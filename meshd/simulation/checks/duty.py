@@ -35,6 +35,12 @@ class Duty(Checker):
         self._sum: dict[int, int] = {}
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        self._count(port, airtime_us)
+
+    def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        self._count(port, airtime_us)
+
+    def _count(self, port: Port, airtime_us: int) -> None:
         law = self._laws.get(port.medium.name)
         if law is None:
             return

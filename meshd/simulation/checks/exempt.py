@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 HOLD_US = 90_000_000
 """Routes that a host announced are gone this long after its last word (84 s, and the repeats)."""
-MEMORY_US = 200_000_000
-"""Feasibility distances are gone this long after their last use (180 s, and a sweep)."""
+MEMORY_US = 270_000_000
+"""Feasibility distances are gone this long after their last use: 180 s after routes that nobody
+announces have been held for their 84 s."""
 _ANYTHING = ("junk",)
 
 

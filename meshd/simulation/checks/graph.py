@@ -1,7 +1,9 @@
 """Which hosts could reach each other now, by the media alone.
 
 Enters: a world. Leaves: groups of running hosts connected by links that are good both ways. What a
-link of middling quality allows is left open: nobody is promised anything over it.
+link of middling quality allows is left open: nobody is promised anything over it. A *faint* link
+carries hellos but not data of full length; link costs come from hellos, so a route may choose one
+(RFC 8966 leaves the estimate open), and who depends on it is promised nothing either.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
+    from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
 LOSS_MAX = 0.3
@@ -46,3 +49,35 @@ def groups(world: World) -> list[list[Host]]:
 def is_clean(world: World) -> bool:
     """Tell whether no link of any medium loses frames to speak of."""
     return all(way.loss <= CLEAN for medium in world.media.values() for _, _, way in medium.ways())
+
+
+def is_faint(world: World, one: Host, address: bytes) -> bool:
+    """Tell whether the way that the routes of `one` go towards an address meets a faint link."""
+    here, seen = one, {one.number}
+    while (hop := here.routes.get(address)) is not None:
+        other, port = world.find(hop.next_hop), here.ports.get(hop.link)
+        if other is None or port is None or hop.link not in other.ports:
+            return False
+        there = other.ports[hop.link]
+        if port.medium.hears(port, there) and not (_good(port, there) and _good(there, port)):
+            return True
+        if other.number in seen:
+            return False
+        here = other
+        seen.add(here.number)
+    return False
+
+
+def _good(port: Port, other: Port) -> bool:
+    way = port.medium.way(port, other)
+    return way is not None and way.loss <= LOSS_MAX
+
+
+def leans_on_faint(world: World, group: list[Host]) -> bool:
+    """Tell whether a route within a group goes over a faint link."""
+    return any(
+        is_faint(world, one, other.node.address)
+        for one in group
+        for other in group
+        if one is not other
+    )

@@ -118,7 +118,8 @@ class Promises(Checker):
     def finished(self) -> None:
         self.minute()
         for group in graph.groups(self.world):
-            self._everywhere(group)
+            if not graph.leans_on_faint(self.world, group):
+                self._everywhere(group)
 
     # --- the verdict ------------------------------------------------------------------------------
 

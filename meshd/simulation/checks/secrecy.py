@@ -1,14 +1,12 @@
-"""What people write never crosses the air as they wrote it, and no key meets a nonce twice.
+"""What people write never crosses the air as they wrote it.
 
-Enters: what people ask for (the texts, links and files to look for), each frame and stream byte,
-and each sealing that the crypto does. Leaves: violations. Streams are searched with what went
-before in the same stream, so that a text cut in two is found. The same text sealed again under the
-same key and nonce is no leak: entries derive theirs from the text itself.
+Enters: what people ask for (the texts, links and files to look for), each frame and stream byte.
+Leaves: violations. What a host sends is searched together with what it sent before, so that a text
+cut in two is found. Repeated nonces are found by `nonces`.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from meshd.simulation.checks.checker import Checker
@@ -25,7 +23,7 @@ _BATCH_BYTES = 1 << 20
 
 
 class Secrecy(Checker):
-    """Looks for the latest secrets in all that is sent, and for a nonce that came before."""
+    """Looks for the latest secrets in all that is sent."""
 
     name = "secrecy"
 
@@ -34,7 +32,6 @@ class Secrecy(Checker):
         self._needles: dict[bytes, str] = {}
         self._batch: dict[int, bytearray] = {}
         self._batched = 0
-        self._sealed: dict[bytes, bytes] = {}
 
     def asked(self, host: Host, verb: str, args: dict[str, object], ticket: int) -> None:
         text = args.get("text")
@@ -50,13 +47,6 @@ class Secrecy(Checker):
 
     def stream_sent(self, host: Host, data: bytes) -> None:
         self._gather(host.number, data)
-
-    def sealed(self, key: bytes, nonce: bytes, plaintext: bytes, data: bytes) -> None:
-        """The crypto sealed something; called by the hook of `swarm`, not by the world."""
-        place = blake2b(key + nonce, digest_size=16).digest()
-        what = blake2b(data + b"|" + plaintext, digest_size=16).digest()
-        if self._sealed.setdefault(place, what) != what:
-            self.fail(None, f"nonce {nonce.hex()} came twice under one key with two texts")
 
     def minute(self) -> None:
         self._search()

@@ -69,7 +69,7 @@ class Identities(Flood):
         self._next = 0
 
     def tick(self) -> None:
-        for _ in range(max(1, min(self.order.count // 300, 40))):
+        for _ in range(max(1, min(self.order.count // 1_000, 40))):
             self._next = self._next % self.order.count + 1
             source = b"\xfe\x80" + bytes(5) + b"\xee" + self._next.to_bytes(8, "big")
             for port in self.host.ports.values():

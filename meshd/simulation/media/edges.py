@@ -100,6 +100,10 @@ class Edges:
             return None
         return Way(edge.delay_us + edge.spread_us // 2, RATE_BITS_PER_S, edge.loss)
 
+    def hears(self, port: Port, other: Port) -> bool:
+        """See `Medium`."""
+        return self.way(port, other) is not None
+
     def ways(self) -> Iterable[tuple[Port, Port, Way]]:
         """See `Medium`."""
         for one, other in self.edges:

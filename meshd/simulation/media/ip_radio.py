@@ -334,6 +334,11 @@ class IpRadio:
         link = radio.links.get(hearer) if radio is not None and hearer is not None else None
         return None if link is None else self._fares(link)
 
+    def hears(self, port: Port, other: Port) -> bool:
+        """See `Medium`."""
+        radio, hearer = self._radios.get(port), self._radios.get(other)
+        return radio is not None and hearer is not None and hearer in radio.links
+
     def ways(self) -> Iterable[tuple[Port, Port, Way]]:
         """See `Medium`."""
         for radio in self._radios.values():

@@ -75,5 +75,8 @@ class Medium(Protocol):
     def way(self, port: Port, other: Port) -> Way | None:
         """Return how a frame to `other` would fare now, or None when none can arrive."""
 
+    def hears(self, port: Port, other: Port) -> bool:
+        """Tell whether anything at all of `port` may arrive at `other`, be it only short frames."""
+
     def ways(self) -> Iterable[tuple[Port, Port, Way]]:
         """Return all directions that work now."""

@@ -1,0 +1,52 @@
+"""Random cruel plans that must hold, the plans that once failed, and how a failure is shrunk."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from meshd.simulation.plan_file import dump, load, parse
+from meshd.simulation.shrink import shrink
+from meshd.simulation.swarm import judge
+from meshd.simulation.swarm_plans import random_plan
+
+SEEDS = (7, 10, 12, 21, 23, 26, 27, 28, 30, 33)
+REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_plan_breaks_no_rule(seed):
+    assert judge(random_plan(seed), seed) == []
+
+
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)
+def test_plan_that_once_failed_holds(path):
+    """The number at the end of a file's name is its seed."""
+    assert judge(load(str(path)), int(path.stem.rsplit("-", 1)[1])) == []
+
+
+@pytest.mark.parametrize("seed", range(200, 240))
+def test_plan_of_a_seed_is_the_same_as_a_file(seed):
+    plan = random_plan(seed)
+    assert random_plan(seed) == plan
+    assert parse(dump(plan), "x") == plan
+
+
+def test_failure_is_shrunk_to_what_causes_it():
+    plan = next(
+        plan
+        for plan in map(random_plan, range(500))
+        if len(plan.nodes) > 5 and {fault.kind for fault in plan.faults} >= {"crash", "partition"}
+    )
+    plan = replace(plan, faults=tuple(replace(fault, nodes="n2") for fault in plan.faults))
+
+    def fails(plans):
+        for place, one in enumerate(plans):
+            if any(fault.kind == "crash" for fault in one.faults) and len(one.nodes) > 1:
+                return place
+        return None
+
+    small = shrink(plan, fails, 500)
+    assert [fault.kind for fault in small.faults] == ["crash"]
+    assert (len(small.nodes), small.traffic) == (2, ())
+    assert small.duration_s < plan.duration_s
