@@ -38,7 +38,9 @@ def test_failure_is_shrunk_to_what_causes_it():
         for plan in map(random_plan, range(500))
         if len(plan.nodes) > 5 and {fault.kind for fault in plan.faults} >= {"crash", "partition"}
     )
-    plan = replace(plan, faults=tuple(replace(fault, nodes="n2", at_s=1.0) for fault in plan.faults))
+    plan = replace(
+        plan, faults=tuple(replace(fault, nodes="n2", at_s=1.0) for fault in plan.faults)
+    )
 
     def fails(plans):
         for place, one in enumerate(plans):
