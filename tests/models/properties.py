@@ -7,8 +7,8 @@ from models.forks import exchange, vector
 from models.history import below, pasts
 from models.membership import grants, precedence
 from models.partitions import World, pick, removals
-from models.records import Post, Rank, Recover, Remove, Rotate
-from models.replica import Replica, heads
+from models.records import Admit, Head, Invite, Note, Post, Rank, Recover, Remove, Rotate
+from models.replica import Replica, heads, write
 from models.rotation import epochs, readers, removed, sealed_to, write_epoch
 from models.validity import view
 
@@ -282,3 +282,31 @@ def one_rotation_is_due_after_two_removals(steps, one):
     assert using is not None and isinstance(using.act, Rotate)
     able = {k for k in seen.seats if seen.rank(k) >= Rank.READER}
     assert able <= readers(seen)[using] and not readers(seen)[using] & removed(seen)
+
+
+def circle_saves_nothing():
+    """§1: two that were removed together name each other's later entries."""
+    world = World()
+    ben, dora = world.replicas["ben"].entries, world.replicas["dora"].entries
+    one = write("ben", ben, Post())
+    other = write("dora", dora, Note(), closing=(Head("ben", 9, "not written yet"),))
+    back = write("ben", ben | {one}, Note(), closing=(other.head,))
+    pins = (Head("ben", 0, ""), Head("dora", 0, ""))
+    removal = write("anna", world.start, Remove(pins))
+    seen = view(world.start | {one, other, back, removal})
+    assert {one, other, back} <= seen.held
+
+
+def puppet_has_no_power():
+    """§6: whom a removed device lets in afterwards can neither close its admission nor remove."""
+    world = World()
+    carl = world.replicas["carl"]
+    removal = carl.write(Remove(heads(carl.entries, "ben")))
+    links = [e for e in world.start if isinstance(e.act, Invite) and e.act.rank is Rank.ADMIN]
+    guest = write("ben", world.start, Admit("P", "puppet", min(e.name for e in links)))
+    known = world.start | {guest}
+    closing = write("puppet", known, Note(), closing=(guest.head,))
+    attack = write("puppet", known | {closing}, Remove(heads(known, "dora")))
+    seen = view(known | {closing, attack, removal})
+    assert seen.standing == [removal] and {guest, closing, attack} <= seen.held
+    assert sorted(seen.seats) == ["anna", "carl", "dora", "eve"]

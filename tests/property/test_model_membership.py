@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from models import properties
 from models.history import pasts
 from models.partitions import WHAT, World
-from models.records import Head, Invite, Note, Post, Rank, Remove
+from models.records import Admit, Invite, Post, Promote, Rank, Recover, Remove
 from models.replica import Replica, heads, write
 from models.validity import view
 
@@ -132,15 +132,62 @@ def test_text_of_an_innocent_third_is_kept_when_its_admitter_is_removed():
 
 
 def test_closing_statements_that_only_name_each_other_save_nothing():
+    properties.circle_saves_nothing()
+
+
+def test_puppet_of_a_removed_device_has_neither_seat_nor_power():
+    properties.puppet_has_no_power()
+
+
+def test_ring_of_removals_removes_all_and_each_alone_would_stand():
     world = World()
-    ben, dora = world.replicas["ben"].entries, world.replicas["dora"].entries
-    one = write("ben", ben, Post())
-    other = write("dora", dora, Note(), closing=(one.head,))
-    back = write("ben", ben | {one}, Note(), closing=(Head("dora", 1, other.name),))
-    pins = (Head("ben", 0, ""), Head("dora", 0, ""))
-    removal = write("anna", world.start, Remove(pins))
-    seen = view(world.start | {one, other, back, removal})
-    assert {one, other, back} <= seen.held
+    invite = world.replicas["anna"].write(Invite(Rank.ADMIN))
+    known = world.replicas["anna"].entries
+    known |= {write("anna", known, Admit("Finn", "finn", invite.name))}
+    ring = [("ben", "carl"), ("carl", "finn"), ("finn", "ben")]
+    acts = [write(who, known, Remove(heads(known, target))) for who, target in ring]
+    assert {*view(known | {*acts}).standing} == {*acts}
+    assert view(known | {*acts[:2]}).standing == [acts[0]]
+    assert sorted(view(known | {*acts}).seats) == ["anna", "dora", "eve"]
+
+
+def test_thief_takes_its_remover_along_and_nobody_else():
+    world = World()
+    carl = world.replicas["carl"]
+    removal = carl.write(Remove(heads(carl.entries, "ben")))
+    acts = {write("ben", world.start, Remove(heads(world.start, t))) for t in ("carl", "dora")}
+    seen = view(carl.entries | acts)
+    assert removal in seen.standing and sorted(seen.seats) == ["anna", "dora", "eve"]
+    mighty = write("anna", world.start, Remove(heads(world.start, "ben")))
+    seen = view(carl.entries | acts | {mighty})
+    assert sorted(seen.seats) == ["anna", "carl", "dora", "eve"], "rank first"
+
+
+def test_removal_wins_over_a_concurrent_promotion_unless_it_is_used():
+    world = World()
+    removal = write("carl", world.start, Remove(heads(world.start, "dora")))
+    promoted = write("anna", world.start, Promote("Dora", Rank.OWNER))
+    known = world.start | {promoted}
+    assert "dora" in view(known | {removal}).gone
+    used = write("dora", known, Remove(heads(known, "carl")))
+    seen = view(known | {removal, used})
+    assert seen.standing == [used] and "dora" in seen.seats and "carl" in seen.gone
+
+
+def test_phrase_typed_on_two_phones_apart_forks_nothing():
+    world = World()
+    pins = heads(world.start, "dora")
+    acts = {write("!Dora", world.start, Recover(f"dora-{n}", pins), alone=True) for n in (1, 2)}
+    seen = view(world.start | acts)
+    assert not seen.forked and {"dora-1", "dora-2"} <= seen.seats.keys()
+    assert "dora" in seen.gone
+
+
+def test_removal_of_the_mightier_is_refused():
+    world = World()
+    for who, target in (("ben", "anna"), ("dora", "eve"), ("eve", "ben")):
+        act = write(who, world.start, Remove(heads(world.start, target)))
+        assert act in view(world.start | {act}).refused
 
 
 def test_update_that_does_allowed_and_refused_things_is_refused_whole():
