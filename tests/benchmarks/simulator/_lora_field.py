@@ -77,6 +77,7 @@ class Field:
         self.stations = []
         self.messages: dict[tuple[int, int], int] = {}
         self.got = 0
+        self.due = 0
         self.expected = 0
         for number in range(count):
             radio = Radio(str(number), setting)
@@ -96,10 +97,11 @@ class Field:
         (x, y), (u, v) = self.place[one], self.place[other]
         return suburban_loss_db(hypot(x - u, y - v)) + self.offset_db[one][other]
 
-    def run(self, period_s: float, duration_s: float) -> Score:
+    def run(self, period_s: float, duration_s: float, *, direct: bool = False) -> Score:
         """Let each station send one message after the other, at random times; return the score.
 
-        The next wait begins when the last message is acknowledged or given up, as there.
+        Each is for all, or with `direct` for a random other. The next wait begins when the last
+        message is acknowledged or given up, as there.
         """
         end_us = round(duration_s * SECOND)
 
@@ -110,9 +112,16 @@ class Field:
                 self.schedule.at(due_us, send, number)
 
         def send(number: int) -> None:
-            message = self.stations[number].send_broadcast(bytes(AIR_BYTES - OVERHEAD_BYTES))
+            station, payload = self.stations[number], bytes(AIR_BYTES - OVERHEAD_BYTES)
+            others = [other for other in range(len(self.stations)) if other != number]
+            if direct:
+                others = [self.schedule.random(f"targets {number}").choice(others)]
+                message = station.send_direct(others[0], payload)
+            else:
+                message = station.send_broadcast(payload)
             self.messages[number, message] = 0
-            self.expected += len(self.reach[number])
+            self.due += len(others)
+            self.expected += len(self.reach[number].intersection(others))
 
         def happened(number: int, event: Delivered | Settled) -> None:
             if isinstance(event, Settled):
@@ -133,7 +142,7 @@ class Field:
         taken_us = sum(radio.heard_us + radio.sent_us for radio in radios)
         return Score(
             self.degree,
-            100 * self.got / (messages * (count - 1)),
+            100 * self.got / self.due,
             100 * self.got / self.expected,
             sum(radio.sent_frames for radio in radios) / messages,
             100 * taken_us / (count * duration_s * SECOND),
