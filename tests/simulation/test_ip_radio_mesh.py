@@ -2,7 +2,9 @@
 
 import pytest
 
+from meshd.core.events import Transmit
 from meshd.simulation.media.ip_radio import IpRadio
+from meshd.simulation.media.medium import Reception
 from meshd.simulation.media.place import PathLoss, Walker
 from meshd.simulation.plan import MediumPlan, Step, Terrain
 from meshd.simulation.world import SECOND, World
@@ -78,3 +80,19 @@ def test_two_runs_of_a_seed_are_equal():
 def test_half_of_all_multicast_lost_and_still_connected():
     world = radio_world(5, *street(5), loss=0.5)
     assert connected_within(world, 60), "seed 5"
+
+
+@pytest.mark.parametrize(("spoiled", "times"), [(False, [5_000]), (True, [])])
+def test_frame_that_is_put_off_arrives_once_and_then(spoiled, times):
+    world = radio_world(1, *street(2))
+    one, other = world.hosts
+    seen = []
+    other.hear = lambda port, source, datagram, *, multicast: seen.append(world.now)
+    reception = Reception(other.ports["w0"], 1_000)
+    sent = Transmit("w0", 5_353, other.ports["w0"].address, b"x")
+    world._bring(one.ports["w0"], reception, sent, False)
+    one.crash()
+    reception.arrives_us = 5_000
+    world.at(3_000, lambda: setattr(reception, "spoiled", spoiled))
+    world.run(10_000)
+    assert seen == times
