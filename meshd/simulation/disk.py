@@ -7,9 +7,11 @@ sure to be there only once the host told `committed`. Must not know: what rows m
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from random import Random
 
 from meshd.core.events import Row
+from meshd.store.interface import StoreError
 from meshd.store.memory import MemoryStore
 
 SNAPSHOT_AGE_US = 120_000_000
@@ -76,7 +78,8 @@ class Journal:
     def _age(self, now: int) -> None:
         since = self._since
         while since and since[0][0] <= now - SNAPSHOT_AGE_US:
-            self._old.commit([since.popleft()[1]])
+            with suppress(StoreError):  # somebody swapped cards under a host: keep the older entry
+                self._old.commit([since.popleft()[1]])
 
 
 def _copy(one: MemoryStore, other: MemoryStore) -> None:
