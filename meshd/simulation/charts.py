@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from meshd.simulation.outcome import Json
 
@@ -172,9 +172,12 @@ def delay_chart(value: Json) -> str:
                 label=label,
             )
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
         axes.yaxis.set_major_formatter(FuncFormatter(_seconds))
-        if axes.has_data():
-            axes.legend(loc="upper right", fontsize=9)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.25)
+        axes.legend(loc="upper right", fontsize=9, ncols=2)
         return _svg(figure, "delay")
 
 

@@ -39,6 +39,8 @@ def places(group: NodeGroup, terrain: Terrain, rng: Random) -> list[Place]:
 def _area(group: NodeGroup, terrain: Terrain) -> Area:
     x_m = terrain.width_m / 2 if group.x_m is None else group.x_m
     y_m = terrain.height_m / 2 if group.y_m is None else group.y_m
+    if group.count == 1 and group.spread_m is None and None not in (group.x_m, group.y_m):
+        return Area(x_m, y_m, 0.0, 0.0)
     if group.spread_m is not None:
         return Area(x_m, y_m, group.spread_m, group.spread_m)
     if group.layout == "full":

@@ -27,6 +27,7 @@ SYMBOLS = {
     "=": "the device answers",
     "-": "the device refuses, and why",
     "~": "a route is set or lost",
+    ">": "a LoRa radio sends a frame: what for, bytes, milliseconds",
     "*": "a device tells something: a note arrived, a problem",
     "!": "a rule is broken; these lines stand at the end",
 }
@@ -71,7 +72,7 @@ class Log(Observer):
         )
 
     def started(self, host: Host) -> None:
-        self.line("^", host.name, f"boot {host.node.boot}")
+        self.line("^", host.name, "on")
 
     def crashed(self, host: Host) -> None:
         self.line("_", host.name, "off")
@@ -98,6 +99,9 @@ class Log(Observer):
         hop = host.routes.get(address)
         way = f"by {self._name(hop.next_hop)} on {hop.link}" if hop else "lost"
         self.line("~", host.name, f"to {self._name(address)} {way}")
+
+    def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
+        self.line(">", name, f"{purpose} {size} B {airtime_us / 1000:.0f} ms")
 
     def _name(self, address: bytes) -> str:
         found = self._world.find(address)

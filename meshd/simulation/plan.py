@@ -97,8 +97,9 @@ class Sun:
 class NodeGroup:
     """Hosts of one kind: `name` alone when `count` is 1, else name1, name2, …
 
-    `x_m`, `y_m` is the middle of the layout (the map's by default), `spread_m` its reach. `walk`
-    begins again at its end when `walk_again`. `relay_only`: carries spaces, is member of none.
+    `x_m`, `y_m` is the middle of the layout (the map's by default), `spread_m` its reach; a single
+    host whose middle is told and no reach stands just there. `walk` begins again at its end when
+    `walk_again`. `relay_only`: carries spaces, is member of none.
     """
 
     name: str

@@ -209,7 +209,13 @@ NODES = _table(
         ("layout", "choice", _one_of(values.LAYOUTS), f"{', '.join(values.LAYOUTS)}."),
         ("x_m", "metres", _PLACE, "The middle of the layout; none: that of the map."),
         ("y_m", "metres", _PLACE, "The middle of the layout; none: that of the map."),
-        ("spread_m", "metres", number(0, _MAP_M), "How far the layout reaches from its middle."),
+        (
+            "spread_m",
+            "metres",
+            number(0, _MAP_M),
+            "How far the layout reaches from its middle; left out, a single host whose x and y are "
+            "told stands just there, and other layouts fill the map.",
+        ),
         ("walk", "list of [s, x, y]", _walk, "Where a walker is and when; straight in between."),
         ("walk_again", "true or false", boolean, "Whether the walk begins again at its end."),
         ("clock_ppm", "ppm", number(-100_000, 100_000), "How much too fast its clock runs."),

@@ -44,7 +44,8 @@ th, td { text-align:right; padding:.3rem .6rem; border-bottom:1px solid var(--li
  white-space:nowrap; }
 th { font-weight:600; color:var(--faint); }
 th:first-child, td:first-child { text-align:left; }
-td.words { white-space:normal; text-align:left; }
+.words { white-space:normal; text-align:left; }
+table.plain th, table.plain td { text-align:left; }
 code { font-size:.95em; overflow-wrap:anywhere; }
 .key span { margin-right:1rem; white-space:nowrap; }
 .key i { display:inline-block; width:1.4em; height:.3em; margin-right:.4em; vertical-align:middle;
@@ -82,16 +83,20 @@ def page(value: Json, *, command: str) -> str:
 
 
 def _head(value: Json, title: str) -> str:
-    if value["held"]:
+    if not value["checked"]:
+        badge = ""
+    elif value["held"]:
         badge = '<span class="badge">every rule held</span>'
     else:
         count = sum(value["broken"].values())
         badge = f'<span class="badge bad">rules broken {count} times</span>'
-    crypto = "the daemon's own" if value["crypto"] == "real" else "stand-in"
     about = (
         f"plan {value['plan']}, seed {value['seed']}, {value['nodes']} nodes speaking "
-        f"{value['protocol']}, cryptography: {crypto}"
+        f"{value['protocol']}"
     )
+    if value["checked"]:
+        crypto = "the daemon's own" if value["crypto"] == "real" else "stand-in"
+        about += f", cryptography: {crypto}"
     return f'<header><h1>{title}</h1><p class="quiet">{escape(about)}</p><p>{badge}</p></header>'
 
 
@@ -144,7 +149,8 @@ def _table(table: list[list[str]], *, words: int = -1) -> str:
         return f"<tr>{shown}</tr>"
 
     body = "\n".join(row(cells, "td") for cells in table[1:])
-    return f'<div class="scroll"><table>\n{row(table[0], "th")}\n{body}\n</table></div>'
+    kind = ' class="plain"' if words >= 0 else ""
+    return f'<div class="scroll"><table{kind}>\n{row(table[0], "th")}\n{body}\n</table></div>'
 
 
 def _traffic(value: Json) -> str:
@@ -159,13 +165,11 @@ def _traffic(value: Json) -> str:
 
 def _sent(value: Json) -> str:
     counts = value["sent"]["by_purpose"]
-    table = [["purpose", "frames", "bytes", "airtime", "a node, a second"]]
-    nodes, time_s = max(value["nodes"], 1), max(value["virtual_s"], 1)
+    table = [["purpose", "frames", "bytes", "airtime"]]
     for name in sorted(counts, key=lambda name: (-counts[name]["bytes"], name)):
         one = counts[name]
-        airtime = f"{one['airtime_us'] / 1e6:.3g} s" if one["airtime_us"] else "-"
-        rate = amount(one["bytes"] / nodes / time_s)
-        table.append([name, str(one["frames"]), amount(one["bytes"]), airtime, rate])
+        airtime = span(one["airtime_us"] / 1e6) if one["airtime_us"] else "-"
+        table.append([name, str(one["frames"]), amount(one["bytes"]), airtime])
     return f"<section><h2>By purpose</h2>\n{_table(table)}</section>"
 
 

@@ -109,6 +109,7 @@ def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress
         finished = False
     value = {
         **_about(plan, seed, world),
+        "checked": [checker.name for checker in checkers],
         "delivery": {"total": people.score.total(), "kinds": people.score.kinds()},
         "sent": tally.totals(),
         "faults": faults.listed(),
@@ -128,15 +129,21 @@ def _set_up(plan: Plan, seed: int) -> tuple[World, People | RivalPeople, Sequenc
 
 
 def _pass(world: World, span: Span, running: list[int], progress: Progress | None) -> None:
-    """Let the time pass; note how many hosts run at the end of each stretch."""
+    """Let the time pass; note how many hosts run in the middle of each stretch."""
     step_us = max(SECOND, span.end_us // _CALLS)
-    for number in range(span.buckets):
-        until_us = min((number + 1) * span.bucket_us, span.end_us)
-        while world.now < until_us:
-            world.run(min(step_us, until_us - world.now))
+
+    def until(time_us: int) -> None:
+        while world.now < time_us:
+            world.run(min(step_us, time_us - world.now))
             if progress is not None:
                 progress(world.now, span.end_us)
+
+    for number in range(span.buckets):
+        begins_us = number * span.bucket_us
+        ends_us = min(begins_us + span.bucket_us, span.end_us)
+        until((begins_us + ends_us) // 2)
         running.append(sum(host.running for host in world.hosts))
+        until(ends_us)
 
 
 def _about(plan: Plan, seed: int, world: World) -> Json:

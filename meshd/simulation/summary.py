@@ -19,7 +19,7 @@ def span(time_s: float) -> str:
     for unit, length_s in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if time_s >= 2 * length_s:
             return f"{time_s / length_s:.3g} {unit}"
-    return f"{time_s:.3g} seconds"
+    return f"{time_s:.3g} seconds" if time_s < 1000 else f"{time_s:.0f} seconds"
 
 
 def delay(time_ms: float | None) -> str:
@@ -73,7 +73,9 @@ def sentences(value: Json) -> list[str]:
         said.append("Nobody asked for anything.")
     per_node = sent["bytes"] / max(value["nodes"], 1) / max(value["virtual_s"], 1)
     said.append(f"Each node sent {amount(per_node)} a second on average.")
-    if value["held"]:
+    if not value["checked"]:
+        said.append("A rival is scored; its rules are not checked.")
+    elif value["held"]:
         said.append("Every rule that was checked held.")
     else:
         listed = ", ".join(f"{name} {count}" for name, count in sorted(value["broken"].items()))

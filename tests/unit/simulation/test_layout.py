@@ -43,3 +43,9 @@ def test_a_smaller_group_is_the_beginning_of_the_larger_one(layout):
     small = places(NodeGroup("n", count=3, layout=layout), MAP, Random(3))
     large = places(NodeGroup("n", count=9, layout=layout), MAP, Random(3))
     assert large[:3] == small
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_host_whose_place_is_told_stands_there(layout):
+    group = NodeGroup("mill", layout=layout, x_m=120.0, y_m=30.0)
+    assert places(group, MAP, Random(4)) == [(120.0, 30.0)]

@@ -1,0 +1,42 @@
+"""The plans that come with meshd, shortened: people, radios and faults as there, less time."""
+
+from dataclasses import replace
+
+from meshd.cli.simulate import find_plan
+from meshd.simulation.run import run_plan
+
+THINNED = {"convergence"}
+"""What a place may fail at of which only some houses are left: their links are at the edge."""
+
+
+def shortened(name, seconds, *, keep=1):
+    """Return an example's first seconds, with one of `keep` hosts of each larger group."""
+    plan = find_plan(name)
+    return replace(
+        plan,
+        duration_s=seconds,
+        settle_s=60.0,
+        nodes=tuple(replace(group, count=-(-group.count // keep)) for group in plan.nodes),
+        traffic=tuple(
+            replace(item, start_s=30.0, every_s=seconds / 2, end_s=None) for item in plan.traffic
+        ),
+        faults=tuple(
+            replace(fault, at_s=fault.at_s * seconds / plan.duration_s, for_s=seconds / 10)
+            for fault in plan.faults
+        ),
+    )
+
+
+def test_first_minutes_of_a_small_village():
+    outcome = run_plan(shortened("village", 90.0, keep=4), 2)
+    total = outcome.value["delivery"]["total"]
+    assert outcome.finished and set(outcome.broken) <= THINNED, outcome.violations[:3]
+    assert len(outcome.value["faults"]) == 4
+    assert total["due"] and total["delivered"] >= 0.9 * total["reachable"]["due"]
+
+
+def test_couriers_carry_notes_between_camps():
+    outcome = run_plan(shortened("camp", 1500.0, keep=5), 1)
+    total = outcome.value["delivery"]["total"]
+    assert outcome.finished and set(outcome.broken) <= THINNED, outcome.violations[:3]
+    assert total["delivered"] > total["reachable"]["due"], "nothing was carried further"
