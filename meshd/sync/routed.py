@@ -23,13 +23,18 @@ SEEK_US = 60_000_000
 
 
 class Errand:
-    """One space's search for a far node: whom it wants now, how often everybody failed."""
+    """One space's search for a far node: whom it wants now, how often everybody failed.
 
-    __slots__ = ("failures", "node", "sought_until", "turn")
+    `last` is who was tried last, at first a random place among the ids: who is tried next is the
+    next one by id. Counting places would leave somebody out for ever, since the list of those to
+    try lacks whoever is connected.
+    """
 
-    def __init__(self, turn: int) -> None:
+    __slots__ = ("failures", "last", "node", "sought_until")
+
+    def __init__(self, last: bytes) -> None:
         self.node: bytes | None = None
-        self.turn = turn
+        self.last = last
         self.failures = 0
         self.sought_until = 0
 
@@ -76,11 +81,14 @@ class Routed:
     def seek(self, space_id: bytes, now: int) -> None:
         """Look further away at once: neighbours lack something that a person waits for."""
         if space_id not in self._errands:
-            self._errands[space_id] = Errand(self._hub.ctx.rng.randrange(1 << 16))
+            self._errands[space_id] = self._new_errand()
         errand = self._errands[space_id]
         errand.sought_until = now + SEEK_US
         if errand.node is None or errand.node in self._connected():
             self._try(space_id, now)
+
+    def _new_errand(self) -> Errand:
+        return Errand(self._hub.ctx.rng.randrange(1 << 16).to_bytes(2, "big"))
 
     def _connected(self) -> set[bytes]:
         return {peer.node for peer in self._hub.peers.values()}
@@ -93,15 +101,14 @@ class Routed:
         nodes = sorted(known - self._connected())
         errand = self._errands.get(space_id)
         if errand is None:
-            errand = Errand(self._hub.ctx.rng.randrange(max(1, len(nodes))))
-            self._errands[space_id] = errand
+            errand = self._errands[space_id] = self._new_errand()
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
             errand.node = None
         if nodes and len(self) < ROUTED_MAX:
-            errand.node = nodes[errand.turn % len(nodes)]
-            errand.turn += 1
-            errand.failures += errand.turn % len(nodes) == 0
+            beyond = [node for node in nodes if node > errand.last]
+            errand.failures += not beyond
+            errand.node = errand.last = (beyond or nodes)[0]
             self._hub.sessions.want(errand.node, now)
         patience = SOUGHT_TRY_US if now < errand.sought_until else TRY_US
         pause = min(patience << min(errand.failures, 5), PAUSE_LAST_US)

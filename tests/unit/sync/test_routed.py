@@ -1,5 +1,6 @@
 """Routed sessions: only for spaces that nobody near carries, a few, and not for longer."""
 
+import pytest
 from sync_net import SECOND, Net
 
 from meshd.sync.routed import LONELY_US, ROUTED_MAX
@@ -73,3 +74,22 @@ def test_somebody_who_waits_for_more_gets_a_routed_session_at_once():
     net.run(90 * SECOND)
     assert len(anna.sessions.wanted) == len(anna.sessions.unwanted)
     assert bert.heads() == anna.heads()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
+    """Each one tried connects, has not what is sought, and is given back for the next."""
+    net = Net(seed)
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil")]
+    for house in houses[1:]:
+        net.cut(anna, house)
+    net.routed = True
+    for _ in range(12):
+        anna.sync._routed.seek(anna.home.id, net.now)
+        for house in houses[1:]:
+            if house.node != anna.sessions.wanted[-1]:
+                net.cut(anna, house)
+        net.run(SECOND)
+    everybody = {house.node for house in houses[1:]}
+    assert set(anna.sessions.wanted[-3:]) == set(anna.sessions.wanted[3:6]) == everybody
