@@ -39,7 +39,7 @@ def random_plan(seed: int) -> Plan:
     count = rng.choice((2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 7, 9, 14, 20))
     duration_s = float(rng.choice((25, 40, 40, 60, 60, 90, 150, 300)))
     names = [f"n{number}" for number in range(1, count + 1)]
-    kind = rng.choice(("radio", "radio", "radio", "wire", "both"))
+    kind = rng.choice(("radio", "radio", "wire", "wire", "both"))
     media, terrain = _media(rng, kind, names)
     return Plan(
         f"swarm-{seed}",
@@ -87,7 +87,7 @@ def _wires(rng: Random, kind: str, names: list[str]) -> list[MediumPlan]:
             "wire",
             between=(pair,),
             delay_us=rng.choice((500, 2_000, 2_000, 50_000, 400_000)),
-            loss=rng.choice((0.0, 0.0, 0.0, 0.05, 0.25)),
+            loss=rng.choice((0.0, 0.0, 0.0, 0.02, 0.1)),
         )
         for number, pair in enumerate(pairs)
     ]
@@ -148,7 +148,7 @@ def _sun(rng: Random) -> Sun:
 def _traffic(rng: Random, count: int, duration_s: float) -> tuple[Traffic, ...]:
     found = []
     if rng.random() < 0.9:
-        every_s = rng.choice((6.0, 15.0, 40.0)) * max(1, count / 3)
+        every_s = rng.choice((1.5, 6.0, 15.0, 40.0)) * max(1, count / 3)
         size = rng.choice((20, 200, 2_000))
         found.append(
             Traffic("broadcast", every_s=every_s, size=size, start_s=rng.choice((0.0, 20.0)))
@@ -164,7 +164,7 @@ def _traffic(rng: Random, count: int, duration_s: float) -> tuple[Traffic, ...]:
 def _faults(rng: Random, names: list[str], duration_s: float) -> tuple[Fault, ...]:
     found = []
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 5, 7))):
-        kind = rng.choice((*FAULTS, "crash", "crash", "hostile", "hostile", "partition"))
+        kind = rng.choice((*FAULTS, "crash", "crash", "crash", "hostile", "hostile", "partition"))
         at_s = round(rng.uniform(0.5, duration_s * 0.9), 1)
         for_s = round(min(rng.choice((0.3, 3.0, 20.0, 60.0, 200.0)), duration_s - at_s), 1)
         fault = Fault(

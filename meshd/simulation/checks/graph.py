@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
-LOSS_MAX = 0.3
+LOSS_MAX = 0.1
 CLEAN = 0.02
 
 
