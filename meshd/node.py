@@ -182,7 +182,7 @@ class Node:
         armed = self._ctx.timers.next()
         if armed is None:
             return None
-        return armed[0], " ".join(str(item) for item in armed[1][:2])
+        return armed[0], f"{armed[1][0]} {armed[1][1]}"
 
     def poll_transmit(self) -> Transmit | StreamSend | None:
         """Return the next thing to send: datagrams before streams."""

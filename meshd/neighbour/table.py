@@ -76,14 +76,15 @@ class Neighbour:
     """
 
     __slots__ = (
-        *("address", "answers", "budget", "cost", "greeted_us", "greetings", "link", "multicast"),
-        *("origin", "rxcost", "since_us", "told_rxcost", "txcost", "unicast", "up"),
+        *("address", "answers", "budget", "cost", "greeted_us", "greetings", "hop", "link"),
+        *("multicast", "origin", "rxcost", "since_us", "told_rxcost", "txcost", "unicast", "up"),
         *("_dump_us", "_hello_due", "_hello_us", "_ihu_due", "_unicast_due", "_unicast_us"),
     )
 
     def __init__(self, link: Link, address: bytes, now: int) -> None:
         self.link = link
         self.address = address
+        self.hop = (link.name, address)
         self.since_us = now
         self.budget = Budget(now)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)

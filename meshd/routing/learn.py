@@ -173,6 +173,16 @@ class Lesson:
         ):
             table.renew(route, lease)
             self._clean += 1
+        elif (
+            route is None
+            and entry is not None
+            and metric
+            and table.wide
+            and len(entry.routes) >= WIDE_ROUTES
+            and entry.outdoes(metric + self._neighbour.cost)
+        ):
+            entry.partial = lease.partial = True
+            self._clean += 1
         else:
             self._changed(update, entry, route, lease)
 

@@ -467,7 +467,7 @@ class Babel:
         said = entry.said
         if route is not before or said != (route.router_id, route.seqno, route.metric):
             self._announcer.pages.touch(entry.prefix)
-        wanted = (route.neighbour.link.name, route.next_hop)
+        wanted = route.hop
         if entry.installed != wanted:
             entry.installed = wanted
             self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))

@@ -69,6 +69,12 @@ class Route:
         metric = self.advertised + self.neighbour.cost
         return metric if metric < INFINITY else INFINITY
 
+    @property
+    def hop(self) -> tuple[str, bytes]:
+        """Link and next hop; one value for all routes of a neighbour, as there are many."""
+        hop = self.neighbour.hop
+        return hop if self.next_hop == hop[1] else (hop[0], self.next_hop)
+
 
 class Entry:
     """All routes to one prefix. `said` is what we last announced: router-id, seqno, metric.
@@ -98,6 +104,13 @@ class Entry:
             if route.neighbour is neighbour:
                 return route
         return None
+
+    def outdoes(self, metric: int) -> bool:
+        """Tell whether all routes are feasible and none is worse than `metric`."""
+        for route in self.routes:
+            if route.unfeasible or route.advertised + route.neighbour.cost > metric:
+                return False
+        return self.selected is not None
 
     def worst(self) -> Route:
         """Return which of at least two routes is missed least; never the selected one."""
