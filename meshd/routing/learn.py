@@ -4,8 +4,11 @@ Enters: updates and retractions, and whole packets that were seen before. Leaves
 table and the prefixes whose choice must be made again (`dirty`). A dump whose bytes did not
 change renews all its routes by one write: its routes share one lease. Of a wide table's prefixes
 only the best routes are kept; a packet of which some were left out is read again now and then.
+Of a dump that did change only the changes are read.
 Must not know: the choice, what is announced, links.
 """
+
+from collections.abc import Sequence
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -18,7 +21,8 @@ from meshd.routing.own import Own
 from meshd.routing.requests import Requests
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route, RouteTable
-from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel import Packet, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel_changes import changes
 
 REMEMBERED_MAX = 32
 """Packets remembered by bytes for each neighbour: dumps of 2,000 routes."""
@@ -58,15 +62,14 @@ class Learner:
         self.accept = accept
         self.dirty: dict[Prefix, None] = {}
         self.adopted = False
-        self.remembered: dict[Neighbour, dict[bytes, Lease]] = {}
+        self.remembered: dict[Neighbour, Memory] = {}
 
     def refresh(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
         """Renew the routes of a packet with exactly these bytes; False: it must be read."""
         known = self.remembered.get(neighbour)
-        if known is None or (lease := known.get(data)) is None:
+        if known is None or (lease := known.leases.get(data)) is None:
             return False
-        if lease.broken or (lease.partial and lease.renewals >= REREAD_EVERY):
-            del known[data]
+        if lease.strays or (lease.partial and lease.renewals >= REREAD_EVERY):
             return False
         lease.renewals += 1
         lease.expires_us = now + lease.hold_us
@@ -141,6 +144,31 @@ def _ask_at(lease: Lease) -> int:
     return lease.expires_us - min(ASK_BEFORE_US, lease.hold_us // 4)
 
 
+class Memory:
+    """Packets of a neighbour that are known by their bytes, and by the prefix they begin with."""
+
+    __slots__ = ("heads", "leases")
+
+    def __init__(self) -> None:
+        self.leases: dict[bytes, Lease] = {}
+        self.heads: dict[Prefix, bytes] = {}
+
+    def keep(self, data: bytes, head: Prefix, lease: Lease) -> None:
+        """Know a packet, in the place of the one with the same head."""
+        self.forget(head)
+        if len(self.leases) >= REMEMBERED_MAX:
+            self.forget(next(iter(self.heads)))
+        self.leases[data], self.heads[head] = lease, data
+        lease.head, lease.strays = head, ()
+
+    def forget(self, head: Prefix) -> None:
+        """Know a packet no more."""
+        data = self.heads.pop(head, None)
+        if data is not None:
+            lease = self.leases.pop(data)
+            lease.head, lease.strays = None, ()
+
+
 class Lesson:
     """One packet of one neighbour: its updates share a lease."""
 
@@ -200,15 +228,62 @@ class Lesson:
             if (known := entry.of(self._neighbour)) is not None:
                 self._retract(known)
 
-    def remember(self, data: bytes, count: int) -> None:
-        """Keep the packet's bytes when all its `count` TLVs announce routes as they are now."""
-        lease = self._lease
-        if lease is None or self._clean != count or not (lease.routes or lease.partial):
+    def news(self, packet: Packet, data: bytes, now: int) -> Sequence[Tlv]:
+        """Return what has to be read of a packet: all, or how it differs from the last such one.
+
+        Then the lease of that one goes on, and its routes that the packet names no more leave it.
+        """
+        tlvs, learner = packet.tlvs, self._learner
+        memory = learner.remembered.get(self._neighbour)
+        if memory is None or not tlvs or not isinstance(tlvs[0], Update):
+            return tlvs
+        before = memory.heads.get(tlvs[0].prefix)
+        if before is None:
+            return tlvs
+        lease = memory.leases[before]
+        if lease.partial and lease.renewals >= REREAD_EVERY:
+            memory.forget(tlvs[0].prefix)
+            return tlvs
+        found = changes(before, data, self._neighbour.address)
+        if found is None:
+            return tlvs
+        for prefix in found.gone:
+            self._let_go(prefix, lease)
+        strays, lease.strays = set(lease.strays), ()
+        lease.renewals += 1
+        lease.expires_us = now + lease.hold_us
+        self._lease, self._interval_cs = lease, tlvs[0].interval_cs
+        if not strays:
+            return found.updates
+        strays.update(update.prefix for update in found.updates)
+        return [tlv for tlv in tlvs if isinstance(tlv, Update) and tlv.prefix in strays]
+
+    def _let_go(self, prefix: Prefix, lease: Lease) -> None:
+        """Let the route to a prefix expire when its lease would have."""
+        table = self._learner.table
+        entry = table.entries.get(prefix)
+        route = entry.of(self._neighbour) if entry is not None else None
+        if route is not None and route.lease is lease:
+            rest = Lease(lease.hold_us, self._now)
+            rest.expires_us = lease.expires_us
+            table.renew(route, rest)
+
+    def remember(self, packet: Packet, data: bytes, read: int) -> None:
+        """Keep a packet of which the last `read` TLVs announced routes as they are now."""
+        lease, tlvs = self._lease, packet.tlvs
+        if not tlvs or not isinstance(tlvs[0], Update):
             return
-        known = self._learner.remembered.setdefault(self._neighbour, {})
-        if len(known) >= REMEMBERED_MAX:
-            del known[next(iter(known))]
-        known[data] = lease
+        head, memory = tlvs[0].prefix, self._learner.remembered.get(self._neighbour)
+        known = memory.heads.get(head) if memory is not None else None
+        if lease is None or self._clean != read or not (lease.routes or lease.partial):
+            if memory is not None and lease is not None and lease.head == head:
+                memory.forget(head)
+            return
+        if known is not None and lease.head is None and len(known) > 2 * len(data):
+            return  # a few urgent words are not what the whole page will be compared with
+        if memory is None:
+            memory = self._learner.remembered[self._neighbour] = Memory()
+        memory.keep(data, head, lease)
 
     # --- helpers ----------------------------------------------------------------------------------
 

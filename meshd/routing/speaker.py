@@ -367,7 +367,8 @@ class Babel:
         restarted, costs, routes = False, False, False
         asked: list[Tlv] = []
         lesson = self._learner.begin(neighbour, now)
-        for tlv in packet.tlvs:
+        tlvs = lesson.news(packet, data, now)
+        for tlv in tlvs:
             if isinstance(tlv, Update):
                 lesson.update(tlv)
                 routes = True
@@ -388,7 +389,7 @@ class Babel:
             self._arm(neighbour)
             self._cost_may_have_changed(neighbour, "not heard by it")
         elif not packet.ignored:
-            lesson.remember(data, len(packet.tlvs))
+            lesson.remember(packet, data, len(tlvs))
         if restarted:
             # What we hold through it may lead back to us: retract that before it hears our table.
             neighbour.greetings = 0

@@ -26,17 +26,20 @@ WIDE_ROUTES = 3
 class Lease:
     """How long a set of routes lives that one packet announced, so that one write renews them all.
 
-    `broken` once a route has left it: then the packet no longer speaks for all of its routes.
+    `strays` are prefixes whose routes left it: hearing the same packet again, they must be read.
     `partial` when routes of the packet were left out; `renewals` says how often it was not read.
+    `head` is the first prefix of the packet once that is remembered.
     """
 
-    __slots__ = ("broken", "expires_us", "hold_us", "partial", "renewals", "routes")
+    __slots__ = ("expires_us", "head", "hold_us", "partial", "renewals", "routes", "strays")
 
     def __init__(self, hold_us: int, now: int) -> None:
         self.hold_us = hold_us
         self.expires_us = now + hold_us
+        self.head: Prefix | None = None
         self.routes = 0
-        self.broken = self.partial = False
+        self.strays: tuple[Prefix, ...] = ()
+        self.partial = False
         self.renewals = 0
 
 
@@ -218,7 +221,8 @@ class RouteTable:
 
     def _leave(self, route: Route) -> None:
         lease = route.lease
-        lease.broken = True
+        if lease.head is not None:
+            lease.strays += (route.prefix,)
         lease.routes -= 1
         if not lease.routes:
             del self.leases[lease]
