@@ -1,0 +1,148 @@
+"""Dumps as others read them: what did not change costs nothing, and is never mistaken."""
+
+import pytest
+from babel_talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
+
+from meshd.core.ids import Prefix
+from meshd.routing import table
+from meshd.routing.pages import PAGE, Pages
+from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Update, encode, pack
+from meshd.wire.babel_changes import GONE_MAX, changes
+from meshd.wire.babel_parser import decode
+
+
+@pytest.fixture
+def talk():
+    talk = Talk()
+    talk.say(*GREETING)
+    return talk
+
+
+def page(*without: int, **how) -> list[Update]:
+    return [update(numbered(number), **how) for number in range(1, 41) if number not in without]
+
+
+def keep_up(talk: Talk, seconds: int, said: list[Update]) -> None:
+    """Let time pass; PEER says hello every 4 s and its page every 24 s."""
+    for second in range(0, seconds, 4):
+        talk.wait(4)
+        number = 7 + talk.now // 4_000_000
+        talk.say(Hello(number & 0xFFFF, 400), Ihu(LINK.address, 256, 1200))
+        if said and second % 24 == 0:
+            talk.say(*said)
+
+
+def test_route_that_a_dump_names_no_more_expires_when_it_would_have(talk):
+    talk.say(*page())
+    talk.say(*page())
+    keep_up(talk, 60, page(7))
+    assert talk.metric(numbered(7)) == 256
+    keep_up(talk, 60, page(7))
+    assert talk.metric(numbered(7)) is None
+    assert talk.metric(numbered(8)) == 256
+
+
+def test_change_in_a_dump_is_taken_and_the_rest_lives_on(talk):
+    talk.say(*page())
+    changed = page()
+    changed[4] = changed[4]._replace(metric=100)
+    keep_up(talk, 200, changed)
+    assert talk.metric(numbered(5)) == 356
+    assert talk.metric(numbered(6)) == 256
+
+
+def test_same_dump_again_takes_back_what_was_said_between(talk):
+    talk.say(*page())
+    talk.say(*page())
+    talk.say(update(numbered(5), metric=50), Retraction(numbered(6), 0, 2400))
+    assert (talk.metric(numbered(5)), talk.metric(numbered(6))) == (306, None)
+    talk.say(*page())
+    assert (talk.metric(numbered(5)), talk.metric(numbered(6))) == (256, 256)
+
+
+def test_pages_keep_their_bytes_when_a_prefix_comes_or_goes():
+    pages = Pages()
+    for number in range(3 * PAGE):
+        pages.touch(numbered(number))
+    before = [pages[number].version for number in range(3)]
+    pages.remove(numbered(PAGE + 3))
+    pages.touch(numbered(9999))
+    after = [pages[number].version for number in range(3)]
+    assert after[0] == before[0] and after[1] > before[1] and after[2] == before[2]
+    assert numbered(9999) in pages[1].prefixes
+
+
+def test_sparse_pages_are_filled_anew():
+    pages = Pages()
+    for number in range(10 * PAGE):
+        pages.touch(numbered(number))
+    for number in range(10 * PAGE):
+        if number % 10:
+            pages.remove(numbered(number))
+    assert len(pages) <= 3
+    left = [prefix for number in range(len(pages)) for prefix in pages[number].prefixes]
+    assert sorted(left) == [numbered(number) for number in range(0, 10 * PAGE, 10)]
+
+
+def test_page_of_node_addresses_is_one_packet():
+    prefixes = [
+        Prefix(bytes((0xFD, 1, 2, 3, 4, 5, n)) + bytes(8) + b"\1", 128) for n in range(PAGE)
+    ]
+    tlvs = [Update(each, each.address[8:], 1, 256, 2400, PEER) for each in prefixes]
+    assert len(pack(tlvs, PEER, 1452)) == 1
+
+
+def test_packets_are_compared_only_when_that_says_something():
+    one = encode(page(), PEER)
+    assert changes(one, one, PEER) == ((), ())
+    assert changes(one, encode(page(3), PEER), PEER) == ((), (numbered(3),))
+    assert changes(one, encode(page()[: -GONE_MAX - 1], PEER), PEER) is None
+    assert changes(one, encode([*page(), Hello(1, 400)], PEER), PEER) is None
+    faster = [tlv._replace(interval_cs=800) for tlv in page()]
+    assert changes(one, encode(faster, PEER), PEER) is None
+
+
+def wide(monkeypatch, *, neighbours: int) -> Talk:
+    """A speaker whose neighbours 2, 3, … announce 20 prefixes, each one worse."""
+    monkeypatch.setattr(table, "WIDE", 10)
+    talk = Talk()
+    for number in range(2, 2 + neighbours):
+        source = PEER[:-1] + bytes((number,))
+        talk.say(*GREETING, source=source)
+        for _ in range(2):
+            tlvs = [update(numbered(at), metric=100 * number, next_hop=source) for at in range(20)]
+            talk.say(*tlvs, source=source)
+    return talk
+
+
+def test_wide_table_keeps_the_three_best_routes(monkeypatch):
+    talk = wide(monkeypatch, neighbours=6)
+    kept = [item for item in talk.station.babel.routes(talk.now) if item.prefix == str(numbered(1))]
+    assert sorted(item.metric for item in kept) == [456, 556, 656]
+    assert [item.metric for item in kept if item.selected] == [456]
+
+
+def test_better_route_takes_the_place_of_the_worst(monkeypatch):
+    talk = wide(monkeypatch, neighbours=6)
+    source = PEER[:-1] + bytes((6,))
+    talk.say(update(numbered(1), metric=10, next_hop=source), source=source)
+    kept = [item for item in talk.station.babel.routes(talk.now) if item.prefix == str(numbered(1))]
+    assert sorted(item.metric for item in kept) == [266, 456, 556]
+
+
+def test_lost_prefix_of_which_routes_were_left_out_is_asked_for(monkeypatch):
+    talk = wide(monkeypatch, neighbours=6)
+    talk.wait(2)
+    talk.heard()
+    for number in range(2, 5):
+        talk.say(Retraction(numbered(1), 0, 2400), source=PEER[:-1] + bytes((number,)))
+    assert RouteRequest(numbered(1)) in talk.heard()
+    source = PEER[:-1] + bytes((6,))
+    talk.say(update(numbered(1), seqno=2, metric=600, next_hop=source), source=source)
+    assert talk.metric(numbered(1)) == 856
+
+
+def test_decoded_packet_is_shared_and_equal():
+    data = encode(page(next_hop=OTHER), OTHER)
+    assert decode(data, OTHER) is decode(bytes(bytearray(data)), OTHER)
+    assert decode(data, OTHER) != decode(data, PEER)
