@@ -7,7 +7,8 @@ about seven others in reach, and the measures taken of it. Virtual time only; th
 import gc
 import resource
 import time
-from collections import deque
+from collections import Counter, deque
+from pathlib import Path
 from random import Random
 
 from meshd.simulation.host import Host
@@ -64,6 +65,36 @@ class Mesh:
         )
         return found / (len(chosen) * (len(hosts) - 1))
 
+    def lose_busiest(self, limit_s: int) -> float | None:
+        """Let the node of most routes through it go; return when all others reach each other.
+
+        A node that alone holds two parts together is not taken.
+        """
+        through = Counter(
+            hop.next_hop for host in self.hosts for hop in host.routes.values() if hop.link
+        )
+        for address, _ in through.most_common():
+            lost = self.world.find(address)
+            if lost is not None and self._spare(lost):
+                break
+        else:
+            return None
+        lost.crash()
+        rest = [host for host in self.hosts if host is not lost]
+        begun = self.world.now
+        while not self.world.connected(rest):
+            if self.world.now - begun >= limit_s * SECOND:
+                return None
+            self.world.run(SECOND // 2)
+        return (self.world.now - begun) / SECOND
+
+    def _spare(self, host: Host) -> bool:
+        """Tell whether the others hang together without a host."""
+        gone = host.number
+        left = [[n for n in others if n != gone] for others in self.neighbours]
+        start = 1 if gone == 0 else 0
+        return len(island(left, start)) == len(left) - 1
+
     def converge(self, limit_s: int) -> float | None:
         """Let time pass until every node has a route to every other; return how long that took."""
         begun, wanted = self.world.now, len(self.hosts) - 1
@@ -102,9 +133,9 @@ def join(found: list[list[int]], spots: list[tuple[float, float]]) -> None:
         found[other].append(one)
 
 
-def island(found: list[list[int]]) -> dict[int, None]:
-    """Return all that hang together with node 0."""
-    seen, queue = {0: None}, deque([0])
+def island(found: list[list[int]], start: int = 0) -> dict[int, None]:
+    """Return all that hang together with a node."""
+    seen, queue = {start: None}, deque([start])
     while queue:
         for other in found[queue.popleft()]:
             if other not in seen:
@@ -123,6 +154,12 @@ class Meter:
     @property
     def cpu_s(self) -> float:
         return time.process_time() - self.begun
+
+    @property
+    def now_mib(self) -> float:
+        """What the process has in memory."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
 
     @property
     def memory_mib(self) -> float:
