@@ -90,11 +90,13 @@ class MembershipLog:
 
     __slots__ = (
         *("_digest", "_founder", "_grants", "_heads", "_heirs", "_index", "_invites", "_last"),
-        *("_let_in", "_origins", "_pasts", "_revocations", "_space", "_superseded", "records"),
+        *("_let_in", "_origins", "_pasts", "_revocations", "_space", "_superseded"),
+        *("forked", "records"),
     )
 
     def __init__(self, space: bytes, founder: bytes) -> None:
         self.records: list[Signed] = []
+        self.forked: set[bytes] = set()
         self._space = space
         self._founder = founder
         self._index: dict[bytes, int] = {}
@@ -114,6 +116,7 @@ class MembershipLog:
         """Judge and apply a record; None when it holds (or was applied before).
 
         MEMBERSHIP_MISSING means: not yet to be judged, ask again when more has been applied.
+        A record builds on its author's last one, but those of a `forked` feed know one branch.
         """
         if signed.digest in self._index:
             return None
@@ -123,12 +126,22 @@ class MembershipLog:
         if past is None:
             return DropReason.MEMBERSHIP_MISSING
         previous = self._last.get(signed.author)
-        if previous is not None and not past >> previous & 1:
+        known = previous is None or past >> previous & 1 or signed.author in self.forked
+        if not known:
             return DropReason.MEMBERSHIP_INVALID
         if not self._holds(signed, past):
             return DropReason.MEMBERSHIP_INVALID
         self._apply(signed, past)
         return None
+
+    def holds(self, digest: bytes) -> bool:
+        """Tell whether the record with this hash was applied."""
+        return digest in self._index
+
+    def records_of(self, author: bytes, first: int) -> list[Signed]:
+        """Return the records of one key from a number on, by number."""
+        mine = [each for each in self.records if each.author == author and each.seq >= first]
+        return sorted(mine, key=lambda signed: signed.seq)
 
     def rank(self, author: bytes) -> Rank | None:
         """Return what `author` may do; None for who is no member."""
@@ -337,17 +350,19 @@ class MembershipLog:
 
 
 def recompute(
-    space: bytes, founder: bytes, records: Iterable[Signed]
+    space: bytes, founder: bytes, records: Iterable[Signed], forked: Iterable[bytes] = ()
 ) -> tuple[MembershipLog, list[Signed]]:
     """Build the log from records in any order; return it and what does not hold (yet).
 
     Feeds go in their own order; it repeats until nothing more holds, so the result is the same
-    for every order of `records`.
+    for every order of `records`. Those of `forked` feeds are of several branches: each goes alone.
     """
     log = MembershipLog(space, founder)
+    log.forked = set(forked)
     feeds: dict[bytes, list[Signed]] = {}
     for signed in sorted(records, key=lambda signed: (signed.author, signed.seq), reverse=True):
-        feeds.setdefault(signed.author, []).append(signed)
+        key = signed.digest if signed.author in log.forked else signed.author
+        feeds.setdefault(key, []).append(signed)
     moved = True
     while moved:
         moved = False

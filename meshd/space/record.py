@@ -2,7 +2,8 @@
 
 Enters: values of this folder. Leaves: bytes for `MetaRow` and back. Keys are in it, but in no repr.
 Rows that hold a key end in a digest: a flipped bit is damage, not another key.
-Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`, `mail/ID`, `joining/ID`, ids in hex.
+Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
+`aside/ID/AUTHOR/DIGEST`, `mail/ID`, `joining/ID`, ids in hex.
 """
 
 from json import JSONDecodeError, dumps, loads
@@ -88,6 +89,16 @@ def head_key(space: bytes, author: bytes) -> str:
 def fork_key(space: bytes, author: bytes) -> str:
     """Return the row name of a fork's proof."""
     return f"fork/{space.hex()}/{author.hex()}"
+
+
+def aside_start(space: bytes) -> str:
+    """Return how the rows begin that keep records of branches which a space does not follow."""
+    return f"aside/{space.hex()}/"
+
+
+def aside_key(space: bytes, author: bytes, digest: bytes) -> str:
+    """Return the row name of a record of another branch; its value is the encoded entry."""
+    return f"{aside_start(space)}{author.hex()}/{digest.hex()}"
 
 
 def mail_key(space: bytes) -> str:

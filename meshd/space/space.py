@@ -25,7 +25,15 @@ from meshd.space.membership import (
     device_statement,
     recompute,
 )
-from meshd.space.record import SpaceRecord, fork_key, head_key, mail_key, pack_fork
+from meshd.space.record import (
+    SpaceRecord,
+    aside_key,
+    aside_start,
+    fork_key,
+    head_key,
+    mail_key,
+    pack_fork,
+)
 from meshd.wire import entry as wire
 from meshd.wire import membership as wire_membership
 from meshd.wire.entry import MEMBERSHIP_KINDS, Entry, Kind
@@ -34,6 +42,8 @@ from meshd.wire.membership import Admit, InviteCard, MemberCard, Rank, Record, S
 
 FEEDS_MAX = 1024
 """Admissions with feeds in one space; a further one's entries are refused. Its heirs count once."""
+ASIDE_MAX = 64
+"""Membership records of one forked feed that are kept beside the branch that is followed."""
 KEPT_NODES_MAX = 256
 """Nodes whose acknowledgements are remembered; the one that keeps least is forgotten."""
 
@@ -50,8 +60,8 @@ class Space:
     """A space. Its public attributes are read by sync and files, and written here only."""
 
     __slots__ = (
-        *("_cards", "_invite_cards", "_seed", "author", "feeds", "former", "founder", "genesis"),
-        *("id", "kept", "keys", "log", "mail", "name", "node", "offered_rank"),
+        *("_cards", "_invite_cards", "_seed", "aside", "author", "feeds", "former", "founder"),
+        *("genesis", "id", "kept", "keys", "log", "mail", "name", "node", "offered_rank"),
     )
 
     author: bytes
@@ -243,7 +253,36 @@ class Space:
         """Let the feed grow no more; return the row that keeps the proof."""
         feed = self.feeds.setdefault(author, FeedHead(self.first_running(author)))
         feed.frozen = True
+        self.log.forked.add(author)
         return (MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs)),)
+
+    def take_aside(self, author: bytes, data: bytes) -> Taken | Duplicate | DropReason:
+        """Take a membership record of a forked feed, whichever branch it is on.
+
+        What others wrote may build on it, so it counts though its branch is not followed here.
+        """
+        try:
+            entry = wire.decode(data)
+        except WireError:
+            return DropReason.ENTRY_MALFORMED
+        head, digest = entry.head, entry.digest(self.id, author)
+        kept = self.aside.get(author, {})
+        if author not in self.log.forked or head.kind >= MEMBERSHIP_KINDS or entry.body is None:
+            return DropReason.FEED_FROZEN
+        if digest in kept or self.log.holds(digest):
+            return Duplicate(head.seq)
+        if len(kept) >= ASIDE_MAX:
+            return DropReason.FEED_FROZEN
+        if head.epoch_id != self.keys.epoch_id:
+            return DropReason.EPOCH_UNKNOWN
+        if not entries.verify(self.id, author, entry):
+            return DropReason.ENTRY_SIGNATURE
+        record = self._judge(author, entry, digest)
+        if isinstance(record, DropReason):
+            return record
+        self.aside.setdefault(author, {})[digest] = data
+        self._learn_card(author, entry, record, digest)
+        return Taken(entry, data, (MetaRow(aside_key(self.id, author, digest), data),))
 
     # --- load -------------------------------------------------------------------------------------
 
@@ -272,7 +311,13 @@ class Space:
         damaged = [image.author for image in feeds if not self._load_feed(image, metas)]
         rows: dict[bytes, tuple[EntryRow, Entry]] = {}
         signed: list[Signed] = []
-        for row in membership:
+        self._load_aside(metas)
+        aside = [
+            EntryRow(self.id, author, 0, data, True)
+            for author, kept in self.aside.items()
+            for data in kept.values()
+        ]
+        for row in (*membership, *aside):
             try:
                 entry = wire.decode(row.data)
                 judged = decode_record(entry.head.kind, entry.clear)
@@ -281,13 +326,28 @@ class Space:
             if judged is not None:
                 digest = entry.digest(self.id, row.author)
                 rows[digest] = (row, entry)
-                signed.append(Signed(digest, row.author, row.seq, judged))
+                signed.append(Signed(digest, row.author, entry.head.seq, judged))
         self.mail = load_mail(metas.get(mail_key(self.id)))
-        self.log, _ = recompute(self.id, self.founder, signed)
+        forked = [each for each in self.feeds if fork_key(self.id, each) in metas]
+        self.log, _ = recompute(self.id, self.founder, signed, forked)
         for held in self.log.records:
             row, entry = rows[held.digest]
             self._learn_card(row.author, entry, held.record, held.digest)
         return damaged
+
+    def _load_aside(self, metas: dict[str, bytes]) -> None:
+        start = aside_start(self.id)
+        for key in sorted(metas):
+            if not key.startswith(start):
+                continue
+            author_text, _, named = key.removeprefix(start).partition("/")
+            try:
+                author = bytes.fromhex(author_text)
+                digest = wire.decode(metas[key]).digest(self.id, author)
+            except (ValueError, WireError):
+                continue
+            if digest.hex() == named:
+                self.aside.setdefault(author, {})[digest] = metas[key]
 
     def _load_feed(self, image: FeedImage, metas: dict[str, bytes]) -> bool:
         kept = metas.get(head_key(self.id, image.author), b"")
@@ -310,6 +370,7 @@ class Space:
 
     def _forget(self) -> None:
         self.feeds: dict[bytes, FeedHead] = {}
+        self.aside: dict[bytes, dict[bytes, bytes]] = {}
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
         self._cards: dict[bytes, tuple[bytes, MemberCard]] = {}

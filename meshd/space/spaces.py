@@ -59,7 +59,7 @@ JOININGS_MAX = 64
 APPENDS_MAX = 1024
 """Own entries that wait for the disk; a further one is refused to its caller."""
 PROBLEMS_MAX = 16
-KNOWN_ROWS = ("space/", "joining/", "head/", "fork/", "mail/", "file/", "boot", "babel-")
+KNOWN_ROWS = ("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "boot", "babel-")
 """How the names of all rows of a store begin, of whatever part."""
 _REMEDY = (
     "stop meshd and put a copy of store.db back if there is one; "
@@ -230,6 +230,19 @@ class Spaces:
         if author == space.author:
             self._succeed(space, now, forked_at=seq)
         return None
+
+    def accept_aside(
+        self, space: Space, author: bytes, data: bytes
+    ) -> Accepted | Duplicate | DropReason:
+        """Take a membership record of a forked feed, whichever branch it is on."""
+        if self._closed:
+            return DropReason.STORE_CLOSED
+        taken = space.take_aside(author, data)
+        if not isinstance(taken, Taken):
+            return taken
+        self._commit(taken.rows, _ignore)
+        self._events.append(MembershipChanged(space.id))
+        return Accepted(taken.entry.head.seq)
 
     # --- making and joining -----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from meshd.core.errors import WireError
 from meshd.core.events import EntriesQuery
 from meshd.space.record import fork_key, unpack_fork
 from meshd.space.space import Space
+from meshd.sync.branches import Branches
 from meshd.sync.hub import Hub, Peer, Share
 from meshd.wire import entry as entries
 from meshd.wire.sync_messages import Fork, Probe, Probed
@@ -55,10 +56,14 @@ class Search:
 class Forks:
     """Searches under way, and probes of others that wait for the store."""
 
-    __slots__ = (*("_fruitless", "_hub", "_probes", "_proofs", "_reads", "_searches", "_waiting"),)
+    __slots__ = (
+        *("_fruitless", "_hub", "_probes", "_proofs", "_reads", "_searches", "_waiting"),
+        "branches",
+    )
 
     def __init__(self, hub: Hub, metas: dict[str, bytes]) -> None:
         self._hub = hub
+        self.branches = Branches(hub)
         self._proofs: dict[tuple[bytes, bytes], Proof] = {}
         self._waiting: dict[tuple[bytes, bytes], tuple[Share, Proof]] = {}
         self._searches: dict[tuple[bytes, bytes], Search] = {}
@@ -134,12 +139,14 @@ class Forks:
         key = (share.space, message.author)
         feed = space.feeds.get(message.author)
         if key in self._proofs:
+            self._tell_records(share, message.author, now)
             return
         proof = (message.seq, message.one, message.other)
         known = share.theirs.get(message.author)
         held = feed.seq if feed else 0
         if held >= message.seq or known is None or held >= known.seq:
             self._prove(share, message.author, proof, now)
+            self._tell_records(share, message.author, now)
         elif sum(source is share for source, _ in self._waiting.values()) < WAITING_MAX:
             self._waiting.setdefault(key, (share, proof))
         else:
@@ -156,6 +163,7 @@ class Forks:
         if known is None or seq >= known.seq or seq >= proof[0] + CATCH_UP_MAX:
             del self._waiting[key]
             self._prove(source, author, proof, now)
+            self._tell_records(source, author, now)
 
     def found(self, space: bytes, author: bytes, now: int) -> None:
         """Pass a proof on to everybody who shares the space."""
@@ -172,6 +180,7 @@ class Forks:
 
     def session_down(self, peer: Peer, now: int) -> None:
         """Give up what was being compared with this session."""
+        self.branches.session_down(peer)
         for key, search in tuple(self._searches.items()):
             if search.share.peer is peer:
                 del self._searches[key]
@@ -251,6 +260,13 @@ class Forks:
         proof = self._proofs.get((share.space, author))
         if proof is not None:
             self._hub.send(share.peer, Fork(share.number, author, *proof), now)
+
+    def _tell_records(self, share: Share, author: bytes, now: int) -> None:
+        """Tell a peer that knows of a fork what membership records are held of that feed."""
+        proof = self._proofs.get((share.space, author))
+        space = self._hub.spaces.get(share.space)
+        if proof is not None and space is not None:
+            self.branches.tell(share, space, author, proof[0], now)
 
     def _load(self, metas: dict[str, bytes]) -> None:
         """Read the proofs that the store holds."""

@@ -143,6 +143,8 @@ class Sync:
             case MembershipChanged(space_id):
                 self._joins.heard(space_id, now)
                 self._wants.membership_changed(space_id)
+                if (changed := self._spaces.get(space_id)) is not None:
+                    self._forks.branches.membership_changed(changed, now)
                 self._routed.review(now)
             case SpaceAdded(space_id):
                 space = self._spaces.get(space_id)
@@ -182,7 +184,9 @@ class Sync:
             if isinstance(answer, tuple)
             else ()
         )
-        if not self._forks.read_done(token, entries[0] if entries else None, now):
+        first = entries[0] if entries else None
+        parts = (self._forks, self._forks.branches)
+        if not any(part.read_done(token, first, now) for part in parts):
             self._serving.read_done(token, entries, now)
         self._settle(now)
 
@@ -335,6 +339,10 @@ class Sync:
     ) -> None:
         author, seq = name
         data = message.entries[seq - message.first]
+        known = space.feeds.get(author)
+        aside = known is not None and known.frozen
+        if aside and self._forks.branches.take(share, space, author, data, now):
+            return
         if not self._vectors.sent(share, author, seq, space):
             return
         if space.carries_only:
