@@ -85,7 +85,7 @@ def test_record_of_the_other_branch_is_passed_on_and_survives_a_restart():
 
 
 def test_damaged_row_of_another_branch_is_left_out():
-    net, anna, carl, author = forked_admin()
+    net, anna, carl, _author = forked_admin()
     net.connect(anna, carl)
     net.run(20 * SECOND)
     (key,) = [key for key in carl.store.metas if key.startswith("aside/")]
@@ -120,7 +120,7 @@ def test_only_signed_records_of_a_forked_feed_are_kept_aside():
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_records_kept_aside_are_bounded(monkeypatch, most):
-    net, anna, carl, author = forked_admin()
+    net, anna, carl, _author = forked_admin()
     monkeypatch.setattr("meshd.space.space.ASIDE_MAX", most)
     net.connect(anna, carl)
     net.run(20 * SECOND)
