@@ -34,6 +34,13 @@ With a dump every 24 s that is after three minutes; a route that is lost is aske
 """
 
 HOLD_MIN_US = 1_000_000
+HOLD_MAX_US = 210_000_000
+"""How long an update may claim to hold: that of an interval of a minute.
+
+The format allows 38 minutes. A false or damaged word of that kind would pin a route, and with it a
+loop of two who trust each other's, for all that time: what contradicts it is unfeasible, and so
+ignored. Who announces more seldom is asked before its routes expire.
+"""
 ASK_BEFORE_US = 12_000_000
 ASK_MAX = 32
 PREFERABLE = 256
@@ -290,7 +297,7 @@ class Lesson:
     def _new_lease(self, interval_cs: int) -> Lease:
         if self._lease is not None:
             self._clean = -(1 << 20)  # two leases in one packet: it will not be remembered
-        hold_us = max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US)
+        hold_us = min(max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US), HOLD_MAX_US)
         self._interval_cs = interval_cs
         self._lease = lease = Lease(hold_us, self._now)
         self._learner.ctx.timers.set_earlier(("routing", "sweep"), lease.expires_us)

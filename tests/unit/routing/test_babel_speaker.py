@@ -217,6 +217,25 @@ def test_route_expires_after_three_and_a_half_intervals_and_is_asked_for_before(
     assert talk.metric(P1) is None
 
 
+def test_route_that_claims_to_hold_for_half_an_hour_goes_after_minutes(talk):
+    talk.say(update(P1)._replace(interval_cs=0xFFFF))
+    for number in range(8, 70):
+        talk.wait(4)
+        talk.say(Hello(number, 400), GREETING[1])
+    assert talk.metric(P1) is None
+
+
+def test_neighbour_that_announces_seldom_is_asked_and_keeps_its_routes(talk):
+    rare = update(P1)._replace(interval_cs=30_000)
+    talk.say(rare)
+    for number in range(8, 200):
+        talk.wait(4)
+        talk.say(Hello(number, 400), GREETING[1])
+        if RouteRequest(P1) in talk.heard():
+            talk.say(rare)
+        assert talk.metric(P1) is not None
+
+
 def test_unchanged_dump_renews_its_routes_without_being_read(talk, monkeypatch):
     dump = encode([update(numbered(number)) for number in range(1, 20)], PEER)
     talk.raw(dump)
