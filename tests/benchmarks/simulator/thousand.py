@@ -1,7 +1,8 @@
 """CPU and memory of 1,000 nodes for one virtual hour in one process, with nodes that come and go.
 
 Each node is the daemon's own engine. A node goes off every minute and comes back 90 s later, so
-that one is switched every 30 s. At the end every pair must reach each other.
+that one is switched every 30 s. At the end every pair must reach each other. A run that has used
+up its CPU before the hour is over ends there, and says what the whole hour would have taken.
 """
 
 import gc
@@ -14,6 +15,8 @@ from meshd.simulation.world import SECOND
 NODES = 1000
 VIRTUAL_S = 3600
 SEED = 1
+STEP_S = 5
+CPU_LIMIT_S = 900
 
 
 def measure() -> list[Figure]:
@@ -22,12 +25,16 @@ def measure() -> list[Figure]:
     meter = Meter()
     mesh = Mesh(NODES, SEED)
     mesh.churn(VIRTUAL_S)
-    mesh.world.run(VIRTUAL_S * SECOND)
+    world = mesh.world
+    while world.now < VIRTUAL_S * SECOND and meter.cpu_s < CPU_LIMIT_S:
+        world.run(STEP_S * SECOND)
     cpu_s, memory_mib = meter.cpu_s, meter.memory_mib
-    reached = mesh.reachable()
-    if reached < 1.0:
-        raise RuntimeError(f"only {reached:.2%} of the pairs reach each other after the churn")
     how = f"random mesh of degree {mesh.degree:.1f}, {mesh.switched} switches, seed {SEED}"
+    if world.now < VIRTUAL_S * SECOND:
+        how += f"; PROJECTED from {world.now // SECOND} virtual seconds, cold start included"
+        cpu_s *= VIRTUAL_S * SECOND / world.now
+    elif (reached := mesh.reachable()) < 1.0:
+        raise RuntimeError(f"only {reached:.2%} of the pairs reach each other after the churn")
     return [
         Figure("1,000 nodes, one virtual hour", cpu_s, "s CPU", 900, how),
         Figure("1,000 nodes, one virtual hour: memory", memory_mib, "MiB", 2048, how),
