@@ -98,6 +98,7 @@ class Spaces:
         self.reader = LogReader(ctx)
         self.requests = Verbs(self).requests
         self._load(image, -RECEIPT_DELAY_US)
+        self._booted = {space.id: (space.author, _own_seq(space)) for space in self.all()}
 
     # --- what others read -------------------------------------------------------------------------
 
@@ -164,9 +165,8 @@ class Spaces:
             return taken
         if isinstance(taken, DropReason):
             if author == space.author and taken in _EVIDENCE:
-                held = space.feeds[author].seq if author in space.feeds else 0
-                forked = held if taken is DropReason.FORK_SUSPECTED else None
-                self._succeed(space, now, forked_at=forked)
+                forked = taken is DropReason.FORK_SUSPECTED
+                self._succeed(space, now, forked_at=self._forked_at(space, forked=forked))
             return taken
         seq = taken.entry.head.seq
         mine = author == space.author
@@ -563,6 +563,18 @@ class Spaces:
         self._commit_own(space, space.author, taken, finished)
         return None
 
+    def _forked_at(self, space: Space, *, forked: bool) -> int | None:
+        """Return from where on nobody else may hold our own feed; None: from nowhere we know.
+
+        Others hold entries of it that we do not: our card went back in time. So what we wrote since
+        this boot stands on a branch of its own, though we may not have seen yet where it began.
+        """
+        held = _own_seq(space)
+        author, seq = self._booted.get(space.id, (b"", 0))
+        if author == space.author and seq < held:
+            return seq + 1
+        return held if forked else None
+
     def _succeed(self, space: Space, now: int, *, forked_at: int | None = None) -> None:
         """Start a new own feed: others hold entries of ours that we do not know, or a twin lives.
 
@@ -595,6 +607,11 @@ class Spaces:
 
 
 _EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
+
+
+def _own_seq(space: Space) -> int:
+    feed = space.feeds.get(space.author)
+    return feed.seq if feed is not None else 0
 
 
 def _ignore(why: str, now: int) -> None:

@@ -267,6 +267,26 @@ def test_rolled_back_feed_is_noticed_and_a_new_one_takes_over(pair):
     assert ben.space().author != old and ben.space().role == "writer"
 
 
+@pytest.mark.parametrize("written_more", [4, 6])
+def test_new_feed_after_a_rollback_builds_on_nothing_that_others_may_never_get(pair, written_more):
+    anna, ben = pair
+    old, lost = roll_back(anna, [f"lost {number}" for number in range(written_more)])
+    first = min(seq for seq in lost if seq not in anna.store.entries[anna.space().id, old])
+    for seq in range(first, first + written_more):
+        assert isinstance(accept(ben, old, lost[seq]), Accepted)
+    anna.start()
+    for _ in range(3):
+        anna.ask("invite", space="home")
+    evidence = lost[max(lost)]
+    assert accept(anna, old, evidence) in (DropReason.FORK_SUSPECTED, DropReason.ENTRY_GAP)
+    new = anna.space().author
+    assert new != old
+    anna.ask("post", space="home", text="by the new feed")
+    for data in anna.store.entries[anna.space().id, new].values():
+        assert isinstance(accept(ben, new, data), Accepted)
+    assert "by the new feed" in ben.texts()
+
+
 def test_own_entry_after_our_head_is_taken_back_and_the_feed_changes(pair):
     _, ben = pair
     old, lost = roll_back(ben, ["one"])
