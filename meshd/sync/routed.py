@@ -27,15 +27,16 @@ class Errand:
 
     `last` is who was tried last, at first a random place among the ids: who is tried next is the
     next one by id. Counting places would leave somebody out for ever, since the list of those to
-    try lacks whoever is connected.
+    try lacks whoever is connected. `met` once the node was found connected without the space.
     """
 
-    __slots__ = ("failures", "last", "node", "sought_until")
+    __slots__ = ("failures", "last", "met", "node", "sought_until")
 
     def __init__(self, last: bytes) -> None:
         self.node: bytes | None = None
         self.last = last
         self.failures = 0
+        self.met = False
         self.sought_until = 0
 
 
@@ -73,7 +74,7 @@ class Routed:
         errand = self._errands.get(space_id)
         if self._hub.shares(space_id) and (errand is None or now >= errand.sought_until):
             self.review(now)
-        elif errand is not None and errand.node in self._connected():
+        elif errand is not None and self._helps(space_id, errand):
             self._hub.ctx.timers.set(("sync", "routed", space_id), now + TRY_US)
         else:
             self._try(space_id, now)
@@ -86,6 +87,18 @@ class Routed:
         errand.sought_until = now + SEEK_US
         if errand.node is None or errand.node in self._connected():
             self._try(space_id, now)
+
+    def _helps(self, space_id: bytes, errand: Errand) -> bool:
+        """Tell whether to stay with the node: it shares the space, or was met only now.
+
+        A member whose card is gone is connected for ever and has nothing.
+        """
+        if errand.node not in self._connected():
+            return False
+        met, errand.met = errand.met, True
+        return not met or any(
+            share.peer.node == errand.node for share in self._hub.shares(space_id)
+        )
 
     def _new_errand(self) -> Errand:
         return Errand(self._hub.ctx.rng.randrange(1 << 16).to_bytes(2, "big"))
@@ -105,6 +118,7 @@ class Routed:
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
             errand.node = None
+        errand.met = False
         if nodes and len(self) < ROUTED_MAX:
             beyond = [node for node in nodes if node > errand.last]
             errand.failures += not beyond
