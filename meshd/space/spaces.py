@@ -232,15 +232,18 @@ class Spaces:
         return None
 
     def accept_aside(
-        self, space: Space, author: bytes, data: bytes
+        self, space: Space, author: bytes, data: bytes, done: Done
     ) -> Accepted | Duplicate | DropReason:
-        """Take a membership record of a forked feed, whichever branch it is on."""
+        """Take a membership record of a forked feed, whichever branch it is on.
+
+        `done` hears when it is on disk, or that it is forgotten.
+        """
         if self._closed:
             return DropReason.STORE_CLOSED
         taken = space.take_aside(author, data)
         if not isinstance(taken, Taken):
             return taken
-        self._commit(taken.rows, _ignore)
+        self._commit(taken.rows, done)
         self._events.append(MembershipChanged(space.id))
         return Accepted(taken.entry.head.seq)
 

@@ -65,15 +65,18 @@ class Branches:
 
         A new one is passed on.
         """
-        result = self._hub.spaces.accept_aside(space, author, data)
+
+        def kept(why: str, at: int) -> None:
+            if why:  # the store is loaded again, and nobody tells this a second time
+                self._wait(share, (space.id, author, data))
+
+        result = self._hub.spaces.accept_aside(space, author, data, kept)
         if isinstance(result, Accepted):
             for other in self._hub.shares(space.id):
                 if other is not share:
                     self._send(other, author, data, now)
         elif result is DropReason.MEMBERSHIP_MISSING:
-            if len(self._waiting) >= WAITING_MAX:
-                del self._waiting[next(iter(self._waiting))]
-            self._waiting[space.id, author, data] = share
+            self._wait(share, (space.id, author, data))
         else:
             return False
         return True
@@ -84,6 +87,16 @@ class Branches:
             if key[0] == space.id:
                 del self._waiting[key]
                 self.take(share, space, key[1], key[2], now)
+
+    def reload(self, now: int) -> None:
+        """Take again what could not be kept."""
+        for space in self._hub.spaces.all():
+            self.membership_changed(space, now)
+
+    def _wait(self, share: Share, record: tuple[bytes, bytes, bytes]) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[record] = share
 
     def _send(self, share: Share, author: bytes, data: bytes, now: int) -> None:
         try:

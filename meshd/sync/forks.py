@@ -178,6 +178,29 @@ class Forks:
             if space == share.space:
                 self._tell(share, author, now)
 
+    def reload(self, now: int) -> None:
+        """Freeze again what the store forgot with a commit that failed: the proofs are still here.
+
+        Peers show a proof once; without this an own feed would go on that nobody takes any more.
+        What went back with it is fetched first, as by a newcomer.
+        """
+        for (space_id, author), proof in tuple(self._proofs.items()):
+            space = self._hub.spaces.get(space_id)
+            feed = space.feeds.get(author) if space is not None else None
+            if space is None or (feed is not None and feed.frozen):
+                continue
+            held = feed.seq if feed else 0
+            ahead = [
+                share
+                for share in self._hub.shares(space_id)
+                if author in share.theirs and share.theirs[author].seq > held
+            ]
+            if ahead and not space.is_own(author):
+                self._waiting[space_id, author] = (ahead[0], proof)
+            else:
+                self._hub.spaces.fork(space, author, *proof, now=now)
+        self.branches.reload(now)
+
     def session_down(self, peer: Peer, now: int) -> None:
         """Give up what was being compared with this session."""
         self.branches.session_down(peer)

@@ -196,6 +196,7 @@ class Sync:
 
     def reload(self, image: StoreImage, now: int) -> None:
         """Heads went back to what the store holds: what is missing may be more than before."""
+        self._forks.reload(now)
         for share in tuple(self._hub.all_shares()):
             for author in share.theirs:
                 self._wants.claimed(share, author)

@@ -5,6 +5,7 @@ from copy import deepcopy
 from sync_net import MS, SECOND, Net, Puppet
 
 from meshd.core.drops import DropReason
+from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import sync_messages as wire
 
 
@@ -76,6 +77,22 @@ def test_proof_goes_round_and_the_twin_starts_anew():
     net.run(10 * SECOND)
     for house in (anna, carl, dora):
         assert "after the fork" in house.texts()
+
+
+def test_fork_whose_freezing_could_not_be_kept_is_frozen_again_and_writing_goes_on():
+    """A failed commit forgets proof and new key; peers show a proof once (tests/simulation/test_space_hunt.py, seed 10)."""
+    net, anna, bert, carl, author = twins()
+    net.connect(anna, carl)
+    net.run(10 * SECOND)
+    bert.commit_us = SECOND
+    net.connect(bert, carl)
+    net.run(5 * SECOND, until=lambda: bert.home.feeds[author].frozen)
+    bert.store.fail_next = StoreError(StoreFault.FULL, "full", remedy="")
+    net.run(20 * SECOND)
+    assert bert.home.feeds[author].frozen and bert.home.author != author
+    bert.post("after the fork")
+    net.run(10 * SECOND)
+    assert all("after the fork" in house.texts() for house in (anna, carl))
 
 
 def test_newcomer_gets_what_was_written_before_and_the_proof():
