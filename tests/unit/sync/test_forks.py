@@ -80,7 +80,7 @@ def test_proof_goes_round_and_the_twin_starts_anew():
 
 
 def test_fork_whose_freezing_could_not_be_kept_is_frozen_again_and_writing_goes_on():
-    """A failed commit forgets proof and new key; peers show a proof once (tests/simulation/test_space_hunt.py, seed 10)."""
+    """A failed commit forgets proof and new key; peers show a proof once (space hunt, seed 10)."""
     net, anna, bert, carl, author = twins()
     net.connect(anna, carl)
     net.run(10 * SECOND)
