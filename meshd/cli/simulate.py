@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from meshd.simulation.outcome import Outcome
     from meshd.simulation.plan import Plan
     from meshd.simulation.run import Watcher
+    from meshd.simulation.world import Tapes
 
 _BAR_WIDTH = 24
+_RECORD_BYTES_MAX = 1_000_000_000
 _SPARSE_S = 60.0
 _EVERY_S = 0.2
 _PLOTS = "pip install 'meshd[plots]'"
@@ -34,6 +36,9 @@ def add_simulate(parser: ArgumentParser) -> Command:
     parser.add_argument("--report", metavar="DIR", help="write report.html and outcome.json there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--log", metavar="FILE", help='one line per event, "-" for stdout')
+    parser.add_argument(
+        "--record", metavar="NODE", help="record this node, a file a life, for meshd replay"
+    )
     parser.add_argument("--real-crypto", action="store_true", help="the daemon's own; slower")
     return _simulate
 
@@ -132,12 +137,27 @@ def _run(plan: "Plan", options: Namespace) -> "Outcome":
             write(legend(plan, options.seed))
             watchers.append(lambda world, _: Log(world, write))
         with Meter(plan.name) as meter:
-            outcome = run_plan(plan, options.seed, observers=watchers, progress=meter.update)
+            outcome = run_plan(
+                plan, options.seed, observers=watchers, progress=meter.update, tapes=_tapes(options)
+            )
         if file is not None:
             from meshd.simulation.log import broken
 
             file.write(broken(outcome.violations))
         return outcome
+
+
+def _tapes(options: Namespace) -> "Tapes":
+    """Return what gives the recorded node a new file in this folder for each of its lives."""
+    from meshd.recording.tape import Tape
+
+    def tape(name: str, life: int) -> Tape | None:
+        if name != options.record:
+            return None
+        path = f"{name}-seed{options.seed}-life{life}.jsonl"
+        return Tape(path, bytes_max=_RECORD_BYTES_MAX)
+
+    return tape
 
 
 def _log_file(options: Namespace, open_files: ExitStack) -> TextIO | None:

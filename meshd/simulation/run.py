@@ -14,6 +14,7 @@ from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.crypto import stand_in
+from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
 from meshd.simulation.plan import Plan
@@ -23,11 +24,13 @@ from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Score
 from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.traffic import People
-from meshd.simulation.world import World
+from meshd.simulation.world import Tapes, World, no_tapes
 
 Progress = Callable[[int, int], None]
 """Is told of virtual time: done and all, in microseconds."""
 Watcher = Callable[[World, Plan], Observer]
+
+Parts = tuple[World, People | RivalPeople, Sequence[Checker]]
 
 _BUCKETS_MAX = 60
 _BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
@@ -80,19 +83,27 @@ def run_plan(
     *,
     observers: Sequence[Watcher] = (),
     progress: Progress | None = None,
+    tapes: Tapes = no_tapes,
 ) -> Outcome:
-    """Run a plan; each of `observers` makes one of the new world.
+    """Run a plan; each of `observers` makes one of the new world, `tapes` records its nodes.
 
     Raises: UsageError when the stand-ins for cryptography are in use already, and when a plan asks
     of a rival protocol what it does not do.
     """
     with nullcontext() if plan.crypto == "real" else stand_in():
-        return _run(plan, seed, observers, progress)
+        return _run(plan, _set_up(plan, seed, tapes), observers, progress, seed=seed)
 
 
-def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress | None) -> Outcome:
+def _run(
+    plan: Plan,
+    parts: Parts,
+    observers: Sequence[Watcher],
+    progress: Progress | None,
+    *,
+    seed: int,
+) -> Outcome:
     span = Span.of(plan)
-    world, people, checkers = _set_up(plan, seed)
+    world, people, checkers = parts
     tally, faults = Tally(span.bucket_us, span.buckets), Faults(world)
     made = [watcher(world, plan) for watcher in observers]
     for observer in (people, Listener(world, tally), faults, *checkers, *made):
@@ -107,6 +118,9 @@ def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress
             observer.finished()
     except KeyboardInterrupt:
         finished = False
+    for host in world.hosts:
+        if isinstance(host, Host):
+            host.end_recording()
     value = {
         **_about(plan, seed, world),
         "checked": [checker.name for checker in checkers],
@@ -119,10 +133,10 @@ def _run(plan: Plan, seed: int, observers: Sequence[Watcher], progress: Progress
     return Outcome(value, _violations(checkers), _broken(checkers), finished)
 
 
-def _set_up(plan: Plan, seed: int) -> tuple[World, People | RivalPeople, Sequence[Checker]]:
+def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
     """Return the world, its people, and who watches the rules, of which rivals have none."""
     if plan.protocol == "meshd":
-        world = build_world(plan, seed)
+        world = build_world(plan, seed, tapes=tapes)
         return world, People(world, plan), all_checkers(world, plan)
     rivals = build(plan, seed)
     return cast(World, rivals), RivalPeople(rivals, plan), ()

@@ -11,6 +11,36 @@ from meshd.core.errors import Exit, RequestError
 from meshd.recording.values import RecordingError
 from meshd.simulation.crypto import stand_in
 
+PLAN = """
+name = "p"
+duration_s = 200
+settle_s = 60
+[terrain]
+width_m = 150
+height_m = 150
+[[nodes]]
+name = "n"
+count = 3
+[[traffic]]
+kind = "broadcast"
+every_s = 20
+[[traffic]]
+kind = "file"
+every_s = 60
+size = 100000
+[[fault]]
+kind = "crash"
+nodes = "n2"
+disk = "torn"
+at_s = 80
+for_s = 10
+[[fault]]
+kind = "failing-disk"
+nodes = "n2"
+at_s = 120
+for_s = 30
+"""
+
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
@@ -129,3 +159,16 @@ def test_recording_made_with_quick_crypto_replays_with_it(tmp_path):
     found = replay(files["n0", 1].read_bytes())
     assert found.header.crypto == "stand-in"
     assert (found.difference, found.ended) == (None, "stopped")
+
+
+def test_node_of_a_plan_is_recorded_life_by_life(tmp_path, monkeypatch, capsys):
+    """Crashes, a failing disk and files included: each life replays to its state."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.toml").write_text(PLAN)
+    main(["simulate", "p.toml", "--seed", "5", "--record", "n2", "--json"])
+    names = [path.name for path in sorted(tmp_path.glob("*.jsonl"))]
+    assert names == [f"n2-seed5-life{life}.jsonl" for life in (1, 3, 5)]  # made, founded, crashed
+    capsys.readouterr()
+    for path in tmp_path.glob("*.jsonl"):
+        assert main(["replay", str(path)]) == Exit.OK
+        assert "to its clean end" in capsys.readouterr().out
