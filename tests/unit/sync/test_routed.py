@@ -3,6 +3,7 @@
 import pytest
 from sync_net import SECOND, Net
 
+from meshd.store.memory import MemoryStore
 from meshd.sync.routed import LONELY_US, ROUTED_MAX
 
 
@@ -93,3 +94,18 @@ def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
         net.run(SECOND)
     everybody = {house.node for house in houses[1:]}
     assert set(anna.sessions.wanted[-3:]) == set(anna.sessions.wanted[3:6]) == everybody
+
+
+def test_member_whose_card_is_gone_keeps_nobody_from_the_next():
+    net = Net()
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
+    for house in houses:
+        net.cut(anna, house)
+    for house in houses[:2]:
+        house.store = MemoryStore()
+        house.boot()
+    net.routed = True
+    anna.post("who still has it?")
+    net.run(120 * SECOND)
+    assert "who still has it?" in houses[2].texts()
