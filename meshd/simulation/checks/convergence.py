@@ -89,8 +89,6 @@ class Convergence(Checker):
                 spaces.setdefault(space.id, []).append(host)
         for space_id, hosts in sorted(spaces.items()):
             forked = _forks(hosts, space_id)
-            if built_on_a_fork(hosts, space_id):
-                continue
             members = [host for host in hosts if _is_in(host, space_id)]
             for host in members[1:]:
                 text = _difference(members[0], host, space_id, forked)
@@ -118,25 +116,6 @@ def _forks(hosts: list[Host], space_id: bytes) -> set[str]:
 def _is_in(host: Host, space_id: bytes) -> bool:
     space = host.node.spaces.get(space_id)
     return space is not None and space.rank is not None
-
-
-def built_on_a_fork(hosts: list[Host], space_id: bytes) -> bool:
-    """Tell whether membership records stand on one branch of a forked feed and not on the other.
-
-    A replica keeps one branch of such a feed, so what honest members build on the other stays
-    unknown to it. That is a fault of meshd, known and not mended; see docs/security.md.
-    """
-    forked = _forks(hosts, space_id)
-    kept = {
-        frozenset(
-            (row.author, row.seq, row.data)
-            for row in host.store.membership
-            if row.space == space_id and f"fork/{space_id.hex()}/{row.author.hex()}" in forked
-        )
-        for host in hosts
-        if _is_in(host, space_id)
-    }
-    return len(kept) > 1
 
 
 def _difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str:

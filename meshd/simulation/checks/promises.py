@@ -17,7 +17,6 @@ from meshd.core.events import EntryRow
 from meshd.core.ids import decode_text
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.checks.convergence import built_on_a_fork
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply, Row
@@ -133,8 +132,6 @@ class Promises(Checker):
     def _everywhere(self, group: list[Host]) -> None:
         for entry, author in self._promised.items():
             if _among(author, self._copied) or _frozen(group, entry):
-                continue
-            if built_on_a_fork(group, entry.space):
                 continue
             if not any(_holds(host, entry) for host in group):
                 continue
