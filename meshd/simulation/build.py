@@ -6,7 +6,6 @@ A plan without media has one radio. A wire takes in whom its pairs name.
 """
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
@@ -20,8 +19,7 @@ from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Medium
 from meshd.simulation.media.place import PathLoss, Place, Walker
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Sun
-from meshd.simulation.plan_file import hosts_of
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Sun, hosts_of, means
 from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 
 _RADIO = MediumPlan(DEFAULT, "ip-radio")
@@ -92,7 +90,7 @@ def _shine(world: World, host: Host, sun: Sun) -> None:
 
 
 def _named(medium: MediumPlan, name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pair in medium.between for pattern in pair)
+    return any(means(pattern, name) for pair in medium.between for pattern in pair)
 
 
 def _tie(world: World, plan: MediumPlan) -> None:
@@ -104,8 +102,8 @@ def _tie(world: World, plan: MediumPlan) -> None:
     for near, far in plan.between:
         for one in world.hosts:
             for other in world.hosts:
-                if one is other or not fnmatchcase(one.name, near):
+                if one is other or not means(near, one.name):
                     continue
-                if fnmatchcase(other.name, far):
+                if means(far, other.name):
                     wire.hear(one, other, edge)
                     wire.hear(other, one, edge)

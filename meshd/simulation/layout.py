@@ -10,9 +10,8 @@ from math import ceil, cos, hypot, pi, sin, sqrt
 from random import Random
 from typing import NamedTuple
 
+from meshd.simulation.media.place import Place
 from meshd.simulation.plan import NodeGroup, Terrain
-
-Place = tuple[float, float]
 
 FULL_REACH_M = 10.0
 _CLUSTER_SHARE = 0.1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshd.simulation.world import World
 
 SEGMENT_BYTES = 1_220
-HEADERS_BYTES = 74
+SEGMENT_HEADERS_BYTES = 74
 _TIMEOUT_US = 200_000
 _TIMEOUT_MAX_US = 3_200_000
 _RETRY_US = 250_000
@@ -158,7 +158,7 @@ def _carry(world: World, way: Sequence[tuple[Port, Port]], length: int) -> tuple
         size = min(SEGMENT_BYTES, length - start)
         took_us = 0
         for port, other in way:
-            hop_us = world.carry_segment(port, other, size + HEADERS_BYTES)
+            hop_us = world.carry_segment(port, other, size + SEGMENT_HEADERS_BYTES)
             if hop_us is None:
                 lost += size
                 break

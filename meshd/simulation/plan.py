@@ -4,7 +4,9 @@ Enters: a TOML file (`plan_file`) or a swarm's choice. Leaves: values. Times are
 time from the start, distances metres. `nodes` fields name hosts by shell patterns ("roof*", "n3").
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 PROTOCOLS = ("meshd", "managed-flood", "source-path-flood", "distance-vector")
 LAYOUTS = ("uniform", "grid", "line", "ring", "cluster", "full")
@@ -186,3 +188,28 @@ class Plan:
     nodes: tuple[NodeGroup, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def faults_end_us(self) -> int:
+        """When people stop asking and the last fault has ended, in virtual time."""
+        return round(self.duration_s * 1e6)
+
+    @property
+    def end_us(self) -> int:
+        """When the time to settle is over too."""
+        return round((self.duration_s + self.settle_s) * 1e6)
+
+
+def hosts_of(name: str, count: int) -> list[str]:
+    """Return the names of the hosts of a group."""
+    return [name] if count == 1 else [f"{name}{number}" for number in range(1, count + 1)]
+
+
+def means(pattern: str, name: str) -> bool:
+    """Tell whether a pattern names this host."""
+    return fnmatchcase(name, pattern)
+
+
+def chosen(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a pattern means, in their order."""
+    return [name for name in names if fnmatchcase(name, pattern)]

@@ -4,9 +4,8 @@ Enters: a path or text, or a Plan. Leaves: a Plan, one ConfigError that lists ev
 `file:line: key: what is wrong`, or text. `parse(dump(plan))` is `plan`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar, cast
 
 from meshd.config.reader import Document, Reader, read_document, read_text
@@ -22,6 +21,8 @@ from meshd.simulation.plan import (
     Sun,
     Terrain,
     Traffic,
+    hosts_of,
+    means,
 )
 from meshd.simulation.plan_schema import HOSTS_MAX, toml
 
@@ -65,16 +66,6 @@ def parse(text: str, file: str) -> Plan:
         traffic=_all(Traffic, listed["traffic"]),
         faults=_all(Fault, listed["fault"]),
     )
-
-
-def hosts_of(name: str, count: int) -> list[str]:
-    """Return the names of the hosts of a group."""
-    return [name] if count == 1 else [f"{name}{number}" for number in range(1, count + 1)]
-
-
-def chosen(pattern: str, names: Iterable[str]) -> list[str]:
-    """Return the names that a pattern means, in their order."""
-    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 def dump(plan: Plan) -> str:
@@ -178,7 +169,7 @@ def _hosts(reader: Reader, groups: list[Document]) -> list[str]:
 
 
 def _meant(reader: Reader, path: tuple[str | int, ...], pattern: str, names: list[str]) -> None:
-    if names and not any(fnmatchcase(name, pattern) for name in names):
+    if names and not any(means(pattern, name) for name in names):
         known = tuple(names) if len(names) <= 12 else (*names[:4], "…")
         reader.wrong(path, f'no host is called "{pattern}"{suggest(pattern, known)}')
 

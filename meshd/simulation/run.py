@@ -49,7 +49,7 @@ class Span(NamedTuple):
     @classmethod
     def of(cls, plan: Plan) -> Span:
         """Choose a round stretch, so that there are at most `_BUCKETS_MAX`."""
-        end_us = int((plan.duration_s + plan.settle_s) * SECOND)
+        end_us = plan.end_us
         fits = (one for one in _BUCKETS_S if end_us <= one * SECOND * _BUCKETS_MAX)
         bucket_us = next(fits, _BUCKETS_S[-1]) * SECOND
         return cls(end_us, bucket_us, -(-end_us // bucket_us))

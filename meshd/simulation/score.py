@@ -14,7 +14,7 @@ working links went both ways.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-Json = dict[str, object]
+from meshd.simulation.outcome import Json
 
 _SHARES = ((50, "p50"), (90, "p90"), (99, "p99"), (100, "max"))
 _ERRORS_MAX = 20

@@ -7,10 +7,9 @@ plainer hosts and media. Must not know: how a plan is run, what a failure is.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from meshd.simulation.plan import Fault, NodeGroup, Plan, Terrain, Traffic
+from meshd.simulation.plan import Fault, NodeGroup, Plan, Terrain, Traffic, means
 
 Try = Callable[[Sequence[Plan]], int | None]
 """Tries plans; returns the place of the first that fails as before, or None."""
@@ -86,7 +85,7 @@ def _only(plan: Plan, nodes: tuple[NodeGroup, ...]) -> Plan:
 
 
 def _meant(pattern: str, names: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names)
+    return any(means(pattern, name) for name in names)
 
 
 def _times(plan: Plan) -> Iterator[Plan]:

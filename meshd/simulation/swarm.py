@@ -43,8 +43,7 @@ def judge(plan: Plan, seed: int) -> list[Violation]:
     """Run a plan; return every rule that it broke, by time."""
     with watched() as nonces:
         outcome = run_plan(plan, seed, observers=(Crowd,))
-    at_us = round((plan.duration_s + plan.settle_s) * 1e6)
-    repeated = [Violation(at_us, "secrecy", "", text) for text in nonces.repeated]
+    repeated = [Violation(plan.end_us, "secrecy", "", text) for text in nonces.repeated]
     return [*outcome.violations, *repeated]
 
 

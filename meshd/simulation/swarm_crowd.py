@@ -31,7 +31,7 @@ class Crowd(Observer):
     def __init__(self, world: World, plan: Plan) -> None:
         self._world = world
         self._rng = world.random("the crowd")
-        self._end_us = round(plan.duration_s * SECOND)
+        self._end_us = plan.faults_end_us
         self._urls: list[str] = []
         self._invites: dict[tuple[int, int], None] = {}
         self._spaces = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.simulation.observer import Observer
+from meshd.simulation.outcome import Json
 from meshd.simulation.world import HEADERS_BYTES
 from meshd.wire.datagrams import ECHO_KINDS, KNOCK_KINDS
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from meshd.core.events import Transmit
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
-
-Json = dict[str, object]
 
 ROUTING, SESSIONS, SYNC, DATA, OTHER = "routing", "sessions", "sync", "data", "other"
 

@@ -18,8 +18,7 @@ from meshd.core.ids import node_text
 from meshd.simulation.founding import SPACE, found_space, settle_in
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import Plan, Traffic
-from meshd.simulation.plan_file import chosen
+from meshd.simulation.plan import Plan, Traffic, chosen, means
 from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Message, Score
 from meshd.simulation.sight import Sight
@@ -73,19 +72,17 @@ class People(Observer):
         self._open: dict[tuple[int, int], Callable[[Reply], None]] = {}
         self._posts: dict[tuple[object, object], Message] = {}
         self._early: dict[tuple[object, object], dict[int, int]] = {}
-        self._end_us = int((plan.duration_s + plan.settle_s) * SECOND)
 
     def begin(self) -> None:
         """Put everything that people will do on the world's heap."""
         world, names = self._world, list(self._hosts)
-        until_us = int(self._plan.duration_s * SECOND)
         for number, item in enumerate(self._plan.traffic):
             people = [name for name in names if name not in self._relays]
 
             def stream(name: str, number: int = number) -> Random:
                 return world.random(f"traffic {number}: {name}")
 
-            for deed in deeds(item, people, until_us, stream):
+            for deed in deeds(item, people, self._plan.faults_end_us, stream):
                 world.at(deed.at_us, lambda deed=deed, item=item: self._do(deed, item))
         world.at(0, self._look)
 
@@ -98,7 +95,7 @@ class People(Observer):
             name
             for name in self._hosts
             if name not in self._relays
-            and any(chosen(pattern, [name]) for item in wanted for pattern in (item.nodes, item.to))
+            and any(means(pattern, name) for item in wanted for pattern in (item.nodes, item.to))
         ]
         if not names:
             return []
@@ -111,8 +108,8 @@ class People(Observer):
         for host in self._world.hosts:
             if host.running:
                 self.score.seen_on(host.number, now)
-        if now < self._end_us:
-            self._world.at(min(now + SEEN_EVERY_US, self._end_us), self._look)
+        if now < self._plan.end_us:
+            self._world.at(min(now + SEEN_EVERY_US, self._plan.end_us), self._look)
 
     # --- what they do -----------------------------------------------------------------------------
 
@@ -146,7 +143,7 @@ class People(Observer):
         return "".join(self._world.random("texts").choices(_LETTERS, k=size))
 
     def _post(self, sender: Host, item: Traffic) -> None:
-        receivers = [host for host in self._members if chosen(item.to, [host.name])]
+        receivers = [host for host in self._members if means(item.to, host.name)]
         due = self._due(sender, receivers)
         message = self.score.ask(item.kind, sender.number, self._world.now, due)
 
@@ -201,7 +198,7 @@ class People(Observer):
 
         def again() -> None:
             due_us = world.now + min(SECOND << min(tries, 10), _GET_AGAIN_US)
-            if due_us < self._end_us:
+            if due_us < self._plan.end_us:
                 world.at(due_us, lambda: self._get(target, name, data, message, tries=tries + 1))
 
         if not target.running:

@@ -34,8 +34,3 @@ class Checker(Observer):
         if len(self.violations) < VIOLATIONS_MAX:
             where = host.name if host is not None else ""
             self.violations.append(Violation(self.world.now, self.name, where, text))
-
-
-def at_all_nodes(world: World) -> list[Host]:
-    """Return the running hosts whose node nobody took over, in order."""
-    return [host for host in world.hosts if host.running]

@@ -39,8 +39,7 @@ class Convergence(Checker):
 
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
-        end_us = round((plan.duration_s + plan.settle_s) * 1e6)
-        self._quiet_from = end_us - QUIET_US
+        self._quiet_from = plan.end_us - QUIET_US
         self._lost: set[tuple[int, int]] | None = None
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}

@@ -9,8 +9,9 @@ route and the last memory of the lie must have gone.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from meshd.simulation.plan import means
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
@@ -50,4 +51,4 @@ class Exempt:
 
 
 def _any(times: list[tuple[str, int, int]], name: str, now: int) -> bool:
-    return any(begin <= now <= end and fnmatchcase(name, pattern) for pattern, begin, end in times)
+    return any(begin <= now <= end and means(pattern, name) for pattern, begin, end in times)

@@ -9,7 +9,6 @@ entry. Forks are exempt from sameness where a plan made them: a rolled-back or a
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from meshd.core.events import EntryRow
 from meshd.core.ids import decode_text
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
+from meshd.simulation.plan import means
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply, Row
@@ -162,7 +162,7 @@ def _frozen(hosts: list[Host], entry: Entry) -> bool:
 
 
 def _among(host: Host, patterns: list[str]) -> bool:
-    return any(fnmatchcase(host.name, pattern) for pattern in patterns)
+    return any(means(pattern, host.name) for pattern in patterns)
 
 
 def _name(entry: Entry) -> str:

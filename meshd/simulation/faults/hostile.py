@@ -9,13 +9,14 @@ Must not: touch another host but by what it sends.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from meshd.core.events import Transmit
 from meshd.core.ids import ALL_BABEL_ROUTERS
 from meshd.core.limits import BABEL_PORT
 from meshd.simulation.observer import Observer
+from meshd.simulation.plan import means
+from meshd.simulation.world import HEADERS_BYTES
 from meshd.wire.babel import Hello, Ihu, Tlv, pack
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from meshd.simulation.plan import Fault
     from meshd.simulation.world import World
 
-HEADERS_BYTES = 62
 PACKET_MAX = 1_400
 
 
@@ -56,7 +56,7 @@ class Attack(Observer):
         return [
             host
             for host in self.world.hosts
-            if host is not self.host and fnmatchcase(host.name, self.order.other)
+            if host is not self.host and means(self.order.other, host.name)
         ]
 
     def _wake(self) -> None:

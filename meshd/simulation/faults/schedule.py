@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshd.simulation.faults import attacks
 from meshd.simulation.faults.network import Clog, Rule, Split, Trouble, uniform_split
-from meshd.simulation.plan import Fault, Plan
-from meshd.simulation.plan_file import chosen
+from meshd.simulation.plan import Fault, Plan, means
 from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ def _text(fault: Fault, hosts: Sequence[Host]) -> str:
 
 
 def _hosts(world: World, pattern: str) -> list[Host]:
-    names = set(chosen(pattern, [host.name for host in world.hosts]))
-    return [host for host in world.hosts if host.name in names]
+    return [host for host in world.hosts if means(pattern, host.name)]
 
 
 def _numbers(hosts: Sequence[Host]) -> frozenset[int]:

@@ -20,8 +20,7 @@ from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSettin
 from meshd.simulation.media.medium import Way
 from meshd.simulation.media.place import PathLoss, Walker
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan
-from meshd.simulation.plan_file import hosts_of
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, hosts_of
 from meshd.simulation.rivals import distance_vector, managed_flood
 from meshd.simulation.rivals.distance_vector import DistanceVector
 from meshd.simulation.rivals.engine import Engine, Event

@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 DATA, RELAY, ACK, CONTROL = "data", "relay", "ack", "control"
-PURPOSES = (DATA, RELAY, ACK, CONTROL)
-BROADCAST = -1
 QUEUE_MAX = 16
 """Frames that wait in a station; more are lost, as in the modules that run the rivals."""
 

@@ -11,11 +11,9 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import Plan, Traffic
-from meshd.simulation.plan_file import chosen
+from meshd.simulation.plan import Plan, Traffic, chosen
 from meshd.simulation.rivals.build import RivalHost, RivalWorld
 from meshd.simulation.rivals.engine import Delivered, Event
-from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Message, Score
 from meshd.simulation.sight import Sight
 from meshd.simulation.traffic import SEEN_EVERY_US, Deed, deeds, relays_of
@@ -35,13 +33,11 @@ class RivalPeople(Observer):
         self._sight = Sight(cast("World", world))
         self._hosts = {host.name: host for host in world.hosts}
         self._sent: dict[tuple[int, int], Message] = {}
-        self._end_us = int((plan.duration_s + plan.settle_s) * SECOND)
         world.happened = self._happened
 
     def begin(self) -> None:
         """Put everything that people will do on the world's heap."""
         world, plan = self._world, self._plan
-        until_us = int(plan.duration_s * SECOND)
         relays = relays_of(plan, list(self._hosts))
         names = [name for name in self._hosts if name not in relays]
         for number, item in enumerate(plan.traffic):
@@ -49,7 +45,7 @@ class RivalPeople(Observer):
             def stream(name: str, number: int = number) -> Random:
                 return world.random(f"traffic {number}: {name}")
 
-            for deed in deeds(item, names, until_us, stream):
+            for deed in deeds(item, names, plan.faults_end_us, stream):
                 world.at(deed.at_us, self._do, deed, item, names)
         world.at(0, self._look)
 
@@ -59,8 +55,8 @@ class RivalPeople(Observer):
         for host in self._world.hosts:
             if host.running:
                 self.score.seen_on(host.number, now)
-        if now < self._end_us:
-            self._world.at(min(now + SEEN_EVERY_US, self._end_us), self._look)
+        if now < self._plan.end_us:
+            self._world.at(min(now + SEEN_EVERY_US, self._plan.end_us), self._look)
 
     def _do(self, deed: Deed, item: Traffic, names: list[str]) -> None:
         sender = self._hosts[deed.sender]
