@@ -34,7 +34,7 @@ class FileDevice(Device):
             image=self.store.load(),
             quota_bytes=self.quota_bytes,
         )
-        self.files.seek = lambda space, now: self.sought.append(space)
+        self.files.seek = lambda space, likely, now: self.sought.append((space, likely))
         self.read_fault = None
 
     def run(self):

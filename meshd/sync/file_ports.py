@@ -42,6 +42,9 @@ class FileSpace(Protocol):
     def feeds(self) -> Mapping[bytes, FileFeed]:
         """Feeds by author."""
 
+    def node_of(self, author: bytes) -> bytes:
+        """Return the NodeId behind a signing key; b"" where this node may not know."""
+
     def open(self, author: bytes, data: bytes) -> FileEntry | None:
         """Decrypt an entry, or None without the key."""
 

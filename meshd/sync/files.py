@@ -6,7 +6,7 @@ calls: catalogue (what files there are), file_put, file_fetch, file_serving, fil
 Must not know: how sessions encrypt, how spaces judge. Ref: docs/wire-format.md#files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from meshd.core.context import Context
@@ -37,7 +37,11 @@ Args = dict[str, object]
 
 
 class Files:
-    """The files of one node. `seek(space, now)` is called when no session has what a get needs."""
+    """The files of one node.
+
+    `seek(space, likely, now)` is called when no session has what a get needs, with the nodes that
+    should have it.
+    """
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class Files:
         self._ctx = ctx
         self._spaces = spaces
         self._sessions = sessions
-        self.seek: Callable[[bytes, int], None] | None = None
+        self.seek: Callable[[bytes, Sequence[bytes], int], None] | None = None
         self._reads = reads = Reads(ctx, "files")
         self._catalogue = Catalogue(ctx, spaces, reads, self._found)
         self._serving = Serving(ctx, sessions, self._catalogue, reads, lost=self._lost)
@@ -259,9 +263,12 @@ class Files:
         self._end_get(fetch, RequestError(text, code=Exit.TIMEOUT, remedy=remedy))
 
     def nobody_has(self, fetch: Fetch, now: int) -> None:
-        """No session has what is wanted now: a get looks further away."""
-        if fetch.target is not None and self.seek is not None:
-            self.seek(fetch.manifest.space, now)
+        """No session has what is wanted now: a get looks further away, with its author first."""
+        manifest = fetch.manifest
+        space = self._spaces.get(manifest.space)
+        if fetch.target is not None and self.seek is not None and space is not None:
+            likely = (space.node_of(manifest.author), *sorted(manifest.held_by))
+            self.seek(manifest.space, likely, now)
 
     # --- requests ---------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 Enters: the real `Sessions` and `Files`, given by `Node`. Must not know: how they work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -32,10 +32,11 @@ class SessionsPort(Protocol):
 class FilesPort(Protocol):
     """Files and their chunks, which have messages and bulks of their own.
 
-    `seek(space, now)` is called when no session has what a get needs.
+    `seek(space, likely, now)` is called when no session has what a get needs, with the nodes that
+    should have it.
     """
 
-    seek: Callable[[bytes, int], None] | None
+    seek: Callable[[bytes, Sequence[bytes], int], None] | None
 
     def share_opened(self, session: int, space: bytes, now: int, *, node: bytes) -> None:
         """A space is shared on a session from now on, with `node` at its other end."""

@@ -2,8 +2,11 @@
 
 Enters: which spaces are shared with whom, time. Leaves: `want` and `unwant` of sessions. A space
 that nobody connected carries for `LONELY_US` gets one routed session, to its members in turn, with
-growing pauses; it ends when a neighbour carries the space. A few at a time in all.
+growing pauses; it ends when a neighbour carries the space. A few at a time in all. Who waits for
+something may know who is likely to have it: these are wanted all the while, beside the turns.
 """
+
+from collections.abc import Sequence
 
 from meshd.core.ids import node_id
 from meshd.sync.hub import Hub
@@ -13,6 +16,8 @@ TRY_US = 10_000_000
 """How long one node is tried before the next."""
 SOUGHT_TRY_US = 2_000_000
 """The same while somebody waits."""
+LIKELY_MAX = 4
+"""Nodes of one space that are wanted at a time because they are likely to have what is sought."""
 PAUSE_LAST_US = 300_000_000
 ROUTED_MAX = 8
 """Spaces that may hold a routed session at a time."""
@@ -25,15 +30,17 @@ SEEK_US = 60_000_000
 class Errand:
     """One space's search for a far node: whom it wants now, how often everybody failed.
 
+    `likely` are those wanted beside, in the order in which they were named.
     `last` is who was tried last, at first a random place among the ids: who is tried next is the
     next one by id. Counting places would leave somebody out for ever, since the list of those to
     try lacks whoever is connected. `met` once the node was found connected without the space.
     """
 
-    __slots__ = ("failures", "last", "met", "node", "sought_until")
+    __slots__ = ("failures", "last", "likely", "met", "node", "sought_until")
 
     def __init__(self, last: bytes) -> None:
         self.node: bytes | None = None
+        self.likely: dict[bytes, None] = {}
         self.last = last
         self.failures = 0
         self.met = False
@@ -51,7 +58,7 @@ class Routed:
         self._errands: dict[bytes, Errand] = {}
 
     def __len__(self) -> int:
-        return sum(errand.node is not None for errand in self._errands.values())
+        return sum(bool(errand.node or errand.likely) for errand in self._errands.values())
 
     def review(self, now: int) -> None:
         """Start to count for spaces that are lonely, end errands that are not needed any more."""
@@ -79,26 +86,49 @@ class Routed:
         else:
             self._try(space_id, now)
 
-    def seek(self, space_id: bytes, now: int) -> None:
-        """Look further away at once: neighbours lack something that a person waits for."""
+    def seek(self, space_id: bytes, likely: Sequence[bytes], now: int) -> None:
+        """Look further away at once: neighbours lack something that a person waits for.
+
+        `likely` are nodes that should have it, the likeliest first; the others' turn comes soon.
+        """
         if space_id not in self._errands:
             self._errands[space_id] = self._new_errand()
         errand = self._errands[space_id]
         errand.sought_until = now + SEEK_US
-        if errand.node is None or errand.node in self._connected():
+        if self._want_likely(errand, likely, now):
+            pause_us = SOUGHT_TRY_US
+            self._hub.ctx.timers.set_earlier(("sync", "routed", space_id), now + pause_us)
+        elif errand.node is None or errand.node in self._connected():
             self._try(space_id, now)
+
+    def _want_likely(self, errand: Errand, likely: Sequence[bytes], now: int) -> bool:
+        """Want those of `likely` that are not yet; tell whether there are any."""
+        if not (errand.node or errand.likely) and len(self) >= ROUTED_MAX:
+            return False
+        away = self._connected() | {self._own, b"", *errand.likely}
+        fresh = [node for node in dict.fromkeys(likely[:LIKELY_MAX]) if node not in away]
+        for node in fresh:
+            if len(errand.likely) >= LIKELY_MAX:
+                oldest = next(iter(errand.likely))
+                del errand.likely[oldest]
+                self._hub.sessions.unwant(oldest, now)
+            errand.likely[node] = None
+            self._hub.sessions.want(node, now)
+        return bool(fresh)
 
     def _helps(self, space_id: bytes, errand: Errand) -> bool:
         """Tell whether to stay with the node: it shares the space, or was met only now.
 
-        A member whose card is gone is connected for ever and has nothing.
+        A member whose card is gone is connected for ever and has nothing. Who is likely to have
+        what is sought spares the others too.
         """
+        sharing = {share.peer.node for share in self._hub.shares(space_id)}
+        if sharing & errand.likely.keys():
+            return True
         if errand.node not in self._connected():
             return False
         met, errand.met = errand.met, True
-        return not met or any(
-            share.peer.node == errand.node for share in self._hub.shares(space_id)
-        )
+        return not met or errand.node in sharing
 
     def _new_errand(self) -> Errand:
         return Errand(self._hub.ctx.rng.randrange(1 << 16).to_bytes(2, "big"))
@@ -111,15 +141,15 @@ class Routed:
         if space is None:
             return
         known = {member.node for member in space.members()} - {self._own, b""}
-        nodes = sorted(known - self._connected())
         errand = self._errands.get(space_id)
         if errand is None:
             errand = self._errands[space_id] = self._new_errand()
+        nodes = sorted(known - self._connected() - errand.likely.keys())
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
             errand.node = None
         errand.met = False
-        if nodes and len(self) < ROUTED_MAX:
+        if nodes and len(self) - bool(errand.likely) < ROUTED_MAX:
             beyond = [node for node in nodes if node > errand.last]
             errand.failures += not beyond
             errand.node = errand.last = (beyond or nodes)[0]
@@ -131,12 +161,14 @@ class Routed:
     def _is_carried(self, space_id: bytes, errand: Errand) -> bool:
         """Tell whether somebody carries the space who is connected without our asking."""
         return any(
-            share.peer.via == "link" or share.peer.node != errand.node
+            share.peer.via == "link" or share.peer.node not in (errand.node, *errand.likely)
             for share in self._hub.shares(space_id)
         )
 
     def _end(self, space_id: bytes, errand: Errand, now: int) -> None:
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
+        for node in errand.likely:
+            self._hub.sessions.unwant(node, now)
         del self._errands[space_id]
         self._hub.ctx.timers.cancel(("sync", "routed", space_id))

@@ -99,7 +99,8 @@ def test_get_without_a_peer_seeks_then_times_out_and_resumes_later(pair):
     anna, ben, net = pair
     ticket, _ = ben.get(wait_s=20)
     net.wait(10)
-    assert ben.sought and ben.reply(ticket) is None
+    assert ben.sought[0][1][0] == anna.identity.node
+    assert ben.reply(ticket) is None
     net.wait(11)
     assert ben.reply(ticket).code == Exit.TIMEOUT
     net.link(anna, ben)

@@ -4,7 +4,7 @@ import pytest
 from sync_net import SECOND, Net
 
 from meshd.store.memory import MemoryStore
-from meshd.sync.routed import LONELY_US, ROUTED_MAX
+from meshd.sync.routed import LIKELY_MAX, LONELY_US, ROUTED_MAX, SEEK_US
 
 
 def test_lonely_space_is_synced_over_a_route():
@@ -67,9 +67,9 @@ def test_somebody_who_waits_for_more_gets_a_routed_session_at_once():
     bert = net.joined("bert", anna)
     net.joined("relay", anna, role="relay")
     net.cut(anna, bert)
-    anna.sync._routed.seek(anna.home.id, net.now)
+    anna.sync._routed.seek(anna.home.id, (), net.now)
     assert anna.sessions.wanted
-    anna.sync._routed.seek(anna.home.id, net.now)
+    anna.sync._routed.seek(anna.home.id, (), net.now)
     net.run(SECOND)
     assert len(anna.sessions.wanted) == 1
     net.run(90 * SECOND)
@@ -87,7 +87,7 @@ def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
         net.cut(anna, house)
     net.routed = True
     for _ in range(12):
-        anna.sync._routed.seek(anna.home.id, net.now)
+        anna.sync._routed.seek(anna.home.id, (), net.now)
         for house in houses[1:]:
             if house.node != anna.sessions.wanted[-1]:
                 net.cut(anna, house)
@@ -109,3 +109,44 @@ def test_member_whose_card_is_gone_keeps_nobody_from_the_next():
     anna.post("who still has it?")
     net.run(120 * SECOND)
     assert "who still has it?" in houses[2].texts()
+
+
+def test_who_is_likely_to_have_it_is_wanted_at_once_and_all_the_while():
+    net = Net()
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil")]
+    for house in houses[1:]:
+        net.cut(anna, house)
+    emil = max(house.node for house in houses[1:])
+    anna.sync._routed.seek(anna.home.id, (emil, houses[0].node, anna.node, b""), net.now)
+    assert anna.sessions.wanted == [emil]
+    net.run(20 * SECOND)
+    others = {house.node for house in houses[1:]} - {emil}
+    assert set(anna.sessions.wanted[1:]) == others
+    assert emil not in anna.sessions.unwanted
+    net.run(2 * SEEK_US)
+    assert sorted(anna.sessions.wanted) == sorted(anna.sessions.unwanted)
+
+
+def test_others_are_left_alone_while_who_is_likely_to_have_it_is_connected():
+    net = Net()
+    anna = net.founder()
+    bert, carl, dora = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
+    net.cut(anna, carl)
+    net.cut(anna, dora)
+    net.routed = True
+    anna.sync._routed.seek(anna.home.id, (dora.node,), net.now)
+    net.run(30 * SECOND)
+    assert anna.sessions.wanted == [dora.node]
+    anna.sync._routed.seek(anna.home.id, (dora.node, bert.node), net.now)
+    assert anna.sessions.wanted == [dora.node, carl.node]
+
+
+def test_those_wanted_because_they_are_likely_are_bounded():
+    net = Net()
+    anna = net.founder()
+    net.joined("bert", anna)
+    for number in range(3):
+        nodes = [bytes([number, place] * 5) for place in range(LIKELY_MAX)]
+        anna.sync._routed.seek(anna.home.id, nodes, net.now)
+        assert len(anna.sessions.wanted) - len(anna.sessions.unwanted) == LIKELY_MAX
