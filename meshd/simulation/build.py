@@ -6,6 +6,7 @@ A plan without media has one radio. A wire takes in whom its pairs name.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
@@ -13,16 +14,29 @@ from meshd.node import NodeOptions
 from meshd.simulation.clock import Clock
 from meshd.simulation.faults.power import SunPower
 from meshd.simulation.faults.schedule import apply_faults
-from meshd.simulation.host import Host
 from meshd.simulation.layout import places
 from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Medium
 from meshd.simulation.media.place import PathLoss, Place, Walker
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Sun, hosts_of, means
+from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, hosts_of, means
+from meshd.simulation.schedule import Schedule
 from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 
 _RADIO = MediumPlan(DEFAULT, "ip-radio")
+
+
+class Moving(Protocol):
+    """What walks and loses its power: a host, of meshd or of a rival."""
+
+    def move(self, x_m: float, y_m: float) -> None:
+        """Stand elsewhere."""
+
+    def switch_on(self, why: str) -> None:
+        """Take a reason for being off back."""
+
+    def switch_off(self, why: str) -> None:
+        """Be off for a reason."""
 
 
 def build_world(
@@ -66,27 +80,25 @@ def _add_group(world: World, plan: Plan, group: NodeGroup, media: Sequence[Mediu
         on = list(group.media or (media[0].name,))
         on += [wire.name for wire in media if wire.name not in on and _named(wire, name)]
         host = world.add_host(name, media=on, at=place, clock=clock)
-        if group.walk:
-            _walk(world, host, group)
-        if group.sun is not None:
-            _shine(world, host, group.sun)
+        set_going(world, host, group)
 
 
-def _walk(world: World, host: Host, group: NodeGroup) -> None:
+def set_going(schedule: Schedule, host: Moving, group: NodeGroup) -> None:
+    """Let a host walk, and live by the sun, when its group does."""
+
     def move(place: Place) -> None:
         host.move(*place)
 
-    Walker(group.walk, world.at, move, again=group.walk_again).begin(world.now)
-
-
-def _shine(world: World, host: Host, sun: Sun) -> None:
     def switch(on: bool) -> None:
         if on:
             host.switch_on("battery")
         else:
             host.switch_off("battery")
 
-    SunPower(sun, world.at, switch).begin(world.now)
+    if group.walk:
+        Walker(group.walk, schedule.at, move, again=group.walk_again).begin(schedule.now)
+    if group.sun is not None:
+        SunPower(group.sun, schedule.at, switch).begin(schedule.now)
 
 
 def _named(medium: MediumPlan, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Which hosts could reach each other now, by the links that work: what any protocol could do.
 
-Enters: a world. Leaves: for one host, the hosts to which a chain of links goes both ways, through
-running hosts and past no cut of a fault. Kept for a few seconds, since walkers are slow.
+Enters: a world. Leaves: the islands of running hosts that links join both ways, past no cut of a
+fault. `Sight` keeps them for a few seconds, since walkers are slow. Must not know: routes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOSS_MAX = 0.9
 
 
 class Sight:
-    """The islands of a world."""
+    """Who is on whose island."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -29,39 +29,45 @@ class Sight:
         """Tell whether a chain of working links joins two hosts."""
         now = self._world.now
         if now - self._taken_us >= KEPT_US:
-            self._island = self._islands()
+            found = enumerate(islands(self._world, LOSS_MAX))
+            self._island = {host.number: place for place, group in found for host in group}
             self._taken_us = now
         mine = self._island.get(one.number)
         return mine is not None and mine == self._island.get(other.number)
 
-    def _islands(self) -> dict[int, int]:
-        beside = self._beside()
-        found: dict[int, int] = {}
-        for host in self._world.hosts:
-            if not host.running or host.number in found:
-                continue
-            found[host.number] = host.number
-            waiting = [host.number]
-            while waiting:
-                for number in beside.get(waiting.pop(), ()):
-                    if number not in found:
-                        found[number] = host.number
-                        waiting.append(number)
-        return found
 
-    def _beside(self) -> dict[int, list[int]]:
-        """Return the hosts that each hears and is heard by."""
-        one_way: dict[tuple[int, int], None] = {}
-        for medium in self._world.media.values():
-            for sender, hearer, way in medium.ways():
-                one, other = sender.host, hearer.host
-                if not (one.running and other.running) or way.loss > LOSS_MAX:
-                    continue
-                faults = self._world.faults
-                if faults is None or not faults.active or not faults.cut(one, other):
-                    one_way[one.number, other.number] = None
-        beside: dict[int, list[int]] = {}
-        for one_number, other_number in one_way:
-            if (other_number, one_number) in one_way:
-                beside.setdefault(one_number, []).append(other_number)
-        return beside
+def islands(world: World, loss_max: float) -> list[list[Host]]:
+    """Return the hosts that links of at most this loss join, each island in order of number."""
+    beside = _beside(world, loss_max)
+    found: list[list[Host]] = []
+    seen: set[int] = set()
+    for host in world.hosts:
+        if not host.running or host.number in seen:
+            continue
+        island, waiting = {host.number}, [host.number]
+        while waiting:
+            for number in beside.get(waiting.pop(), ()):
+                if number not in island:
+                    island.add(number)
+                    waiting.append(number)
+        seen |= island
+        found.append([world.hosts[number] for number in sorted(island)])
+    return found
+
+
+def _beside(world: World, loss_max: float) -> dict[int, list[int]]:
+    """Return the hosts that each hears and is heard by."""
+    faults = world.faults
+    one_way: dict[tuple[int, int], None] = {}
+    for medium in world.media.values():
+        for sender, hearer, way in medium.ways():
+            one, other = sender.host, hearer.host
+            if not (one.running and other.running) or way.loss > loss_max:
+                continue
+            if not (faults.active and faults.cut(one, other)):
+                one_way[one.number, other.number] = None
+    beside: dict[int, list[int]] = {}
+    for one_number, other_number in one_way:
+        if (other_number, one_number) in one_way:
+            beside.setdefault(one_number, []).append(other_number)
+    return beside

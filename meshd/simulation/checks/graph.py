@@ -1,6 +1,6 @@
-"""Which hosts could reach each other now, by the media alone.
+"""Which hosts have a right to reach each other now, by the links alone.
 
-Enters: a world. Leaves: groups of running hosts connected by links that are good both ways. What a
+Enters: a world. Leaves: groups of running hosts joined by links that are good both ways. What a
 link of middling quality allows is left open: nobody is promised anything over it. A *faint* link
 carries hellos but not data of full length; link costs come from hellos, so a route may choose one
 (RFC 8966 leaves the estimate open), and who depends on it is promised nothing either.
@@ -9,6 +9,8 @@ carries hellos but not data of full length; link costs come from hellos, so a ro
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from meshd.simulation.sight import islands
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
@@ -20,30 +22,8 @@ CLEAN = 0.02
 
 
 def groups(world: World) -> list[list[Host]]:
-    """Return the connected groups, each in order of number, the largest first."""
-    good: set[tuple[int, int]] = set()
-    for medium in world.media.values():
-        for one, other, way in medium.ways():
-            if way.loss <= LOSS_MAX and one.host.running and other.host.running:
-                good.add((one.host.number, other.host.number))
-    beside: dict[int, list[int]] = {}
-    for one_number, other_number in sorted(good):
-        if (other_number, one_number) in good:
-            beside.setdefault(one_number, []).append(other_number)
-    found: list[list[Host]] = []
-    seen: set[int] = set()
-    for host in world.hosts:
-        if host.number in seen or not host.running:
-            continue
-        group, queue = {host.number}, [host.number]
-        while queue:
-            for number in beside.get(queue.pop(), ()):
-                if number not in group:
-                    group.add(number)
-                    queue.append(number)
-        seen |= group
-        found.append([world.hosts[number] for number in sorted(group)])
-    return sorted(found, key=len, reverse=True)
+    """Return the groups that good links join, each in order of number, the largest first."""
+    return sorted(islands(world, LOSS_MAX), key=len, reverse=True)
 
 
 def is_clean(world: World) -> bool:

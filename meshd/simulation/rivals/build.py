@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
 from meshd.core.errors import UsageError
-from meshd.simulation.faults.power import SunPower
+from meshd.simulation.build import set_going
+from meshd.simulation.faults.network import NetworkFaults
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
 from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
 from meshd.simulation.media.medium import Way
-from meshd.simulation.media.place import PathLoss, Walker
+from meshd.simulation.media.place import PathLoss
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, hosts_of
+from meshd.simulation.plan import MediumPlan, Plan, hosts_of
 from meshd.simulation.rivals import distance_vector, managed_flood
 from meshd.simulation.rivals.distance_vector import DistanceVector
 from meshd.simulation.rivals.engine import Engine, Event
@@ -146,7 +147,7 @@ class RivalWorld(Schedule):
         self.hosts: list[RivalHost] = []
         self.happened: Happened = lambda host, event: None
         self.media = {medium.name: Channel(self)}
-        self.faults = None
+        self.faults = NetworkFaults(self.stream("network faults"))
         self.air = LoraAir(self, self._loss_db, told=self._told)
         self._law = PathLoss(plan.terrain, seed)
         self._by_radio: dict[Radio, RivalHost] = {}
@@ -200,7 +201,7 @@ def build(plan: Plan, seed: int) -> RivalWorld:
     hosts = iter(world.hosts)
     for group in plan.nodes:
         for _ in range(group.count):
-            _set_going(world, next(hosts), group)
+            set_going(world, next(hosts), group)
     apply_faults(cast("World", world), plan)
     return world
 
@@ -245,20 +246,3 @@ def _setting(medium: MediumPlan) -> RadioSetting:
         medium.noise_figure_db,
         MODEM_BYTES[medium.modem],
     )
-
-
-def _set_going(world: RivalWorld, host: RivalHost, group: NodeGroup) -> None:
-    """Let a host walk, and live by the sun."""
-    if group.walk:
-        Walker(group.walk, world.at, lambda place: host.move(*place), again=group.walk_again).begin(
-            world.now
-        )
-    if group.sun is not None:
-
-        def switch(on: bool) -> None:
-            if on:
-                host.switch_on("battery")
-            else:
-                host.switch_off("battery")
-
-        SunPower(group.sun, world.at, switch).begin(world.now)
