@@ -16,6 +16,8 @@ TRY_US = 10_000_000
 """How long one node is tried before the next."""
 SOUGHT_TRY_US = 2_000_000
 """The same while somebody waits."""
+STAY_US = 16_000_000
+"""How long, at most, who has not what is sought is kept once everybody was asked in vain."""
 LIKELY_MAX = 4
 """Nodes of one space that are wanted at a time because they are likely to have what is sought."""
 PAUSE_LAST_US = 300_000_000
@@ -33,10 +35,11 @@ class Errand:
     `likely` are those wanted beside, in the order in which they were named.
     `last` is who was tried last, at first a random place among the ids: who is tried next is the
     next one by id. Counting places would leave somebody out for ever, since the list of those to
-    try lacks whoever is connected. `met` once the node was found connected without the space.
+    try lacks whoever is connected. `met` once the node was found connected without the space. Once
+    everybody failed, asking again for the same wakes nobody else before `stay_until`.
     """
 
-    __slots__ = ("failures", "last", "likely", "met", "node", "sought_until")
+    __slots__ = ("failures", "last", "likely", "met", "node", "sought_until", "stay_until")
 
     def __init__(self, last: bytes) -> None:
         self.node: bytes | None = None
@@ -45,6 +48,7 @@ class Errand:
         self.failures = 0
         self.met = False
         self.sought_until = 0
+        self.stay_until = 0
 
 
 class Routed:
@@ -89,7 +93,8 @@ class Routed:
     def seek(self, space_id: bytes, likely: Sequence[bytes], now: int) -> None:
         """Look further away at once: neighbours lack something that a person waits for.
 
-        `likely` are nodes that should have it, the likeliest first; the others' turn comes soon.
+        `likely` are nodes that should have it, the likeliest first; the others' turn comes soon,
+        and what nobody had is asked again ever more slowly.
         """
         if space_id not in self._errands:
             self._errands[space_id] = self._new_errand()
@@ -99,7 +104,8 @@ class Routed:
             pause_us = SOUGHT_TRY_US
             self._hub.ctx.timers.set_earlier(("sync", "routed", space_id), now + pause_us)
         elif errand.node is None or errand.node in self._connected():
-            self._try(space_id, now)
+            if errand.failures == 0 or now >= errand.stay_until:
+                self._try(space_id, now)
 
     def _want_likely(self, errand: Errand, likely: Sequence[bytes], now: int) -> bool:
         """Want those of `likely` that are not yet; tell whether there are any."""
@@ -107,6 +113,10 @@ class Routed:
             return False
         away = self._connected() | {self._own, b"", *errand.likely}
         fresh = [node for node in dict.fromkeys(likely[:LIKELY_MAX]) if node not in away]
+        room = LIKELY_MAX - len(errand.likely)
+        if room == 0 and now >= errand.stay_until:
+            room, errand.stay_until = 1, now + STAY_US
+        fresh = fresh[:room]
         for node in fresh:
             if len(errand.likely) >= LIKELY_MAX:
                 oldest = next(iter(errand.likely))
@@ -156,6 +166,7 @@ class Routed:
             self._hub.sessions.want(errand.node, now)
         patience = SOUGHT_TRY_US if now < errand.sought_until else TRY_US
         pause = min(patience << min(errand.failures, 5), PAUSE_LAST_US)
+        errand.stay_until = now + min(pause, STAY_US)
         self._hub.ctx.timers.set(("sync", "routed", space_id), now + pause)
 
     def _is_carried(self, space_id: bytes, errand: Errand) -> bool:

@@ -86,7 +86,7 @@ def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
     for house in houses[1:]:
         net.cut(anna, house)
     net.routed = True
-    for _ in range(12):
+    for _ in range(90):
         anna.sync._routed.seek(anna.home.id, (), net.now)
         for house in houses[1:]:
             if house.node != anna.sessions.wanted[-1]:
@@ -140,6 +140,27 @@ def test_others_are_left_alone_while_who_is_likely_to_have_it_is_connected():
     assert anna.sessions.wanted == [dora.node]
     anna.sync._routed.seek(anna.home.id, (dora.node, bert.node), net.now)
     assert anna.sessions.wanted == [dora.node, carl.node]
+
+
+@pytest.mark.parametrize("likely", [False, True])
+def test_what_nobody_has_opens_ever_fewer_sessions(likely):
+    """Files that went with a card are asked for again and again, by several gets at a time."""
+    net = Net()
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil", "fred", "gina")]
+    for house in houses[1:]:
+        net.cut(anna, house)
+    net.routed = True
+    for number in range(200):
+        place = number % len(houses)
+        nodes = [house.node for house in houses[place:]] if likely else []
+        anna.sync._routed.seek(anna.home.id, nodes, net.now)
+        for house in houses[1:]:
+            if house.node in anna.sessions.unwanted:
+                net.cut(anna, house)
+        net.run(3 * SECOND)
+    assert {house.node for house in houses[1:]} <= set(anna.sessions.wanted)
+    assert len(anna.sessions.wanted) < 55
 
 
 def test_those_wanted_because_they_are_likely_are_bounded():
