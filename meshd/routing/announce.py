@@ -2,7 +2,8 @@
 
 Enters: prefixes whose announcement changed, and timers. Leaves: datagrams. Changes are gathered for
 at most 30 ms; retractions and changed router-ids leave at once. Each change is sent three times
-(twice on wires), since multicast frames are not acknowledged; one of the metric alone, once. The
+(twice on wires), since multicast frames are not acknowledged; one of the metric alone, once; many
+at once are said again by an early dump, which whoever hears it twice need not read twice. The
 periodic dump travels alone, in pages whose bytes stay the same while nothing on them changed, so
 that nobody builds or reads them again. A large table leaves with pauses, and what a link carries
 of tables and answers has a budget: who asks often waits for the next multicast dump.
@@ -20,7 +21,7 @@ from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Budget, Neighbour, NeighbourTable
 from meshd.routing.answers import Answers
 from meshd.routing.own import Own
-from meshd.routing.pages import Page, Pages
+from meshd.routing.pages import PAGE, Page, Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, RouteTable
 from meshd.wire import babel
@@ -44,6 +45,9 @@ EARLY_US = (50_000, 150_000, 800_000)
 
 EARLY_DUMP_US = (2_000_000, 4_000_000)
 """What a lossy link swallowed of the first triggered updates is said again after 2 s and 6 s."""
+
+BULK_DUMP_US = 1_000_000
+"""When more than a page waits to be repeated, a dump so soon repeats all but the lost."""
 
 PART = 2
 """Pages of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
@@ -246,8 +250,17 @@ class Announcer:
         again = [prefix for prefix, repeated in pending.items() if repeated]
         for prefix in again:
             outlet.repeats[prefix] = copies
-        if again:
+        if len(outlet.repeats) > PAGE:
+            self._leave_to_dump(outlet, now)
+        if again and outlet.repeats:
             self._ctx.timers.set_earlier(("routing", "repeat", name), self._repeat_at(copies, now))
+
+    def _leave_to_dump(self, outlet: Outlet, now: int) -> None:
+        """Let an early dump repeat what has a route; it does not name what is lost."""
+        lost = {p: left for p, left in outlet.repeats.items() if self.announced(p) is None}
+        outlet.repeats = lost
+        at = now + BULK_DUMP_US
+        self._ctx.timers.set_earlier(("routing", "dump", outlet.link.name), at)
 
     def repeat(self, outlet: Outlet, now: int) -> None:
         """Send triggered updates again, as they are now."""

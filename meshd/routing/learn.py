@@ -1,7 +1,7 @@
 """What neighbours announce becomes routes (RFC 8966 §3.5.3).
 
 Enters: updates and retractions, and whole packets that were seen before. Leaves: routes in the
-table and the prefixes whose choice must be made again (`dirty`). A dump whose bytes did not
+table and the prefixes whose choice may end otherwise (`dirty`). A dump whose bytes did not
 change renews all its routes by one write: its routes share one lease. Of a wide table's prefixes
 only the best routes are kept; a packet of which some were left out is read again now and then.
 Of a dump that did change only the changes are read.
@@ -19,6 +19,7 @@ from meshd.routing.announce import Announcer
 from meshd.routing.filter import Filter
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
+from meshd.routing.selection import matters
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route, RouteTable
 from meshd.wire.babel import Packet, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
@@ -99,14 +100,20 @@ class Learner:
 
     def remove(self, route: Route) -> None:
         """Take a route out and have the choice made again."""
+        entry = self.table.entries[route.prefix]
         self.table.remove(route)
-        self.dirty[route.prefix] = None
+        self.note(entry, route)
+
+    def note(self, entry: Entry, route: Route) -> None:
+        """Have the choice made again if a route, which changed or went, may make it another."""
+        if matters(entry, route):
+            self.dirty[entry.prefix] = None
 
     def retract(self, route: Route, now: int) -> None:
         """Hold a route at infinity for as long as it would have lived (RFC 8966 §3.5.3)."""
         route.advertised = INFINITY
         self.table.renew(route, Lease(route.lease.hold_us, now))
-        self.dirty[route.prefix] = None
+        self.note(self.table.entries[route.prefix], route)
 
     def expire(self, now: int) -> int:
         """Retract what was not renewed in time, forget what was retracted; return the next time.
@@ -409,7 +416,7 @@ class Lesson:
         route.seqno = update.seqno
         route.advertised = update.metric
         route.next_hop = update.next_hop
-        self._learner.dirty[update.prefix] = None
+        self._learner.note(self._learner.table.entries[update.prefix], route)
 
     def _retract(self, route: Route) -> None:
         if route.advertised != INFINITY:

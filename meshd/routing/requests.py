@@ -213,6 +213,7 @@ class Requests:
             if len(self._forwarded) >= FORWARDED_MAX:
                 return DropReason.BABEL_REQUESTS_FULL
         self._forwarded[prefix] = (router_id, seqno, now)
+        entry.open = True
         self._send(SeqnoRequest(prefix, router_id, seqno, hop_count - 1), (target,))
         return None
 

@@ -8,6 +8,7 @@ Must not know: packets, timers, what becomes of the choice.
 from typing import NamedTuple
 
 from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import Entry, Route
 
@@ -36,18 +37,19 @@ def choose(entry: Entry, sources: SourceTable, now: int, need: Need | None = Non
     `need` is a router-id and seqno that a neighbour waits for: a route that has it is taken
     although it is a little worse, else the answer would end here.
     """
-    current, current_metric = entry.selected, INFINITY
-    best, best_metric = None, INFINITY
-    wish, wish_metric = None, INFINITY
-    for route in entry.routes:
-        metric = route.metric
-        if metric == INFINITY or (metric >= best_metric and route is not current):
+    prefix, routes, current = entry.prefix, entry.routes, entry.selected
+    feasible = sources.feasible
+    current_metric = best_metric = wish_metric = INFINITY
+    best = wish = None
+    if current is not None and current in routes and feasible(prefix, *_distance(current)):
+        current_metric = best_metric = current.metric
+        best = current if best_metric != INFINITY else None
+    for route in routes:
+        metric = route.advertised + route.neighbour.cost
+        if metric >= best_metric:
             continue
-        if sources.feasible(entry.prefix, route.router_id, route.seqno, route.advertised):
-            if route is current:
-                current_metric = metric
-            if metric < best_metric:
-                best, best_metric = route, metric
+        if feasible(prefix, route.router_id, route.seqno, route.advertised):
+            best, best_metric = route, metric
         elif metric < wish_metric:
             wish, wish_metric = route, metric
     if need is not None and best is not None:
@@ -55,15 +57,44 @@ def choose(entry: Entry, sources: SourceTable, now: int, need: Need | None = Non
             if (
                 meets(route, *need)
                 and route.metric <= best_metric + NEED_MARGIN
-                and sources.feasible(entry.prefix, *_distance(route))
+                and feasible(prefix, *_distance(route))
             ):
+                entry.open = True
                 return Choice(route, None)
     if best is not current and current_metric != INFINITY:
         if not _switch(entry, best, best_metric, current_metric, now):
             best, best_metric = current, current_metric
     else:
         entry.rival = None
-    return Choice(best, wish if wish_metric + WISH_MARGIN <= best_metric else None)
+    if wish_metric + WISH_MARGIN > best_metric:
+        wish = None
+    entry.open = wish is not None or best is None or entry.rival is not None
+    return Choice(best, wish)
+
+
+def matters(entry: Entry, route: Route) -> bool:
+    """Tell whether the choice may end otherwise now that a route is new, changed or removed.
+
+    It may when the route is in use or became the better one, and when something was left open.
+    """
+    selected = entry.selected
+    return (
+        selected is None
+        or entry.open
+        or selected is route
+        or route.advertised + route.neighbour.cost < selected.metric
+    )
+
+
+def concerned(entry: Entry, neighbour: Neighbour, *, fell: bool) -> bool:
+    """Tell the same now that the cost of a neighbour fell or rose."""
+    selected = entry.selected
+    if selected is None or entry.open or selected.neighbour is neighbour:
+        return True
+    if not fell:
+        return False
+    route = entry.of(neighbour)
+    return route is not None and route.metric < selected.metric
 
 
 def meets(route: Route, router_id: bytes, seqno: int) -> bool:

@@ -27,7 +27,7 @@ from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
-from meshd.routing.selection import choose
+from meshd.routing.selection import choose, concerned
 from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, Entry, RouteTable
 from meshd.wire import babel
@@ -338,10 +338,12 @@ class Babel:
             self._ctx.timers.set(key, due)
 
     def _cost_may_have_changed(self, neighbour: Neighbour, why: str) -> None:
+        before = neighbour.cost
         if neighbour.update_cost():
-            self._learner.dirty.update(
-                (route.prefix, None) for route in self._table.routes_of(neighbour)
-            )
+            fell = neighbour.cost < before
+            for prefix, entry in self._table.entries.items():
+                if concerned(entry, neighbour, fell=fell):
+                    self._learner.dirty[prefix] = None
             self._up_or_down(neighbour, why)
 
     def _up_or_down(self, neighbour: Neighbour, why: str) -> None:

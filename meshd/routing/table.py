@@ -82,12 +82,13 @@ class Route:
 class Entry:
     """All routes to one prefix. `said` is what we last announced: router-id, seqno, metric.
 
-    `partial` when neighbours announced more routes than are kept.
+    `partial` when neighbours announced more routes than are kept; `open` when the last choice may
+    end otherwise by the passing of time alone, or by what others are asked for.
     """
 
     __slots__ = (
-        *("held_until", "installed", "partial", "prefix", "rival", "rival_since", "routes"),
-        *("said", "selected"),
+        *("held_until", "installed", "open", "partial", "prefix", "rival", "rival_since"),
+        *("routes", "said", "selected"),
     )
 
     def __init__(self, prefix: Prefix) -> None:
@@ -98,6 +99,7 @@ class Entry:
         self.said: tuple[bytes, int, int] | None = None
         self.held_until: int | None = None
         self.partial = False
+        self.open = True
         self.rival: Route | None = None
         self.rival_since = 0
 

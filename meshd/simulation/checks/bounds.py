@@ -1,6 +1,6 @@
 """Every table of every node stays within its bound, whoever sends what.
 
-Enters: a quarter of the running hosts each minute, all of them at the end. Leaves: violations.
+Enters: a sixteenth of the running hosts each minute, all of them at the end. Leaves: violations.
 Tables are found by `census`, so that a new one is counted before anybody lists it here; the listed
 ones have the bound of the module that owns them, all others `ANY_MAX`. `TOTAL_MAX` stands for
 memory: a node of a mesh of this size holds far less, whatever is thrown at it.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ANY_MAX = 20_000
 TOTAL_MAX = 120_000
-TURNS = 4
+TURNS = 16
 MAXIMA = {
     "routing._table.entries": ROUTES_MAX,
     "routing._sources._sources": SOURCES_MAX,
@@ -57,7 +57,7 @@ MAXIMA = {
 
 
 class Bounds(Checker):
-    """Counts each node every fourth minute."""
+    """Counts each node every sixteenth minute, and at the end."""
 
     name = "bounds"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
+from functools import cache
 from types import MemberDescriptorType
 from typing import NamedTuple
 
@@ -71,8 +72,19 @@ def _attributes(thing: object) -> list[tuple[str, object]]:
     if not kind.__module__.startswith("meshd."):
         return []
     found = list(getattr(thing, "__dict__", {}).items())
-    for cls in kind.__mro__:
-        for name, member in vars(cls).items():
-            if isinstance(member, MemberDescriptorType) and hasattr(thing, name):
-                found.append((name, getattr(thing, name)))
+    for name in _slots(kind):  # type: ignore[arg-type]
+        value = getattr(thing, name, None)
+        if not isinstance(value, _PLAIN):
+            found.append((name, value))
     return found
+
+
+@cache
+def _slots(kind: type) -> tuple[str, ...]:
+    """Return the slots of a class and of all that it inherits from."""
+    return tuple(
+        name
+        for cls in kind.__mro__
+        for name, member in vars(cls).items()
+        if isinstance(member, MemberDescriptorType)
+    )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from meshd.simulation.world import World
 
 FORGET_US = 180_000_000
+HOSTS_A_MINUTE = 100
+"""Routes in use are judged as they change; each minute all of so many hosts are judged again."""
+
 Source = tuple[tuple[bytes, int], bytes]
 
 
@@ -34,6 +37,7 @@ class Feasibility(Checker):
         super().__init__(world)
         self._reader = Reader()
         self._best: dict[int, dict[Source, tuple[int, int, int]]] = {}
+        self._minutes = 0
 
     def started(self, host: Host) -> None:
         self._best[host.number] = {}
@@ -57,12 +61,19 @@ class Feasibility(Checker):
         self._check(host, (address, 128))
 
     def minute(self) -> None:
-        for host in self.world.hosts:
+        hosts = self.world.hosts
+        turns = -(-len(hosts) // HOSTS_A_MINUTE)
+        self._minutes += 1
+        self._check_all(hosts[self._minutes % turns :: turns])
+
+    def finished(self) -> None:
+        self._check_all(self.world.hosts)
+
+    def _check_all(self, hosts: list[Host]) -> None:
+        for host in hosts:
             if host.running:
                 for address in host.routes:
                     self._check(host, (address, 128))
-
-    finished = minute
 
     def _check(self, host: Host, prefix: tuple[bytes, int]) -> None:
         route = host.node.routing.distance_to(prefix[0])
