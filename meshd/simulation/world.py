@@ -28,15 +28,13 @@ DEFAULT = "w0"
 HEADERS_BYTES = 62
 """Ethernet, IPv6 and UDP before the bytes of a datagram."""
 _MINUTE_US = 60 * SECOND
+_HOPS_MAX = 64
 Tapes = Callable[[str, int], Tape | None]
 
 
 def no_tapes(name: str, life: int) -> Tape | None:
     """Record nobody."""
     return None
-
-
-_HOPS_MAX = 64
 
 
 class World(Schedule):
@@ -172,11 +170,11 @@ class World(Schedule):
             airtime_us, receptions = port.medium.broadcast(port, size)
             self._sent(port, datagram, size, airtime_us)
             for reception in receptions:
-                self._bring(port, reception, datagram, True)
+                self.bring(port, reception, datagram, source=port.address)
         else:
             reception_or_none = self._unicast(port, datagram.destination, datagram)
             if reception_or_none is not None:
-                self._bring(port, reception_or_none, datagram, False)
+                self.bring(port, reception_or_none, datagram, source=port.address)
 
     def _unicast(self, port: Port, address: bytes, datagram: Transmit) -> Reception | None:
         """Send to the port with a link-local address; None when it is lost or nobody is there."""
@@ -190,34 +188,32 @@ class World(Schedule):
         return reception
 
     def _sent(self, port: Port, datagram: Transmit, size: int, airtime_us: int) -> None:
+        self._count(port, size, airtime_us)
+        for observer in self.observers:
+            observer.datagram_sent(port, datagram, airtime_us)
+
+    def _count(self, port: Port, size: int, airtime_us: int) -> None:
         number = port.host.number
         self.sent_bytes[number] += size
         self.sent_packets[number] += 1
         self.airtime_us[number] += airtime_us
-        for observer in self.observers:
-            observer.datagram_sent(port, datagram, airtime_us)
 
-    def _bring(self, port: Port, reception: Reception, datagram: Transmit, multicast: bool) -> None:
-        """Let a frame on its way arrive, or what the faults leave of it."""
-        faults = self.faults
-        if not faults.active:
-            due_us = reception.arrives_us
-            self.at(due_us, self._arrive, reception, port.address, datagram, multicast)
-            return
-        size = len(datagram.data) + HEADERS_BYTES
-        for delay_us, corrupt in faults.passes(port, reception.port, size):
+    def bring(self, port: Port, reception: Reception, datagram: Transmit, *, source: bytes) -> None:
+        """Let a frame on its way arrive, or what the faults leave of it; `source` may be a lie."""
+        passages: Sequence[Passage] = UNHARMED
+        if self.faults.active:
+            size = len(datagram.data) + HEADERS_BYTES
+            passages = self.faults.passes(port, reception.port, size)
+        for delay_us, corrupt in passages:
             sent = self._flip(datagram) if corrupt else datagram
-            due_us = reception.arrives_us + delay_us
-            self.at(due_us, self._arrive, reception, port.address, sent, multicast)
+            self.at(reception.arrives_us + delay_us, self._arrive, reception, source, sent)
 
-    def _arrive(
-        self, reception: Reception, source: bytes, datagram: Transmit, multicast: bool
-    ) -> None:
+    def _arrive(self, reception: Reception, source: bytes, datagram: Transmit) -> None:
         port = reception.port
         if reception.arrives_us > self.now:
-            due_us = reception.arrives_us
-            self.at(due_us, self._arrive, reception, source, datagram, multicast)
+            self.at(reception.arrives_us, self._arrive, reception, source, datagram)
         elif not reception.spoiled and port.host.running:
+            multicast = datagram.destination[0] == 0xFF
             port.host.hear(port, source, datagram, multicast=multicast)
 
     def _flip(self, datagram: Transmit) -> Transmit:
@@ -335,10 +331,7 @@ class World(Schedule):
     def carry_segment(self, port: Port, other: Port, size: int) -> int | None:
         """Send one frame of a stream over one hop; return how long it took, None when lost."""
         airtime_us, reception = port.medium.unicast(port, other, size)
-        number = port.host.number
-        self.sent_bytes[number] += size
-        self.sent_packets[number] += 1
-        self.airtime_us[number] += airtime_us
+        self._count(port, size, airtime_us)
         for observer in self.observers:
             observer.segment_sent(port, size, airtime_us)
         if reception is None or reception.spoiled:

@@ -4,6 +4,7 @@ import pytest
 
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.faults import attacks
+from meshd.simulation.faults.network import Split
 from meshd.simulation.plan import BEHAVIOURS, Fault, Plan
 from meshd.simulation.world import SECOND, World
 
@@ -80,3 +81,13 @@ def test_copied_card_is_named():
     world.run(40 * SECOND)
     begun.end()
     assert world.notices("node-twin") or world.notices("fork")
+
+
+def test_attacker_reaches_nobody_past_a_partition():
+    world, hosts = camp()
+    world.faults.begin(Split(frozenset({3})))
+    before = hosts[2].node.snapshot(hosts[2].now).drops
+    begun, _ = attack(world, "junk", count=50)
+    world.run(10 * SECOND)
+    begun.end()
+    assert hosts[2].node.snapshot(hosts[2].now).drops == before

@@ -90,7 +90,7 @@ def test_frame_that_is_put_off_arrives_once_and_then(spoiled, times):
     other.hear = lambda port, source, datagram, *, multicast: seen.append(world.now)
     reception = Reception(other.ports["w0"], 1_000)
     sent = Transmit("w0", 5_353, other.ports["w0"].address, b"x")
-    world._bring(one.ports["w0"], reception, sent, False)
+    world.bring(one.ports["w0"], reception, sent, source=one.ports["w0"].address)
     one.crash()
     reception.arrives_us = 5_000
     world.at(3_000, lambda: setattr(reception, "spoiled", spoiled))

@@ -85,9 +85,8 @@ class Attack(Observer):
     def send(self, port: Port, datagram: Transmit, source: bytes) -> None:
         """Put a frame on the air whose source may be anybody's."""
         size = len(datagram.data) + HEADERS_BYTES
-        multicast = datagram.destination[0] == 0xFF
         receptions: Iterable[Reception]
-        if multicast:
+        if datagram.destination[0] == 0xFF:
             _, receptions = port.medium.broadcast(port, size)
         else:
             other = self._port_of(port, datagram.destination)
@@ -96,7 +95,8 @@ class Attack(Observer):
             reception = port.medium.unicast(port, other, size)[1]
             receptions = [] if reception is None else [reception]
         for reception in receptions:
-            self.world.at(reception.arrives_us, _arrive, reception, source, datagram, multicast)
+            if reception.port.address != source:
+                self.world.bring(port, reception, datagram, source=source)
 
     def _port_of(self, port: Port, address: bytes) -> Port | None:
         owner = self.world.find(address)
@@ -109,9 +109,3 @@ class Attack(Observer):
             for here, other, _ in port.medium.ways()
             if here is port
         ]
-
-
-def _arrive(reception: Reception, source: bytes, datagram: Transmit, multicast: bool) -> None:
-    port = reception.port
-    if not reception.spoiled and port.host.running and source != port.address:
-        port.host.hear(port, source, datagram, multicast=multicast)

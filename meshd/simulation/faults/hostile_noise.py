@@ -10,11 +10,13 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from meshd.core.events import Transmit
-from meshd.core.ids import ALL_NODES, NODE_ID_LEN, host_prefix, mesh_address
+from meshd.core.ids import ALL_BABEL_ROUTERS, ALL_NODES, NODE_ID_LEN, host_prefix, mesh_address
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
-from meshd.simulation.faults.hostile import Attack
+from meshd.simulation.faults.hostile import PACKET_MAX, Attack
 from meshd.wire.babel import AckRequest, Hello, Ihu, RouteRequest, SeqnoRequest, Tlv, Update, pack
+from meshd.wire.echo import TOKEN_LEN, EchoPacket
 from meshd.wire.knock import Knock
+from meshd.wire.session_records import VERSION, Opening, PatternCode
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 TICKS_A_SECOND = 10
 HEARD_MAX = 2_000
-OPENING = b"md\1\2"
 
 
 class Flood(Attack):
@@ -40,7 +41,7 @@ class Flood(Attack):
     def _one(self, port: Port, source: bytes) -> None:
         number = self.rng.randrange(6)
         if number == 5:
-            echo = bytes([3]) + self.rng.randbytes(16)
+            echo = EchoPacket(self.rng.randbytes(TOKEN_LEN)).encode()
             self.send(port, Transmit(port.link, MESHD_PORT, ALL_NODES, echo), source)
             return
         tlvs: list[Tlv] = [
@@ -84,9 +85,9 @@ class Identities(Flood):
             self._update(source),
             self._update(source),
         ]
-        for data in pack(tlvs, source, 1_400):
-            destination = bytes.fromhex("ff020000000000000000000000010006")
-            self.send(port, Transmit(port.link, BABEL_PORT, destination, data), source)
+        for data in pack(tlvs, source, PACKET_MAX):
+            sent = Transmit(port.link, BABEL_PORT, ALL_BABEL_ROUTERS, data)
+            self.send(port, sent, source)
         node = self._next.to_bytes(NODE_ID_LEN, "big")
         knock = Knock(self.world.options.mesh, node, MESHD_PORT).encode()
         self.send(port, Transmit(port.link, MESHD_PORT, ALL_NODES, knock), source)
@@ -100,7 +101,7 @@ class Identities(Flood):
             return
         stream = host.node.stream_accepted(str(IPv6Address(source)), other.link, host.now)
         if stream is not None:
-            opening = OPENING + self.world.options.mesh
+            opening = Opening(VERSION, PatternCode.XX, self.world.options.mesh).encode()
             host.node.stream_received(stream, opening + self.rng.randbytes(40), host.now)
         host.drain()
 
