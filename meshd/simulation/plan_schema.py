@@ -270,7 +270,7 @@ FAULT = _table(
         ("at_s", "seconds", _TIME, "When it begins."),
         ("for_s", "seconds", _LASTING, "How long it lasts."),
         ("nodes", _PATTERN, parsed(_pattern), "Whom it befalls."),
-        ("other", _PATTERN, parsed(_pattern), "clog: towards whom."),
+        ("other", _PATTERN, parsed(_pattern), "clog: towards whom. hostile: its victims."),
         (
             "mode",
             "choice",
