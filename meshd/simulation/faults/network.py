@@ -122,10 +122,6 @@ class NetworkFaults:
             for split in self._splits
         )
 
-    def wait_us(self, one: Host, other: Host) -> int:
-        """Return how much longer bytes of a stream take between two hosts next to each other."""
-        return sum(clog.wait_us(one.number, other.number) for clog in self._clogs)
-
     def flip(self, data: bytes) -> bytes:
         """Return the bytes with 1 to 4 bits flipped; nothing can happen to no bytes."""
         if not data:
