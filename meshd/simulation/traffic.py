@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from meshd.core.errors import Exit
 from meshd.core.events import Notice, Reply
@@ -19,14 +19,21 @@ from meshd.simulation.founding import SPACE, found_space, settle_in
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan import Plan, Traffic, chosen, means
-from meshd.simulation.schedule import SECOND
+from meshd.simulation.schedule import SECOND, Schedule
 from meshd.simulation.score import Message, Score
 from meshd.simulation.sight import Sight
 from meshd.simulation.world import World
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz "
-SEEN_EVERY_US = 10 * SECOND
+_SEEN_EVERY_US = 10 * SECOND
 _GET_AGAIN_US = 30 * SECOND
+
+
+class Powered(Protocol):
+    """A device, of meshd or of a rival, that is on or off."""
+
+    number: int
+    running: bool
 
 
 class Deed(NamedTuple):
@@ -58,6 +65,33 @@ def deeds(
     return found
 
 
+def play(
+    schedule: Schedule, plan: Plan, names: Sequence[str], do: Callable[[Deed, Traffic], None]
+) -> None:
+    """Put everything that people will do on the heap; `do` is called when its time has come."""
+    for number, item in enumerate(plan.traffic):
+
+        def stream(name: str, number: int = number) -> Random:
+            return schedule.random(f"traffic {number}: {name}")
+
+        for deed in deeds(item, names, plan.faults_end_us, stream):
+            schedule.at(deed.at_us, do, deed, item)
+
+
+def note_power(schedule: Schedule, hosts: Sequence[Powered], score: Score, end_us: int) -> None:
+    """Note who is on, again and again: nobody owes anything to a device without power."""
+
+    def look() -> None:
+        now = schedule.now
+        for host in hosts:
+            if host.running:
+                score.seen_on(host.number, now)
+        if now < end_us:
+            schedule.at(min(now + _SEEN_EVERY_US, end_us), look)
+
+    schedule.at(0, look)
+
+
 class People(Observer):
     """Everybody of a plan, and what became of what they asked for."""
 
@@ -75,16 +109,9 @@ class People(Observer):
 
     def begin(self) -> None:
         """Put everything that people will do on the world's heap."""
-        world, names = self._world, list(self._hosts)
-        for number, item in enumerate(self._plan.traffic):
-            people = [name for name in names if name not in self._relays]
-
-            def stream(name: str, number: int = number) -> Random:
-                return world.random(f"traffic {number}: {name}")
-
-            for deed in deeds(item, people, self._plan.faults_end_us, stream):
-                world.at(deed.at_us, lambda deed=deed, item=item: self._do(deed, item))
-        world.at(0, self._look)
+        names = [name for name in self._hosts if name not in self._relays]
+        play(self._world, self._plan, names, self._do)
+        note_power(self._world, self._world.hosts, self.score, self._plan.end_us)
 
     # --- who there is -----------------------------------------------------------------------------
 
@@ -101,15 +128,6 @@ class People(Observer):
             return []
         settle_in(self._world, found_space(self._world, names, list(self._relays)))
         return [self._hosts[name] for name in names]
-
-    def _look(self) -> None:
-        """Note who is on, again and again: nobody owes anything to a device without power."""
-        now = self._world.now
-        for host in self._world.hosts:
-            if host.running:
-                self.score.seen_on(host.number, now)
-        if now < self._plan.end_us:
-            self._world.at(min(now + SEEN_EVERY_US, self._plan.end_us), self._look)
 
     # --- what they do -----------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ broadcast is for all whom the plan's `to` names; a direct message counts when it
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING, cast
 
 from meshd.simulation.observer import Observer
@@ -16,7 +15,7 @@ from meshd.simulation.rivals.build import RivalHost, RivalWorld
 from meshd.simulation.rivals.engine import Delivered, Event
 from meshd.simulation.score import Message, Score
 from meshd.simulation.sight import Sight
-from meshd.simulation.traffic import SEEN_EVERY_US, Deed, deeds, relays_of
+from meshd.simulation.traffic import Deed, note_power, play, relays_of
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
@@ -32,38 +31,22 @@ class RivalPeople(Observer):
         self._plan = plan
         self._sight = Sight(cast("World", world))
         self._hosts = {host.name: host for host in world.hosts}
+        relays = relays_of(plan, list(self._hosts))
+        self._names = [name for name in self._hosts if name not in relays]
         self._sent: dict[tuple[int, int], Message] = {}
         world.happened = self._happened
 
     def begin(self) -> None:
         """Put everything that people will do on the world's heap."""
-        world, plan = self._world, self._plan
-        relays = relays_of(plan, list(self._hosts))
-        names = [name for name in self._hosts if name not in relays]
-        for number, item in enumerate(plan.traffic):
+        play(self._world, self._plan, self._names, self._do)
+        note_power(self._world, self._world.hosts, self.score, self._plan.end_us)
 
-            def stream(name: str, number: int = number) -> Random:
-                return world.random(f"traffic {number}: {name}")
-
-            for deed in deeds(item, names, plan.faults_end_us, stream):
-                world.at(deed.at_us, self._do, deed, item, names)
-        world.at(0, self._look)
-
-    def _look(self) -> None:
-        """Note who is on, again and again: nobody owes anything to a device without power."""
-        now = self._world.now
-        for host in self._world.hosts:
-            if host.running:
-                self.score.seen_on(host.number, now)
-        if now < self._plan.end_us:
-            self._world.at(min(now + SEEN_EVERY_US, self._plan.end_us), self._look)
-
-    def _do(self, deed: Deed, item: Traffic, names: list[str]) -> None:
+    def _do(self, deed: Deed, item: Traffic) -> None:
         sender = self._hosts[deed.sender]
         if not sender.running:
             self.score.skip(item.kind)
             return
-        receivers = [deed.target] if deed.target else chosen(item.to, names)
+        receivers = [deed.target] if deed.target else chosen(item.to, self._names)
         due = {
             self._hosts[name].number: self._connected(sender, self._hosts[name])
             for name in receivers
