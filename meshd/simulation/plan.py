@@ -145,7 +145,7 @@ class Fault:
     duplicate   share of frames that come twice
     reorder     share of frames that come up to `delay_s` later
     corrupt     share of frames with flipped bits
-    lose        share of frames lost
+    lose        share of frames lost; a radio that waits for acknowledgements tries again
     crash       nodes lose power for `for_s`; disk (DISKS) says what they find on their disk
     slow-disk   commits take `delay_s` more
     failing-disk  share of commits that fail

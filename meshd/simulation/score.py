@@ -7,8 +7,9 @@ the same for meshd and its rivals. Must not know: how anything is carried.
 What is counted: a pair of message and intended receiver. Somebody whose device is off asks nothing
 (`skipped`). A request that was refused (`failed`) owes nobody anything. A receiver whose device was
 never on from the asking to the end is `absent` and owed nothing; one that is off now and on later
-is owed the message. `reachable` counts only pairs between which, at the time of asking, a chain of
-working links went both ways.
+is owed the message. A call is not kept for later: whom it finds without power is `absent` too.
+`reachable` counts only pairs between which, at the time of asking, a chain of working links went
+both ways.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,10 @@ _ERRORS_MAX = 20
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One thing that somebody asked for. `accepted`: its node promised to keep it."""
+    """One thing that somebody asked for. `accepted`: its node promised to keep it.
+
+    `off` are receivers that are owed nothing, since they had no power when it had to come at once.
+    """
 
     kind: str
     sender: int
@@ -31,6 +35,7 @@ class Message:
     got_us: dict[int, int] = field(default_factory=dict)
     accepted: bool = False
     error: str = ""
+    off: frozenset[int] = frozenset()
 
     def delivered(self, receiver: int, now: int) -> None:
         """Note the first arrival at an intended receiver."""
@@ -46,9 +51,16 @@ class Score:
         self._skipped: dict[str, int] = {}
         self._on: dict[int, int] = {}
 
-    def ask(self, kind: str, sender: int, now: int, due: dict[int, bool]) -> Message:
-        """Begin a message; `due` tells of each intended receiver whether it can be reached now."""
+    def ask(
+        self, kind: str, sender: int, now: int, due: dict[int, bool], *, off: Iterable[int] = ()
+    ) -> Message:
+        """Begin a message; `due` tells of each intended receiver whether it can be reached now.
+
+        `off`: receivers without power now. A call owes them nothing.
+        """
         made = Message(kind, sender, now, due)
+        if kind == "direct":
+            made.off = frozenset(off)
         self._messages[kind].append(made)
         return made
 
@@ -111,7 +123,8 @@ class Score:
             for one in messages
             if not one.error
             for receiver in one.due
-            if receiver in one.got_us or self._on.get(receiver, -1) >= one.asked_us
+            if receiver in one.got_us
+            or (receiver not in one.off and self._on.get(receiver, -1) >= one.asked_us)
         ]
 
 

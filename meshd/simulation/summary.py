@@ -116,7 +116,7 @@ def refusals(value: Json) -> list[str]:
         if table["skipped"]:
             said.append(f"{name}: {table['skipped']} not asked, the device was off")
         if table["absent"]:
-            said.append(f"{name}: {table['absent']} not due, the receiver was never on again")
+            said.append(f"{name}: {table['absent']} not due, the receiver had no power")
     return said
 
 

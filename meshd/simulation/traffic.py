@@ -178,8 +178,9 @@ class People(Observer):
         self._ask(sender, answered, "post", space=SPACE, text=self._text(item.size))
 
     def _ping(self, sender: Host, target: Host) -> None:
+        off = () if target.running else (target.number,)
         message = self.score.ask(
-            "direct", sender.number, self._world.now, self._due(sender, [target])
+            "direct", sender.number, self._world.now, self._due(sender, [target]), off=off
         )
         asked_us = self._world.now
 

@@ -203,7 +203,7 @@ class World(Schedule):
         passages: Sequence[Passage] = UNHARMED
         if self.faults.active:
             size = len(datagram.data) + HEADERS_BYTES
-            passages = self.faults.passes(port, reception.port, size)
+            passages = self.faults.passes(port, reception.port, size, reception.tries)
         for delay_us, corrupt in passages:
             sent = self._flip(datagram) if corrupt else datagram
             self.at(reception.arrives_us + delay_us, self._arrive, reception, source, sent)
@@ -234,7 +234,7 @@ class World(Schedule):
         passages: Sequence[Passage] = UNHARMED
         if self.faults.active:
             size = len(datagram.data) + HEADERS_BYTES
-            passages = self.faults.passes(port, reception.port, size)
+            passages = self.faults.passes(port, reception.port, size, reception.tries)
         for delay_us, corrupt in passages:
             sent = self._flip(datagram) if corrupt else datagram
             due_us = reception.arrives_us + delay_us
@@ -338,7 +338,7 @@ class World(Schedule):
             return None
         took_us = reception.arrives_us - self.now
         if self.faults.active:
-            passages = self.faults.passes(port, other, size)
+            passages = self.faults.passes(port, other, size, reception.tries)
             if not passages or passages[0].corrupt:
                 return None  # a corrupt segment fails TCP's checksum
             took_us += passages[0].delay_us

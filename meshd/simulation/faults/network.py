@@ -66,7 +66,8 @@ class Clog:
 class Trouble:
     """Shares of the frames from or to one of `nodes` that something befalls.
 
-    Lost, come twice, come up to `reorder_us` later (so that others overtake), or have bits flipped.
+    Lost (each try of a frame that is acknowledged), come twice, come up to `reorder_us` later (so
+    that others overtake), or have bits flipped.
     """
 
     nodes: frozenset[int]
@@ -103,8 +104,11 @@ class NetworkFaults:
             self._rules.remove(rule)
             self._sort()
 
-    def passes(self, sender: Port, hearer: Port, size: int) -> Sequence[Passage]:
-        """Return the arrivals of a frame of `size` bytes: none when lost, two when doubled."""
+    def passes(self, sender: Port, hearer: Port, size: int, tries: int = 0) -> Sequence[Passage]:
+        """Return the arrivals of a frame of `size` bytes: none when lost, two when doubled.
+
+        `tries`: how often the sender sends it again when it is not acknowledged.
+        """
         one, other = sender.host.number, hearer.host.number
         if any(split.blocks(one, other) for split in self._splits):
             return ()
@@ -112,7 +116,7 @@ class NetworkFaults:
         arrivals: tuple[Passage, ...] = (Passage(delay_us, False),)
         for trouble in self._troubles:
             if one in trouble.nodes or other in trouble.nodes:
-                arrivals = self._befall(trouble, arrivals, size)
+                arrivals = self._befall(trouble, arrivals, size, tries)
         return arrivals
 
     def cut(self, one: Host, other: Host) -> bool:
@@ -141,12 +145,12 @@ class NetworkFaults:
         return data
 
     def _befall(
-        self, trouble: Trouble, arrivals: tuple[Passage, ...], size: int
+        self, trouble: Trouble, arrivals: tuple[Passage, ...], size: int, tries: int
     ) -> tuple[Passage, ...]:
         found: list[Passage] = []
         chance = self.rng.random
         for passage in arrivals:
-            if trouble.lose and chance() < trouble.lose:
+            if trouble.lose and all(chance() < trouble.lose for _ in range(tries + 1)):
                 continue
             delay_us, corrupt = passage
             if trouble.reorder and chance() < trouble.reorder:

@@ -32,9 +32,13 @@ class Port:
 
 
 class Reception:
-    """A frame on its way to one port. Until `arrives_us` it may yet be spoiled, or put off."""
+    """A frame on its way to one port. Until `arrives_us` it may yet be spoiled, or put off.
+
+    `tries`: how often its sender would send it again by itself, were it lost.
+    """
 
     __slots__ = ("arrives_us", "port", "spoiled")
+    tries = 0
 
     def __init__(self, port: Port, arrives_us: int) -> None:
         self.port = port

@@ -52,7 +52,8 @@ class RivalPeople(Observer):
             for name in receivers
             if name != sender.name
         }
-        message = self.score.ask(item.kind, sender.number, self._world.now, due)
+        off = [self._hosts[name].number for name in receivers if not self._hosts[name].running]
+        message = self.score.ask(item.kind, sender.number, self._world.now, due, off=off)
         payload = self._world.random("texts").randbytes(item.size)
         if item.kind == "broadcast":
             number = sender.send_broadcast(payload)

@@ -26,6 +26,17 @@ def test_who_was_never_on_again_is_owed_nothing():
     assert score.total()["due"] == 1
 
 
+def test_call_owes_nothing_to_whom_it_finds_without_power():
+    score = Score(["direct", "broadcast"])
+    for kind in ("direct", "broadcast"):
+        score.ask(kind, 0, 10, {1: False, 2: True}, off=[1])
+    for host in (1, 2):
+        score.seen_on(host, 20)
+    call, note = score.kinds()
+    assert (call["absent"], call["due"]) == (1, 1)
+    assert (note["absent"], note["due"]) == (0, 2)
+
+
 def test_refused_and_skipped_are_told_apart():
     score = Score(["direct", "file"])
     score.ask("direct", 0, 0, {1: True}).error = "not a member"

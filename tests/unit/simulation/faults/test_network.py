@@ -147,3 +147,12 @@ def test_same_seed_same_fate():
         return [passes(faults, 0, 1) for _ in range(50)]
 
     assert fate(5) == fate(5) != fate(6)
+
+
+def test_who_waits_for_acknowledgements_loses_a_frame_only_when_all_tries_are_lost(faults):
+    faults.begin(Trouble(ALL, lose=0.5))
+    count = 2_000
+    once = sum(bool(faults.passes(PORTS[0], PORTS[1], 100)) for _ in range(count))
+    four = sum(bool(faults.passes(PORTS[0], PORTS[1], 100, 3)) for _ in range(count))
+    assert abs(once / count - 1 / 2) < 0.05
+    assert abs(four / count - 15 / 16) < 0.02
