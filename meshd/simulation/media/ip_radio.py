@@ -16,8 +16,7 @@ Ref: IEEE Std 802.11-2016 §10.3 (DCF).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from random import Random
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshd.core.events import LinkKind
 from meshd.simulation.media import ofdm
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from meshd.simulation.media.medium import Port
     from meshd.simulation.media.place import PathLoss, Place
     from meshd.simulation.plan import MediumPlan
+    from meshd.simulation.schedule import Schedule
 
 SENSED_DB = 4.0
 CAPTURE_DB = 10.0
@@ -37,15 +37,6 @@ QUEUE_US = 1_000_000
 _OWN_DB = 1e9
 _LONG_AGO_US = -1_000_000
 _WAY_LOSS_MAX = 0.9
-
-
-class Clock(Protocol):
-    """What the radio needs of the schedule."""
-
-    now: int
-
-    def random(self, name: str) -> Random:
-        """Return the stream of randomness of a purpose."""
 
 
 class Sound(NamedTuple):
@@ -113,20 +104,20 @@ class IpRadio:
     kind = LinkKind.MESH
     mtu = 1500
 
-    def __init__(self, plan: MediumPlan, law: PathLoss, clock: Clock) -> None:
+    def __init__(self, plan: MediumPlan, law: PathLoss, schedule: Schedule) -> None:
         self.name = plan.name
         self.plan = plan
         self.full = 0
         self._law = law
-        self._clock = clock
+        self._schedule = schedule
         self._times = ofdm.timing(plan)
         self._rates = max(sum(rate.mbit_s <= plan.rate_max_mbit_s for rate in ofdm.RATES), 1)
         self._budget_db = plan.tx_dbm - ofdm.noise_dbm(plan)
         self._reach_m = law.reach_m(self._budget_db, plan.frequency_mhz)
         self._radios: dict[Port, Radio] = {}
         self._cells: dict[tuple[int, int], list[Radio]] = {}
-        self._chance = clock.random(f"loss on {plan.name}").random
-        self._slot = clock.random(f"backoff on {plan.name}").random
+        self._chance = schedule.random(f"loss on {plan.name}").random
+        self._slot = schedule.random(f"backoff on {plan.name}").random
         self._ack_us = self._times.sifs_us + ofdm.airtime_us(
             ofdm.ACK_BYTES, ofdm.RATES[0], self._times
         )
@@ -281,7 +272,7 @@ class IpRadio:
 
     def _turn(self, radio: Radio) -> tuple[int, int] | None:
         """Return when it may send and the slot it drew for that (-1: none); None: queue full."""
-        now, times = self._clock.now, self._times
+        now, times = self._schedule.now, self._times
         free_us = max(radio.busy_us, radio.sent_us)
         if free_us + times.difs_us <= now:
             return now, -1
@@ -308,7 +299,7 @@ class IpRadio:
 
     def _clash(self, hearer: Radio, sound: Sound) -> bool:
         """Add a sound to what a radio hears, and tell whether it can be understood there."""
-        now, start, end = self._clock.now, sound.start_us, sound.end_us
+        now, start, end = self._schedule.now, sound.start_us, sound.end_us
         clear = True
         kept: list[Sound] = []
         for other in hearer.sounds:

@@ -18,6 +18,8 @@ FLAT = Terrain(loss_exponent=4.0, shadowing_db=0.0, asymmetry_db=0.0)
 
 
 class Clock:
+    """A schedule that nothing is put on."""
+
     def __init__(self, seed=1):
         self.now = 0
         self.seed = seed
