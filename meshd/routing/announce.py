@@ -54,6 +54,9 @@ PART = 2
 
 PART_EVERY_US = 20_000
 ASKS_MAX = 64
+ASKS_PAUSE_US = 100_000
+"""Of many lost prefixes, so many are asked for at once, the next at the latest after this pause."""
+
 DUMP_BYTES_PER_S = 16 * 1024
 DUMP_BYTES_MAX = 64 * 1024
 DUMP_GATHER_US = 200_000
@@ -231,7 +234,11 @@ class Announcer:
     def flush_urgent(self, now: int) -> None:
         """Send what may not wait, and with it what else is pending."""
         if self._asks:
-            asks, self._asks = tuple(self._asks)[:ASKS_MAX], {}
+            asks = tuple(self._asks)[:ASKS_MAX]
+            for prefix in asks:
+                del self._asks[prefix]
+            if self._asks:
+                self._ctx.timers.set_earlier(("routing", "settle"), now + ASKS_PAUSE_US)
             for outlet in self.outlets.values():
                 self.multicast(outlet, tuple(RouteRequest(prefix) for prefix in asks))
         for outlet in self.outlets.values():

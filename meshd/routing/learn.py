@@ -222,6 +222,7 @@ class Lesson:
             and table.wide
             and len(entry.routes) >= WIDE_ROUTES
             and entry.outdoes(metric + self._neighbour.cost)
+            and self._refused(update) is None
         ):
             entry.partial = lease.partial = True
             self._clean += 1

@@ -3,8 +3,9 @@
 import pytest
 from babel_talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
+from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix
-from meshd.routing import table
+from meshd.routing import announce, table
 from meshd.routing.pages import PAGE, Pages
 from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Update, encode, pack
 from meshd.wire.babel_changes import GONE_MAX, changes
@@ -140,6 +141,28 @@ def test_lost_prefix_of_which_routes_were_left_out_is_asked_for(monkeypatch):
     source = PEER[:-1] + bytes((6,))
     talk.say(update(numbered(1), seqno=2, metric=600, next_hop=source), source=source)
     assert talk.metric(numbered(1)) == 856
+
+
+def test_many_lost_prefixes_are_all_asked_for_in_turns(monkeypatch):
+    monkeypatch.setattr(announce, "ASKS_MAX", 6)
+    talk = wide(monkeypatch, neighbours=6)
+    talk.wait(2)
+    talk.heard()
+    for number in range(2, 5):
+        tlvs = [Retraction(numbered(at), 0, 2400) for at in range(20)]
+        talk.say(*tlvs, source=PEER[:-1] + bytes((number,)))
+    talk.wait(1)
+    asked = [tlv for tlv in talk.heard() if isinstance(tlv, RouteRequest)]
+    assert sorted(asked) == sorted(RouteRequest(numbered(at)) for at in range(20))
+
+
+def test_route_that_is_no_news_is_refused_all_the_same(monkeypatch):
+    talk = wide(monkeypatch, neighbours=5)
+    source = PEER[:-1] + bytes((9,))
+    talk.say(*GREETING, source=source)
+    bad = update(numbered(1), metric=900, next_hop=numbered(7).address)
+    talk.say(bad, source=source)
+    assert talk.drops(DropReason.BABEL_NEXT_HOP) == 1
 
 
 def test_decoded_packet_is_shared_and_equal():
