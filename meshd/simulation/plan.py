@@ -183,6 +183,7 @@ class Plan:
     settle_s: float = 240.0
     protocol: str = "meshd"
     crypto: str = "stand-in"
+    crowd: bool = False
     terrain: Terrain = field(default_factory=Terrain)
     media: tuple[MediumPlan, ...] = ()
     nodes: tuple[NodeGroup, ...] = ()

@@ -141,6 +141,13 @@ TOP = _table(
             _one_of(("stand-in", "real")),
             "`stand-in` is quick and keeps no secret; `real` is the daemon's own.",
         ),
+        (
+            "crowd",
+            "true or false",
+            boolean,
+            "Beside the traffic, people ask for anything at the worst time: spaces, invitations, "
+            "posts just after a boot. Needs `broadcast` traffic.",
+        ),
     ),
 )
 TERRAIN = _table(

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
+from meshd.simulation.crowd import Crowd
 from meshd.simulation.crypto import stand_in
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer, Violation
@@ -105,7 +106,8 @@ def _run(
     span = Span.of(plan)
     world, people, checkers = parts
     tally, faults = Tally(span.bucket_us, span.buckets), Faults(world)
-    made = [watcher(world, plan) for watcher in observers]
+    crowd = (Crowd,) if plan.crowd else ()
+    made = [watcher(world, plan) for watcher in (*crowd, *observers)]
     for observer in (people, Listener(world, tally), faults, *checkers, *made):
         world.watch(observer)
     people.begin()

@@ -53,6 +53,8 @@ def _faults(plan: Plan) -> Iterator[Plan]:
 def _traffic(plan: Plan) -> Iterator[Plan]:
     for traffic in _without(plan.traffic):
         yield replace(plan, traffic=traffic)
+    if plan.crowd:
+        yield replace(plan, crowd=False)
     for place, item in enumerate(plan.traffic):
         if item.every_s < plan.duration_s:
             calmer = replace(item, every_s=item.every_s * 3)

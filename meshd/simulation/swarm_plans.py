@@ -2,8 +2,9 @@
 
 Enters: a seed. Leaves: a `Plan` of a minute to some minutes, small enough for a second or two of
 work, in which several things go wrong at once. Sizes and kinds are drawn so that the rare meets the
-rare: a rolled-back card in a one-way partition beside a member gone bad. All of it ends before the
-time to settle begins.
+rare: a rolled-back card in a one-way partition beside a member gone bad. Every fourth is a storm: a
+few hosts on wires that hardly stop posting, while cards are rolled back again and again. All of it
+ends before the time to settle begins.
 """
 
 from collections.abc import Callable
@@ -29,12 +30,18 @@ from meshd.simulation.plan import (
 RADIO, WIRE = "air", "wire"
 RANGE_M = 300.0
 SETTLE_S = 260.0
+STORM_SETTLE_S = 150.0
 FLOOD_COUNTS = (5, 20, 60)
+_BLOWS = ("failing-disk", "slow-disk", "partition", "hostile", "lose")
 YEAR_S = 31_536_000.0
 
 
 def random_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
+    return _storm(seed) if seed % 4 == 0 else _mixture(seed)
+
+
+def _mixture(seed: int) -> Plan:
     rng = Random(f"swarm {seed}")
     count = rng.choice((2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 7, 9, 14, 20))
     duration_s = float(rng.choice((25, 40, 40, 60, 60, 90, 150, 300)))
@@ -46,12 +53,54 @@ def random_plan(seed: int) -> Plan:
         duration_s=duration_s,
         settle_s=SETTLE_S,
         crypto="real" if rng.random() < 0.05 else "stand-in",
+        crowd=True,
         terrain=terrain,
         media=media,
         nodes=_nodes(rng, kind, count, terrain),
         traffic=_traffic(rng, count, duration_s),
         faults=_faults(rng, names, duration_s),
     )
+
+
+def _storm(seed: int) -> Plan:
+    rng = Random(f"storm {seed}")
+    names = [f"n{number}" for number in range(1, rng.choice((2, 3, 3, 4, 4, 5)) + 1)]
+    duration_s = float(rng.choice((40, 80, 160)))
+    traffic = [Traffic("broadcast", every_s=rng.choice((0.5, 2.0, 5.0)), size=20, start_s=0.0)]
+    if rng.random() < 0.3:
+        size = rng.choice((500, 100_000))
+        traffic.append(Traffic("file", every_s=20.0, size=size, start_s=5.0))
+    faults = [_blow(rng, names, duration_s) for _ in range(rng.randint(3, 9))]
+    return Plan(
+        f"storm-{seed}",
+        duration_s=duration_s,
+        settle_s=STORM_SETTLE_S,
+        crowd=True,
+        media=tuple(_wires(rng, "wire", names)),
+        nodes=tuple(
+            NodeGroup(name, relay_only=place > 1 and rng.random() < 0.25)
+            for place, name in enumerate(names)
+        ),
+        traffic=tuple(traffic),
+        faults=tuple(sorted(faults, key=lambda fault: fault.at_s)),
+    )
+
+
+def _blow(rng: Random, names: list[str], duration_s: float) -> Fault:
+    """Return one fault of a storm: half are crashes, half of these on a card that goes back."""
+    kind = rng.choice((*["crash"] * 4, *_BLOWS))
+    at_s = round(rng.uniform(1, duration_s * 0.9), 1)
+    for_s = round(min(rng.choice((0.3, 1.0, 5.0, 20.0)), duration_s - at_s), 2)
+    nodes = rng.choice((*names, "*"))
+    fault = Fault(kind, at_s, for_s, nodes=nodes, share=rng.choice((0.1, 0.5)))
+    if kind == "crash":
+        return _with(fault, disk=rng.choice((*DISKS, "rolled-back", "rolled-back")))
+    if kind == "slow-disk":
+        return _with(fault, delay_s=rng.choice((0.2, 2.0)))
+    if kind == "hostile":
+        behaviour = rng.choice(("withhold", "fork", "replay"))
+        return _with(fault, nodes=rng.choice(names), behaviour=behaviour, count=10)
+    return _partition(rng, fault) if kind == "partition" else fault
 
 
 def _media(rng: Random, kind: str, names: list[str]) -> tuple[tuple[MediumPlan, ...], Terrain]:

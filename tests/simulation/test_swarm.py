@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from meshd.simulation.observer import Observer
 from meshd.simulation.plan_file import dump, load, parse
+from meshd.simulation.run import run_plan
 from meshd.simulation.shrink import shrink
 from meshd.simulation.swarm import judge
 from meshd.simulation.swarm_plans import random_plan
@@ -30,6 +32,38 @@ def test_plan_of_a_seed_is_the_same_as_a_file(seed):
     plan = random_plan(seed)
     assert random_plan(seed) == plan
     assert parse(dump(plan), "x") == plan
+
+
+def test_crowd_of_a_plan_file_founds_spaces_of_its_own():
+    founded = []
+
+    class Watch(Observer):
+        def __init__(self, world, plan):
+            self.world = world
+
+        def finished(self):
+            spaces = {space.id for host in self.world.hosts for space in host.node.spaces.all()}
+            founded.append(len(spaces))
+
+    text = """
+    name = "two"
+    crowd = true
+    duration_s = 90
+    settle_s = 10
+    [[medium]]
+    name = "cable"
+    kind = "wire"
+    between = [["n1", "n2"]]
+    [[nodes]]
+    name = "n"
+    count = 2
+    [[traffic]]
+    kind = "broadcast"
+    """
+    plan = parse(text, "x")
+    run_plan(plan, 1, observers=(Watch,))
+    run_plan(replace(plan, crowd=False), 1, observers=(Watch,))
+    assert founded[0] > founded[1] == 1
 
 
 def test_failure_is_shrunk_to_what_causes_it():

@@ -209,6 +209,8 @@ def build(plan: Plan, seed: int) -> RivalWorld:
 def _check(plan: Plan) -> None:
     if plan.protocol not in PAYLOAD_MAX:
         raise UsageError(f"protocol {plan.protocol!r} is no rival")
+    if plan.crowd:
+        raise UsageError("rivals have no crowd: it asks for spaces")
     for fault in plan.faults:
         if fault.kind not in _FAULTS:
             raise UsageError(f"rivals know no fault {fault.kind!r}, only {' and '.join(_FAULTS)}")
