@@ -24,9 +24,13 @@ from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route, RouteTable
 from meshd.wire.babel import Packet, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 from meshd.wire.babel_changes import changes
+from meshd.wire.babel_parser import KEPT_LEN_MAX
 
 REMEMBERED_MAX = 32
-"""Packets remembered by bytes for each neighbour: dumps of 2,000 routes."""
+"""Packets remembered by bytes for each neighbour: dumps of 2,000 routes, 48 kB at most.
+
+Longer ones than `KEPT_LEN_MAX` are read each time: padding could fill the memory with them.
+"""
 
 REREAD_EVERY = 8
 """A packet whose routes were not all kept is read at each eighth time: the others may be worse now.
@@ -252,6 +256,8 @@ class Lesson:
         memory = learner.remembered.get(self._neighbour)
         if memory is None or not tlvs or not isinstance(tlvs[0], Update):
             return tlvs
+        if len(data) > KEPT_LEN_MAX:
+            return tlvs
         before = memory.heads.get(tlvs[0].prefix)
         if before is None:
             return tlvs
@@ -286,7 +292,7 @@ class Lesson:
     def remember(self, packet: Packet, data: bytes, read: int) -> None:
         """Keep a packet of which the last `read` TLVs announced routes as they are now."""
         lease, tlvs = self._lease, packet.tlvs
-        if not tlvs or not isinstance(tlvs[0], Update):
+        if not tlvs or not isinstance(tlvs[0], Update) or len(data) > KEPT_LEN_MAX:
             return
         head, memory = tlvs[0].prefix, self._learner.remembered.get(self._neighbour)
         known = memory.heads.get(head) if memory is not None else None

@@ -169,3 +169,12 @@ def test_decoded_packet_is_shared_and_equal():
     data = encode(page(next_hop=OTHER), OTHER)
     assert decode(data, OTHER) is decode(bytes(bytearray(data)), OTHER)
     assert decode(data, OTHER) != decode(data, PEER)
+
+
+def test_padded_packets_are_read_but_not_remembered(talk):
+    body = encode([update(numbered(1))], PEER)[4:] + bytes((1, 250, *bytes(250))) * 100
+    for _ in range(2):
+        talk.raw(bytes((42, 2)) + len(body).to_bytes(2, "big") + body)
+    assert talk.metric(numbered(1)) == 256
+    kept = talk.station.babel._learner.remembered.values()
+    assert not any(memory.leases for memory in kept)
