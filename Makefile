@@ -1,7 +1,7 @@
 # The verbs of the house; what CI runs is one of them. `make` alone lists them.
 PY := .venv/bin/python
 # Where namespaces need a user namespace around them, this makes one; root needs none.
-IN_LAB := $(PY) -m meshd.simulation.lab
+IN_LAB := $(PY) -m meshd.lab.namespaces
 PYTEST := $(PY) -m pytest
 JOBS ?= 2
 SEEDS ?= 200

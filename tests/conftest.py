@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-from meshd.simulation import lab as laboratory
+from meshd.lab import namespaces as laboratory
 
 settings.register_profile("house", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("house")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meshd.cli.client import Client
-from meshd.simulation.daemons import MESHD, Daemon, wait_for
-from meshd.simulation.lab import Namespace, Place
+from meshd.lab.daemons import MESHD, Daemon, wait_for
+from meshd.lab.namespaces import Namespace, Place
 
 LOOKED_AT = (
     "ip -6 rule",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from routers import PROBE_PORT, Router
 
-from meshd.simulation.daemons import wait_for
-from meshd.simulation.lab import Lab, Namespace, Usage
+from meshd.lab.daemons import wait_for
+from meshd.lab.namespaces import Lab, Namespace, Usage
 
 _PROBE = struct.Struct("!HHI")
 

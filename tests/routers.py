@@ -3,8 +3,8 @@
 import json
 import subprocess
 
-from meshd.simulation.daemons import Daemon
-from meshd.simulation.lab import Namespace, Usage, usage
+from meshd.lab.daemons import Daemon
+from meshd.lab.namespaces import Namespace, Usage, usage
 
 PROBE_PORT = 9797
 FOREIGN = "fd42:6d65:7368::"

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 from meshd.core.limits import BABEL_PORT
-from meshd.simulation.lab import RADIO, Namespace
+from meshd.lab.namespaces import RADIO, Namespace
 from meshd.wire.babel import Hello, Ihu, Tlv, encode
 
 QUICK_CS = 100

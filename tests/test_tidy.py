@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "recording": {"core", "node"},
     "runtime": {"core", "config", "wire", "store", "node", "recording", "status"} | PURE,
     "simulation": {"core", "config", "wire", "store", "node", "recording"} | PURE,
+    "lab": {"core"},
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}

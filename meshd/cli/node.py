@@ -215,6 +215,6 @@ def add_demo(parser: ArgumentParser) -> Command:
 
 
 def _demo(options: Namespace) -> int:
-    from meshd.simulation.demo import main
+    from meshd.lab.demo import main
 
     return main(options)

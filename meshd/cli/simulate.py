@@ -69,7 +69,7 @@ def _simulate(options: Namespace) -> int:
     if options.json:
         sys.stdout.write(outcome.text())
     elif options.log != "-":
-        from meshd.simulation.summary import table
+        from meshd.simulation.report.summary import table
 
         print(table(value))
     if options.report:
@@ -131,7 +131,7 @@ def _run(plan: "Plan", options: Namespace) -> "Outcome":
         watchers: list[Watcher] = []
         file = _log_file(options, open_files)
         if file is not None:
-            from meshd.simulation.log import Log, legend
+            from meshd.simulation.report.log import Log, legend
 
             write = file.write
             write(legend(plan, options.seed))
@@ -141,7 +141,7 @@ def _run(plan: "Plan", options: Namespace) -> "Outcome":
                 plan, options.seed, observers=watchers, progress=meter.update, tapes=_tapes(options)
             )
         if file is not None:
-            from meshd.simulation.log import broken
+            from meshd.simulation.report.log import broken
 
             file.write(broken(outcome.violations))
         return outcome
@@ -232,7 +232,7 @@ def _report(folder: Path, outcome: "Outcome", *, command: str) -> None:
             f"{folder / 'outcome.json'} is written; the page with its charts needs matplotlib",
             remedy=f"{_PLOTS}, and run it again",
         ) from None
-    from meshd.simulation.report import page
+    from meshd.simulation.report.page import page
 
     value: dict[str, Any] = outcome.as_json()
     (folder / "report.html").write_text(page(value, command=command), "utf-8")

@@ -7,7 +7,7 @@ import pytest
 from faulty import call, problems, ready
 
 from meshd.core.errors import Exit
-from meshd.simulation.daemons import MESHD, Daemon, wait_for
+from meshd.lab.daemons import MESHD, Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 

@@ -18,7 +18,7 @@ from faulty import (
 
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
-from meshd.simulation.daemons import MESHD, CommandError, Daemon, wait_for
+from meshd.lab.daemons import MESHD, CommandError, Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 

@@ -14,7 +14,7 @@ from routers import Meshd
 
 from meshd.cli.client import Client
 from meshd.core.errors import Exit, RequestError
-from meshd.simulation.daemons import CommandError, Daemon, wait_for
+from meshd.lab.daemons import CommandError, Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from meshd.core.errors import Exit
-from meshd.simulation.daemons import CommandError, Daemon, wait_for
-from meshd.simulation.lab import Place
+from meshd.lab.daemons import CommandError, Daemon, wait_for
+from meshd.lab.namespaces import Place
 
 MIB = 1 << 20
 LOOPBACK = "127.0.0.1"

@@ -6,7 +6,7 @@ import pytest
 from faulty import call, drops, problems, ready
 
 from meshd.core.errors import RequestError
-from meshd.simulation.daemons import Daemon, wait_for
+from meshd.lab.daemons import Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 

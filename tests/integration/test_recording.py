@@ -7,7 +7,7 @@ import pytest
 from faulty import problems, ready, refused_run
 from recordings import lines, replay
 
-from meshd.simulation.daemons import Daemon, wait_for
+from meshd.lab.daemons import Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 

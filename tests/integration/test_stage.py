@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from meshd.simulation.demo import SECRETS
-from meshd.simulation.stage import LOOPBACK, Cable
+from meshd.lab.demo import SECRETS
+from meshd.lab.stage import LOOPBACK, Cable
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from stranger import QUICK_CS, Stranger
 
 from meshd.core.ids import OPEN_MESH_ID, Prefix, parse_prefix
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
-from meshd.simulation.daemons import Daemon, wait_for
-from meshd.simulation.lab import usage
+from meshd.lab.daemons import Daemon, wait_for
+from meshd.lab.namespaces import usage
 from meshd.wire.babel import Update, encode, pack
 from meshd.wire.datagrams import DatagramKind
 from meshd.wire.knock import Knock

@@ -9,8 +9,8 @@ from field import Field, Probes, line
 from routers import Babeld, Bird, Meshd
 
 from meshd.core.limits import BABEL_PORT
-from meshd.simulation.daemons import wait_for
-from meshd.simulation.lab import RADIO
+from meshd.lab.daemons import wait_for
+from meshd.lab.namespaces import RADIO
 
 pytestmark = [
     pytest.mark.netns,

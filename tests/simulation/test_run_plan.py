@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from meshd.simulation.log import SYMBOLS, Log, legend
 from meshd.simulation.plan_file import parse
+from meshd.simulation.report.log import SYMBOLS, Log, legend
 from meshd.simulation.run import run_plan
 
 HAMLET = """\
@@ -47,9 +47,9 @@ for_s = 15
 """
 EVERYTHING = """\
 import sys
-from meshd.simulation.log import Log, legend
+from meshd.simulation.report.log import Log, legend
 from meshd.simulation.plan_file import load
-from meshd.simulation.report import page
+from meshd.simulation.report.page import page
 from meshd.simulation.run import run_plan
 plan = load(sys.argv[1])
 written = [legend(plan, 5)]

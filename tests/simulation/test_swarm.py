@@ -8,9 +8,9 @@ import pytest
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan_file import dump, load, parse
 from meshd.simulation.run import run_plan
-from meshd.simulation.shrink import shrink
-from meshd.simulation.swarm import judge
-from meshd.simulation.swarm_plans import random_plan
+from meshd.simulation.swarm.judge import judge
+from meshd.simulation.swarm.plans import random_plan
+from meshd.simulation.swarm.shrink import shrink
 
 SEEDS = (7, 10, 12, 21, 23, 26, 27, 28, 30, 33)
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))

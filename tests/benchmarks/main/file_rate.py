@@ -9,7 +9,7 @@ from field import Field, line
 from report import Figure
 from routers import Meshd, Yggdrasil
 
-from meshd.simulation.daemons import wait_for
+from meshd.lab.daemons import wait_for
 
 FILE_BYTES = 256 * 1024 * 1024
 IPERF_S = 5

@@ -7,8 +7,8 @@ from statistics import median
 from report import Figure
 
 from meshd.core.limits import BABEL_PORT
-from meshd.simulation.daemons import Daemon
-from meshd.simulation.lab import RADIO, Lab, usage
+from meshd.lab.daemons import Daemon
+from meshd.lab.namespaces import RADIO, Lab, usage
 
 RUNS = 5
 GROUP = "ff02::1:6"

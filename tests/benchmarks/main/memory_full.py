@@ -8,9 +8,9 @@ from field import Field, grid
 from report import Figure
 from routers import PROBE_PORT, Meshd
 
-from meshd.simulation.daemons import Daemon
-from meshd.simulation.lab import usage
-from meshd.simulation.stage import mosquitto
+from meshd.lab.daemons import Daemon
+from meshd.lab.namespaces import usage
+from meshd.lab.stage import mosquitto
 
 SETTLE_S = 60.0
 KIB_PER_MIB = 1024

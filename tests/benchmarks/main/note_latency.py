@@ -11,7 +11,7 @@ from routers import Meshd
 
 from meshd.cli.client import Client
 from meshd.core.errors import RequestError
-from meshd.simulation.daemons import wait_for
+from meshd.lab.daemons import wait_for
 
 NOTES = 20
 PAUSE_S = 0.3

@@ -156,9 +156,9 @@ def test_version(capsys):
 
 def test_demo_hands_over_and_keeps_the_code(monkeypatch):
     seen = []
-    demo = types.ModuleType("meshd.simulation.demo")
+    demo = types.ModuleType("meshd.lab.demo")
     demo.main = lambda *given: seen.append(given) or 1
-    monkeypatch.setitem(sys.modules, "meshd.simulation.demo", demo)
+    monkeypatch.setitem(sys.modules, "meshd.lab.demo", demo)
     assert main(["demo", "--once"]) == 1
     assert len(seen) == 1
 

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from meshd.cli.simulate import find_plan
-from meshd.simulation.log import SYMBOLS
 from meshd.simulation.plan_reference import reference
+from meshd.simulation.report.log import SYMBOLS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from meshd.simulation.teller import WIDTH, Held, Outcome, Teller
+from meshd.lab.teller import WIDTH, Held, Outcome, Teller
 
 OUTCOMES = [
     Outcome("routes installed", Held.YES, 1.234, "all routes reached the kernels " * 5),

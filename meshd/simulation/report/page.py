@@ -6,9 +6,9 @@ for the same outcome. Must not know: worlds, files, wall time.
 
 from html import escape
 
-from meshd.simulation import charts
 from meshd.simulation.outcome import Json
-from meshd.simulation.summary import amount, refusals, rows, sentences, span
+from meshd.simulation.report import charts
+from meshd.simulation.report.summary import amount, refusals, rows, sentences, span
 
 _STYLE = """\
 :root { color-scheme: light dark; --ink:#1d2733; --faint:#8a96a3; --paper:#fbfaf7; --card:#ffffff;

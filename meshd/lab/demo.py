@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from meshd.core.errors import Exit
-from meshd.simulation import lab
-from meshd.simulation.daemons import CommandError, Daemon, Json, wait_for
-from meshd.simulation.stage import (
+from meshd.lab import namespaces as lab
+from meshd.lab.daemons import CommandError, Daemon, Json, wait_for
+from meshd.lab.stage import (
     MIDDLE,
     NAMES,
     LoopbackStage,
@@ -28,7 +28,7 @@ from meshd.simulation.stage import (
     Stage,
     mosquitto,
 )
-from meshd.simulation.teller import Held, Outcome, Teller
+from meshd.lab.teller import Held, Outcome, Teller
 
 TREE = Path(__file__).resolve().parents[2]
 REPORT = Path("build/demo.json")

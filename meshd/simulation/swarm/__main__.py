@@ -17,13 +17,12 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from meshd.simulation.checks.nonces import watched
 from meshd.simulation.observer import Violation
 from meshd.simulation.plan import Plan
 from meshd.simulation.plan_file import dump, load
-from meshd.simulation.run import run_plan
-from meshd.simulation.shrink import shrink
-from meshd.simulation.swarm_plans import random_plan
+from meshd.simulation.swarm.judge import judge
+from meshd.simulation.swarm.plans import random_plan
+from meshd.simulation.swarm.shrink import shrink
 
 HANG_S = 60
 TRIES_MAX = 80
@@ -36,14 +35,6 @@ class Failure(NamedTuple):
 
     kind: str
     lines: tuple[str, ...]
-
-
-def judge(plan: Plan, seed: int) -> list[Violation]:
-    """Run a plan; return every rule that it broke, by time."""
-    with watched() as nonces:
-        outcome = run_plan(plan, seed)
-    repeated = [Violation(plan.end_us, "secrecy", "", text) for text in nonces.repeated]
-    return [*outcome.violations, *repeated]
 
 
 def _judge_in_time(plan: Plan, seed: int) -> list[Violation]:

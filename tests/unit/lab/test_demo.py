@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from meshd.core.errors import Exit
-from meshd.simulation import demo
-from meshd.simulation.teller import Teller
+from meshd.lab import demo
+from meshd.lab.teller import Teller
 
 
 class Ends:
@@ -85,7 +85,7 @@ def test_figures_that_cannot_be_written_are_a_note(monkeypatch):
 STORY = """
 import sys, time
 from meshd.cli.main import main
-from meshd.simulation import demo
+from meshd.lab import demo
 
 class Slow(demo.LoopbackStage):
     def close(self):

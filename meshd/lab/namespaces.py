@@ -6,7 +6,7 @@ namespaces of their own. It knows nothing of meshd; any program can live in a no
 A namespace is held by an open file of this process, not by a name: when the process ends, however
 it ends, the kernel takes the namespaces, their interfaces and routes away, and every program that
 was started here is killed with it (PR_SET_PDEATHSIG). Nothing shows on the host. Root needs nothing
-more; anybody else runs the program by `python -m meshd.simulation.lab PROGRAM …`, which is the same
+more; anybody else runs the program by `python -m meshd.lab.namespaces PROGRAM …`, which is the same
 inside a user namespace where the kernel allows one.
 """
 
@@ -383,7 +383,7 @@ def main() -> None:
     """Run the command line where namespaces can be made, if that can be had."""
     argv = sys.argv[1:]
     if not argv:
-        sys.exit("usage: python -m meshd.simulation.lab PROGRAM [ARGUMENT …]")
+        sys.exit("usage: python -m meshd.lab.namespaces PROGRAM [ARGUMENT …]")
     enter_user_namespace(argv)
     os.execvp(argv[0], argv)
 

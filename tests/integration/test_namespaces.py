@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from meshd.simulation.daemons import wait_for
-from meshd.simulation.lab import RADIO, Lab, LabError, Place, stop, usage
+from meshd.lab.daemons import wait_for
+from meshd.lab.namespaces import RADIO, Lab, LabError, Place, stop, usage
 
 pytestmark = pytest.mark.netns
 
@@ -110,7 +110,7 @@ def test_failed_command_says_where_and_what(lab):
 
 def test_programs_die_with_a_lab_that_is_killed(tmp_path):
     script = (
-        "from pathlib import Path; from meshd.simulation.lab import Lab; import signal\n"
+        "from pathlib import Path; from meshd.lab.namespaces import Lab; import signal\n"
         f"lab = Lab('test', folder=Path({str(tmp_path)!r})); node = lab.node('one', radio=False)\n"
         "node.spawn(['sh', '-c', 'echo $$; exec sleep 99'])\n"
         "log = node.folder / 'log'\n"

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from meshd.simulation.daemons import Daemon
-from meshd.simulation.lab import Lab, Namespace, Place, find, stop
+from meshd.lab.daemons import Daemon
+from meshd.lab.namespaces import Lab, Namespace, Place, find, stop
 
 NAMES = ("one", "two", "three", "four", "five")
 MIDDLE = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from meshd.core.errors import Exit
-from meshd.simulation.lab import Place, stop
+from meshd.lab.namespaces import Place, stop
 
 MESHD = (sys.executable, "-m", "meshd")
 POLL_S = 0.05
