@@ -151,7 +151,7 @@ class Fault:
     failing-disk  share of commits that fail
     clock       wall clocks of nodes jump by `delay_s` (may be negative), monotonic ones go on
     hostile     nodes behave as `behaviour` says; `count` sizes it (identities, frames a second)
-    churn       one of nodes at a time, random, is off; every `delay_s` another
+    churn       one of nodes at a time, random, is off; every `delay_s` another; disk as in a crash
     """
 
     kind: str
@@ -171,6 +171,8 @@ FAULTS = (
     *("partition", "clog", "duplicate", "reorder", "corrupt", "lose", "crash", "slow-disk"),
     *("failing-disk", "clock", "hostile", "churn"),
 )
+POWER_CUTS = ("crash", "churn")
+"""The faults that take power away, and read `disk`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,7 @@ FAULT = _table(
             number(-TIME_S_MAX * 100, TIME_S_MAX),
             "clog, reorder, slow-disk, churn: how long. clock: how far it jumps.",
         ),
-        ("disk", "choice", _one_of(values.DISKS), f"crash: {', '.join(values.DISKS)}."),
+        ("disk", "choice", _one_of(values.DISKS), f"crash, churn: {', '.join(values.DISKS)}."),
         (
             "behaviour",
             "choice",

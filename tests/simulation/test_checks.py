@@ -16,7 +16,7 @@ from meshd.simulation.checks.promises import Promises
 from meshd.simulation.checks.secrecy import Secrecy
 from meshd.simulation.checks.updates import Reader
 from meshd.simulation.host import Hop
-from meshd.simulation.plan import Fault, MediumPlan, Plan
+from meshd.simulation.plan import POWER_CUTS, Fault, MediumPlan, Plan
 from meshd.simulation.world import SECOND, World
 from meshd.wire.babel import Update, encode
 
@@ -161,8 +161,9 @@ def test_word_of_written_without_the_entry_on_disk_is_found(world):
     assert "before it was on its disk" in checker.violations[0].text
 
 
-def test_written_entry_that_is_gone_is_found_unless_the_plan_took_it(world):
-    fault = Fault("crash", 1, nodes="n1", disk="empty")
+@pytest.mark.parametrize("kind", POWER_CUTS)
+def test_written_entry_that_is_gone_is_found_unless_the_plan_took_it(world, kind):
+    fault = Fault(kind, 1, nodes="n1", disk="empty")
     checker = Promises(world, Plan("x", faults=(fault,)))
     for host in world.hosts[:2]:
         written(checker, host, on_disk=True)

@@ -16,7 +16,7 @@ from meshd.core.events import EntryRow
 from meshd.core.ids import decode_text
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.plan import means
+from meshd.simulation.plan import POWER_CUTS, means
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply, Row
@@ -44,7 +44,9 @@ class Promises(Checker):
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
         self._losing = [
-            fault.nodes for fault in plan.faults if fault.kind == "crash" and fault.disk in LOSING
+            fault.nodes
+            for fault in plan.faults
+            if fault.kind in POWER_CUTS and fault.disk in LOSING
         ]
         self._copied = [
             pattern

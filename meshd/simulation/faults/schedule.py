@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshd.simulation.faults import attacks
 from meshd.simulation.faults.network import Clog, Rule, Split, Trouble, uniform_split
-from meshd.simulation.plan import Fault, Plan, means
+from meshd.simulation.plan import POWER_CUTS, Fault, Plan, means
 from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _end(world: World, fault: Fault, end: End, text: str) -> None:
 def _text(fault: Fault, hosts: Sequence[Host]) -> str:
     said = [fault.nodes if len(hosts) != 1 else hosts[0].name]
     said += [word for word in (fault.mode, fault.behaviour) if word]
-    said += [f"disk {fault.disk}"] if fault.kind == "crash" and fault.disk != "kept" else []
+    said += [f"disk {fault.disk}"] if fault.kind in POWER_CUTS and fault.disk != "kept" else []
     return " ".join(said)
 
 
@@ -167,6 +167,7 @@ class _Churn:
     def __init__(self, world: World, fault: Fault, hosts: list[Host]) -> None:
         self._world = world
         self._hosts = hosts
+        self._disk = fault.disk
         self._every_us = max(round(fault.delay_s * SECOND), _CHURN_MIN_US)
         self._off: Host | None = None
         self._over = False
@@ -183,7 +184,7 @@ class _Churn:
 
     def _release(self) -> None:
         if self._off is not None:
-            self._off.switch_on("churn")
+            self._off.switch_on("churn", self._disk)
             self._off = None
 
     def end(self) -> None:

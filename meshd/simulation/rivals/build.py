@@ -21,7 +21,7 @@ from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSettin
 from meshd.simulation.media.medium import Way
 from meshd.simulation.media.place import PathLoss
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import MediumPlan, Plan, hosts_of
+from meshd.simulation.plan import POWER_CUTS, MediumPlan, Plan, hosts_of
 from meshd.simulation.rivals import distance_vector, managed_flood
 from meshd.simulation.rivals.distance_vector import DistanceVector
 from meshd.simulation.rivals.engine import Engine, Event
@@ -41,7 +41,6 @@ PAYLOAD_MAX = {
 }
 """Bytes that one message may have; that of a flood with paths leaves room for 40 hops."""
 
-_FAULTS = ("crash", "churn")
 _TYPICAL_BYTES = 50
 Happened = Callable[["RivalHost", Event], None]
 
@@ -212,8 +211,10 @@ def _check(plan: Plan) -> None:
     if plan.crowd:
         raise UsageError("rivals have no crowd: it asks for spaces")
     for fault in plan.faults:
-        if fault.kind not in _FAULTS:
-            raise UsageError(f"rivals know no fault {fault.kind!r}, only {' and '.join(_FAULTS)}")
+        if fault.kind not in POWER_CUTS:
+            raise UsageError(
+                f"rivals know no fault {fault.kind!r}, only {' and '.join(POWER_CUTS)}"
+            )
     limit = PAYLOAD_MAX[plan.protocol]
     for traffic in plan.traffic:
         if traffic.kind == "file":

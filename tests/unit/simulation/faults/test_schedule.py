@@ -84,3 +84,12 @@ def test_churn_has_one_host_off_at_a_time():
     assert all(one != other for one, other in itertools.pairwise(off))
     world.run(10 * SECOND)
     assert all(host.running for host in world.hosts)
+
+
+@pytest.mark.parametrize("disk", ["kept", "empty"])
+def test_churn_leaves_its_hosts_the_disk_that_the_plan_says(disk):
+    world = world_of(Fault("churn", at_s=2, for_s=40, nodes="n[12]", delay_s=5.0, disk=disk))
+    before = [host.store for host in world.hosts]
+    world.run(50 * SECOND)
+    kept = [host.store is store for host, store in zip(world.hosts, before, strict=True)]
+    assert kept == [disk == "kept"] * 2 + [True, True]
