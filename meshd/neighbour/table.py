@@ -9,6 +9,7 @@ Must not know: routes, packets. Ref: RFC 8966 §3.4.
 from collections.abc import Iterator
 
 from meshd.core.events import Link
+from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY, link_cost, rx_cost
 from meshd.neighbour.hello import HelloHistory
 
@@ -72,11 +73,21 @@ class Neighbour:
     """One neighbour on one link.
 
     `origin` is the address that it announces as its own, if heard; `told_rxcost` is what our last
-    IHU to it said.
+    IHU to it said; `healed`, when it was told which seqno of a prefix of its own is known.
     """
 
     __slots__ = (
-        *("address", "answers", "budget", "cost", "greeted_us", "greetings", "hop", "link"),
+        *(
+            "address",
+            "answers",
+            "budget",
+            "cost",
+            "greeted_us",
+            "greetings",
+            "healed",
+            "hop",
+            "link",
+        ),
         *("multicast", "origin", "rxcost", "since_us", "told_rxcost", "txcost", "unicast", "up"),
         *("_dump_us", "_hello_due", "_hello_us", "_ihu_due", "_unicast_due", "_unicast_us"),
     )
@@ -97,6 +108,7 @@ class Neighbour:
         self.origin: bytes | None = None
         self.greeted_us: int | None = None
         self.greetings = 0
+        self.healed: dict[Prefix, int] = {}
         self._hello_us = self._unicast_us = 0
         self._hello_due: int | None = None
         self._unicast_due: int | None = None

@@ -17,12 +17,13 @@ from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 from meshd.routing.announce import Announcer
 from meshd.routing.filter import Filter
+from meshd.routing.heal import Healer
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
 from meshd.routing.selection import matters
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route, RouteTable
-from meshd.wire.babel import Packet, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel import Packet, Retraction, RouteRequest, Tlv, Update
 from meshd.wire.babel_changes import changes
 from meshd.wire.babel_parser import KEPT_LEN_MAX
 
@@ -72,6 +73,7 @@ class Learner:
         self.requests = requests
         self.announcer = announcer
         self.accept = accept
+        self.healer = Healer(ctx, sources, announcer)
         self.dirty: dict[Prefix, None] = {}
         self.adopted = False
         self.remembered: dict[Neighbour, Memory] = {}
@@ -333,7 +335,7 @@ class Lesson:
         feasible = learner.sources.feasible(prefix, update.router_id, update.seqno, update.metric)
         if update.metric == 0:
             if not feasible:
-                self._heal(update)
+                learner.healer.heal(neighbour, update, self._now)
             if prefix.length == 128:
                 neighbour.origin = prefix.address
         selected = entry.selected if entry is not None else None
@@ -436,16 +438,3 @@ class Lesson:
             learner.adopted = True
         elif not newer(seqno, learner.own.seqno):
             self._clean += 1
-
-    def _heal(self, update: Update) -> None:
-        """Tell an origin that went back in time which seqno we know of it, and ask for the next.
-
-        A metric of 0 is only ever the origin's own.
-        """
-        learner, prefix = self._learner, update.prefix
-        source = learner.sources.get(prefix, update.router_id)
-        if source is None or prefix.address[8:] != update.router_id:
-            return
-        request = SeqnoRequest(prefix, update.router_id, source.seqno + 1 & 0xFFFF, 1)
-        known = Retraction(prefix, source.seqno, update.interval_cs, origin=True)
-        learner.announcer.unicast(self._neighbour, (known, request))

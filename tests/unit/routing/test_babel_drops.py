@@ -270,6 +270,38 @@ def test_requests_of_one_neighbour_are_bounded(talk):
     assert talk.drops(DropReason.BABEL_REQUESTS_FULL) > 0
 
 
+def test_origins_that_went_back_in_time_are_answered_within_a_budget(talk):
+    prefixes = [numbered(number) for number in range(1, 91)]
+
+    def announced(seqno):
+        updates = [
+            babel.Update(prefix, prefix.address[8:], seqno, 0, 2400, PEER) for prefix in prefixes
+        ]
+        return [encode(updates[place : place + 30], PEER) for place in (0, 30, 60)]
+
+    for data in announced(5000):
+        talk.raw(data)
+    talk.wait(10)
+    talk.heard()
+    said = sent = 0
+    for turn in range(50):
+        talk.say(Hello(1000 * turn, 400))  # it restarts each time
+        for data in announced(3):
+            said += len(data)
+            talk.raw(data)
+        answers = [item for item in talk.station.ctx.transmits if item.destination == PEER]
+        sent += sum(len(item.data) for item in answers)
+        talk.heard()
+        talk.wait(0.04)
+        talk.heard()
+    assert 0 < sent < said / 10
+    assert talk.drops(DropReason.BABEL_ANSWER_LIMITED) > 1000
+    talk.say(*GREETING, source=OTHER)
+    talk.heard()
+    talk.say(babel.Update(prefixes[0], prefixes[0].address[8:], 3, 0, 2400, OTHER), source=OTHER)
+    assert any(isinstance(tlv, SeqnoRequest) for tlv in talk.heard())
+
+
 def test_flood_of_prefixes_takes_no_route_from_another_neighbour():
     talk = Talk(routes_max=300)
     talk.say(*GREETING, source=OTHER)
