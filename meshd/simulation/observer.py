@@ -33,6 +33,9 @@ class Observer:
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         """A host put a datagram on a medium; `airtime_us` is 0 on a wire."""
 
+    def hostile_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        """A hostile host put a frame on a medium that its node knows nothing of."""
+
     def stream_sent(self, host: Host, data: bytes) -> None:
         """A host gave bytes to a stream."""
 

@@ -2,6 +2,7 @@
 
 Enters: each datagram and each segment of a stream, or a frame whose purpose its sender names.
 Leaves: totals and curves. What runs inside a session is encrypted, so all of it counts as sync.
+What hostile hosts send beside their node has a purpose of its own, whatever it pretends to be.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from meshd.simulation.world import World
 
 ROUTING, SESSIONS, SYNC, DATA, OTHER = "routing", "sessions", "sync", "data", "other"
+HOSTILE = "hostile"
 
 
 def purpose_of(datagram: Transmit) -> str:
@@ -78,6 +80,9 @@ class Listener(Observer):
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         size = len(datagram.data) + HEADERS_BYTES
         self._tally.add(purpose_of(datagram), size, airtime_us, self._world.now)
+
+    def hostile_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        self._tally.add(HOSTILE, size, airtime_us, self._world.now)
 
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         self._tally.add(purpose, size, airtime_us, self._world.now)

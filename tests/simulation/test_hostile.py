@@ -23,12 +23,12 @@ def camp(count=4):
 
 
 def attack(world, behaviour, **more):
-    order = Fault("hostile", 0, 50, nodes="n3", behaviour=behaviour, **more)
-    plan = Plan(behaviour, duration_s=80, settle_s=220, faults=(order,))
+    fault = Fault("hostile", 0, 50, nodes="n3", behaviour=behaviour, **more)
+    plan = Plan(behaviour, duration_s=80, settle_s=220, faults=(fault,))
     checkers = all_checkers(world, plan)
     for checker in checkers:
         world.watch(checker)
-    return attacks.begin(world, world.hosts[3], order), checkers
+    return attacks.begin(world, world.hosts[3], fault), checkers
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)

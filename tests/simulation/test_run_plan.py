@@ -83,6 +83,13 @@ def test_outcome_has_curves_map_faults_and_purposes(outcome):
     assert min(row["running"] for row in rows) == 4
 
 
+def test_frames_of_the_hostile_are_counted_as_theirs():
+    flood = '[[fault]]\nkind = "hostile"\nbehaviour = "flood"\nnodes = "house1"\nat_s = 5\n'
+    plan = parse(f"{HAMLET}{flood}for_s = 10\ncount = 20\n", "f")
+    sent = run_plan(plan, 1).as_json()["sent"]["by_purpose"]["hostile"]
+    assert 100 <= sent["frames"] <= 200 and sent["airtime_us"] > 0
+
+
 def test_log_has_a_legend_and_a_line_for_each_event():
     plan, written = parse(HAMLET, "f"), []
     run_plan(plan, 1, observers=[lambda world, _: Log(world, written.append)])

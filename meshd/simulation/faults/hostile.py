@@ -33,11 +33,11 @@ class Attack(Observer):
 
     every_us = 1_000_000
 
-    def __init__(self, world: World, host: Host, order: Fault) -> None:
+    def __init__(self, world: World, host: Host, fault: Fault) -> None:
         self.world = world
         self.host = host
-        self.order = order
-        self.rng = world.random(f"hostile {order.behaviour} {host.name} {order.at_s}")
+        self.planned = fault
+        self.rng = world.random(f"hostile {fault.behaviour} {host.name} {fault.at_s}")
         self.over = False
 
     def begin(self) -> None:
@@ -56,7 +56,7 @@ class Attack(Observer):
         return [
             host
             for host in self.world.hosts
-            if host is not self.host and means(self.order.other, host.name)
+            if host is not self.host and means(self.planned.other, host.name)
         ]
 
     def _wake(self) -> None:
@@ -87,13 +87,15 @@ class Attack(Observer):
         size = len(datagram.data) + HEADERS_BYTES
         receptions: Iterable[Reception]
         if datagram.destination[0] == 0xFF:
-            _, receptions = port.medium.broadcast(port, size)
+            airtime_us, receptions = port.medium.broadcast(port, size)
         else:
             other = self._port_of(port, datagram.destination)
             if other is None:
                 return
-            reception = port.medium.unicast(port, other, size)[1]
+            airtime_us, reception = port.medium.unicast(port, other, size)
             receptions = [] if reception is None else [reception]
+        for observer in self.world.observers:
+            observer.hostile_sent(port, size, airtime_us)
         for reception in receptions:
             if reception.port.address != source:
                 self.world.bring(port, reception, datagram, source=source)

@@ -55,8 +55,8 @@ class Fork(Attack):
 
     every_us = 15_000_000
 
-    def __init__(self, world: World, host: Host, order: Fault) -> None:
-        super().__init__(world, host, order)
+    def __init__(self, world: World, host: Host, fault: Fault) -> None:
+        super().__init__(world, host, fault)
         self.twin: Host | None = None
         self._count = 0
 

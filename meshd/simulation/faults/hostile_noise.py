@@ -34,7 +34,7 @@ class Flood(Attack):
     every_us = 1_000_000 // TICKS_A_SECOND
 
     def tick(self) -> None:
-        for _ in range(max(1, self.order.count // TICKS_A_SECOND)):
+        for _ in range(max(1, self.planned.count // TICKS_A_SECOND)):
             for port in self.host.ports.values():
                 self._one(port, port.address)
 
@@ -65,13 +65,13 @@ class Flood(Attack):
 class Identities(Flood):
     """One radio that is `count` neighbours: each says hello, knocks, has routes and dials."""
 
-    def __init__(self, world: World, host: Host, order: Fault) -> None:
-        super().__init__(world, host, order)
+    def __init__(self, world: World, host: Host, fault: Fault) -> None:
+        super().__init__(world, host, fault)
         self._next = 0
 
     def tick(self) -> None:
-        for _ in range(max(1, min(self.order.count // 1_000, 40))):
-            self._next = self._next % self.order.count + 1
+        for _ in range(max(1, min(self.planned.count // 1_000, 40))):
+            self._next = self._next % self.planned.count + 1
             source = b"\xfe\x80" + bytes(5) + b"\xee" + self._next.to_bytes(8, "big")
             for port in self.host.ports.values():
                 self._appear(port, source)
@@ -111,8 +111,8 @@ class Junk(Attack):
 
     every_us = 1_000_000 // TICKS_A_SECOND
 
-    def __init__(self, world: World, host: Host, order: Fault) -> None:
-        super().__init__(world, host, order)
+    def __init__(self, world: World, host: Host, fault: Fault) -> None:
+        super().__init__(world, host, fault)
         self.heard: list[tuple[Port, Transmit]] = []
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
@@ -130,7 +130,7 @@ class Junk(Attack):
         super().begin()
 
     def tick(self) -> None:
-        for _ in range(max(1, self.order.count // TICKS_A_SECOND)):
+        for _ in range(max(1, self.planned.count // TICKS_A_SECOND)):
             for port in self.host.ports.values():
                 number = self.rng.choice((BABEL_PORT, MESHD_PORT))
                 data = self._bytes(number)
@@ -151,7 +151,7 @@ class Replay(Junk):
     """What it heard, again, later, with the source that it had."""
 
     def tick(self) -> None:
-        for _ in range(max(1, self.order.count // TICKS_A_SECOND)):
+        for _ in range(max(1, self.planned.count // TICKS_A_SECOND)):
             if self.heard:
                 sender, datagram = self.rng.choice(self.heard)
                 self.send(self.host.ports[sender.link], datagram, sender.address)
