@@ -1,8 +1,8 @@
 """Seqno requests: ask, answer, forward (RFC 8966 §3.8).
 
 Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
-most four times; own seqno increases. What is asked and forwarded is remembered within bounds, so
-that nothing is forwarded twice and an answer is passed on at once.
+most four times; own seqno increases. What is asked is remembered within bounds; what is sent on for
+others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
 
@@ -15,6 +15,7 @@ from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 from meshd.routing.announce import Announcer
+from meshd.routing.forwarded import Forwarded
 from meshd.routing.own import Own
 from meshd.routing.selection import Need, meets
 from meshd.routing.source import SourceTable, newer
@@ -27,9 +28,6 @@ REST_US = 10_000_000
 """How long a request that nobody answered is not made again."""
 
 PENDING_MAX = 256
-FORWARDED_MAX = 256
-DUPLICATE_US = 400_000
-FORWARDED_US = 10_000_000
 TARGETS_MAX = 4
 
 
@@ -64,7 +62,7 @@ class Requests:
         self._announcer = announcer
         self._pending: dict[Prefix, Pending] = {}
         self._shares: Counter[Neighbour] = Counter()
-        self._forwarded: dict[Prefix, tuple[bytes, int, int]] = {}
+        self._forwarded = Forwarded()
 
     def __len__(self) -> int:
         return len(self._pending) + len(self._forwarded)
@@ -132,24 +130,20 @@ class Requests:
             due = min(pending.due_us for pending in self._pending.values())
             self._ctx.timers.set(("routing", "requests"), due)
 
-    def awaited(self, prefix: Prefix) -> Need | None:
+    def awaited(self, entry: Entry) -> Need | None:
         """Return the router-id and seqno that a neighbour waits for, if any."""
-        forwarded = self._forwarded.get(prefix)
-        return forwarded[:2] if forwarded is not None else None
+        return self._forwarded.awaited(entry)
 
     def met(self, route: Route) -> bool:
         """Note a selected route; tell whether a neighbour waits for it (§3.8.1.2)."""
         pending = self._pending.get(route.prefix)
         if pending is not None and meets(route, pending.request.router_id, pending.request.seqno):
             self._forget(route.prefix)
-        forwarded = self._forwarded.get(route.prefix)
-        if forwarded is None or not meets(route, forwarded[0], forwarded[1]):
-            return False
-        del self._forwarded[route.prefix]
-        return True
+        return self._forwarded.met(route)
 
     def neighbour_lost(self, neighbour: Neighbour) -> None:
-        """Forget what was asked of a neighbour that is no more."""
+        """Forget what was asked of a neighbour that is no more, and what it asked."""
+        self._forwarded.neighbour_lost(neighbour)
         for prefix, pending in list(self._pending.items()):
             targets = tuple(target for target in pending.targets if target is not neighbour)
             if not targets:
@@ -200,21 +194,15 @@ class Requests:
         """Send a request on to one neighbour; else return why not."""
         if request.hop_count < 2:
             return DropReason.BABEL_REQUEST_HOPS
-        prefix, router_id, seqno, hop_count = request
-        known = self._forwarded.get(prefix)
-        if known is not None and known[0] == router_id and not newer(seqno, known[1]):
-            if now - known[2] < DUPLICATE_US:
-                return DropReason.BABEL_REQUEST_DUPLICATE
+        if self._forwarded.repeats(request, now):
+            return DropReason.BABEL_REQUEST_DUPLICATE
         target = self._towards(neighbour, entry)
         if target is None:
             return DropReason.BABEL_REQUEST_LOST
-        if known is None and len(self._forwarded) >= FORWARDED_MAX:
-            self._collect(now)
-            if len(self._forwarded) >= FORWARDED_MAX:
-                return DropReason.BABEL_REQUESTS_FULL
-        self._forwarded[prefix] = (router_id, seqno, now)
+        if not self._forwarded.note(neighbour, request, entry, now):
+            return DropReason.BABEL_REQUESTS_FULL
         entry.open = True
-        self._send(SeqnoRequest(prefix, router_id, seqno, hop_count - 1), (target,))
+        self._send(request._replace(hop_count=request.hop_count - 1), (target,))
         return None
 
     def _towards(self, asker: Neighbour, entry: Entry) -> Neighbour | None:
@@ -226,11 +214,6 @@ class Requests:
         ]
         others.sort(key=lambda route: (route is not entry.selected, route.unfeasible, route.metric))
         return others[0].neighbour if others else None
-
-    def _collect(self, now: int) -> None:
-        for prefix, (_, _, at_us) in list(self._forwarded.items()):
-            if now - at_us >= FORWARDED_US:
-                del self._forwarded[prefix]
 
     def _send(self, request: SeqnoRequest, targets: Sequence[Neighbour]) -> None:
         for target in targets:

@@ -456,7 +456,7 @@ class Babel:
         self._announcer.flush_urgent(now)
 
     def _choose(self, entry: Entry, now: int) -> None:
-        need = self._requests.awaited(entry.prefix)
+        need = self._requests.awaited(entry)
         before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
         entry.selected = route
         if wish is not None and route is not None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshd.neighbour.table import NEIGHBOURS_PER_LINK_MAX
+from meshd.routing.forwarded import FORWARDED_MAX
 from meshd.routing.learn import REMEMBERED_MAX
-from meshd.routing.requests import FORWARDED_MAX, PENDING_MAX
+from meshd.routing.requests import PENDING_MAX
 from meshd.routing.source import SOURCES_MAX
 from meshd.routing.table import ROUTES_MAX
 from meshd.session import echo, gate, knock, peers

@@ -7,6 +7,7 @@ from babel_talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 from meshd.core.drops import DropReason
 from meshd.core.ids import host_prefix, parse_prefix
 from meshd.neighbour import table as neighbour_table
+from meshd.routing import forwarded as forwarded_module
 from meshd.routing import requests as requests_module
 from meshd.wire import babel
 from meshd.wire.babel import Hello, RouteRequest, SeqnoRequest, encode
@@ -257,6 +258,89 @@ def test_requests_that_cannot_be_forwarded(talk):
     assert talk.drops(DropReason.BABEL_REQUEST_DUPLICATE) == 1
     asked = [tlv for tlv in talk.heard() if isinstance(tlv, SeqnoRequest)]
     assert asked == [SeqnoRequest(prefix, router_id, 5, 63)]
+
+
+def forwarded(talk) -> list[SeqnoRequest]:
+    return [tlv for tlv in talk.heard() if isinstance(tlv, SeqnoRequest)]
+
+
+@pytest.mark.parametrize("asker", [OTHER, link_address(4)], ids=["the same", "another"])
+@pytest.mark.parametrize("bogus", [(0x7000, 64), (2, 2), (0x7000, 2), (0x8001, 64)])
+def test_request_for_too_much_or_that_dies_soon_stands_for_no_honest_one(talk, bogus, asker):
+    """Both may come through the same neighbour."""
+    prefix, router_id = numbered(1), (9).to_bytes(8, "big")
+    talk.say(update(prefix, metric=100))
+    talk.say(*GREETING, source=OTHER)
+    talk.say(*GREETING, source=link_address(4))
+    talk.wait(0.04)
+    talk.heard()
+    seqno, hops = bogus
+    talk.say(SeqnoRequest(prefix, router_id, seqno, hops), source=OTHER)
+    talk.heard()
+    talk.say(SeqnoRequest(prefix, router_id, 2, 60), source=asker)
+    assert forwarded(talk) == [SeqnoRequest(prefix, router_id, 2, 59)]
+    talk.say(SeqnoRequest(prefix, router_id, 2, 60), source=asker)
+    assert forwarded(talk) == []
+    talk.say(update(prefix, seqno=2, metric=100))
+    said = [tlv for tlv in talk.heard() if isinstance(tlv, babel.Update)]
+    assert [tlv.seqno for tlv in said] == [2]  # at once, whatever else is waited for
+
+
+def test_requests_for_too_much_give_way_to_nearer_ones_of_the_same_neighbour(talk):
+    prefix, router_id = numbered(1), (9).to_bytes(8, "big")
+    talk.say(update(prefix, metric=100))
+    talk.say(*GREETING, source=OTHER)
+    talk.heard()
+    for ahead in range(100, 150):
+        talk.say(SeqnoRequest(prefix, router_id, 1 + ahead, 64), source=OTHER)
+    assert len(forwarded(talk)) == forwarded_module.PER_PREFIX_MAX
+    assert talk.drops(DropReason.BABEL_REQUESTS_FULL) == 50 - forwarded_module.PER_PREFIX_MAX
+    talk.say(SeqnoRequest(prefix, router_id, 2, 64), source=OTHER)
+    assert len(forwarded(talk)) == 1
+
+
+def test_flood_of_requests_to_forward_leaves_each_neighbour_its_share():
+    talk, count = Talk(routes_max=2000), forwarded_module.FORWARDED_MAX
+    flooder, honest, third = OTHER, link_address(4), link_address(5)
+    for who in (PEER, flooder, honest, third):
+        talk.say(*GREETING, source=who)
+    router_id = (9).to_bytes(8, "big")
+    for number in range(1, count + 101):
+        talk.now += 1000
+        talk.say(update(numbered(number), metric=100))
+    talk.heard()
+    talk.now += 60 * SECOND
+
+    def asked(who, numbers):
+        talk.heard()
+        for number in numbers:
+            talk.now += 1000
+            talk.say(SeqnoRequest(numbered(number), router_id, 2, 64), source=who)
+        return len(forwarded(talk))
+
+    assert asked(flooder, range(1, count + 1)) == count
+    assert asked(flooder, range(count + 1, count + 101)) == 0
+    assert talk.drops(DropReason.BABEL_REQUESTS_FULL) == 100
+    assert asked(honest, range(count + 1, count + 101)) == 100
+    assert asked(third, range(count + 1, count + 101)) == 0  # they are under way
+    talk.now += SECOND // 2
+    assert asked(third, range(count + 1, count + 101)) == 100
+    assert len(talk.station.babel._requests) == count
+    # What the honest one waits for is still known: its answer is passed on at once.
+    talk.heard()
+    talk.say(update(numbered(count + 50), seqno=2, metric=100))
+    assert any(isinstance(tlv, babel.Update) for tlv in talk.heard())
+    talk.now += 11 * SECOND
+    assert asked(flooder, range(1, count + 1)) == count
+
+
+def test_what_a_neighbour_asked_for_goes_with_it(talk):
+    talk.say(update(numbered(1), metric=100))
+    talk.say(*GREETING, source=OTHER)
+    talk.say(SeqnoRequest(numbered(1), (9).to_bytes(8, "big"), 2, 64), source=OTHER)
+    assert len(talk.station.babel._requests) == 1
+    talk.station.babel.link_down("w0", talk.now)
+    assert len(talk.station.babel._requests) == 0
 
 
 def test_requests_of_one_neighbour_are_bounded(talk):
