@@ -35,6 +35,15 @@ def places(group: NodeGroup, terrain: Terrain, rng: Random) -> list[Place]:
     ]
 
 
+def reach(group: NodeGroup, terrain: Terrain) -> tuple[float, float, float, float]:
+    """Return the west, south, east and north end of the ground that a layout may cover."""
+    area = _area(group, terrain)
+    x_m, y_m = area.reach_x_m, 0.0 if group.layout == "line" else area.reach_y_m
+    if group.count == 1 and group.layout == "line":
+        x_m = 0.0
+    return area.x_m - x_m, area.y_m - y_m, area.x_m + x_m, area.y_m + y_m
+
+
 def _area(group: NodeGroup, terrain: Terrain) -> Area:
     x_m = terrain.width_m / 2 if group.x_m is None else group.x_m
     y_m = terrain.height_m / 2 if group.y_m is None else group.y_m

@@ -5,6 +5,7 @@ A test looks for it in docs/simulator.md, so that the page never lags behind.
 
 from meshd.config.reference import section, title
 from meshd.simulation.plan_schema import SUN, TABLES, TOP
+from meshd.simulation.plan_uses import FAULT_KEYS, PARTITION_KEYS
 
 
 def reference() -> str:
@@ -14,4 +15,15 @@ def reference() -> str:
         parts.append(section(table, title(table)))
         if table.name == "nodes":
             parts.append(section(SUN, "`sun`"))
-    return "\n".join(parts)
+    return "\n".join([*parts, _fault_keys()])
+
+
+def _fault_keys() -> str:
+    """Return which keys each kind of fault uses, beside its times."""
+    rows = ["| kind | keys that it uses |", "|---|---|"]
+    for kind, keys in FAULT_KEYS.items():
+        several = PARTITION_KEYS.items() if kind == "partition" else [("", keys)]
+        for mode, used in several:
+            shown = ", ".join(f"`{key}`" for key in used)
+            rows.append(f"| {kind}{mode and f', {mode}'} | {shown} |")
+    return "\n".join(rows) + "\n"

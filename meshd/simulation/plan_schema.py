@@ -178,7 +178,7 @@ RIDGE = _table(
 MEDIUM = _table(
     "medium",
     MediumPlan,
-    "One `[[medium]]` for each kind of link. A key that its kind does not use has no effect.",
+    "One `[[medium]]` for each kind of link. A key that its kind does not use is a mistake.",
     (
         ("name", "name", parsed(_name), "How nodes name it."),
         ("kind", "choice", _one_of(values.MEDIA), f"{', '.join(values.MEDIA)}."),
@@ -199,7 +199,7 @@ MEDIUM = _table(
         ("modem", "name", _title, "lora: a modem whose extra bytes are added to each frame."),
         ("duty", "share", number(0, 1, above=True), "Share of an hour that law lets one send."),
         ("dwell_ms", "ms", integer(0, 1_000_000), "The longest frame by law; 0: no limit."),
-        ("between", "list of pairs", _pairs, "wire: who is tied to whom."),
+        ("between", "list of pairs", _pairs, "wire: who is tied to whom; at least one pair."),
         ("delay_us", "µs", integer(0, 3_600_000_000), "wire: how long a frame takes."),
         ("loss", "share", _SHARE, "wire: share of frames lost."),
     ),
@@ -262,8 +262,18 @@ TRAFFIC = _table(
         ),
         ("nodes", _PATTERN, parsed(_pattern), "Who does it."),
         ("to", _PATTERN, parsed(_pattern), "To whom: each time a random one, or all of these."),
-        ("every_s", "seconds", _LASTING, "How often each does it, on average."),
-        ("size", "bytes", integer(1, 1 << 30), "How much."),
+        (
+            "every_s",
+            "seconds",
+            _LASTING,
+            "How often each does it, on average; a million requests at most in all.",
+        ),
+        (
+            "size",
+            "bytes",
+            integer(1, 1 << 30),
+            "How much. A note has at most 32768 bytes; a call has a size for a rival only.",
+        ),
         ("start_s", "seconds", _TIME, "From when."),
         ("end_s", "seconds", _TIME, "Until when; none: to the end of `duration_s`."),
     ),
@@ -271,7 +281,8 @@ TRAFFIC = _table(
 FAULT = _table(
     "fault",
     Fault,
-    "One `[[fault]]` for each thing that goes wrong.",
+    "One `[[fault]]` for each thing that goes wrong. The last table tells which keys "
+    "a kind uses; another one is a mistake.",
     (
         ("kind", "choice", _one_of(values.FAULTS), f"{', '.join(values.FAULTS)}."),
         ("at_s", "seconds", _TIME, "When it begins."),
@@ -282,9 +293,17 @@ FAULT = _table(
             "mode",
             "choice",
             _one_of(("", *values.PARTITIONS)),
-            f"partition: {', '.join(values.PARTITIONS)}.",
+            "partition: isolate (`nodes` and all others do not hear each other), one-way (all "
+            "others do not hear `nodes`, who hear them), uniform (all hosts fall in two parts, a "
+            "random `share` of them on one side).",
         ),
-        ("share", "share", _SHARE, "How many of the frames, hosts or commits."),
+        (
+            "share",
+            "share",
+            _SHARE,
+            "lose, duplicate, reorder, corrupt: of the frames of `nodes`. failing-disk: of their "
+            "commits. partition, uniform: of all hosts.",
+        ),
         (
             "delay_s",
             "seconds",

@@ -6,15 +6,18 @@ from hypothesis import strategies as st
 from meshd.core.errors import ConfigError
 from meshd.simulation import plan as values
 from meshd.simulation.plan_file import dump, parse
+from meshd.simulation.plan_uses import plain_fault
 
 shares = st.floats(0, 1)
-places = st.floats(-1e6, 1e6)
+SIZE_M = 1e5
+places = st.floats(0, SIZE_M)
 times = st.floats(0.001, 1e5)
 names = st.text("abcXYZ09-_", min_size=1, max_size=8)
 titles = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=20)
 terrains = st.builds(
     values.Terrain,
-    width_m=st.floats(1, 1e6),
+    width_m=st.floats(SIZE_M, 1e6),
+    height_m=st.just(SIZE_M),
     loss_exponent=st.floats(1, 8),
     ridges=st.lists(
         st.builds(values.Ridge, places, places, places, places, st.floats(0, 200)), max_size=2
@@ -31,7 +34,8 @@ def groups(draw, number):
         count=draw(st.integers(1, 5)),
         media=draw(st.sampled_from(((), ("air",), ("air", "cable")))),
         layout=draw(st.sampled_from(values.LAYOUTS)),
-        x_m=draw(st.none() | places),
+        x_m=draw(st.none() | st.floats(50.0, SIZE_M - 50)),
+        spread_m=draw(st.floats(0, 50)),
         walk=tuple(values.Step(at, draw(places), draw(places)) for at in steps),
         walk_again=draw(st.booleans()),
         sun=draw(st.none() | suns),
@@ -44,7 +48,7 @@ traffic = st.builds(
     values.Traffic,
     kind=st.sampled_from(values.TRAFFIC),
     nodes=st.just("*") | st.just("*x0x*"),
-    every_s=times,
+    every_s=st.floats(10_000, 1e5),
     size=st.integers(1, 1000),
     start_s=st.floats(0, 100),
     end_s=st.none() | st.floats(101, 200),
@@ -60,7 +64,7 @@ faults = st.builds(
     disk=st.sampled_from(values.DISKS),
     behaviour=st.sampled_from(values.BEHAVIOURS),
     count=st.integers(1, 100),
-)
+).map(plain_fault)
 
 
 @st.composite
@@ -70,7 +74,6 @@ def plans(draw):
         title=draw(titles),
         duration_s=draw(st.floats(200, 1e7)),
         settle_s=draw(times),
-        protocol=draw(st.sampled_from(values.PROTOCOLS)),
         crypto=draw(st.sampled_from(("stand-in", "real"))),
         terrain=draw(terrains),
         media=(

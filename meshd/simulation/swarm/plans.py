@@ -26,6 +26,7 @@ from meshd.simulation.plan import (
     Terrain,
     Traffic,
 )
+from meshd.simulation.plan_uses import plain_fault
 
 RADIO, WIRE = "air", "wire"
 RANGE_M = 300.0
@@ -82,7 +83,7 @@ def _storm(seed: int) -> Plan:
             for place, name in enumerate(names)
         ),
         traffic=tuple(traffic),
-        faults=tuple(sorted(faults, key=lambda fault: fault.at_s)),
+        faults=tuple(plain_fault(one) for one in sorted(faults, key=lambda one: one.at_s)),
     )
 
 
@@ -225,7 +226,7 @@ def _faults(rng: Random, names: list[str], duration_s: float) -> tuple[Fault, ..
             share=rng.choice((0.05, 0.3, 0.7)),
         )
         found.append(_MORE[kind](rng, fault) if kind in _MORE else fault)
-    return tuple(sorted(found, key=lambda fault: fault.at_s))
+    return tuple(plain_fault(fault) for fault in sorted(found, key=lambda fault: fault.at_s))
 
 
 def _some(rng: Random, names: list[str]) -> str:

@@ -1,7 +1,9 @@
 import pytest
 
 from meshd.core.errors import ConfigError, Exit
+from meshd.simulation import plan_schema as schema
 from meshd.simulation.plan import (
+    FAULTS,
     Fault,
     MediumPlan,
     NodeGroup,
@@ -13,6 +15,8 @@ from meshd.simulation.plan import (
     Traffic,
 )
 from meshd.simulation.plan_file import dump, load, parse
+from meshd.simulation.plan_uses import FAULT_KEYS, MEDIUM_KEYS
+from meshd.simulation.run import run_plan
 
 FULL = """\
 name = "hamlet"
@@ -130,7 +134,7 @@ MISTAKES = [
         'f:7: medium.kind: "wifi" is not a choice (known: ip-radio, lora, wire)',
     ),
     (
-        HEAD + "[[medium]]\nname='a'\nkind='wire'\n[[medium]]\nname='a'\nkind='wire'",
+        HEAD + "[[medium]]\nname='a'\nkind='ip-radio'\n[[medium]]\nname='a'\nkind='ip-radio'",
         'f:9: medium.name: "a" stands there twice',
     ),
     (
@@ -138,7 +142,10 @@ MISTAKES = [
         'f:8: medium.between: no host is called "m"',
     ),
     (HEAD + "[[medium]]\nname='a'\nkind='wire'\nbetween=[['n1']]", "f:8: medium.between: must be"),
-    (HEAD + "[[medium]]\nname='a'\nkind='lora'\nduty=1.5", "f:8: medium.duty: 1.5 is not between"),
+    (
+        HEAD + "[[medium]]\nname='a'\nkind='ip-radio'\nduty=1.5",
+        "f:8: medium.duty: 1.5 is not between",
+    ),
     (HEAD + "[[traffic]]\nkind='direct'\nto='nn'", 'f:7: traffic.to: no host is called "nn"'),
     (HEAD + "[[traffic]]\nkind='file'\nstart_s=600", "f:7: traffic.start_s: 600 is not before its"),
     (HEAD + "[[traffic]]\nkind='file'\nend_s=601", "f:7: traffic.end_s: 601 is after duration_s"),
@@ -150,6 +157,78 @@ MISTAKES = [
     (HEAD + "[[fault]]\nkind='hostile'\nat_s=1", 'f:5: fault: a hostile needs "behaviour"'),
     (HEAD + "[[fault]]\nkind='clog'\nat_s=1", "f:5: fault.delay_s: a clog needs a time above 0"),
     (HEAD + "[[fault]]\nkind='lose'\nat_s=1\nshare=-0.1", "f:8: fault.share: -0.1 is not between"),
+    (HEAD + "x_m = 1200", "f:5: nodes.x_m: 1200 is outside the map, 0 to 1000 west to east"),
+    (HEAD + "y_m = -3", "f:5: nodes.y_m: -3 is outside the map"),
+    (
+        HEAD + "walk = [[5, 1, 1], [9, 1, 1001]]",
+        "f:5: nodes.walk: at 9 s it is at 1, 1001, outside",
+    ),
+    (
+        HEAD + "spread_m = 501",
+        "f:5: nodes.spread_m: the group reaches from -1 to 1001 west to east and -1 to 1001 south",
+    ),
+    (HEAD + "x_m = 400", "f:5: nodes.x_m: the group reaches from -100 to 900 west to east"),
+    (
+        HEAD + "[[ridge]]\nx1_m=0\ny1_m=0\nx2_m=1000\ny2_m=2000\nloss_db=3",
+        "f:9: ridge.y2_m: 2000 is outside the map",
+    ),
+    (
+        HEAD + "[[medium]]\nname='a'\nkind='wire'",
+        'f:5: medium: a wire ties nobody without pairs: between = [["hall", "school"]]',
+    ),
+    (HEAD + "[[medium]]\nname='a'\nkind='wire'\nbetween=[]", "f:8: medium.between: a wire ties"),
+    (
+        HEAD + "[[medium]]\nname='a'\nkind='ip-radio'\nduty=0.1",
+        "f:8: medium.duty: an ip-radio medium does not use it (known: tx_dbm,",
+    ),
+    (HEAD + "[[medium]]\nname='a'\nkind='lora'", "f:7: medium.kind: meshd does not speak LoRa yet"),
+    (
+        HEAD + "[[fault]]\nkind='partition'\nat_s=1\nmode='uniform'\nnodes='n1'",
+        'f:9: fault.nodes: mode "uniform" divides all hosts by "share" and does not use it, did '
+        'you mean mode "isolate"?',
+    ),
+    (
+        HEAD + "[[fault]]\nkind='partition'\nat_s=1\nmode='isolate'\nshare=0.1",
+        "f:9: fault.share: a partition of mode isolate does not use it",
+    ),
+    (
+        HEAD + "[[fault]]\nkind='crash'\nat_s=1\nmode='isolate'",
+        'f:8: fault.mode: a crash does not use it, did you mean "nodes"?',
+    ),
+    (
+        HEAD + "[[traffic]]\nkind='direct'\nevery_s=0.001",
+        "f:7: traffic.every_s: about 1620000 requests in all are more than 1000000",
+    ),
+    (
+        HEAD + "[[nodes]]\nname='m'\ncount=10000\n[[traffic]]\nkind='broadcast'",
+        "f:8: traffic.every_s: about 90054008 deliveries in all are more than 20000000",
+    ),
+    (
+        HEAD + "[[traffic]]\nkind='broadcast'\nsize=32769",
+        'f:7: traffic.size: a note has at most 32768 bytes; what is larger is a "file"',
+    ),
+]
+RIVAL = "protocol = 'managed-flood'\n" + HEAD
+LORA = "[[medium]]\nname='a'\nkind='lora'\nbandwidth_khz=125\n"
+MISTAKES += [
+    (RIVAL, 'f:1: protocol: managed-flood needs a [[medium]] of kind "lora"'),
+    (RIVAL + LORA + "modem='rnod'", 'f:10: medium.modem: no modem "rnod", did you mean "rnode"?'),
+    (
+        RIVAL + "[[medium]]\nname='a'\nkind='lora'\nbandwidth_khz=20000",
+        "f:6: medium: no LoRa radio can be set so: bandwidth 20000000 Hz: use 7800 to 500000",
+    ),
+    (
+        RIVAL + LORA + "[[traffic]]\nkind='file'",
+        "f:11: traffic.kind: managed-flood carries no file",
+    ),
+    (
+        RIVAL + LORA + "[[traffic]]\nkind='direct'\nsize=300",
+        "f:12: traffic.size: managed-flood takes",
+    ),
+    (
+        RIVAL + LORA + "[[fault]]\nkind='lose'\nat_s=1",
+        "f:11: fault.kind: managed-flood knows crash and churn only",
+    ),
 ]
 
 
@@ -167,6 +246,34 @@ def test_all_mistakes_are_told_at_once_in_order():
         parse("name = 3\nnmae = 1\n[[nodes]]\ncount = 0\n[[fault]]\nkind = 'x'", "f")
     told = [line.split(": ")[0] for line in caught.value.text.splitlines()]
     assert told == ["f:1", "f:2", "f:3", "f:4", "f:5", "f:6"]
+
+
+def test_every_key_of_a_fault_and_of_a_medium_is_used_by_some_kind():
+    used = {key for keys in FAULT_KEYS.values() for key in keys}
+    assert {"kind", "at_s", "for_s", *used} == {key.name for key in schema.FAULT.keys}
+    assert set(FAULT_KEYS) == set(FAULTS)
+    used = {key for keys in MEDIUM_KEYS.values() for key in keys}
+    assert {"kind", "name", *used} == {key.name for key in schema.MEDIUM.keys}
+
+
+def test_largest_note_that_a_plan_may_have_is_taken_by_a_node():
+    text = """
+    name = "pair"
+    duration_s = 20
+    settle_s = 20
+    [[nodes]]
+    name = "n"
+    count = 2
+    layout = "full"
+    [[traffic]]
+    kind = "broadcast"
+    nodes = "n1"
+    every_s = 6
+    start_s = 0
+    size = 32768
+    """
+    total = run_plan(parse(text, "f"), 1).value["delivery"]["total"]
+    assert total["due"] == total["delivered"] > 0
 
 
 def test_missing_file_is_one_sentence(tmp_path):
