@@ -193,7 +193,8 @@ def _check_reach(reader: Reader, terrain: Terrain, path: Path, group: Document) 
     known = {
         key: group[key] for key in ("count", "layout", "x_m", "y_m", "spread_m") if key in group
     }
-    west_m, south_m, east_m, north_m = reach(NodeGroup("", **known), terrain)  # type: ignore[arg-type]
+    named = NodeGroup("", **known)  # type: ignore[arg-type]
+    west_m, south_m, east_m, north_m = reach(named, terrain)
     fits_x = _within(west_m, terrain.width_m) and _within(east_m, terrain.width_m)
     fits_y = _within(south_m, terrain.height_m) and _within(north_m, terrain.height_m)
     if fits_x and fits_y:

@@ -154,8 +154,8 @@ def _nodes(rng: Random, kind: str, count: int, terrain: Terrain) -> tuple[NodeGr
         group = NodeGroup(
             f"n{number}",
             media=media,
-            x_m=round(x_m, 1),
-            y_m=round(y_m, 1),
+            x_m=_on_map(x_m, terrain),
+            y_m=_on_map(y_m, terrain),
             walk=_walk(rng, terrain) if rng.random() < 0.08 else (),
             sun=_sun(rng) if rng.random() < 0.06 else None,
             clock_ppm=rng.choice((0.0, 0.0, 50.0, -200.0)),
@@ -164,6 +164,11 @@ def _nodes(rng: Random, kind: str, count: int, terrain: Terrain) -> tuple[NodeGr
         )
         groups.append(group)
     return tuple(groups)
+
+
+def _on_map(at_m: float, terrain: Terrain) -> float:
+    """Return a coordinate on the map, which is a square."""
+    return round(min(max(at_m, 0.0), terrain.width_m), 1)
 
 
 def _spot(
