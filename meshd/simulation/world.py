@@ -7,7 +7,8 @@ Two runs of one seed are equal; ties go by insertion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from meshd.core.errors import UsageError
 from meshd.core.events import Notice, Transmit
@@ -15,7 +16,7 @@ from meshd.core.identity import Identity
 from meshd.node import NodeOptions
 from meshd.recording.tape import Tape
 from meshd.simulation.clock import Clock
-from meshd.simulation.faults.network import UNHARMED, NetworkFaults, Passage
+from meshd.simulation.faults.network import NetworkFaults
 from meshd.simulation.host import Host
 from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.medium import Medium, Port, Reception
@@ -53,9 +54,6 @@ class World(Schedule):
         self.media: dict[str, Medium] = {}
         self.observers: list[Observer] = []
         self.faults = NetworkFaults(self.stream("network faults"))
-        self.sent_bytes: list[int] = []
-        self.sent_packets: list[int] = []
-        self.airtime_us: list[int] = []
         self._edges: Edges | None = None
         self._owners: dict[bytes, Host] = {}
         self._ports: dict[bytes, Port] = {}
@@ -88,9 +86,6 @@ class World(Schedule):
         host = Host(self, number, name, identity=identity, clock=clock or Clock())
         host.x_m, host.y_m = at
         self.hosts.append(host)
-        self.sent_bytes.append(0)
-        self.sent_packets.append(0)
-        self.airtime_us.append(0)
         for medium in [self.media[each] for each in media] or [self._default()]:
             self._add_port(host, medium)
         self._owners[identity.address(self.options.mesh)] = host
@@ -168,7 +163,7 @@ class World(Schedule):
         if datagram.destination[0] == 0xFF:
             size = len(datagram.data) + HEADERS_BYTES
             airtime_us, receptions = port.medium.broadcast(port, size)
-            self._sent(port, datagram, size, airtime_us)
+            self._sent(port, datagram, airtime_us)
             for reception in receptions:
                 self.bring(port, reception, datagram, source=port.address)
         else:
@@ -181,32 +176,35 @@ class World(Schedule):
         size = len(datagram.data) + HEADERS_BYTES
         other = self._ports.get(address)
         if other is None or other.medium is not port.medium:
-            self._sent(port, datagram, size, 0)
+            self._sent(port, datagram, 0)
             return None
         airtime_us, reception = port.medium.unicast(port, other, size)
-        self._sent(port, datagram, size, airtime_us)
+        self._sent(port, datagram, airtime_us)
         return reception
 
-    def _sent(self, port: Port, datagram: Transmit, size: int, airtime_us: int) -> None:
-        self._count(port, size, airtime_us)
+    def _sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         for observer in self.observers:
             observer.datagram_sent(port, datagram, airtime_us)
 
-    def _count(self, port: Port, size: int, airtime_us: int) -> None:
-        number = port.host.number
-        self.sent_bytes[number] += size
-        self.sent_packets[number] += 1
-        self.airtime_us[number] += airtime_us
-
     def bring(self, port: Port, reception: Reception, datagram: Transmit, *, source: bytes) -> None:
         """Let a frame on its way arrive, or what the faults leave of it; `source` may be a lie."""
-        passages: Sequence[Passage] = UNHARMED
-        if self.faults.active:
-            size = len(datagram.data) + HEADERS_BYTES
-            passages = self.faults.passes(port, reception.port, size, reception.tries)
-        for delay_us, corrupt in passages:
-            sent = self._flip(datagram) if corrupt else datagram
-            self.at(reception.arrives_us + delay_us, self._arrive, reception, source, sent)
+        for due_us, sent in self._passes(port, reception, datagram):
+            self.at(due_us, self._arrive, reception, source, sent)
+
+    def _passes(
+        self, port: Port, reception: Reception, datagram: Transmit
+    ) -> Sequence[tuple[int, Transmit]]:
+        """Return what the faults leave of a frame on its way, and when that arrives."""
+        if not self.faults.active:
+            return ((reception.arrives_us, datagram),)
+        size = len(datagram.data) + HEADERS_BYTES
+        found: list[tuple[int, Transmit]] = []
+        for delay_us, corrupt in self.faults.passes(port, reception.port, size, reception.tries):
+            sent = datagram
+            if corrupt:
+                sent = datagram._replace(data=self.faults.flip(datagram.data))
+            found.append((reception.arrives_us + delay_us, sent))
+        return found
 
     def _arrive(self, reception: Reception, source: bytes, datagram: Transmit) -> None:
         port = reception.port
@@ -215,10 +213,6 @@ class World(Schedule):
         elif not reception.spoiled and port.host.running:
             multicast = datagram.destination[0] == 0xFF
             port.host.hear(port, source, datagram, multicast=multicast)
-
-    def _flip(self, datagram: Transmit) -> Transmit:
-        """Return the datagram with a few bits flipped."""
-        return datagram._replace(data=self.faults.flip(datagram.data))
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -231,13 +225,7 @@ class World(Schedule):
         reception = self._unicast(port, hop.next_hop, datagram)
         if reception is None:
             return
-        passages: Sequence[Passage] = UNHARMED
-        if self.faults.active:
-            size = len(datagram.data) + HEADERS_BYTES
-            passages = self.faults.passes(port, reception.port, size, reception.tries)
-        for delay_us, corrupt in passages:
-            sent = self._flip(datagram) if corrupt else datagram
-            due_us = reception.arrives_us + delay_us
+        for due_us, sent in self._passes(port, reception, datagram):
             self.at(due_us, self._forwarded, reception, source, sent, hops + 1)
 
     def _forwarded(
@@ -257,13 +245,17 @@ class World(Schedule):
 
     def path(self, sender: Host, address: bytes) -> list[Host] | None:
         """Follow the hosts' routes as packets would; None where they end, loop, or are cut."""
-        path = [sender]
-        while path[-1].node.address != address:
-            hop = self._hop(path[-1], address)
-            if hop is None or len(path) > len(self.hosts):
-                return None
-            path.append(hop[1].host)
-        return path
+        path = [sender, *(other.host for _, other in self._walk(sender, address))]
+        return path if path[-1].node.address == address else None
+
+    def _walk(self, here: Host, address: bytes) -> Iterator[tuple[Port, Port]]:
+        """Yield the hops of the routes to a mesh address, until they end, loop, or are cut."""
+        for _ in self.hosts:
+            hop = self._hop(here, address) if here.node.address != address else None
+            if hop is None:
+                return
+            yield hop
+            here = hop[1].host
 
     def _hop(self, here: Host, address: bytes) -> tuple[Port, Port] | None:
         """Return the ports of the first hop towards a mesh address, None when it is not there."""
@@ -291,14 +283,15 @@ class World(Schedule):
         """Tell whether all reach `target`; a way that meets a known good one is not followed."""
         address, good = target.node.address, {target.number}
         for one in chosen:
-            here, seen = one, [one.number]
-            while here.number not in good:
-                hop = self._hop(here, address)
-                if hop is None or len(seen) > len(self.hosts):
-                    return False
-                here = hop[1].host
-                seen.append(here.number)
-            good.update(seen)
+            way = chain((one,), (other.host for _, other in self._walk(one, address)))
+            passed: list[int] = []
+            for host in way:
+                if host.number in good:
+                    break
+                passed.append(host.number)
+            else:
+                return False
+            good.update(passed)
         return True
 
     # --- streams ----------------------------------------------------------------------------------
@@ -312,26 +305,20 @@ class World(Schedule):
             return None
         if link:
             port, hearer = one.ports.get(link), other.ports.get(link)
-            if port is None or hearer is None or not self._both_ways(port, hearer):
+            if port is None or hearer is None or not self._passable(port, hearer):
                 return None
-            return [(port, hearer)]
-        hops: list[tuple[Port, Port]] = []
-        here, address = one, other.node.address
-        while here is not other:
-            hop = self._hop(here, address)
-            if hop is None or len(hops) >= _HOPS_MAX or not self._both_ways(*hop):
+            hops = [(port, hearer)]
+        else:
+            hops = list(self._walk(one, other.node.address))
+            ends = hops[-1][1].host if hops else one
+            if ends is not other or len(hops) > _HOPS_MAX:
                 return None
-            hops.append(hop)
-            here = hop[1].host
-        return hops
-
-    def _both_ways(self, port: Port, other: Port) -> bool:
-        return self._passable(port, other) and port.medium.way(other, port) is not None
+        both_ways = all(port.medium.way(hearer, port) is not None for port, hearer in hops)
+        return hops if both_ways else None
 
     def carry_segment(self, port: Port, other: Port, size: int) -> int | None:
         """Send one frame of a stream over one hop; return how long it took, None when lost."""
         airtime_us, reception = port.medium.unicast(port, other, size)
-        self._count(port, size, airtime_us)
         for observer in self.observers:
             observer.segment_sent(port, size, airtime_us)
         if reception is None or reception.spoiled:

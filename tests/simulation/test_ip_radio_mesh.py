@@ -7,6 +7,7 @@ from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Reception
 from meshd.simulation.media.place import PathLoss, Walker
 from meshd.simulation.plan import MediumPlan, Step, Terrain
+from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.world import SECOND, World
 
 ROOFS = Terrain(loss_exponent=4.0, shadowing_db=1.0, asymmetry_db=1.0)
@@ -47,10 +48,13 @@ def connected_within(world, limit_s):
 def test_village_of_fifty_finds_itself():
     places = [(STEP_M * (number % 10), STEP_M * (number // 10)) for number in range(50)]
     world = radio_world(1, *places)
+    tally = Tally(SECOND, 1)
+    world.watch(Listener(world, tally))
     assert connected_within(world, 60), "seed 1"
     radio = world.media["w0"]
     assert radio.full == 0
-    assert 0 < sum(world.airtime_us) / 50 < 0.05 * world.now, "airtime of each, on average"
+    airtime_us = tally.totals()["airtime_us"]
+    assert 0 < airtime_us / 50 < 0.05 * world.now, "airtime of each, on average"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -71,8 +75,10 @@ def test_courier_is_handed_from_island_to_island(seed):
 def test_two_runs_of_a_seed_are_equal():
     def run(seed):
         world = radio_world(seed, *street(5), loss=0.2)
+        tally = Tally(SECOND, 20)
+        world.watch(Listener(world, tally))
         world.run(20 * SECOND)
-        return world.sent_bytes, world.airtime_us, world.processed
+        return [tally.bucket(place) for place in range(20)], world.processed
 
     assert run(3) == run(3) != run(4)
 

@@ -31,9 +31,6 @@ class Passage(NamedTuple):
     corrupt: bool
 
 
-UNHARMED = (Passage(0, False),)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """Hosts of `side` and the others do not hear each other; `one_way`: the others not `side`."""

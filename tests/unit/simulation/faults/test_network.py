@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshd.simulation.faults.network import (
-    UNHARMED,
     Clog,
     NetworkFaults,
     Passage,
@@ -20,6 +19,7 @@ from meshd.simulation.faults.network import (
 HOSTS = [SimpleNamespace(number=number) for number in range(6)]
 PORTS = [SimpleNamespace(host=host) for host in HOSTS]
 ALL = frozenset(range(6))
+UNHARMED = (Passage(0, False),)
 
 
 @pytest.fixture
