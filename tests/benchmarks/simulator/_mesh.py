@@ -7,9 +7,11 @@ about seven others in reach, and the measures taken of it. Virtual time only; th
 import gc
 import resource
 import time
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 from random import Random
+
+from simulator._graph import Graph, island, join, near
 
 from meshd.simulation.host import Host
 from meshd.simulation.world import SECOND, World
@@ -106,42 +108,12 @@ class Mesh:
         return (self.world.now - begun) / SECOND
 
 
-def reach(count: int, rng: Random) -> list[list[int]]:
+def reach(count: int, rng: Random) -> Graph:
     """Put nodes into a square; return who is in reach of each; all of them hang together."""
-    distance2 = DEGREE / (3.14159 * max(count - 1, 1))
     spots = [(rng.random(), rng.random()) for _ in range(count)]
-    found: list[list[int]] = [[] for _ in range(count)]
-    for one, (x, y) in enumerate(spots):
-        for other in range(one):
-            if (x - spots[other][0]) ** 2 + (y - spots[other][1]) ** 2 < distance2:
-                found[one].append(other)
-                found[other].append(one)
+    found = near(spots, DEGREE / (3.14159 * max(count - 1, 1)))
     join(found, spots)
     return found
-
-
-def join(found: list[list[int]], spots: list[tuple[float, float]]) -> None:
-    """Link each island to the nearest node of the first, as people would set up a relay."""
-    while len(main := island(found)) < len(found):
-        rest = [number for number in range(len(found)) if number not in main]
-        _, one, other = min(
-            ((spots[a][0] - spots[b][0]) ** 2 + (spots[a][1] - spots[b][1]) ** 2, a, b)
-            for a in main
-            for b in rest
-        )
-        found[one].append(other)
-        found[other].append(one)
-
-
-def island(found: list[list[int]], start: int = 0) -> dict[int, None]:
-    """Return all that hang together with a node."""
-    seen, queue = {start: None}, deque([start])
-    while queue:
-        for other in found[queue.popleft()]:
-            if other not in seen:
-                seen[other] = None
-                queue.append(other)
-    return seen
 
 
 class Meter:

@@ -6,11 +6,10 @@ other meshes, which are shortest paths. Stretch is hops by way of the borders ov
 that flat routing could find in the same graph.
 """
 
-from collections import deque
 from random import Random
 
 from report import Figure
-from simulator._mesh import join
+from simulator._graph import Graph, hops, join, near
 
 from meshd.core.context import Context
 from meshd.core.events import Datagram, Link, LinkKind
@@ -27,8 +26,6 @@ HEADERS_LEN = 62
 DELAY_US = 2_000
 BEYOND = Prefix(b"\xfd" + bytes(15), 8)
 """What a border node says inside its mesh: every other mesh is this way."""
-
-Graph = list[list[int]]
 
 
 class Speakers(Schedule):
@@ -97,14 +94,14 @@ def country(rng: Random) -> tuple[Graph, list[Graph], list[int]]:
     for mesh in range(MESHES):
         left, low = mesh % SIDE, mesh // SIDE
         cell = [(left + rng.random(), low + rng.random()) for _ in range(NODES)]
-        graph = _near(cell, DEGREE / (3.14159 * NODES))
+        graph = near(cell, DEGREE / (3.14159 * NODES))
         join(graph, cell)
         inner.append(graph)
         away = [(x - left - 0.5) ** 2 + (y - low - 0.5) ** 2 for x, y in cell]
         borders.append(mesh * NODES + away.index(min(away)))
         spots += cell
     whole: Graph = [[] for _ in range(total)]
-    for one, others in enumerate(_near(spots, DEGREE / (3.14159 * NODES))):
+    for one, others in enumerate(near(spots, DEGREE / (3.14159 * NODES))):
         whole[one] = others
     for mesh, graph in enumerate(inner):
         for one, others in enumerate(graph):
@@ -123,36 +120,6 @@ def backbone() -> Graph:
             across = abs(mesh % SIDE - other % SIDE), abs(mesh // SIDE - other // SIDE)
             if other != mesh and max(across) == 1:
                 found[mesh].append(other)
-    return found
-
-
-def _near(spots: list[tuple[float, float]], distance2: float) -> Graph:
-    """Return who is nearer than a distance, by boxes of that size."""
-    size = distance2**0.5
-    boxes: dict[tuple[int, int], list[int]] = {}
-    for number, (x, y) in enumerate(spots):
-        boxes.setdefault((int(x / size), int(y / size)), []).append(number)
-    found: Graph = [[] for _ in spots]
-    for number, (x, y) in enumerate(spots):
-        column, row = int(x / size), int(y / size)
-        for box in ((column + a, row + b) for a in (-1, 0, 1) for b in (-1, 0, 1)):
-            for other in boxes.get(box, ()):
-                there = spots[other]
-                if other != number and (x - there[0]) ** 2 + (y - there[1]) ** 2 < distance2:
-                    found[number].append(other)
-    return found
-
-
-def hops(graph: Graph, start: int) -> list[int]:
-    """Return the fewest hops from a node to each."""
-    found, queue = [-1] * len(graph), deque([start])
-    found[start] = 0
-    while queue:
-        here = queue.popleft()
-        for other in graph[here]:
-            if found[other] < 0:
-                found[other] = found[here] + 1
-                queue.append(other)
     return found
 
 
