@@ -14,6 +14,7 @@ from random import Random
 from simulator._graph import Graph, island, join, near
 
 from meshd.simulation.host import Host
+from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.world import SECOND, World
 
 DEGREE = 7.0
@@ -30,6 +31,8 @@ class Mesh:
         self.random = Random(f"mesh {count} {seed}")
         self.neighbours = reach(count, self.random)
         self.world = World(seed)
+        self._tally = Tally(SECOND, 1)
+        self.world.watch(Listener(self.world, self._tally))
         self.hosts = [self.world.add_host() for _ in range(count)]
         for one, others in enumerate(self.neighbours):
             for other in others:
@@ -41,6 +44,11 @@ class Mesh:
     def degree(self) -> float:
         """How many others a node has in reach, on average."""
         return sum(map(len, self.neighbours)) / len(self.hosts)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes all nodes have sent, with all headers."""
+        return int(self._tally.totals()["bytes"])
 
     def churn(self, until_s: int, start_s: int = 60) -> None:
         """Let a node go off every minute and come back 90 s later: a switch every 30 s."""

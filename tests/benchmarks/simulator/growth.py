@@ -17,7 +17,6 @@ from report import Figure  # noqa: E402
 from simulator._mesh import Mesh, Meter  # noqa: E402
 
 from meshd.simulation.schedule import SECOND  # noqa: E402
-from meshd.simulation.tally import Listener, Tally  # noqa: E402
 
 SEED = 1
 SETTLE_S = 60
@@ -44,15 +43,13 @@ def cost(count: int) -> Cost:
     """Start a mesh, let it settle, measure it in peace, then lose its busiest node."""
     meter = Meter()
     mesh = Mesh(count, SEED)
-    tally = Tally(SECOND, 1)
-    mesh.world.watch(Listener(mesh.world, tally))
     world, before_mib = mesh.world, meter.now_mib
     cold_s = mesh.converge(SETTLE_S)
     world.run(SETTLE_S * SECOND - world.now)
-    cold_cpu_s, cold_bytes = meter.cpu_s, tally.totals()["bytes"]
+    cold_cpu_s, cold_bytes = meter.cpu_s, mesh.sent_bytes
     quiet_s = QUIET_S.get(count, 120)
     world.run(quiet_s * SECOND)
-    quiet_bytes = tally.totals()["bytes"] - cold_bytes
+    quiet_bytes = mesh.sent_bytes - cold_bytes
     quiet_cpu_s = meter.cpu_s - cold_cpu_s
     routes = sum(len(host.node.routing.routes(host.now)) for host in mesh.hosts[:10])
     memory_kib = (meter.now_mib - before_mib) * 1024 / count
