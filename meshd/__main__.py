@@ -22,8 +22,11 @@ def main() -> int:
 
 def _mistake(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
     """Tell of a mistake of ours in one line; people are not shown tracebacks."""
+    from meshd.status.text import visible
+
+    said = visible(f"{kind.__name__}: {error}")
     sys.stderr.write(
-        f"meshd: this is a mistake in meshd: {kind.__name__}: {error}\n"
+        f"meshd: this is a mistake in meshd: {said}\n"
         "  next: run it again with MESHD_DEBUG=1, and report what it shows\n"
     )
 

@@ -128,7 +128,7 @@ def test_no_leftovers(module):
     for number, line in enumerate(source.splitlines(), 1):
         assert len(line) <= 100, f"{path}:{number}: longer than 100"
         assert not re.search(r"\b(FIXME|TODO|XXX)\b", line), f"{path}:{number}: leftover"
-    if room(path) not in {"cli", "__main__"}:
+    if path.relative_to(PACKAGE) != Path("cli/output.py"):  # the one way out, which escapes
         for node in ast.walk(tree):
             called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             assert not (called and node.func.id == "print"), f"{path}:{node.lineno}: print"

@@ -91,10 +91,12 @@ def main(arguments: list[str]) -> int:
 
 def report(error: RequestError) -> int:
     """Tell a person what went wrong and what to do next; return the exit code."""
-    lines = [f"meshd: {line}" for line in error.text.splitlines()]
+    from meshd.status.text import visible
+
+    lines = [f"meshd: {line}" for line in error.text.rstrip("\n").split("\n")]
     if error.remedy:
         lines.append(f"  next: {error.remedy}")
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write(visible("\n".join(lines)) + "\n")
     return int(error.code)
 
 

@@ -1,6 +1,7 @@
 """What every command shares: its common options, JSON on stdout, talk on stderr, tables, progress.
 
-The same value is printed as text or as JSON: `{"schema": "meshd.NAME/1", …}`.
+The same value is printed as text or as JSON: `{"schema": "meshd.NAME/1", …}`. All that a command
+says leaves here, or by `main.report`, and nothing in it acts on the terminal.
 """
 
 import json
@@ -10,7 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 
 from meshd.cli.client import Client, state_dir
-from meshd.status.text import clean, size
+from meshd.status.text import clean, size, visible, visible_json
 
 SPACE_HELP = "a space's name, or the beginning of its id"
 _BAR_WIDTH = 24
@@ -66,22 +67,36 @@ def argument(parse: Callable[[str], object]) -> Callable[[str], object]:
     return convert
 
 
-def show(options: Namespace, name: str, value: dict[str, object], text: str) -> None:
-    """Print `value` as JSON under its schema, or `text`."""
+def show(
+    options: Namespace,
+    name: str,
+    value: dict[str, object],
+    text: str,
+    *,
+    paint: Callable[[str], str] | None = None,
+) -> None:
+    """Print `value` as JSON under its schema, or `text`; `paint` may colour it then."""
     if options.json:
         print_json(name, value)
     elif text:
-        print(text)
+        shown = visible(text)
+        print(paint(shown) if paint else shown)
+
+
+def say(text: str) -> None:
+    """Print a line of data for people, at once."""
+    print(visible(text), flush=True)
 
 
 def print_json(name: str, value: dict[str, object]) -> None:
     """Print one JSON object on a line of its own, at once."""
-    print(json.dumps({"schema": f"meshd.{name}/1", **value}, ensure_ascii=False), flush=True)
+    text = json.dumps({"schema": f"meshd.{name}/1", **value}, ensure_ascii=False)
+    print(visible_json(text), flush=True)
 
 
 def talk(text: str) -> None:
     """Say something to the person; it is not data."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
 
 
 def use_colour() -> bool:
@@ -109,7 +124,7 @@ class ProgressBar:
         amount = (
             f"{size(done)} of {size(total)}" if what == "bytes" else f"{done} of {total} {what}"
         )
-        sys.stderr.write(f"\r{self._label} [{bar}] {share:4.0%}  {clean(amount)}\x1b[K")
+        sys.stderr.write(f"\r{clean(self._label)} [{bar}] {share:4.0%}  {clean(amount)}\x1b[K")
         sys.stderr.flush()
         self._shown = True
 

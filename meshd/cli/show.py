@@ -1,12 +1,21 @@
 """status, neighbours, routes, ping, watch: what the running daemon knows."""
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 
 from meshd.cli.client import Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import common, connect, positive, print_json, seconds, show, talk, use_colour
+from meshd.cli.output import (
+    common,
+    connect,
+    positive,
+    print_json,
+    say,
+    seconds,
+    show,
+    talk,
+    use_colour,
+)
 from meshd.core.errors import Exit, RequestError
 from meshd.status.text import (
     Row,
@@ -34,7 +43,7 @@ def add_status(parser: ArgumentParser) -> Command:
 def _status(options: Namespace) -> int:
     with connect(options) as client:
         value = client.call("status")
-    show(options, "status", value, "" if options.json else _coloured(status_text(value)))
+    show(options, "status", value, "" if options.json else status_text(value), paint=_coloured)
     return Exit.DEGRADED if options.check and value.get("problems") else Exit.OK
 
 
@@ -96,7 +105,7 @@ def _watch(options: Namespace) -> int:
             if options.json:
                 print_json("notice", notice)
                 continue
-            print(time.strftime("%H:%M:%S"), notice_text(notice, names), flush=True)
+            say(f"{time.strftime('%H:%M:%S')} {notice_text(notice, names)}")
     return Exit.OK
 
 
@@ -168,8 +177,7 @@ def _ping(options: Namespace) -> int:
         answered = [item for item in _times(value) if isinstance(item, int | float)]
         times += answered
         if not options.json:
-            print("\n".join(f"{value.get('address')}: {item:.1f} ms" for item in answered))
-            sys.stdout.flush()
+            say("\n".join(f"{value.get('address')}: {item:.1f} ms" for item in answered))
     if silent and not times:
         raise _unanswered(options, silent)
     rtt_ms = sorted(times)[len(times) // 2] if times else None

@@ -7,10 +7,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from meshd.cli.main import Command
+from meshd.cli.outfiles import LogFile, folder_for, write_whole
+from meshd.cli.output import say, talk
 from meshd.core.errors import Exit, RequestError
+from meshd.status.text import visible_json
 
 if TYPE_CHECKING:
     from meshd.simulation.outcome import Outcome
@@ -24,6 +27,7 @@ _SPARSE_S = 60.0
 _EVERY_S = 0.2
 _PLOTS = "pip install 'meshd[plots]'"
 _SHOWN_MAX = 5
+_HOSTS_SHOWN_MAX = 24
 
 
 def add_simulate(parser: ArgumentParser) -> Command:
@@ -51,7 +55,7 @@ def _seed(text: str) -> int:
 
 def _simulate(options: Namespace) -> int:
     if options.list:
-        print(_listed())
+        say(_listed())
         return Exit.OK
     if not options.plan:
         raise RequestError(
@@ -64,16 +68,18 @@ def _simulate(options: Namespace) -> int:
     plan = find_plan(options.plan)
     if options.real_crypto:
         plan = replace(plan, crypto="real")
+    _check_recorded(plan, options.record)
+    folder = folder_for(options.report) if options.report else None
     outcome = _run(plan, options)
     value = outcome.as_json()
     if options.json:
-        sys.stdout.write(outcome.text())
+        sys.stdout.write(visible_json(outcome.text()))
     elif options.log != "-":
         from meshd.simulation.report.summary import table
 
-        print(table(value))
-    if options.report:
-        _report(Path(options.report), outcome, command=_command(options))
+        say(table(value))
+    if folder is not None:
+        _report(folder, outcome, command=_command(options))
     return _verdict(outcome, options)
 
 
@@ -121,6 +127,29 @@ def _listed() -> str:
     return "\n".join(lines)
 
 
+def _check_recorded(plan: "Plan", name: str | None) -> None:
+    """See that there is what `--record` names. Raises: RequestError that lists what there is."""
+    if name is None:
+        return
+    from meshd.simulation.plan import hosts_of
+
+    known = [host for group in plan.nodes for host in hosts_of(group.name, group.count)]
+    if name not in known:
+        shown = ", ".join(known[:_HOSTS_SHOWN_MAX])
+        more = len(known) - _HOSTS_SHOWN_MAX
+        raise RequestError(
+            f'--record: no host of this plan is called "{name}"',
+            code=Exit.NOT_FOUND,
+            remedy=f"its hosts: {shown}" + (f" and {more} more" if more > 0 else ""),
+        )
+    if plan.protocol != "meshd":
+        raise RequestError(
+            f"--record: the nodes of this plan speak {plan.protocol}, and only meshd is recorded",
+            code=Exit.USAGE,
+            remedy='leave it out, or play the plan with protocol = "meshd"',
+        )
+
+
 # --- running --------------------------------------------------------------------------------------
 
 
@@ -129,8 +158,9 @@ def _run(plan: "Plan", options: Namespace) -> "Outcome":
 
     with ExitStack() as open_files:
         watchers: list[Watcher] = []
-        file = _log_file(options, open_files)
-        if file is not None:
+        file = None
+        if options.log:
+            file = open_files.enter_context(LogFile(options.log, sys.stdout))
             from meshd.simulation.report.log import Log, legend
 
             write = file.write
@@ -158,12 +188,6 @@ def _tapes(options: Namespace) -> "Tapes":
         return Tape(path, bytes_max=_RECORD_BYTES_MAX)
 
     return tape
-
-
-def _log_file(options: Namespace, open_files: ExitStack) -> TextIO | None:
-    if not options.log or options.log == "-":
-        return sys.stdout if options.log else None
-    return open_files.enter_context(open(options.log, "w", encoding="utf-8"))
 
 
 class Meter:
@@ -223,8 +247,7 @@ def _command(options: Namespace) -> str:
 
 def _report(folder: Path, outcome: "Outcome", *, command: str) -> None:
     """Write the outcome, and the page when the plotting library is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "outcome.json").write_text(outcome.text(), "utf-8")
+    write_whole(folder / "outcome.json", outcome.text())
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -235,14 +258,14 @@ def _report(folder: Path, outcome: "Outcome", *, command: str) -> None:
     from meshd.simulation.report.page import page
 
     value: dict[str, Any] = outcome.as_json()
-    (folder / "report.html").write_text(page(value, command=command), "utf-8")
-    sys.stderr.write(f"report: {folder / 'report.html'}\n")
+    write_whole(folder / "report.html", page(value, command=command))
+    talk(f"report: {folder / 'report.html'}")
 
 
 def _verdict(outcome: "Outcome", options: Namespace) -> int:
     """Tell what did not hold and what to do about it; return the exit code."""
     if not outcome.finished:
-        sys.stderr.write("meshd: interrupted: what is told is what was known by then\n")
+        talk("meshd: interrupted: what is told is what was known by then")
     if outcome.held:
         return Exit.OK if outcome.finished else Exit.INTERRUPTED
     count = sum(outcome.broken.values())

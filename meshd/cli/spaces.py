@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from meshd.cli.client import Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import SPACE_HELP, common, connect, positive, print_json, show, talk
+from meshd.cli.output import SPACE_HELP, common, connect, positive, print_json, say, show, talk
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table
@@ -341,7 +341,7 @@ def _follow(options: Namespace, args: Value) -> int:
                 if options.json:
                     print_json("entry", dict(row))
                 else:
-                    print(entry_text(row), flush=True)
+                    say(entry_text(row))
             cursor = value.get("cursor")
             for notice in notices:
                 if _is_news(notice, value.get("space"), cursor):

@@ -48,9 +48,11 @@ def type_name(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Take a text."""
+    """Take a text that can be shown on one line."""
     if not isinstance(value, str):
         raise ValueError(f"must be a text in quotes, not {type_name(value)}")
+    if not value.isprintable():
+        raise ValueError("must not hold characters that cannot be printed")
     return value
 
 

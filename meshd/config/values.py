@@ -164,7 +164,7 @@ def parse_kind(text: str) -> LinkKind:
 
 def parse_interface_name(text: str) -> str:
     """Return `text` if Linux could name an interface so."""
-    bad = any(letter.isspace() or letter in "/:" for letter in text)
+    bad = any(letter.isspace() or letter in "/:" or not letter.isprintable() for letter in text)
     if not 1 <= len(text.encode()) <= INTERFACE_NAME_MAX or bad or text in (".", ".."):
         raise ValueError(f'"{text}" is not the name of an interface; `ip -br link` lists yours')
     return text

@@ -48,6 +48,7 @@ from meshd.runtime.sockets import Datagrams
 from meshd.runtime.statedir import StateDir, open_state_dir
 from meshd.runtime.store_worker import StoreWorker
 from meshd.runtime.streams import Streams
+from meshd.status.text import visible
 from meshd.store.interface import StoreError
 from meshd.wire.membership import NAME_MAX as PERSON_BYTES_MAX
 
@@ -62,11 +63,18 @@ _CLOCK_FLOOR_S = 1_767_225_600
 
 def run(config: NodeConfig) -> int:
     """Run a node until SIGTERM, SIGINT or SIGHUP. Raises: RequestError when it cannot start."""
-    logging.basicConfig(
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
     return asyncio.run(_main(config))
+
+
+class Lines(logging.Formatter):
+    """Writes nothing that a terminal would act on: names and texts come from the air."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, or the lines of a traceback."""
+        return visible(super().format(record))
 
 
 async def _main(config: NodeConfig) -> int:

@@ -4,6 +4,7 @@ Enters: the JSON form of a snapshot, as it crossed the control socket. Leaves: l
 or control characters. It imports nothing of size: `meshd status` must start fast.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 
 Row = Mapping[str, object]
@@ -28,6 +29,32 @@ def clean(text: object) -> str:
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown
     )
+
+
+def visible(text: str) -> str:
+    """Show what a terminal would act on as an escape: the last thing done to a text for people.
+
+    Lines stay lines; where one value is all there is, `clean` takes the line ends too.
+    """
+    if _harmless(text):
+        return text
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else ascii(letter)[1:-1] for letter in text
+    )
+
+
+def visible_json(text: str) -> str:
+    """Do the same to JSON, where only texts can hold such letters: it stays the same JSON."""
+    if _harmless(text):
+        return text
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else json.dumps(letter)[1:-1]
+        for letter in text
+    )
+
+
+def _harmless(text: str) -> bool:
+    return text.replace("\n", "").isprintable()
 
 
 def rows_of(value: Row, key: str) -> list[Row]:

@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from meshd.cli.main import main
+from meshd.cli.outfiles import write_whole
 from meshd.cli.simulate import Meter, find_plan
-from meshd.core.errors import Exit
+from meshd.core.errors import Exit, RequestError
 from meshd.simulation.plan_file import dump
 from meshd.simulation.run import Span
 
@@ -97,3 +98,51 @@ def test_meter_is_quiet_where_nobody_looks(capsys):
     with Meter("x") as meter:
         meter.update(1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_host_to_record_that_the_plan_has_not_is_told_with_those_it_has(pair, capsys):
+    assert main(["simulate", pair, "--record", "NOSUCH"]) == Exit.NOT_FOUND
+    err = capsys.readouterr().err
+    assert 'no host of this plan is called "NOSUCH"' in err and "its hosts: n1, n2" in err
+
+
+def test_nodes_that_do_not_speak_meshd_are_not_recorded(pair, tmp_path, capsys):
+    path = tmp_path / "flood.toml"
+    path.write_text('protocol = "managed-flood"\n' + PAIR)
+    assert main(["simulate", str(path), "--record", "n1"]) == Exit.USAGE
+    assert "only meshd is recorded" in capsys.readouterr().err
+
+
+def test_report_replaces_a_link_and_follows_none(pair, tmp_path, capsys):
+    folder, kept = tmp_path / "out", tmp_path / "kept"
+    folder.mkdir()
+    kept.write_text("precious")
+    for name in ("outcome.json", "report.html"):
+        (folder / name).symlink_to(kept)
+    assert main(["simulate", pair, "--report", str(folder)]) == Exit.OK
+    assert kept.read_text() == "precious"
+    assert sorted(item.name for item in folder.iterdir()) == ["outcome.json", "report.html"]
+    assert not any(item.is_symlink() for item in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["file", "file/in-it"])
+def test_report_needs_a_folder_and_says_so_before_the_run(
+    pair, tmp_path, capsys, name, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("meshd.simulation.run.run_plan", None)
+    assert main(["simulate", pair, "--report", str(tmp_path / name)]) == Exit.ERROR
+    assert "there is a file where a folder is wanted" in capsys.readouterr().err
+
+
+def test_file_that_cannot_be_put_into_place_is_named_and_nothing_is_left(tmp_path):
+    (tmp_path / "outcome.json").mkdir()
+    with pytest.raises(RequestError, match=r"outcome\.json: cannot be written"):
+        write_whole(tmp_path / "outcome.json", "x")
+    assert [item.name for item in tmp_path.iterdir()] == ["outcome.json"]
+
+
+@pytest.mark.parametrize("name", ["/dev/full", "/nowhere/log", "/"])
+def test_log_that_cannot_be_written_is_named(pair, capsys, name):
+    assert main(["simulate", pair, "--log", name]) == Exit.ERROR
+    assert f"{name}: cannot be written: " in capsys.readouterr().err
