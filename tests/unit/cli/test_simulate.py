@@ -108,7 +108,8 @@ def test_host_to_record_that_the_plan_has_not_is_told_with_those_it_has(pair, ca
 
 def test_nodes_that_do_not_speak_meshd_are_not_recorded(pair, tmp_path, capsys):
     path = tmp_path / "flood.toml"
-    path.write_text('protocol = "managed-flood"\n' + PAIR)
+    lora = '[[medium]]\nname = "l"\nkind = "lora"\nbandwidth_khz = 125\n'
+    path.write_text('protocol = "managed-flood"\n' + PAIR.replace("[[nodes]]", lora + "[[nodes]]"))
     assert main(["simulate", str(path), "--record", "n1"]) == Exit.USAGE
     assert "only meshd is recorded" in capsys.readouterr().err
 
