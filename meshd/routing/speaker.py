@@ -8,7 +8,7 @@ Must not know: sockets, clocks, sessions, spaces.
 """
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import NamedTuple
 
 from meshd.core.context import Context
@@ -240,6 +240,15 @@ class Babel:
         if entry is None or entry.selected is None:
             return None
         return entry.selected.router_id, entry.selected.seqno, entry.selected.advertised
+
+    def learnt(self) -> Iterator[view.Learnt]:
+        """Return what neighbours announced and is still believed, for checkers."""
+        return view.learnt(self._table)
+
+    def remembers(self, address: bytes) -> bool:
+        """Tell whether a /128 is known still, in use or held after its loss, for checkers."""
+        entry = self._table.entries.get(Prefix(address, 128))
+        return entry is not None and (entry.selected is not None or entry.held_until is not None)
 
     def neighbour_addresses(self, name: str) -> tuple[bytes, ...]:
         """Return the link-local addresses of the neighbours on link `name`."""

@@ -3,13 +3,36 @@
 Enters: the tables. Leaves: frozen status values. Must not know: packets, timers.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from typing import NamedTuple
 
-from meshd.core.ids import address_text, node_of_address, node_text
+from meshd.core.ids import Prefix, address_text, node_of_address, node_text
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
+from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Route, RouteTable
+
+
+class Learnt(NamedTuple):
+    """A finite route as its neighbour announced it, and where that neighbour is."""
+
+    link: str
+    neighbour: bytes
+    prefix: Prefix
+    router_id: bytes
+    seqno: int
+    metric: int
+
+
+def learnt(table: RouteTable) -> Iterator[Learnt]:
+    """Return all routes that are not retracted."""
+    for prefix, entry in table.entries.items():
+        for route in entry.routes:
+            if route.advertised != INFINITY:
+                who = route.neighbour
+                said = (route.router_id, route.seqno, route.advertised)
+                yield Learnt(who.link.name, who.address, prefix, *said)
 
 
 def node_of(address: bytes | None, mesh: bytes) -> str | None:

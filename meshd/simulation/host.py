@@ -219,9 +219,15 @@ class Host:
     def hear(self, port: Port, source: bytes, datagram: Transmit, *, multicast: bool) -> None:
         """Take a datagram from a medium."""
         if self.running:
+            if not multicast:
+                for observer in self.world.observers:
+                    observer.datagram_heard(port, datagram)
             heard = Datagram(source, datagram.port, datagram.data, multicast)
             self.node.receive(port.link, heard, self.clock.local(self.world.now))
             self.drain()
+            if not multicast:
+                for observer in self.world.observers:
+                    observer.datagram_taken(port)
 
     def loop(self, datagram: Transmit) -> None:
         """Take a datagram that it sent to itself, by the loopback interface."""

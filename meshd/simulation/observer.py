@@ -36,6 +36,12 @@ class Observer:
     def hostile_sent(self, port: Port, size: int, airtime_us: int) -> None:
         """A hostile host put a frame on a medium that its node knows nothing of."""
 
+    def datagram_heard(self, port: Port, datagram: Transmit) -> None:
+        """A host is about to take a datagram that was for it alone, as it arrived."""
+
+    def datagram_taken(self, port: Port) -> None:
+        """The host has done and sent all that this datagram called for."""
+
     def stream_sent(self, host: Host, data: bytes) -> None:
         """A host gave bytes to a stream."""
 

@@ -16,7 +16,7 @@ PARTITIONS = ("uniform", "isolate", "one-way")
 DISKS = ("kept", "torn", "rolled-back", "empty")
 BEHAVIOURS = (
     *("forged-origin", "false-metric", "withhold", "fork", "flood", "identities"),
-    *("seqno-lies", "junk", "replay"),
+    *("seqno-lies", "junk", "replay", "usurp", "forge"),
 )
 
 

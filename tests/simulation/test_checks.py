@@ -10,10 +10,12 @@ from meshd.simulation.checks import all_checkers, census
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.checks.exempt import Exempt
 from meshd.simulation.checks.feasibility import Feasibility
+from meshd.simulation.checks.ledger import Ledger
 from meshd.simulation.checks.loops import Loops
 from meshd.simulation.checks.nonces import watched
 from meshd.simulation.checks.promises import Promises
 from meshd.simulation.checks.secrecy import Secrecy
+from meshd.simulation.checks.told import Told
 from meshd.simulation.checks.updates import Reader
 from meshd.simulation.host import Hop
 from meshd.simulation.plan import POWER_CUTS, Fault, MediumPlan, Plan
@@ -119,7 +121,7 @@ def test_airtime_beyond_the_law_is_found(world):
 
 
 def test_plaintext_cut_in_two_is_found(world):
-    checker = Secrecy(world)
+    checker = Secrecy(world, Ledger())
     host = world.hosts[0]
     checker.asked(host, "post", {"text": "the well is by the school"}, 1)
     checker.stream_sent(host, b"..the well is by the")
@@ -177,7 +179,7 @@ def test_written_entry_that_is_gone_is_found_unless_the_plan_took_it(world, kind
 
 
 def test_entry_told_twice_is_found(world):
-    checker = Promises(world, PLAN)
+    checker = Told(world, PLAN)
     value = written(checker, world.hosts[0], on_disk=True)
     checker.notice(world.hosts[0], Notice("entry", value))
     assert checker.violations == []

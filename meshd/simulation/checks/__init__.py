@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from meshd.simulation.checks.bounds import Bounds
 from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.content import Content
 from meshd.simulation.checks.convergence import Convergence
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.checks.exempt import Exempt
 from meshd.simulation.checks.feasibility import Feasibility
+from meshd.simulation.checks.hearsay import Hearsay
+from meshd.simulation.checks.ledger import Ledger
 from meshd.simulation.checks.loops import Loops
 from meshd.simulation.checks.promises import Promises
+from meshd.simulation.checks.requests import Requests
+from meshd.simulation.checks.rights import Rights
 from meshd.simulation.checks.secrecy import Secrecy
+from meshd.simulation.checks.told import Told
 
 if TYPE_CHECKING:
     from meshd.simulation.plan import Plan
@@ -26,13 +32,18 @@ __all__ = ["Checker", "all_checkers"]
 
 def all_checkers(world: World, plan: Plan) -> list[Checker]:
     """Return one of each checker for a world that runs `plan`."""
-    exempt = Exempt(plan)
+    exempt, ledger = Exempt(plan), Ledger()
     return [
         Loops(world, exempt),
         Feasibility(world),
+        Hearsay(world, exempt),
+        Requests(world),
         Bounds(world),
         Duty(world, plan),
-        Secrecy(world),
+        Rights(world, ledger),
+        Secrecy(world, ledger),
         Promises(world, plan),
+        Content(world, plan),
+        Told(world, plan),
         Convergence(world, plan),
     ]

@@ -22,7 +22,10 @@ HOLD_US = 90_000_000
 MEMORY_US = 270_000_000
 """Feasibility distances are gone this long after their last use: 180 s after routes that nobody
 announces have been held for their 84 s."""
+BELIEVED_US = 215_000_000
+"""The longest that an update holds, by what its sender claims, is 210 s."""
 _ANYTHING = ("junk",)
+_UNDER_OTHER_NAMES = ("junk", "replay", "identities")
 
 
 class Exempt:
@@ -31,6 +34,7 @@ class Exempt:
     def __init__(self, plan: Plan) -> None:
         self._hostile: list[tuple[str, int, int]] = []
         self._lied: list[tuple[str, int, int]] = []
+        self._garbled: list[tuple[str, int, int]] = []
         for fault in plan.faults:
             begin = round(fault.at_s * 1e6)
             end = round((fault.at_s + fault.for_s) * 1e6)
@@ -41,9 +45,20 @@ class Exempt:
             if fault.kind == "corrupt" or fault.behaviour in _ANYTHING:
                 self._lied.append(("*", begin, end + MEMORY_US))
 
+            if fault.kind == "corrupt" or fault.behaviour in _UNDER_OTHER_NAMES:
+                self._garbled.append(("*", begin, end + BELIEVED_US))
+
+    def garbled(self, now: int) -> bool:
+        """Tell whether somebody may believe that a host said what it did not say."""
+        return _any(self._garbled, "", now)
+
     def hostile(self, host: Host, now: int) -> bool:
         """Tell whether a host is hostile, or was so lately that routes through it may remain."""
         return _any(self._hostile, host.name, now)
+
+    def anybody_hostile(self, now: int) -> bool:
+        """Tell whether any host is hostile, or was so lately."""
+        return any(begin <= now <= end for _, begin, end in self._hostile)
 
     def lied_about(self, host: Host | None, now: int) -> bool:
         """Tell whether somebody announced seqnos of this destination that are not its own."""

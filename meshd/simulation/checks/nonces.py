@@ -1,19 +1,25 @@
 """No key ever meets a nonce with two texts, whatever crashes and rolls back.
 
-Enters: each sealing that any node of this process does, while `watched` is open. Leaves: what
-repeated. The same text sealed again under the same key and nonce is no leak: entries derive their
-nonce from the text itself, so that a copied card seals alike what is alike.
+Enters: each sealing that any node of this process does, while `watched` is open, seen where the
+cipher itself is called: the key, nonce and text that it was really given, whatever counts above it.
+Leaves: what repeated. The same text sealed again under the same key and nonce is no leak: entries
+derive their nonce from the text itself, so that a copied card seals alike what is alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any
+
+from nacl import bindings
 
 from meshd.core import crypto
-from meshd.session.noise import Cipher
 
 REPEATS_MAX = 20
+_CIPHERS = (
+    "crypto_aead_chacha20poly1305_ietf_encrypt",
+    "crypto_aead_xchacha20poly1305_ietf_encrypt",
+)
+_Seal = Callable[[bytes, bytes | None, bytes, bytes], bytes]
 
 
 class Nonces:
@@ -35,11 +41,15 @@ class Nonces:
 def watched() -> Iterator[Nonces]:
     """See all sealing of this process until the end of the block."""
     nonces = Nonces()
-    seal, seal_into, encrypt = crypto.seal, crypto.seal_into, Cipher.encrypt
+    real: dict[str, _Seal] = {name: getattr(bindings, name) for name in _CIPHERS}
+    seal_into = crypto.seal_into
 
-    def sealing(key: bytes, nonce: bytes, plaintext: bytes, data: bytes = b"") -> bytes:
-        nonces.sealed(key, nonce, plaintext, data)
-        return seal(key, nonce, plaintext, data)
+    def watching(seal: _Seal) -> _Seal:
+        def sealing(text: bytes, data: bytes | None, nonce: bytes, key: bytes) -> bytes:
+            nonces.sealed(key, nonce, text, data or b"")
+            return seal(text, data, nonce, key)
+
+        return sealing
 
     def sealing_into(
         ciphertext: memoryview, key: bytes, nonce: bytes, plaintext: memoryview
@@ -47,19 +57,12 @@ def watched() -> Iterator[Nonces]:
         nonces.sealed(key, nonce, plaintext, b"")
         seal_into(ciphertext, key, nonce, plaintext)
 
-    def encrypting(self: Cipher, plaintext: bytes, data: bytes = b"") -> bytes:
-        nonces.sealed(self._key, self._count.to_bytes(8, "little"), plaintext, data)
-        return encrypt(self, plaintext, data)
-
-    changed: list[tuple[Any, str, Any]] = [
-        (crypto, "seal", sealing),
-        (crypto, "seal_into", sealing_into),
-        (Cipher, "encrypt", encrypting),
-    ]
-    for owner, name, function in changed:
-        setattr(owner, name, function)
+    for name, seal in real.items():
+        setattr(bindings, name, watching(seal))
+    crypto.seal_into = sealing_into
     try:
         yield nonces
     finally:
-        crypto.seal, crypto.seal_into = seal, seal_into
-        Cipher.encrypt = encrypt  # type: ignore[method-assign]
+        for name, seal in real.items():
+            setattr(bindings, name, seal)
+        crypto.seal_into = seal_into

@@ -1,14 +1,15 @@
 """A second reading of Babel packets, apart from `wire/`: only what checkers need of them.
 
 Enters: a datagram as it was sent. Leaves: its finite updates, each with prefix, router-id, seqno
-and metric. It shares no line with the parser of the nodes, so that one mistake cannot hide in both;
-it trusts the sender's framing, since only what nodes themselves sent is read here.
-Ref: RFC 8966 §4.6.7, §4.6.9.
+and metric; its seqno requests. It shares no line with the parser of the nodes, so that one mistake
+cannot hide in both; of a packet whose framing is broken it reads nothing.
+Ref: RFC 8966 §4.6.7, §4.6.9, §4.6.11.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-_PAD1, _ROUTER_ID, _UPDATE = 0, 6, 8
+_PAD1, _ROUTER_ID, _UPDATE, _SEQNO_REQUEST = 0, 6, 8, 10
 _IPV6 = 2
 _SETS_PREFIX, _SETS_ROUTER_ID = 0x80, 0x40
 _INFINITY = 0xFFFF
@@ -24,11 +25,21 @@ class Said(NamedTuple):
     metric: int
 
 
+class Asked(NamedTuple):
+    """One seqno request: `prefix` as (16 bytes, length), and how many hops it may still go."""
+
+    prefix: tuple[bytes, int]
+    router_id: bytes
+    seqno: int
+    hops: int
+
+
 class Reader:
     """Reads each distinct packet once, since dumps repeat."""
 
     def __init__(self) -> None:
         self._read: dict[bytes, tuple[Said, ...]] = {}
+        self._asked: dict[bytes, tuple[Asked, ...]] = {}
 
     def read(self, packet: bytes) -> tuple[Said, ...]:
         """Return the finite IPv6 updates of a packet."""
@@ -39,18 +50,47 @@ class Reader:
             known = self._read[packet] = tuple(_updates(packet))
         return known
 
+    def asked(self, packet: bytes) -> tuple[Asked, ...]:
+        """Return the IPv6 seqno requests of a packet."""
+        known = self._asked.get(packet)
+        if known is None:
+            if len(self._asked) >= _KEPT_MAX:
+                self._asked.clear()
+            known = self._asked[packet] = tuple(_requests(packet))
+        return known
 
-def _updates(packet: bytes) -> list[Said]:
-    found: list[Said] = []
-    router_id, default = b"", b""
-    place, end = 4, 4 + int.from_bytes(packet[2:4], "big")
+
+def _tlvs(packet: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return type and body of each TLV, but of padding of one byte."""
+    place, end = 4, min(4 + int.from_bytes(packet[2:4], "big"), len(packet))
     while place < end:
         kind = packet[place]
         if kind == _PAD1:
             place += 1
             continue
-        body = packet[place + 2 : place + 2 + packet[place + 1]]
-        place += 2 + len(body)
+        if place + 1 >= end or place + 2 + packet[place + 1] > end:
+            return
+        yield kind, packet[place + 2 : place + 2 + packet[place + 1]]
+        place += 2 + packet[place + 1]
+
+
+def _requests(packet: bytes) -> list[Asked]:
+    return [
+        Asked(
+            (body[14:].ljust(16, b"\0"), body[1]),
+            body[6:14],
+            int.from_bytes(body[2:4], "big"),
+            body[4],
+        )
+        for kind, body in _tlvs(packet)
+        if kind == _SEQNO_REQUEST and len(body) >= 14 and body[0] == _IPV6
+    ]
+
+
+def _updates(packet: bytes) -> list[Said]:
+    found: list[Said] = []
+    router_id, default = b"", b""
+    for kind, body in _tlvs(packet):
         if kind == _ROUTER_ID:
             router_id = body[2:10]
         elif kind == _UPDATE and body[0] == _IPV6:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshd.simulation.faults.hostile import Attack
 from meshd.simulation.faults.hostile_data import Fork, Withhold
+from meshd.simulation.faults.hostile_entries import Forge, Usurp
 from meshd.simulation.faults.hostile_noise import Flood, Identities, Junk, Replay
 from meshd.simulation.faults.hostile_routes import FalseMetric, ForgedOrigin, SeqnoLies
 
@@ -28,6 +29,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "identities": Identities,
     "junk": Junk,
     "replay": Replay,
+    "usurp": Usurp,
+    "forge": Forge,
 }
 
 

@@ -1,0 +1,63 @@
+"""A seqno request goes on with fewer hops than it came with, and not twice (RFC 8966 §3.8.1.2).
+
+Enters: the packets that hosts hear and send one to one, read by `updates`. Leaves: violations. Who
+sends a request on does so while it takes the packet with it: so what a host sends between the two
+ends of taking the same request is not its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.core.limits import BABEL_PORT
+from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.updates import Reader
+
+if TYPE_CHECKING:
+    from meshd.core.events import Transmit
+    from meshd.simulation.media.medium import Port
+    from meshd.simulation.world import World
+
+AGAIN_US = 350_000
+"""The nodes let the same request rest for 400 ms of their own clocks."""
+
+Wanted = tuple[tuple[bytes, int], bytes, int]
+
+
+class Requests(Checker):
+    """Compares what comes with what goes on."""
+
+    name = "requests"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._reader = Reader()
+        self._taking: dict[int, dict[Wanted, int]] = {}
+        self._last: dict[tuple[int, tuple[bytes, int]], tuple[Wanted, int]] = {}
+
+    def datagram_heard(self, port: Port, datagram: Transmit) -> None:
+        if datagram.port == BABEL_PORT and (found := self._reader.asked(datagram.data)):
+            self._taking[port.host.number] = {asked[:3]: asked.hops for asked in found}
+
+    def datagram_taken(self, port: Port) -> None:
+        self._taking.pop(port.host.number, None)
+
+    def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
+        if datagram.port != BABEL_PORT or datagram.destination[0] == 0xFF:
+            return
+        host, now = port.host, self.world.now
+        taking = self._taking.get(host.number)
+        if taking is None:
+            return
+        for asked in self._reader.asked(datagram.data):
+            wanted: Wanted = asked[:3]
+            came = taking.get(wanted)
+            if came is None:
+                continue
+            if asked.hops >= came:
+                self.fail(host, f"sent a request on with {asked.hops} hops that came with {came}")
+            place = (host.number, asked.prefix)
+            before = self._last.get(place)
+            if before is not None and before[0] == wanted and now - before[1] < AGAIN_US:
+                self.fail(host, f"sent a request on twice within {now - before[1]} µs")
+            self._last[place] = (wanted, now)
