@@ -53,10 +53,6 @@ PART = 2
 """Pages of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
 
 PART_EVERY_US = 20_000
-ASKS_MAX = 64
-ASKS_PAUSE_US = 100_000
-"""Of many lost prefixes, so many are asked for at once, the next at the latest after this pause."""
-
 DUMP_BYTES_PER_S = 16 * 1024
 DUMP_BYTES_MAX = 64 * 1024
 DUMP_GATHER_US = 200_000
@@ -122,7 +118,6 @@ class Announcer:
         self._neighbours = neighbours
         self._table = table
         self._sources = sources
-        self._asks: dict[Prefix, None] = {}
         self.outlets: dict[str, Outlet] = {}
         self.pages = Pages()
         for prefix in own.prefixes:
@@ -227,20 +222,8 @@ class Announcer:
             wait = METRIC_DELAY_US + self._ctx.jitter(0, TRIGGER_JITTER_US)
             self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
-    def ask(self, prefix: Prefix) -> None:
-        """Ask all neighbours for their routes to `prefix`: it is lost, and some were not kept."""
-        self._asks[prefix] = None
-
     def flush_urgent(self, now: int) -> None:
         """Send what may not wait, and with it what else is pending."""
-        if self._asks:
-            asks = tuple(self._asks)[:ASKS_MAX]
-            for prefix in asks:
-                del self._asks[prefix]
-            if self._asks:
-                self._ctx.timers.set_earlier(("routing", "settle"), now + ASKS_PAUSE_US)
-            for outlet in self.outlets.values():
-                self.multicast(outlet, tuple(RouteRequest(prefix) for prefix in asks))
         for outlet in self.outlets.values():
             if outlet.urgent:
                 self.flush(outlet, now)

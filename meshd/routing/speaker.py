@@ -25,11 +25,13 @@ from meshd.routing.announce import Announcer, Outlet
 from meshd.routing.answers import Answers
 from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
+from meshd.routing.lesson import Lesson
 from meshd.routing.own import Own
+from meshd.routing.recall import recall
 from meshd.routing.requests import Requests
 from meshd.routing.selection import choose, concerned
 from meshd.routing.source import SourceTable
-from meshd.routing.table import ROUTES_MAX, Entry, RouteTable
+from meshd.routing.table import ROUTES_MAX, Entry, Route, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
 from meshd.wire.babel_parser import decode
@@ -377,7 +379,7 @@ class Babel:
         """Learn what a neighbour said, greet it if it is new, then do what it asked."""
         restarted, costs, routes = False, False, False
         asked: list[Tlv] = []
-        lesson = self._learner.begin(neighbour, now)
+        lesson = Lesson(self._learner, neighbour, now)
         tlvs = lesson.news(packet, data, now)
         for tlv in tlvs:
             if isinstance(tlv, Update):
@@ -454,20 +456,31 @@ class Babel:
         if self._learner.adopted:
             self._learner.adopted = False
             self._announce_own(now)
-        dirty = self._learner.dirty
+        self._table.narrow()
+        dirty, entries = self._learner.dirty, self._table.entries
         while dirty:
             changed = tuple(dirty)
             dirty.clear()
-            for prefix in changed:
-                entry = self._table.entries.get(prefix)
-                if entry is not None:
-                    self._choose(entry, now)
+            found = (entries.get(prefix) for prefix in changed)
+            lost = [e for e in found if e is not None and not self._choose(e, now, spare=True)]
+            if lost:
+                recall(self._learner, lost, now)
+                for entry in lost:
+                    self._choose(entry, now, spare=False)
         self._announcer.flush_urgent(now)
 
-    def _choose(self, entry: Entry, now: int) -> None:
+    def _choose(self, entry: Entry, now: int, *, spare: bool) -> bool:
+        """Choose again; with `spare`, False and nothing done when others must be had back first."""
         need = self._requests.awaited(entry)
         before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
-        entry.selected = route
+        if route is None and entry.spare and spare and (before is not None or entry.short):
+            return False
+        self._chosen(entry, route, wish, now)
+        return True
+
+    def _chosen(self, entry: Entry, route: Route | None, wish: Route | None, now: int) -> None:
+        """Act on the choice."""
+        before, entry.selected = entry.selected, route
         if wish is not None and route is not None:
             self._requests.unfeasible(entry.prefix, wish.neighbour, wish.router_id, now)
         if route is None:
@@ -477,6 +490,8 @@ class Babel:
             self._tidy(entry)
             return
         said = entry.said
+        if entry.spare and said is not None and route.metric > said[2]:
+            entry.look_again()
         if route is not before or said != (route.router_id, route.seqno, route.metric):
             self._announcer.pages.touch(entry.prefix)
         wanted = route.hop
@@ -505,8 +520,6 @@ class Babel:
             self._ctx.emit(RouteRemoved(entry.prefix))
         self._announcer.changed(entry.prefix, now, urgent=True)
         self._requests.starving(entry, entry.said, now)
-        if entry.partial:
-            self._announcer.ask(entry.prefix)
 
     def _tidy(self, entry: Entry) -> None:
         if self._table.tidy(entry):

@@ -3,7 +3,7 @@
 Enters: routes. Leaves: entries by prefix, lookups by address, leases that are alive. The table is
 bounded, and shared by neighbour: when it is full, who has most routes gives up its newest. A wide
 table, of more than 300 prefixes or half full, keeps three routes to each prefix: the selected one
-and the best others.
+and the best others; of the rest it knows which packets name them.
 Must not know: packets, timers, feasibility.
 """
 
@@ -26,21 +26,31 @@ WIDE_ROUTES = 3
 class Lease:
     """How long a set of routes lives that one packet announced, so that one write renews them all.
 
+    `head` is the first prefix of the packet, and `data` its bytes, once that is remembered.
     `strays` are prefixes whose routes left it: hearing the same packet again, they must be read.
-    `partial` when routes of the packet were left out; `renewals` says how often it was not read.
-    `head` is the first prefix of the packet once that is remembered.
+    `left_out_cost` is the highest cost of the neighbour at which a route of the packet was left out
+    of a wide table, 0 when all are kept: at a lower one it may be worth its place.
     """
 
-    __slots__ = ("expires_us", "head", "hold_us", "partial", "renewals", "routes", "strays")
+    __slots__ = (
+        *("data", "expires_us", "head", "hold_us", "left_out_cost", "neighbour", "routes"),
+        "strays",
+    )
 
-    def __init__(self, hold_us: int, now: int) -> None:
+    def __init__(self, hold_us: int, now: int, neighbour: Neighbour) -> None:
         self.hold_us = hold_us
         self.expires_us = now + hold_us
+        self.neighbour = neighbour
         self.head: Prefix | None = None
+        self.data = b""
         self.routes = 0
         self.strays: tuple[Prefix, ...] = ()
-        self.partial = False
-        self.renewals = 0
+        self.left_out_cost = 0
+
+    def stray(self, prefix: Prefix) -> None:
+        """Have the word on a prefix read when the packet is heard again."""
+        if self.head is not None and prefix not in self.strays:
+            self.strays += (prefix,)
 
 
 class Route:
@@ -82,13 +92,14 @@ class Route:
 class Entry:
     """All routes to one prefix. `said` is what we last announced: router-id, seqno, metric.
 
-    `partial` when neighbours announced more routes than are kept; `open` when the last choice may
-    end otherwise by the passing of time alone, or by what others are asked for.
+    `spare` are leases of packets that name routes which are not kept, at most one of a neighbour.
+    `open` when the last choice may end otherwise by the passing of time alone, or by what others
+    are asked for.
     """
 
     __slots__ = (
-        *("held_until", "installed", "open", "partial", "prefix", "rival", "rival_since"),
-        *("routes", "said", "selected"),
+        *("held_until", "installed", "open", "prefix", "rival", "rival_since", "routes"),
+        *("said", "selected", "spare"),
     )
 
     def __init__(self, prefix: Prefix) -> None:
@@ -98,7 +109,7 @@ class Entry:
         self.installed: tuple[str, bytes] | None = None
         self.said: tuple[bytes, int, int] | None = None
         self.held_until: int | None = None
-        self.partial = False
+        self.spare: tuple[Lease, ...] = ()
         self.open = True
         self.rival: Route | None = None
         self.rival_since = 0
@@ -109,6 +120,32 @@ class Entry:
             if route.neighbour is neighbour:
                 return route
         return None
+
+    def leave_out(self, lease: Lease) -> None:
+        """Note that the packet of `lease` names a route that is not kept."""
+        neighbour = lease.neighbour
+        lease.left_out_cost = max(lease.left_out_cost, neighbour.cost)
+        if lease not in self.spare:
+            self.overrule(neighbour)
+            self.spare += (lease,)
+
+    def overrule(self, neighbour: Neighbour) -> None:
+        """Forget which packet of a neighbour named a route that is not kept: it said otherwise."""
+        for lease in self.spare:
+            if lease.neighbour is neighbour:
+                lease.stray(self.prefix)
+                self.spare = tuple(other for other in self.spare if other is not lease)
+                return
+
+    def look_again(self) -> None:
+        """Have packets that name routes which are not kept read when they are heard again."""
+        for lease in self.spare:
+            lease.stray(self.prefix)
+
+    @property
+    def short(self) -> bool:
+        """Tell whether fewer routes are kept than there is room for."""
+        return sum(route.advertised != INFINITY for route in self.routes) < WIDE_ROUTES
 
     def outdoes(self, metric: int) -> bool:
         """Tell whether all routes are feasible and none is worse than `metric`."""
@@ -180,18 +217,28 @@ class RouteTable:
         self.shares[route.neighbour] += 1
         self._routes += 1
         self._join(route, route.lease)
-        if not self.wide and (len(self.entries) > WIDE or self._routes > self.routes_max // 2):
-            self._narrow()
 
     def remove(self, route: Route) -> None:
         """Take a route out; its entry stays until `tidy`."""
         entry = self.entries[route.prefix]
-        if route not in entry.routes:
-            return
+        if route in entry.routes:
+            self._leave(route)
+            self._drop(entry, route)
+
+    def displace(self, route: Route) -> None:
+        """Take a route out of a wide table, and note which packet names it."""
+        entry, lease = self.entries[route.prefix], route.lease
+        strays = lease.strays
+        self._leave(route)
+        lease.strays = strays
+        self._drop(entry, route)
+        if route.advertised != INFINITY:
+            entry.leave_out(lease)
+
+    def _drop(self, entry: Entry, route: Route) -> None:
         entry.routes.remove(route)
         if entry.rival is route:
             entry.rival = None
-        self._leave(route)
         self._routes -= 1
         self.shares[route.neighbour] -= 1
         if not self.shares[route.neighbour]:
@@ -207,6 +254,7 @@ class RouteTable:
         """Forget an entry that holds nothing any more; tell whether that was so."""
         if entry.routes or entry.selected is not None or entry.held_until is not None:
             return False
+        entry.look_again()
         del self.entries[entry.prefix]
         self._lengths[entry.prefix.length] -= 1
         if not self._lengths[entry.prefix.length]:
@@ -223,19 +271,19 @@ class RouteTable:
 
     def _leave(self, route: Route) -> None:
         lease = route.lease
-        if lease.head is not None:
-            lease.strays += (route.prefix,)
+        lease.stray(route.prefix)
         lease.routes -= 1
         if not lease.routes:
             del self.leases[lease]
 
-    def _narrow(self) -> None:
-        """Become wide: drop the worst routes where there are more than three."""
+    def narrow(self) -> None:
+        """Become wide if that is due: drop the worst routes where there are more than three."""
+        if self.wide or (len(self.entries) <= WIDE and self._routes <= self.routes_max // 2):
+            return
         self.wide = True
         for entry in self.entries.values():
             while len(entry.routes) > WIDE_ROUTES:
-                entry.partial = True
-                self.remove(entry.worst())
+                self.displace(entry.worst())
 
     def lookup(self, address: bytes) -> Entry | None:
         """Return the selected or held entry with the longest prefix that covers `address`."""

@@ -52,7 +52,7 @@ class Side:
         elif what == "route":
             assert isinstance(value, tuple)
             if route is None:
-                route = Route(PREFIX, neighbour, Lease(1, 0), 0)
+                route = Route(PREFIX, neighbour, Lease(1, 0, neighbour), 0)
                 self.entry.routes.append(route)
             route.router_id, route.seqno, route.advertised = IDS[value[0]], value[1], value[2]
             self.note(route, now)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshd.neighbour.table import NEIGHBOURS_PER_LINK_MAX
 from meshd.routing.forwarded import FORWARDED_MAX
-from meshd.routing.learn import REMEMBERED_MAX
+from meshd.routing.memory import REMEMBERED_MAX
 from meshd.routing.requests import PENDING_MAX
 from meshd.routing.source import SOURCES_MAX
 from meshd.routing.table import ROUTES_MAX

@@ -5,7 +5,8 @@ from babel_talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix
-from meshd.routing import announce, table
+from meshd.routing import recall, table
+from meshd.routing.memory import REMEMBERED_MAX
 from meshd.routing.pages import PAGE, Pages
 from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Update, encode, pack
 from meshd.wire.babel_changes import GONE_MAX, changes
@@ -131,29 +132,85 @@ def test_better_route_takes_the_place_of_the_worst(monkeypatch):
     assert sorted(item.metric for item in kept) == [266, 456, 556]
 
 
-def test_lost_prefix_of_which_routes_were_left_out_is_asked_for(monkeypatch):
-    talk = wide(monkeypatch, neighbours=6)
-    talk.wait(2)
-    talk.heard()
+def retract(talk: Talk, prefixes: list[Prefix]) -> None:
+    """Let the neighbours of the three best routes retract."""
     for number in range(2, 5):
-        talk.say(Retraction(numbered(1), 0, 2400), source=PEER[:-1] + bytes((number,)))
-    assert RouteRequest(numbered(1)) in talk.heard()
-    source = PEER[:-1] + bytes((6,))
-    talk.say(update(numbered(1), seqno=2, metric=600, next_hop=source), source=source)
-    assert talk.metric(numbered(1)) == 856
-
-
-def test_many_lost_prefixes_are_all_asked_for_in_turns(monkeypatch):
-    monkeypatch.setattr(announce, "ASKS_MAX", 6)
-    talk = wide(monkeypatch, neighbours=6)
-    talk.wait(2)
-    talk.heard()
-    for number in range(2, 5):
-        tlvs = [Retraction(numbered(at), 0, 2400) for at in range(20)]
+        tlvs = [Retraction(prefix, 0, 2400) for prefix in prefixes]
         talk.say(*tlvs, source=PEER[:-1] + bytes((number,)))
-    talk.wait(1)
+
+
+def test_route_that_was_left_out_is_had_back_from_the_packet_that_names_it(monkeypatch):
+    talk = wide(monkeypatch, neighbours=6)
+    source = PEER[:-1] + bytes((6,))
+    talk.say(*[update(numbered(at), metric=50, next_hop=source) for at in range(20)], source=source)
+    assert talk.metric(numbered(1)) == 306
+    worse = [update(numbered(at), seqno=2, metric=900, next_hop=source) for at in range(20)]
+    talk.say(*worse, source=source)
+    retract(talk, [numbered(1)])
+    assert talk.metric(numbered(1)) == 1156
+    for number in (5, 7):
+        said = Retraction(numbered(1), 0, 2400)
+        talk.say(said, source=PEER[:-1] + bytes((number,)))
+    talk.say(*worse, source=source)
+    assert talk.metric(numbered(1)) == 1156
+
+
+def test_route_that_goes_while_the_table_becomes_wide_is_not_lost_for_ever(monkeypatch):
+    monkeypatch.setattr(table, "WIDE", 20)
+    talk = Talk()
+    for number in (2, 3, 4, 5):
+        source = PEER[:-1] + bytes((number,))
+        cost, metric, most = (2000, 10, 21) if number == 5 else (256, 100 * number, 20)
+        talk.say(Hello(7, 400), Ihu(LINK.address, cost, 1200), source=source)
+        tlvs = [update(numbered(at), metric=metric, next_hop=source) for at in range(most)]
+        for _ in range(2):
+            talk.say(*tlvs, source=source)
+    retract(talk, [numbered(1)])
+    talk.say(*tlvs, source=source)
+    assert talk.metric(numbered(1)) == 2010
+
+
+def test_route_of_a_packet_that_is_not_remembered_is_asked_for(monkeypatch):
+    monkeypatch.setattr(recall, "ASKS_MAX", 6)
+    talk = wide(monkeypatch, neighbours=6)
+    for number in (5, 6, 7):
+        source = PEER[:-1] + bytes((number,))
+        for at in range(20):
+            again = update(numbered(at), metric=100 * number + 1, next_hop=source)
+            talk.say(GREETING[1], again, source=source)
+    talk.wait(2)
+    talk.heard()
+    retract(talk, [numbered(at) for at in range(20)])
     asked = [tlv for tlv in talk.heard() if isinstance(tlv, RouteRequest)]
-    assert sorted(asked) == sorted(RouteRequest(numbered(at)) for at in range(20))
+    assert sorted(asked) == sorted(3 * [RouteRequest(numbered(at)) for at in range(20)])
+
+
+def test_neighbour_that_costs_less_now_has_its_routes_taken_with_the_next_dump(monkeypatch):
+    talk = wide(monkeypatch, neighbours=3)
+    source = PEER[:-1] + bytes((9,))
+    talk.say(Hello(7, 400), Ihu(LINK.address, 2000, 1200), source=source)
+    tlvs = [update(numbered(at), metric=10, next_hop=source) for at in range(20)]
+    for _ in range(2):
+        talk.say(*tlvs, source=source)
+    assert talk.metric(numbered(1)) == 456
+    talk.say(*GREETING, source=source)
+    talk.say(*tlvs, source=source)
+    assert talk.metric(numbered(1)) == 266
+
+
+def test_route_that_left_while_its_packet_was_read_is_read_next_time(monkeypatch):
+    monkeypatch.setattr(table, "WIDE", 10)
+    talk = wide(monkeypatch, neighbours=3)
+    kept = talk.station.babel._table
+    for entry in kept.entries.values():
+        for route in entry.routes:
+            assert route.lease.head is not None
+    route = kept.entries[numbered(3)].routes[1]
+    lease = route.lease
+    kept.remove(route)
+    memory = talk.station.babel._learner.remembered[route.neighbour]
+    memory.keep(lease.data, lease.head, lease)
+    assert lease.strays == (numbered(3),)
 
 
 def test_route_that_is_no_news_is_refused_all_the_same(monkeypatch):
@@ -163,6 +220,16 @@ def test_route_that_is_no_news_is_refused_all_the_same(monkeypatch):
     bad = update(numbered(1), metric=900, next_hop=numbered(7).address)
     talk.say(bad, source=source)
     assert talk.drops(DropReason.BABEL_NEXT_HOP) == 1
+
+
+def test_words_said_once_do_not_push_a_dump_out_of_memory(talk):
+    for _ in range(2):
+        talk.say(*page())
+    for at in range(100, 200):
+        talk.say(update(numbered(at)))
+    memory = next(iter(talk.station.babel._learner.remembered.values()))
+    assert encode(page(), PEER) in memory.leases
+    assert len(memory.leases) == REMEMBERED_MAX
 
 
 def test_decoded_packet_is_shared_and_equal():

@@ -1,0 +1,301 @@
+"""What one packet of one neighbour teaches (RFC 8966 §3.5.3).
+
+Enters: the updates and retractions of a packet. Leaves: routes in the table that share one lease,
+and the packet's place in the neighbour's memory when every word of it is accounted for: its routes
+are in the table under that lease, or noted as spare, or are our own. Of a packet that differs a
+little from the last such one only the difference is read.
+Must not know: the choice, what is announced, links.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from meshd.core.drops import DropReason
+from meshd.core.ids import Prefix, is_link_local
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
+from meshd.routing.learn import CHEAPER, HOLD_MAX_US, HOLD_MIN_US, PREFERABLE, Learner
+from meshd.routing.memory import Memory
+from meshd.routing.source import newer
+from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route
+from meshd.wire.babel import Packet, Retraction, Tlv, Update
+from meshd.wire.babel_changes import changes
+from meshd.wire.babel_parser import KEPT_LEN_MAX
+
+
+class Lesson:
+    """One packet of one neighbour: its updates share a lease."""
+
+    __slots__ = ("_aside", "_clean", "_interval_cs", "_learner", "_lease", "_neighbour", "_now")
+
+    def __init__(self, learner: Learner, neighbour: Neighbour, now: int) -> None:
+        self._learner = learner
+        self._neighbour = neighbour
+        self._now = now
+        self._interval_cs = 0
+        self._lease: Lease | None = None
+        self._clean = 0
+        self._aside = 0
+
+    def update(self, update: Update) -> None:
+        """Take a finite update."""
+        prefix, router_id, seqno, metric, interval_cs, next_hop = update
+        lease = self._lease
+        if lease is None or interval_cs != self._interval_cs:
+            lease = self._new_lease(interval_cs)
+        table = self._learner.table
+        entry = table.entries.get(prefix)
+        route = entry.of(self._neighbour) if entry is not None else None
+        if (
+            route is not None
+            and route.seqno == seqno
+            and route.advertised == metric
+            and route.router_id == router_id
+            and route.next_hop == next_hop
+            and not route.restless
+        ):
+            table.renew(route, lease)
+            self._clean += 1
+        elif (
+            route is None
+            and entry is not None
+            and metric
+            and table.wide
+            and len(entry.routes) >= WIDE_ROUTES
+            and entry.outdoes(metric + self._neighbour.cost)
+            and self._refused(update) is None
+        ):
+            self._leave_out(entry, lease)
+            self._clean += 1
+        else:
+            self._changed(update, entry, route, lease)
+
+    def retraction(self, retraction: Retraction) -> None:
+        """Take a retraction; unknown routes have none."""
+        prefix, seqno, _, origin = retraction
+        table = self._learner.table
+        if prefix is None:
+            for spare in table.entries.values():
+                spare.overrule(self._neighbour)
+            for route in table.routes_of(self._neighbour):
+                self._retract(route)
+        elif prefix in self._learner.own.prefixes:
+            if origin and prefix.address[8:] == self._learner.own.router_id:
+                self._own_heard(prefix, seqno)
+        elif (entry := table.entries.get(prefix)) is not None:
+            entry.overrule(self._neighbour)
+            if (known := entry.of(self._neighbour)) is not None:
+                self._retract(known)
+
+    def news(self, packet: Packet, data: bytes, now: int) -> Sequence[Tlv]:
+        """Return what has to be read of a packet: all, or how it differs from the last such one.
+
+        Then the lease of that one goes on, and its routes that the packet names no more leave it.
+        """
+        tlvs, learner = packet.tlvs, self._learner
+        memory = learner.remembered.get(self._neighbour)
+        if memory is None or not tlvs or not isinstance(tlvs[0], Update):
+            return tlvs
+        if len(data) > KEPT_LEN_MAX:
+            return tlvs
+        before = memory.heads.get(tlvs[0].prefix)
+        if before is None:
+            return tlvs
+        lease = memory.leases[before]
+        if self._neighbour.cost + CHEAPER <= lease.left_out_cost:
+            memory.forget(tlvs[0].prefix)
+            return tlvs
+        found = changes(before, data, self._neighbour.address)
+        if found is None:
+            return tlvs
+        for prefix in found.gone:
+            self._let_go(prefix, lease)
+        strays, lease.strays = set(lease.strays), ()
+        lease.expires_us = now + lease.hold_us
+        self._lease, self._interval_cs = lease, tlvs[0].interval_cs
+        if not strays:
+            return found.updates
+        strays.update(update.prefix for update in found.updates)
+        return [tlv for tlv in tlvs if isinstance(tlv, Update) and tlv.prefix in strays]
+
+    def _let_go(self, prefix: Prefix, lease: Lease) -> None:
+        """Let the route to a prefix expire when its lease would have."""
+        table = self._learner.table
+        entry = table.entries.get(prefix)
+        if entry is None:
+            return
+        entry.spare = tuple(spare for spare in entry.spare if spare is not lease)
+        route = entry.of(self._neighbour)
+        if route is not None and route.lease is lease:
+            rest = Lease(lease.hold_us, self._now, self._neighbour)
+            rest.expires_us = lease.expires_us
+            table.renew(route, rest)
+
+    def remember(self, packet: Packet, data: bytes, read: int) -> None:
+        """Keep a packet of which the last `read` TLVs announced routes as they are now."""
+        lease, tlvs = self._lease, packet.tlvs
+        if not tlvs or not isinstance(tlvs[0], Update) or len(data) > KEPT_LEN_MAX:
+            return
+        head, memory = tlvs[0].prefix, self._learner.remembered.get(self._neighbour)
+        known = memory.heads.get(head) if memory is not None else None
+        if lease is None or self._clean != read or not self._whole(lease, read):
+            if memory is not None and lease is not None and lease.head == head:
+                memory.forget(head)
+            return
+        if known is not None and lease.head is None and len(known) > 2 * len(data):
+            return  # a few urgent words are not what the whole page will be compared with
+        if memory is None:
+            memory = self._learner.remembered[self._neighbour] = Memory()
+        memory.keep(data, head, lease)
+
+    def recall(self, lease: Lease, updates: Iterable[Update]) -> None:
+        """Take updates of a remembered packet that was left out of the table when it was read."""
+        for update in updates:
+            self._lease, self._interval_cs, self._clean = lease, update.interval_cs, 0
+            self.update(update)
+            if not self._clean:
+                lease.stray(update.prefix)
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _whole(self, lease: Lease, read: int) -> bool:
+        """Tell whether a lease has all the routes of its packet but those it knows to be spare."""
+        if lease.head is not None:
+            return True  # what left it is among its strays
+        return 0 < lease.routes + self._aside == read
+
+    def _leave_out(self, entry: Entry, lease: Lease) -> None:
+        """Do not keep a route to a prefix that has enough better ones."""
+        entry.leave_out(lease)
+        self._aside += 1
+
+    def _new_lease(self, interval_cs: int) -> Lease:
+        if self._lease is not None:
+            self._clean = -(1 << 20)  # two leases in one packet: it will not be remembered
+        hold_us = min(max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US), HOLD_MAX_US)
+        self._interval_cs = interval_cs
+        self._lease = lease = Lease(hold_us, self._now, self._neighbour)
+        self._learner.ctx.timers.set_earlier(("routing", "sweep"), lease.expires_us)
+        return lease
+
+    def _changed(
+        self, update: Update, entry: Entry | None, route: Route | None, lease: Lease
+    ) -> None:
+        """Take an update that is not just a renewal."""
+        learner, neighbour, prefix = self._learner, self._neighbour, update.prefix
+        if prefix in learner.own.prefixes and update.router_id == learner.own.router_id:
+            self._own_heard(prefix, update.seqno)
+            return
+        reason = learner.accept.refused(prefix) if route is None else None
+        reason = reason or self._refused(update)
+        if reason is not None:
+            learner.ctx.drop(reason, neighbour.link.name)
+            return
+        feasible = learner.sources.feasible(prefix, update.router_id, update.seqno, update.metric)
+        if update.metric == 0:
+            if not feasible:
+                learner.healer.heal(neighbour, update, self._now)
+            if prefix.length == 128:
+                neighbour.origin = prefix.address
+        selected = entry.selected if entry is not None else None
+        metric = min(update.metric + neighbour.cost, INFINITY)
+        wanted = selected is None or metric + PREFERABLE <= selected.metric
+        if route is None:
+            if entry is not None and not self._room(entry, unfeasible=not feasible, metric=metric):
+                self._leave_out(entry, lease)
+                if wanted and not feasible:
+                    learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+                else:
+                    self._clean += 1
+                return
+            route = self._add(prefix, lease)
+            if route is None:
+                return
+        elif (
+            not feasible
+            and selected is route
+            and route.router_id == update.router_id
+            and not self._other_way(route, update.metric)
+        ):
+            learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, neighbour.link.name)
+            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+            return
+        self._store(route, update, lease)
+        route.unfeasible = not feasible
+        if not feasible and wanted and selected is not route:
+            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+            route.restless = True
+        else:
+            route.restless = not feasible and update.metric == 0
+            self._clean += not route.restless
+
+    def _room(self, entry: Entry, *, unfeasible: bool, metric: int) -> bool:
+        """Tell whether a wide table takes a new route; a worse one of another neighbour goes."""
+        table = self._learner.table
+        if len(entry.routes) < WIDE_ROUTES or not table.wide:
+            return True
+        worse = table.crowds(entry, unfeasible=unfeasible, metric=metric)
+        if worse is None:
+            return False
+        table.displace(worse)
+        return True
+
+    def _other_way(self, route: Route, advertised: int) -> bool:
+        """Tell whether another feasible route is as good as this one would now be."""
+        metric = advertised + route.neighbour.cost
+        sources, entry = self._learner.sources, self._learner.table.entries[route.prefix]
+        return any(
+            other is not route
+            and other.metric <= metric
+            and other.metric != INFINITY
+            and sources.feasible(entry.prefix, other.router_id, other.seqno, other.advertised)
+            for other in entry.routes
+        )
+
+    def _refused(self, update: Update) -> DropReason | None:
+        """Return why an update for an acceptable prefix is not accepted."""
+        if update.router_id == self._learner.own.router_id:
+            return DropReason.BABEL_OWN_PREFIX
+        next_hop = update.next_hop
+        if not is_link_local(next_hop) or next_hop == self._neighbour.link.address:
+            return DropReason.BABEL_NEXT_HOP
+        return None
+
+    def _add(self, prefix: Prefix, lease: Lease) -> Route | None:
+        """Make a route, if need be in the place of another; None when there is no room."""
+        learner, neighbour = self._learner, self._neighbour
+        if learner.table.full:
+            victim = learner.table.victim(neighbour)
+            if victim is None:
+                learner.ctx.drop(DropReason.BABEL_ROUTES_FULL, neighbour.link.name)
+                return None
+            learner.remove(victim)
+        known = learner.table.entries.get(prefix)
+        route = Route(known.prefix if known else prefix, neighbour, lease, self._now)
+        learner.table.add(route)
+        return route
+
+    def _store(self, route: Route, update: Update, lease: Lease) -> None:
+        self._learner.table.renew(route, lease)
+        if route.router_id != update.router_id or route.next_hop != update.next_hop:
+            route.since_us = self._now
+        route.router_id = update.router_id
+        route.seqno = update.seqno
+        route.advertised = update.metric
+        route.next_hop = update.next_hop
+        entry = self._learner.table.entries[update.prefix]
+        if entry.spare:
+            entry.overrule(self._neighbour)
+        self._learner.note(entry, route)
+
+    def _retract(self, route: Route) -> None:
+        if route.advertised != INFINITY:
+            self._learner.retract(route, self._now)
+
+    def _own_heard(self, prefix: Prefix, seqno: int) -> None:
+        """A neighbour speaks of our own route: a later seqno than ours must be from us, once."""
+        learner = self._learner
+        if learner.own.adopt(prefix, seqno, self._now, self._neighbour.link.name):
+            learner.adopted = True
+        elif not newer(seqno, learner.own.seqno):
+            self._aside += 1
+            self._clean += 1
