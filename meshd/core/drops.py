@@ -108,6 +108,16 @@ class DropReason(StrEnum):
     FILE_WRONG_BYTES = "file-wrong-bytes"
     FILE_QUOTA = "file-quota"
 
+    # radio/
+    MODEM_GARBAGE = "modem-garbage"
+    MODEM_TOO_LONG = "modem-too-long"
+    MODEM_CHANNEL_TAKEN = "modem-channel-taken"
+    MODEM_REFUSED = "modem-refused"
+    MODEM_SILENT = "modem-silent"
+    MODEM_OTHER_KIND = "modem-other-kind"
+    MODEM_SETTING = "modem-setting"
+    MODEM_RESET = "modem-reset"
+
     # sync/
     SYNC_MALFORMED = "sync-malformed"
     SYNC_ORDER = "sync-order"

@@ -1,0 +1,155 @@
+"""What each modem dialect does, whatever its bytes look like.
+
+Enters: bytes from the serial port, frames to transmit, time. Leaves: bytes for the port, and
+events: heard, sent, not sent, configured, broken. One `Modem` lives from the opening of a port to
+its closing; after `Broken` its owner closes the port, waits, and starts with a new one.
+Must not know: which port it is, what frames hold, how much airtime the law leaves.
+
+A modem never waits for ever: each question has a deadline, and what does not come is told as
+`NotSent` or `Broken`. What is not understood is dropped with a reason, never an exception.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import NamedTuple
+
+from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.drops import DropReason
+
+
+class RadioPlan(NamedTuple):
+    """How a radio is set: what all nodes of a mesh share, and the power of this one.
+
+    `network` (0 to 255) tells meshes apart where a module can: its sync word or network number.
+    """
+
+    frequency_hz: int
+    modulation: Modulation
+    tx_dbm: int
+    network: int = 18
+
+
+class Opened(NamedTuple):
+    """The modem answered: what it is, and its firmware as it says."""
+
+    model: str
+    firmware: str
+
+
+class Configured(NamedTuple):
+    """The modem holds this plan now; frames may be transmitted. `tx_dbm` as it was granted."""
+
+    plan: RadioPlan
+
+
+class Heard(NamedTuple):
+    """A frame from the air; signal figures where the modem tells them."""
+
+    frame: bytes
+    rssi_dbm: float | None
+    snr_db: float | None
+
+
+class Sent(NamedTuple):
+    """The frame is on the air no more. `told` by the modem, or reckoned from its airtime."""
+
+    told: bool
+
+
+class NotSent(NamedTuple):
+    """The frame did not go out: the channel was taken, the modem refused it or said nothing.
+
+    `maybe`: the modem fell silent, so the frame may have gone out; its airtime counts.
+    """
+
+    reason: DropReason
+    maybe: bool = False
+
+
+class Noise(NamedTuple):
+    """What the modem hears when nobody sends."""
+
+    dbm: float
+
+
+class Pins(NamedTuple):
+    """The mode pins of a module must be set so, before anything more is written."""
+
+    m0: bool
+    m1: bool
+
+
+class Dropped(NamedTuple):
+    """Bytes from the port that are no frame were left out."""
+
+    reason: DropReason
+
+
+class Broken(NamedTuple):
+    """The modem can not be used as it is; `advice` says in a sentence what to do next."""
+
+    reason: DropReason
+    advice: str
+
+
+Event = Opened | Configured | Heard | Sent | NotSent | Noise | Pins | Dropped | Broken
+
+
+class Modem(ABC):
+    """One modem. Subclasses speak a dialect; the names below are all that their owner calls."""
+
+    kind = ""
+    """As `--kind` and the configuration name it."""
+
+    baud = 115_200
+    """The speed that the port is opened with, 8N1."""
+
+    frame_max = 255
+    """The longest frame that can be transmitted, in bytes."""
+
+    added_bytes = 0
+    """What the module adds to each frame on the air, beside what LoRa itself does."""
+
+    listens = False
+    """Whether the module listens before it talks."""
+
+    def __init__(self, plan: RadioPlan) -> None:
+        self.plan = plan
+        self.ready = False
+        self._writes: deque[bytes] = deque()
+        self._events: deque[Event] = deque()
+        self._due_us: int | None = None
+
+    # --- what the owner calls ---------------------------------------------------------------------
+
+    @abstractmethod
+    def open(self, now: int) -> None:
+        """Begin: the port is open."""
+
+    @abstractmethod
+    def receive(self, data: bytes, now: int) -> None:
+        """Take bytes from the port, cut anywhere."""
+
+    @abstractmethod
+    def handle_timeout(self, now: int) -> None:
+        """Do what is due."""
+
+    @abstractmethod
+    def transmit(self, frame: bytes, now: int) -> None:
+        """Send a frame. Allowed while `ready`; then `ready` is False until `Sent` or `NotSent`."""
+
+    def poll_timeout(self) -> int | None:
+        """Return when `handle_timeout` is wanted next, in µs; None: not at all."""
+        return self._due_us
+
+    def poll_write(self) -> bytes | None:
+        """Return the next bytes for the port, or None. After `Pins` wait until they are set."""
+        return self._writes.popleft() if self._writes else None
+
+    def poll_event(self) -> Event | None:
+        """Return what happened next, or None."""
+        return self._events.popleft() if self._events else None
+
+    def airtime_us(self, size: int) -> int:
+        """Return how long a frame of so many bytes is on the air, with what the module adds."""
+        return airtime_us(self.plan.modulation, size + self.added_bytes)
