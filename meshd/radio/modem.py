@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
 
 
 class RadioPlan(NamedTuple):
@@ -116,6 +117,7 @@ class Modem(ABC):
     def __init__(self, plan: RadioPlan) -> None:
         self.plan = plan
         self.ready = False
+        self.asks_only = False
         self._writes: deque[bytes] = deque()
         self._events: deque[Event] = deque()
         self._due_us: int | None = None
@@ -125,6 +127,11 @@ class Modem(ABC):
     @abstractmethod
     def open(self, now: int) -> None:
         """Begin: the port is open."""
+
+    def ask(self, now: int) -> None:
+        """Begin, only to learn what is there: ends with `Opened` or `Broken`, sets nothing."""
+        self.asks_only = True
+        self.open(now)
 
     @abstractmethod
     def receive(self, data: bytes, now: int) -> None:
@@ -153,3 +160,23 @@ class Modem(ABC):
     def airtime_us(self, size: int) -> int:
         """Return how long a frame of so many bytes is on the air, with what the module adds."""
         return airtime_us(self.plan.modulation, size + self.added_bytes)
+
+    # --- for dialects -----------------------------------------------------------------------------
+
+    def _takes(self, frame: bytes) -> bool:
+        """Tell whether a frame can go out; what has no fit length becomes `NotSent`.
+
+        Raises: UsageError while the modem is not ready.
+        """
+        if not self.ready:
+            raise UsageError("this modem takes no frame now")
+        if 0 < len(frame) <= self.frame_max:
+            return True
+        self._events.append(NotSent(DropReason.MODEM_TOO_LONG))
+        return False
+
+    def _break(self, reason: DropReason, advice: str) -> None:
+        """End: this modem is of no use as it is."""
+        self.ready = False
+        self._due_us = None
+        self._events.append(Broken(reason, advice))

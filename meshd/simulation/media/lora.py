@@ -104,6 +104,13 @@ class Radio:
         """Tell whether a frame of this radio is on the air."""
         return self._flight is not None
 
+    def tune(self, setting: RadioSetting) -> None:
+        """Set the radio anew; a frame of its own on the air keeps what it was begun with."""
+        setting.modulation.checked()
+        self.setting = setting
+        if self._air is not None:
+            self._air.moved(self)
+
     def transmit(self, frame: bytes, purpose: str) -> int:
         """Put a frame on the air now; return its airtime in µs.
 

@@ -1,14 +1,19 @@
 """What every emulated modem has: a radio on an air, a serial line, power, mode pins.
 
 Enters: bytes from the host, frames from the `Radio`. Leaves: bytes to the host by `written`, frames
-on the air. Time comes from the schedule of the air: virtual in tests, real behind a pseudo-terminal.
+on the air. Time comes from the schedule of the air: virtual in tests, real behind a
+pseudo-terminal.
 The line (`line.py`) models the baud rate; an emulator writes at once and never blocks.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from meshd.simulation.media.lora import Radio, TimeAndChance
+
+TOLD_SNR_MAX_DB = 14.0
+"""Chips tell no more, however near the sender is."""
 
 
 class Emulator(ABC):
@@ -20,7 +25,7 @@ class Emulator(ABC):
 
     kind = ""
     baud = 115_200
-    FAULTS: dict[str, str] = {}
+    FAULTS: ClassVar[dict[str, str]] = {}
 
     def __init__(self, radio: Radio, schedule: TimeAndChance, faults: frozenset[str]) -> None:
         unknown = sorted(faults - self.FAULTS.keys())
@@ -34,14 +39,19 @@ class Emulator(ABC):
         radio.received = self._received
         radio.sent = self._sent
 
-    def power_on(self) -> None:
+    def power_on(self) -> None:  # noqa: B027
         """Begin as after plugging in; may write a boot log."""
+
+    @staticmethod
+    def told_snr_db(snr_db: float) -> float:
+        """Return what a chip would say of this signal to noise ratio."""
+        return min(snr_db, TOLD_SNR_MAX_DB)
 
     @abstractmethod
     def receive(self, data: bytes) -> None:
         """Take bytes from the host, cut anywhere."""
 
-    def pins(self, *, m0: bool, m1: bool) -> None:
+    def pins(self, *, m0: bool, m1: bool) -> None:  # noqa: B027
         """The host set the mode pins (Ebyte only)."""
 
     @abstractmethod
