@@ -37,7 +37,7 @@ def all_checkers(world: World, plan: Plan) -> list[Checker]:
         Loops(world, exempt),
         Feasibility(world),
         Hearsay(world, exempt),
-        Requests(world),
+        Requests(world, exempt),
         Bounds(world),
         Duty(world, plan),
         Rights(world, ledger),

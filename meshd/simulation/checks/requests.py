@@ -1,8 +1,11 @@
-"""A seqno request goes on with fewer hops than it came with, and not twice (RFC 8966 §3.8.1.2).
+"""A seqno request goes on with fewer hops than it came with, and does not circulate.
+
+Ref: RFC 8966 §3.8.1.2.
 
 Enters: the packets that hosts hear and send one to one, read by `updates`. Leaves: violations. Who
 sends a request on does so while it takes the packet with it: so what a host sends between the two
-ends of taking the same request is not its own.
+ends of taking the same request is not its own. A request may go on again at once only when it
+reaches farther than before; that of a flood may do so too, since its memory is bounded.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from meshd.simulation.checks.updates import Reader
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
+    from meshd.simulation.checks.exempt import Exempt
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
@@ -29,11 +33,12 @@ class Requests(Checker):
 
     name = "requests"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, exempt: Exempt) -> None:
         super().__init__(world)
+        self._exempt = exempt
         self._reader = Reader()
         self._taking: dict[int, dict[Wanted, int]] = {}
-        self._last: dict[tuple[int, tuple[bytes, int]], tuple[Wanted, int]] = {}
+        self._last: dict[tuple[int, Wanted], tuple[int, int]] = {}
 
     def datagram_heard(self, port: Port, datagram: Transmit) -> None:
         if datagram.port == BABEL_PORT and (found := self._reader.asked(datagram.data)):
@@ -56,8 +61,8 @@ class Requests(Checker):
                 continue
             if asked.hops >= came:
                 self.fail(host, f"sent a request on with {asked.hops} hops that came with {came}")
-            place = (host.number, asked.prefix)
-            before = self._last.get(place)
-            if before is not None and before[0] == wanted and now - before[1] < AGAIN_US:
-                self.fail(host, f"sent a request on twice within {now - before[1]} µs")
-            self._last[place] = (wanted, now)
+            hops, at_us = self._last.get((host.number, wanted), (0, -AGAIN_US))
+            if now - at_us < AGAIN_US and asked.hops <= hops:
+                if not self._exempt.anybody_hostile(now):
+                    self.fail(host, f"sent a request on twice within {now - at_us} µs")
+            self._last[host.number, wanted] = (asked.hops, now)
