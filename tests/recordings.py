@@ -49,4 +49,4 @@ def lines(data):
 
 def unlines(values):
     """Return JSON values as a recording."""
-    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+    return b"".join(json.dumps(value, separators=(",", ":")).encode() + b"\n" for value in values)

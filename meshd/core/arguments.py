@@ -8,6 +8,24 @@ from meshd.core.errors import Exit, RequestError
 
 Args = dict[str, object]
 
+DEPTH_MAX = 32
+"""Lists and objects within each other; no argument needs more than two."""
+
+
+def deeper(value: object, depth_max: int) -> bool:
+    """Tell whether a JSON value is nested more deeply than that."""
+    layer = [value]
+    for _ in range(depth_max + 1):
+        layer = [
+            item
+            for holder in layer
+            if isinstance(holder, dict | list)
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not layer:
+            return False
+    return True
+
 
 def text_of(args: Args, name: str, default: str | None = None) -> str:
     """Return a text argument.

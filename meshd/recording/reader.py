@@ -5,6 +5,7 @@ does not hold what it should is a `RecordingError` with its number.
 """
 
 import json
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -13,10 +14,16 @@ from meshd.core.events import StoreImage
 from meshd.core.identity import Identity
 from meshd.node import Boot, NodeOptions
 from meshd.recording.recorder import SCHEMA
+from meshd.recording.tape import IMAGE_BYTES_MAX, LINE_BYTES_MAX
 from meshd.recording.values import RecordingError, coder, refuse
 from meshd.recording.witness import INPUTS, Verb
 
-LINE_BYTES_MAX = 1 << 28
+ITEMS_MAX = 1 << 19
+"""Values in one line: a short text of JSON can mean a thousand times as much memory."""
+
+_HEAD = f'{{"schema":"{SCHEMA}",'.encode()
+_RELOAD = re.compile(rb'\{(?:"at":\d{1,19},)?"do":"reload"')
+_START_BYTES = 64
 _WORDS = 625
 """What the state of Python's generator has: 624 words of 32 bits and a place among them."""
 _Found = TypeVar("_Found")
@@ -84,7 +91,12 @@ class Reader:
         self.number = 0
         self.cut = False
         self._next: Line | None = None
-        first = self._parsed(_header)
+        start = file.read(len(_HEAD))
+        if start.startswith(b'{"schema":') and start != _HEAD[: len(start)]:
+            raise RecordingError(f"line 1: {refuse(f'a recording (schema {SCHEMA})', start)}")
+        if start != _HEAD:
+            raise RecordingError("this is no recording: it has no whole first line")
+        first = self._parsed(_header, start, IMAGE_BYTES_MAX)
         if first is None:
             raise RecordingError("this is no recording: it has no whole first line")
         self.header = first
@@ -97,17 +109,24 @@ class Reader:
     def advance(self) -> Line | None:
         """Take the next line. Raises: RecordingError when the one after it is damaged."""
         taken = self._next
-        self._next = self._parsed(_line)
+        start = self._file.readline(_START_BYTES)
+        longest = IMAGE_BYTES_MAX if _RELOAD.match(start) else LINE_BYTES_MAX
+        self._next = self._parsed(_line, start, longest)
         return taken
 
-    def _parsed(self, parse: Callable[[dict[str, object]], _Found]) -> _Found | None:
-        raw = self._file.readline(LINE_BYTES_MAX)
+    def _parsed(
+        self, parse: Callable[[dict[str, object]], _Found], start: bytes, longest: int
+    ) -> _Found | None:
+        """Read the rest of the line that begins with `start`; judge its size, then parse it."""
+        raw = start if start.endswith(b"\n") else start + self._file.readline(longest - len(start))
         if not raw.endswith(b"\n"):
-            if len(raw) >= LINE_BYTES_MAX:
-                raise RecordingError(f"line {self.number + 1}: longer than a line may be")
+            if len(raw) >= longest:
+                raise RecordingError(f"line {self.number + 1}: longer than {longest >> 20} MiB")
             self.cut = self.cut or bool(raw)
             return None
         self.number += 1
+        if sum(map(raw.count, (b",", b"[", b"{"))) > ITEMS_MAX:
+            raise RecordingError(f"line {self.number}: holds more than {ITEMS_MAX} values")
         try:
             value = json.loads(raw)
             if not isinstance(value, dict):

@@ -1,6 +1,6 @@
 """A Node that writes down what it is told: the header, then one line for each input.
 
-Enters: the calls of a host. Leaves: the same calls into the engine, and lines on a `Tape`.
+Enters: the calls of a host. Leaves: the same calls into the engine, and lines for a tape.
 A recording holds the device's keys and what was drawn from entropy: see docs/recording.md.
 """
 
@@ -17,7 +17,7 @@ from meshd.core.events import StoreImage
 from meshd.core.identity import Identity
 from meshd.core.ids import node_text
 from meshd.node import Boot, Node, NodeOptions
-from meshd.recording.tape import Tape
+from meshd.recording.tape import Lines
 from meshd.recording.values import coder
 from meshd.recording.witness import INPUTS, Verb, WitnessedNode
 
@@ -39,9 +39,9 @@ class RecordingNode(WitnessedNode):
         image: StoreImage,
         rng: Random,
         entropy: Callable[[int], bytes],
-        tape: Tape,
+        tape: Lines,
     ) -> None:
-        self._tape: Tape | None = tape
+        self._tape: Lines | None = tape
         self._draw = entropy
         self._checked_us: int | None = None
         header = {

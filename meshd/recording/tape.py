@@ -1,17 +1,38 @@
-"""The file of a recording: made for its owner only, bounded, and never in the daemon's way.
+"""The file of a recording: made for its owner only, and bounded.
 
-Enters: lines. Leaves: a file of whole lines, whatever ends the writing. Each line is in the
-kernel's hands before the node acts on it, so that `kill -9` costs at most the last one.
+Enters: lines. Leaves: a file of whole lines, whatever ends the writing. `Tape` writes at once, for
+a simulation; a daemon writes by the thread of `runtime.tape_worker`.
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from meshd.core.errors import Exit, RequestError
 from meshd.core.snapshot import Problem
 
 _END_BYTES = 4096
 """Kept free under the bound for the last line."""
+
+
+LINE_BYTES_MAX = 4 << 20
+"""The longest line is a chunk of a file that the store read: 1.4 MB in base64."""
+
+IMAGE_BYTES_MAX = 64 << 20
+"""The same of a line that holds what a store held: the first, and one after a failed commit."""
+
+
+class Lines(Protocol):
+    """Where the lines of a recording go. `problem` says why it ended before it was asked to."""
+
+    problem: Problem | None
+
+    def write(self, line: bytes, *, last: bool = False) -> bool:
+        """Append a line; False when the recording has ended."""
+
+    def close(self) -> object:
+        """End it; calling it again does nothing."""
 
 
 class Tape:
@@ -41,19 +62,27 @@ class Tape:
 
     def write(self, line: bytes, *, last: bool = False) -> bool:
         """Append a line; False when the bound or the disk has ended the tape, at a whole line."""
+        return self.write_all((line,), last=last)
+
+    def write_all(self, lines: Sequence[bytes], *, last: bool = False) -> bool:
+        """Append lines, of which the last may be that of the recording, by one write if it can."""
         if self._fd < 0:
             return False
-        room = self._bytes_max - (0 if last else _END_BYTES)
-        if self.bytes_total + len(line) > room:
-            self._end(_full(self.path, self._bytes_max))
-            return False
+        room = self._bytes_max - self.bytes_total - (0 if last else _END_BYTES)
+        fits = 0
+        for line in lines:
+            if len(line) > room or len(line) > IMAGE_BYTES_MAX:
+                break
+            room -= len(line)
+            fits += 1
         try:
-            self._write(line)
+            self._write(b"".join(lines[:fits]))
         except OSError as error:
             self._end(_failed(self.path, error))
             return False
-        self.bytes_total += len(line)
-        return True
+        if fits < len(lines):
+            self._end(_full(self.path, self._bytes_max))
+        return fits == len(lines)
 
     def close(self) -> None:
         """End the file; calling it again does nothing."""
@@ -62,10 +91,14 @@ class Tape:
             with suppress(OSError):
                 os.close(fd)
 
-    def _write(self, line: bytes) -> None:
-        rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+    def _write(self, data: bytes) -> None:
+        """Write lines; `bytes_total` counts those that are there whole, also when this fails."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        finally:
+            self.bytes_total += data.rfind(b"\n", 0, len(data) - len(rest)) + 1
 
     def _end(self, problem: Problem) -> None:
         """Stop; a line that is there in part goes."""

@@ -13,6 +13,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from meshd.core.arguments import DEPTH_MAX, deeper
 from meshd.core.errors import MeshdError
 
 INTEGER_MAX = 1 << 63
@@ -59,6 +60,13 @@ def _keep(value: object) -> object:
     return value
 
 
+def _shallow(value: object) -> object:
+    """Take any value that is not nested deeper than what the control socket takes."""
+    if deeper(value, DEPTH_MAX):
+        raise RecordingError("a value is nested too deeply")
+    return value
+
+
 def _integer(value: object) -> int:
     if type(value) is not int or not -INTEGER_MAX < value < INTEGER_MAX:
         raise refuse("a whole number", value)
@@ -98,7 +106,7 @@ _PLAIN: dict[Any, Coder] = {
     bool: Coder(_keep, _boolean),
     str: Coder(_keep, _text),
     bytes: Coder(_bytes_out, _bytes_in),
-    object: Coder(_keep, _keep),
+    object: Coder(_keep, _shallow),
     NoneType: Coder(_keep, _nothing),
 }
 

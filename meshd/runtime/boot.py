@@ -13,7 +13,7 @@ from meshd.config.values import NodeConfig
 from meshd.core.events import MetaRow, StoreImage
 from meshd.node import Boot, Node, NodeOptions
 from meshd.recording.recorder import RecordingNode
-from meshd.recording.tape import Tape
+from meshd.recording.tape import Lines
 from meshd.routing.own import BLOCK, RESERVED_KEY
 from meshd.runtime.statedir import StateDir
 from meshd.store.absent import AbsentStore
@@ -30,7 +30,7 @@ class Started(NamedTuple):
 
 
 def boot_node(
-    config: NodeConfig, state: StateDir, *, leaf: bool, tape: Tape | None = None
+    config: NodeConfig, state: StateDir, *, leaf: bool, tape: Lines | None = None
 ) -> Started:
     """Open the store, reserve a boot number and seqnos on it, and make the Node.
 

@@ -6,6 +6,7 @@ or a `RequestError`; lines to send. Knows neither sockets nor verbs. Ref: docs/c
 
 import json
 
+from meshd.core.arguments import DEPTH_MAX, deeper
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Reply
 from meshd.core.snapshot import to_json
@@ -27,6 +28,8 @@ def parse(line: bytes) -> dict[str, object]:
         ) from None
     if not isinstance(message, dict):
         raise RequestError("a line is not a JSON object", code=Exit.USAGE)
+    if deeper(message, DEPTH_MAX):
+        raise RequestError("a line is nested too deeply", code=Exit.USAGE)
     return message
 
 

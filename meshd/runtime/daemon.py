@@ -48,6 +48,7 @@ from meshd.runtime.sockets import Datagrams
 from meshd.runtime.statedir import StateDir, open_state_dir
 from meshd.runtime.store_worker import StoreWorker
 from meshd.runtime.streams import Streams
+from meshd.runtime.tape_worker import TapeWorker
 from meshd.status.text import visible
 from meshd.store.interface import StoreError
 from meshd.wire.membership import NAME_MAX as PERSON_BYTES_MAX
@@ -125,6 +126,7 @@ class Daemon:
         self._routes: list[RouteInstalled | RouteRemoved] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._store: StoreWorker | None = None
+        self._tape: TapeWorker | None = None
         self._datagrams: Datagrams | None = None
         self._streams = Streams(self)
         self._control: ControlServer | None = None
@@ -137,7 +139,7 @@ class Daemon:
         for note in self.state.notes:
             log.warning("%s", note)
         leaf = HostSide.is_leaf(self.config)
-        tape = start_tape(self.config)
+        tape = self._tape = start_tape(self.config)
         started = boot_node(self.config, self.state, leaf=leaf, tape=tape)
         self.node = started.node
         if tape is not None:
@@ -217,7 +219,7 @@ class Daemon:
                 self._loop.remove_reader(fileno)
             self._datagrams.close()
         if hasattr(self, "node"):
-            end_recording(self.node)
+            end_recording(self.node, self._tape)
 
     def _check_clock(self) -> None:
         """Tell the engine how far the wall clock is ahead, or that nobody knows the time."""

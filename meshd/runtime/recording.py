@@ -1,23 +1,30 @@
 """When the operator asks for a recording: its file, what is said of it, its end.
 
-Enters: a NodeConfig. Leaves: a `Tape` for the node, and the warning that people get.
+Enters: a NodeConfig. Leaves: a tape for the node, and the warnings that people get.
 """
+
+import logging
 
 from meshd.config.values import NodeConfig
 from meshd.core.snapshot import Problem
 from meshd.node import Node
 from meshd.recording.recorder import RecordingNode
 from meshd.recording.tape import Tape
+from meshd.runtime.tape_worker import TapeWorker
+
+log = logging.getLogger("meshd")
 
 _MB = 1_000_000
 
 
-def start_tape(config: NodeConfig) -> Tape | None:
+def start_tape(config: NodeConfig) -> TapeWorker | None:
     """Return the new file to record to; None when nobody asked. Raises: RequestError."""
-    return Tape(config.record, bytes_max=config.record_mb_max * _MB) if config.record else None
+    if not config.record:
+        return None
+    return TapeWorker(Tape(config.record, bytes_max=config.record_mb_max * _MB))
 
 
-def recording_problem(tape: Tape) -> Problem | None:
+def recording_problem(tape: TapeWorker) -> Problem | None:
     """Return what `status` shows while a recording runs, so that nobody forgets it."""
     if tape.problem is not None:
         return tape.problem
@@ -28,7 +35,9 @@ def recording_problem(tape: Tape) -> Problem | None:
     )
 
 
-def end_recording(node: Node) -> None:
+def end_recording(node: Node, tape: TapeWorker | None) -> None:
     """Write the last line of a recording and close it, if this node records."""
     if isinstance(node, RecordingNode):
         node.finish()
+    if tape is not None and not tape.close():
+        log.warning("recording cut path=%s: its disk did not take the end in time", tape.path)

@@ -1,6 +1,7 @@
 """A replay ends in the recorded state, or names the first line at which it does not."""
 
 import json
+import tracemalloc
 
 import pytest
 from recordings import lines, record_world, replay, unlines
@@ -8,6 +9,7 @@ from recordings import lines, record_world, replay, unlines
 from meshd.cli.main import Parser, main
 from meshd.cli.replay import add_replay
 from meshd.core.errors import Exit, RequestError
+from meshd.recording.tape import LINE_BYTES_MAX
 from meshd.recording.values import RecordingError
 from meshd.simulation.crypto import stand_in
 
@@ -115,6 +117,46 @@ def test_damaged_line_is_named(recording, change, said):
     told = lines(recording)
     change(told)
     with pytest.raises(RecordingError, match=said):
+        replay(unlines(told))
+
+
+def test_lines_that_would_fill_the_memory_are_refused_unread(recording):
+    """Of 3 bytes in JSON an empty list makes 64 in memory."""
+    first = recording[: recording.index(b"\n") + 1]
+    at = b'{"at":5,"do":"request","args":'
+    bombs = [
+        first + at + b"[" + b"[]," * (1 << 19) + b"[]]}\n",
+        first + b"{" + b'"a":0,' * (1 << 19) + b'"b":0}\n',
+        first + at + b'"' + b"x" * LINE_BYTES_MAX + b'"}\n',
+        first.replace(b'"warning":', b'"x":[' + b"[]," * (1 << 19) + b'[]],"warning":'),
+        b"[" + b"[]," * (1 << 22) + b"[]]\n",
+    ]
+    for bomb in bombs:
+        tracemalloc.start()
+        with pytest.raises(RecordingError, match=r"values|longer than 4 MiB|no recording"):
+            replay(bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * LINE_BYTES_MAX
+
+
+def test_first_line_and_that_of_a_reload_may_be_long(recording):
+    told = lines(recording)
+    told[0]["image"]["metas"]["x"] = "AAAA" * (LINE_BYTES_MAX // 4)
+    image = told[0]["image"]
+    reload = {"at": told[3]["at"], "do": "reload", "polls": 0, "seen": "", "image": image}
+    found = replay(unlines([told[0], *told[1:3], reload]))
+    assert found.difference.line == 4
+
+
+def test_value_that_is_nested_too_deeply_is_refused(recording):
+    told = lines(recording)
+    place = next(place for place, line in enumerate(told) if line.get("do") == "request")
+    deep = []
+    for _ in range(500):
+        deep = [deep]
+    told[place]["args"]["name"] = deep
+    with pytest.raises(RecordingError, match=f"line {place + 1}: a value is nested too deeply"):
         replay(unlines(told))
 
 
