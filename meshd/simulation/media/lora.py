@@ -68,13 +68,17 @@ Told = Callable[["Radio", str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RadioSetting:
-    """How a radio is set. `extra_bytes` is what its module adds (`MODEM_BYTES`)."""
+    """How a radio is set. `extra_bytes` is what its module adds (`MODEM_BYTES`).
+
+    Radios with different sync words do not understand each other; 0x12 is that of private networks.
+    """
 
     modulation: Modulation
     frequency_hz: int = 868_100_000
     tx_dbm: float = 14.0
     noise_figure_db: float = 6.0
     extra_bytes: int = 0
+    sync_word: int = 0x12
 
 
 class Radio:
@@ -311,7 +315,11 @@ class LoraAir:
     def _hearing(self, sender: Radio, hearer: Radio) -> list[_Hearing]:
         """Return how `hearer` hears `sender`: nothing, or one thing."""
         here, there = sender.setting, hearer.setting
-        same = here.frequency_hz == there.frequency_hz and _alike(here.modulation, there.modulation)
+        same = (
+            here.frequency_hz == there.frequency_hz
+            and here.sync_word == there.sync_word
+            and _alike(here.modulation, there.modulation)
+        )
         if sender is hearer or not same:
             return []
         rssi_dbm = here.tx_dbm - self._loss_db(sender, hearer)

@@ -1,0 +1,409 @@
+"""Meshtastic radios by their serial API: our frames as packets of a private port, broadcast.
+
+Enters and leaves: see `modem.py`. Each message is `94 C3`, two bytes of length, and a protocol
+buffer; text of the console may stand between. The radio says its settings when asked: they are
+checked against the plan and never changed, since region and power are the owner's word to the law;
+what does not fit ends in `Broken` with what to set. Frames go out with hop limit 0, for the mesh is
+ours. A queue report says that a packet was taken, not that it is out: `Sent` is reckoned.
+
+The firmware adds 24 bytes, and from version 2.8 signs broadcasts of up to 165 bytes (66 more).
+Ref: hardware/radios/meshtastic.toml.
+"""
+
+from enum import Enum
+
+from meshd.core.airtime import airtime_us
+from meshd.core.drops import DropReason
+from meshd.radio.meshtastic_plan import LoraSettings, granted
+from meshd.radio.modem import (
+    Configured,
+    Dropped,
+    Heard,
+    Modem,
+    NotSent,
+    Opened,
+    RadioPlan,
+    Sent,
+)
+from meshd.radio.protobuf import MalformedError, Message, delimited, fixed32, varint
+from meshd.radio.strangers import advice
+
+SECOND = 1_000_000
+MARK = b"\x94\xc3"
+HEAD_BYTES = 4
+MESSAGE_MAX = 512
+WAKE = b"\xc3" * 32
+WAKE_US = SECOND // 10
+ANSWER_US = 5 * SECOND
+SETTINGS_US = 60 * SECOND
+"""A radio with 200 known nodes tells for some seconds; one that tells for ever is none."""
+
+QUEUE_US = 5 * SECOND
+HEARTBEAT_US = 300 * SECOND
+FULL_ASK_US = 10 * SECOND
+FULL_ASKS_MAX = 12
+STALE_US = SECOND // 2
+TRIES = 3
+RESTARTS_MAX = 5
+STRANGE_MAX = 512
+
+PRIVATE_APP = 256
+EVERYBODY = 0xFFFFFFFF
+SIGNED_PAYLOAD_MAX = 165
+SIGNATURE_BYTES = 66
+SIGNS_FROM = (2, 8)
+CONTENTION_SLOTS = 40
+"""How long the firmware may wait for a free channel, reckoned for `Sent`, in slots of its own."""
+
+_PACKET, _MY_INFO, _CONFIG, _COMPLETE, _REBOOTED, _CHANNEL, _QUEUE, _METADATA = (
+    *(2, 3, 5, 7),
+    *(8, 10, 11, 13),
+)
+_KNOWN = frozenset(range(1, 19))
+"""Numbers of the fields that a message from the radio may have; one of them it has."""
+
+
+class Stage(Enum):
+    """What goes on."""
+
+    WAKING = "it was woken, and gets a moment"
+    READING = "it tells its settings"
+    IDLE = "nothing"
+    QUEUED = "a packet was handed over, its queue report is awaited"
+    ON_AIR = "a packet was taken"
+    FULL = "its queue is full"
+    OVER = "no use"
+
+
+class Meshtastic(Modem):
+    """A radio with Meshtastic firmware 2.3 or later."""
+
+    kind = "meshtastic"
+    baud = 115_200
+    frame_max = 231
+    added_bytes = 24
+    listens = True
+
+    def __init__(self, plan: RadioPlan) -> None:
+        super().__init__(plan)
+        self.wanted = plan
+        self.firmware = ""
+        self.signs = True
+        self._stage = Stage.WAKING
+        self._buffer = bytearray()
+        self._strange = bytearray()
+        self._heard_us = 0
+        self._tries = 0
+        self._restarts = 0
+        self._number = 0
+        self._nonce = 0
+        self._told_by_us = 0
+        self._lora: Message | None = None
+        self._channel_name = ""
+        self._packet_id = 0
+        self._size = 0
+        self._free = 1
+        self._full_asks = 0
+        self._beat_us = 0
+
+    def airtime_us(self, size: int) -> int:
+        """Return the airtime with what the firmware adds, a signature where it may be there."""
+        added = self.added_bytes
+        if self.signs and size <= SIGNED_PAYLOAD_MAX:
+            added += SIGNATURE_BYTES
+        return airtime_us(self.plan.modulation, size + added)
+
+    # --- what the owner calls ---------------------------------------------------------------------
+
+    def open(self, now: int) -> None:
+        """Begin: the port is open."""
+        self._wake(now)
+
+    def poll_timeout(self) -> int | None:
+        """Return when `handle_timeout` is wanted next, in µs; None: not at all."""
+        dues = [] if self._due_us is None else [self._due_us]
+        if self._stage is not Stage.OVER:
+            if self._buffer:
+                dues.append(self._heard_us + STALE_US)
+            if self._beat_us:
+                dues.append(self._beat_us)
+        return min(dues, default=None)
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Take bytes from the port, cut anywhere."""
+        self._heard_us = now
+        for start in range(0, len(data), MESSAGE_MAX):
+            if self._stage is Stage.OVER:
+                return
+            self._buffer += data[start : start + MESSAGE_MAX]
+            self._search(now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Do what is due."""
+        if self._stage is Stage.OVER:
+            return
+        if self._buffer and now >= self._heard_us + STALE_US:
+            self._half_stays_half(now)
+        if self._beat_us and now >= self._beat_us:
+            self._beat(now)
+        if self._due_us is not None and now >= self._due_us:
+            self._due_us = None
+            self._due(now)
+
+    def transmit(self, frame: bytes, now: int) -> None:
+        """Send a frame. Allowed while `ready`; then `ready` is False until `Sent` or `NotSent`."""
+        if not self._takes(frame):
+            return
+        self.ready = False
+        self._size = len(frame)
+        self._packet_id = (self._packet_id + 1) & EVERYBODY or 1
+        data = varint(1, PRIVATE_APP) + delimited(2, frame)
+        packet = fixed32(2, EVERYBODY) + delimited(4, data) + fixed32(6, self._packet_id)
+        self._put(delimited(1, packet))
+        self._stage = Stage.QUEUED
+        self._due_us = now + QUEUE_US
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    def _wake(self, now: int) -> None:
+        self.ready = False
+        self.plan = self.wanted
+        self._stage = Stage.WAKING
+        self._tries = 0
+        self._told_by_us = now + SETTINGS_US
+        self._free = 1
+        self._beat_us = 0
+        self._writes.append(WAKE)
+        self._due_us = now + WAKE_US
+
+    def _ask_settings(self, now: int) -> None:
+        self._stage = Stage.READING
+        self._tries += 1
+        self._lora = None
+        self._channel_name = ""
+        self._nonce = (now * 2_654_435_761 + self._tries) & 0x7FFFFFFF or 1
+        self._put(varint(3, self._nonce))
+        self._due_us = now + ANSWER_US
+
+    def _complete(self, now: int) -> None:
+        """All settings are told."""
+        self._strange.clear()
+        self._due_us = None
+        self._events.append(Opened("Meshtastic", self.firmware))
+        if self.asks_only:
+            self._put(varint(4, 1))
+            self._stage = Stage.OVER
+            return
+        told = None
+        if self._lora is not None:
+            told = LoraSettings.read(self._lora, self._channel_name)
+        plan = granted(told, self.wanted)
+        if isinstance(plan, str):
+            self._end(DropReason.MODEM_SETTING, plan)
+            return
+        self.plan = plan
+        self._packet_id = (now * 2_654_435_761 ^ self._number) & EVERYBODY
+        self._stage = Stage.IDLE
+        self.ready = True
+        self._beat(now)
+        self._events.append(Configured(plan))
+
+    def _beat(self, now: int) -> None:
+        """Without a heartbeat the radio takes the port for abandoned."""
+        self._put(delimited(7, b""))
+        self._beat_us = now + HEARTBEAT_US
+
+    def _put(self, message: bytes) -> None:
+        self._writes.append(MARK + len(message).to_bytes(2, "big") + message)
+
+    # --- timers -----------------------------------------------------------------------------------
+
+    def _due(self, now: int) -> None:
+        if self._stage is Stage.WAKING:
+            self._ask_settings(now)
+        elif self._stage is Stage.READING:
+            self._unanswered(now)
+        elif self._stage is Stage.QUEUED:
+            self._events.append(NotSent(DropReason.MODEM_SILENT, maybe=True))
+            self._wake(now)
+        elif self._stage is Stage.ON_AIR:
+            self._out(now)
+        elif self._stage is Stage.FULL:
+            self._still_full(now)
+
+    def _unanswered(self, now: int) -> None:
+        if self._tries < TRIES and now < self._told_by_us:
+            self._ask_settings(now)
+        elif self._strange:
+            said = bytes(self._strange)
+            self._end(DropReason.MODEM_OTHER_KIND, advice(said, self.kind, self.baud))
+        else:
+            self._end(
+                DropReason.MODEM_SILENT,
+                "nothing answers: check the port, that the radio runs Meshtastic, and that its "
+                "serial console is switched on",
+            )
+
+    def _out(self, now: int) -> None:
+        """The airtime of the packet is over; with a full queue the next one has to wait."""
+        self._restarts = 0
+        if self._free > 0:
+            self._settle(Sent(told=False))
+        else:
+            self._stage = Stage.FULL
+            self._full_asks = 0
+            self._still_full(now)
+
+    def _still_full(self, now: int) -> None:
+        self._full_asks += 1
+        if self._full_asks > FULL_ASKS_MAX:
+            self._events.append(Sent(told=False))
+            self._end(
+                DropReason.MODEM_SILENT,
+                "the queue of the radio stays full: it does not transmit; look at its duty cycle "
+                "and its region",
+            )
+        else:
+            self._beat(now)
+            self._due_us = now + FULL_ASK_US
+
+    def _settle(self, verdict: Sent | NotSent) -> None:
+        self._stage = Stage.IDLE
+        self._due_us = None
+        self.ready = True
+        self._events.append(verdict)
+
+    def _restarted(self, now: int) -> None:
+        if self._stage in (Stage.WAKING, Stage.READING):
+            return
+        self._events.append(Dropped(DropReason.MODEM_RESET))
+        if self._stage in (Stage.QUEUED, Stage.ON_AIR, Stage.FULL):
+            self._events.append(NotSent(DropReason.MODEM_RESET, maybe=True))
+        self._restarts += 1
+        if self._restarts > RESTARTS_MAX:
+            self._end(
+                DropReason.MODEM_RESET,
+                "the radio restarts again and again: look at its supply and its battery",
+            )
+        else:
+            self._wake(now)
+
+    def _end(self, reason: DropReason, advice: str) -> None:
+        self._stage = Stage.OVER
+        self._beat_us = 0
+        self._buffer.clear()
+        self._writes.clear()
+        self._break(reason, advice)
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def _search(self, now: int) -> None:
+        """Take all complete messages out of the buffer; between them the console may write."""
+        while self._stage is not Stage.OVER:
+            start = self._buffer.find(MARK)
+            if start < 0:
+                half = self._buffer.endswith(MARK[:1])
+                self._skip(len(self._buffer) - half)
+                return
+            self._skip(start)
+            if len(self._buffer) < HEAD_BYTES:
+                return
+            end = HEAD_BYTES + int.from_bytes(self._buffer[2:HEAD_BYTES], "big")
+            if end > HEAD_BYTES + MESSAGE_MAX:
+                self._skip(len(MARK))
+            elif len(self._buffer) < end:
+                return
+            elif self._understood(bytes(self._buffer[HEAD_BYTES:end]), now):
+                del self._buffer[:end]
+            else:
+                self._skip(len(MARK))
+
+    def _half_stays_half(self, now: int) -> None:
+        """The line is quiet: a message that has begun was cut, or was never one."""
+        while self._buffer and self._stage is not Stage.OVER:
+            self._skip(1)
+            self._search(now)
+
+    def _skip(self, count: int) -> None:
+        """Leave bytes out. Text of the console is no fault; anything else is one, once in a row."""
+        if count <= 0:
+            return
+        piece = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        if self._stage in (Stage.WAKING, Stage.READING):
+            self._strange += piece[: STRANGE_MAX - len(self._strange)]
+        if all(byte in b"\t\r\n\x1b" or 0x20 <= byte < 0x7F for byte in piece):
+            return
+        garbage = Dropped(DropReason.MODEM_GARBAGE)
+        if not self._events or self._events[-1] != garbage:
+            self._events.append(garbage)
+
+    def _understood(self, data: bytes, now: int) -> bool:
+        """Act on a message; tell whether it was one."""
+        try:
+            message = Message.decode(data)
+            if data and not any(number in message for number in _KNOWN):
+                return False
+            self._act(message, now)
+        except MalformedError:
+            return False
+        return True
+
+    def _act(self, message: Message, now: int) -> None:
+        if _PACKET in message:
+            self._packet(message.message(_PACKET))
+        elif _QUEUE in message:
+            self._queue(message.message(_QUEUE), now)
+        elif _REBOOTED in message:
+            self._restarted(now)
+        elif self._stage is Stage.READING:
+            self._setting(message, now)
+
+    def _setting(self, message: Message, now: int) -> None:
+        self._due_us = min(now + ANSWER_US, self._told_by_us)
+        if _MY_INFO in message:
+            self._number = message.message(_MY_INFO)[1].number
+        elif _METADATA in message:
+            self._version(message.message(_METADATA)[1].data)
+        elif _CONFIG in message and 6 in message.message(_CONFIG):
+            self._lora = message.message(_CONFIG).message(6)
+        elif _CHANNEL in message:
+            channel = message.message(_CHANNEL)
+            if channel[1].number == 0:
+                self._channel_name = channel.message(2)[3].data.decode("utf-8", "replace")
+        elif message[_COMPLETE].number == self._nonce:
+            self._complete(now)
+
+    def _version(self, text: bytes) -> None:
+        """Keep the version; from 2.8 on the firmware signs, and what is unreadable may sign."""
+        self.firmware = text[:40].decode("ascii", "replace")
+        numbers = self.firmware.split(".")[:2]
+        if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+            self.signs = (int(numbers[0]), int(numbers[1])) >= SIGNS_FROM
+
+    def _packet(self, packet: Message) -> None:
+        """Tell of a packet of our port that came by radio; others are not ours to read."""
+        data = packet.message(4)
+        over_internet, own = packet[14].number, packet[1].number == self._number
+        if 4 not in packet or data[1].number != PRIVATE_APP or over_internet or own:
+            return
+        frame = data[2].data
+        if not frame or self._stage in (Stage.WAKING, Stage.READING):
+            return
+        rssi_dbm = float(packet[12].signed()) if 12 in packet else None
+        snr_db = packet[8].real() if 8 in packet else None
+        self._events.append(Heard(frame, rssi_dbm, snr_db))
+
+    def _queue(self, report: Message, now: int) -> None:
+        """Take a queue report: about our packet, or about the room that is left."""
+        self._free = report[2].number
+        about = report[4].number
+        if self._stage is Stage.QUEUED and about == self._packet_id:
+            if report[1].signed() != 0:
+                self._settle(NotSent(DropReason.MODEM_REFUSED))
+                return
+            self._stage = Stage.ON_AIR
+            slots_us = CONTENTION_SLOTS * (3 * self.plan.modulation.symbol_us + 7_600)
+            self._due_us = now + self.airtime_us(self._size) + slots_us
+        elif self._stage is Stage.FULL and self._free > 0:
+            self._settle(Sent(told=False))

@@ -1,0 +1,302 @@
+"""An emulated Meshtastic radio at its serial port: settings, packets, queue reports, console text.
+
+Enters: messages to the radio, frames from the air. Leaves: messages from the radio, frames on the
+air: a header of 16 bytes and the packet's data, in clear, as if all knew the channel's key. Written
+from the facts in hardware/radios/meshtastic.toml and checked by the vendor's own client in
+tests/integration. Modelled: the order of settings at connecting, the queue of 16, listening before
+sending in random slots, signatures, duplicates. Not modelled: rebroadcast (hop limit 0 is all that
+meshd sends), other ports than they come, sleep, and settings changed by the host.
+"""
+
+from collections import deque
+from struct import Struct
+from typing import ClassVar
+
+from meshd.core.airtime import Modulation
+from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
+from meshd.simulation.modems.emulator import Emulator
+from meshd.simulation.modems.messages import fields, fixed, flag, number, real, text
+from meshd.simulation.schedule import SECOND
+
+MARK = b"\x94\xc3"
+MESSAGE_MAX = 512
+PAYLOAD_MAX = 233
+AIR_MAX = 255
+QUEUE_MAX = 16
+EVERYBODY = 0xFFFFFFFF
+SYNC_WORD = 0x2B
+SIGNED_MAX, SIGNATURE = 165, 66
+_TOO_LARGE, _LIMIT = 7, 32
+_SEEN_MAX = 64
+_HEADER = Struct("<IIIBBBB")
+_BOOT_US = 2 * SECOND
+_BOOT_LOG = (
+    b"ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\nrst:0x1 (POWERON),boot:0x8\r\n"
+    b"\x1b[34mDEBUG\x1b[0m | ??:??:?? 0 Filesystem files:\r\n"
+)
+_CONSOLE = b"\x1b[32mINFO \x1b[0m | 12:00:01 42 [Router] Received position\r\n"
+_PRESETS = {
+    (11, 250_000): 0,
+    (10, 250_000): 3,
+    (9, 250_000): 4,
+    (8, 250_000): 5,
+    (7, 250_000): 6,
+    (7, 500_000): 8,
+}
+_REGIONS = ((433_000_000, 434_000_000, 2), (863_000_000, 870_000_000, 3), (0, 10**10, 1))
+
+
+class MeshtasticEmulator(Emulator):
+    """A radio that its owner has set to what its `radio` is set to when it gets power."""
+
+    kind = "meshtastic"
+    FAULTS: ClassVar[dict[str, str]] = {
+        "silent": "never says anything",
+        "boot-log": "prints its boot log, and answers only 2 s after power came",
+        "console": "prints lines of its console between messages",
+        "no-region": "was never given a region, and does not transmit",
+        "other-preset": "is set to ShortTurbo",
+        "no-settings": "does not tell its LoRa settings",
+        "transmit-off": "was told by its owner not to transmit",
+        "no-complete": "never ends its list of settings",
+        "signs": "has firmware 2.8, which signs short broadcasts",
+        "full": "says that its queue is full after each packet, for 15 s",
+        "always-full": "says that its queue is full after its first packet, and stays so",
+        "no-queue-reports": "never reports its queue",
+        "refuses": "refuses every packet",
+        "resets": "restarts at its third packet",
+        "hangs": "says nothing more after its third packet",
+        "half-frames": "loses the second half of every fifth packet that it hands over",
+        "garbage": "puts random bytes before every fourth message",
+    }
+
+    def __init__(self, radio: Radio, schedule: TimeAndChance, faults: frozenset[str]) -> None:
+        super().__init__(radio, schedule, faults)
+        self._random = schedule.random(f"meshtastic {radio.name}")
+        self.number = self._random.randrange(1 << 28, 1 << 31)
+        self._buffer = bytearray()
+        self._queue: deque[bytes] = deque()
+        self._seen: deque[tuple[int, int]] = deque(maxlen=_SEEN_MAX)
+        self._contending = False
+        self._deaf_until_us = 0
+        self._dead = "silent" in faults
+        self._asked_to_send = self._given = self._said = 0
+        self._full_until_us = 0
+        self._connected = False
+        self._owner = radio.setting
+
+    # --- power ------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Begin: the owner's settings are kept."""
+        setting = self._owner
+        factor, bandwidth_hz, coding_rate, _ = setting.modulation
+        if "other-preset" in self.faults:
+            factor, bandwidth_hz = 7, 500_000
+        modulation = Modulation(factor, bandwidth_hz, coding_rate, 16)
+        frequency_hz, tx_dbm = setting.frequency_hz, setting.tx_dbm
+        self.radio.tune(RadioSetting(modulation, frequency_hz, tx_dbm, sync_word=SYNC_WORD))
+        self._buffer.clear()
+        self._queue.clear()
+        self._connected = False
+        self.listening = True
+        if "boot-log" in self.faults:
+            self._deaf_until_us = self.schedule.now + _BOOT_US
+            self._write(_BOOT_LOG)
+
+    # --- the host ---------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host: anything that is no message is left out."""
+        if self.schedule.now < self._deaf_until_us:
+            return
+        self._buffer += data
+        while True:
+            start = self._buffer.find(MARK)
+            if start < 0:
+                del self._buffer[: len(self._buffer) - 1]
+                return
+            del self._buffer[:start]
+            if len(self._buffer) < 4:
+                return
+            length = int.from_bytes(self._buffer[2:4], "big")
+            if length > MESSAGE_MAX:
+                del self._buffer[:2]
+                continue
+            if len(self._buffer) < 4 + length:
+                return
+            message = bytes(self._buffer[4 : 4 + length])
+            del self._buffer[: 4 + length]
+            self._told(message)
+
+    def _told(self, message: bytes) -> None:
+        asked = fields(message)
+        if asked is None:
+            return
+        if isinstance(packet := asked.get(1), bytes):
+            self._packet(packet)
+        elif isinstance(nonce := asked.get(3), int):
+            self._tell_settings(nonce)
+        elif 4 in asked:
+            self._connected = False
+        elif 7 in asked:
+            self._report(0, 0)
+
+    def _tell_settings(self, nonce: int) -> None:
+        """The order of the firmware, shortened to what clients need."""
+        self._connected = True
+        name = f"!{self.number:08x}"
+        user = text(1, name) + text(2, f"Emulated {name[-4:]}") + text(3, name[-4:])
+        version = "2.8.0.0000000" if "signs" in self.faults else "2.7.11.0000000"
+        self._say(text(3, number(1, self.number)))
+        self._say(text(4, number(1, self.number) + text(2, user)))
+        self._say(text(13, text(1, version)))
+        self._say(text(10, number(1, 0) + text(2, b"") + number(3, 1)))
+        if "no-settings" not in self.faults:
+            self._say(text(5, text(6, self._lora())))
+        if "no-complete" not in self.faults:
+            self._say(number(7, nonce))
+
+    def _lora(self) -> bytes:
+        setting = self.radio.setting
+        factor, bandwidth_hz, coding_rate, _ = setting.modulation
+        region = next(code for low, high, code in _REGIONS if low <= setting.frequency_hz <= high)
+        preset = _PRESETS.get((factor, bandwidth_hz)) if coding_rate == 1 else None
+        return b"".join(
+            (
+                flag(1, preset is not None),
+                number(2, preset or 0),
+                number(3, 0 if preset is not None else bandwidth_hz // 1_000),
+                number(4, 0 if preset is not None else factor),
+                number(5, 0 if preset is not None else coding_rate + 4),
+                number(7, 0 if "no-region" in self.faults else region),
+                number(8, 3),
+                flag(9, "transmit-off" not in self.faults),
+                number(10, round(setting.tx_dbm)),
+                real(14, setting.frequency_hz / 1e6),
+            )
+        )
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def _packet(self, packet: bytes) -> None:
+        told = fields(packet)
+        data = told.get(4) if told is not None else None
+        if told is None or not isinstance(data, bytes):
+            return
+        packet_id = told.get(6)
+        if not isinstance(packet_id, int) or not packet_id:
+            packet_id = self._random.randrange(1, 1 << 32)
+        self._asked_to_send += 1
+        if self._asked_to_send == 3 and "resets" in self.faults:
+            self.power_on()
+            self._say(flag(8, True))
+            return
+        if self._asked_to_send == 3 and "hangs" in self.faults:
+            self._dead = True
+            return
+        self._report(self._take(told, data, packet_id), packet_id)
+
+    def _take(self, told: dict[int, int | bytes], data: bytes, packet_id: int) -> int:
+        """Put a packet into the queue; return what the queue report says of it."""
+        inside = fields(data)
+        payload = inside.get(2, b"") if inside is not None else None
+        if inside is None or not isinstance(payload, bytes):
+            return _LIMIT
+        to, limit = told.get(2, EVERYBODY), told.get(9, 0)
+        if not isinstance(to, int) or not isinstance(limit, int):
+            return _LIMIT
+        bitfield = b"\x48\x00"
+        body = data + bitfield
+        if "signs" in self.faults and to == EVERYBODY and len(payload) <= SIGNED_MAX:
+            body += b"\x52\x40" + bytes(SIGNATURE - 2)
+        if _HEADER.size + len(body) > AIR_MAX or len(payload) > PAYLOAD_MAX:
+            return _TOO_LARGE
+        if "refuses" in self.faults or "no-region" in self.faults or len(self._queue) >= QUEUE_MAX:
+            return _LIMIT
+        flags = limit & 7 | (limit & 7) << 5
+        self._seen.append((self.number, packet_id))
+        head = _HEADER.pack(to & EVERYBODY, self.number, packet_id, flags, 8, 0, 0)
+        self._queue.append(head + body)
+        if "full" in self.faults:
+            self._full_until_us = self.schedule.now + 15 * SECOND
+        if not self._contending:
+            self._contending = True
+            self._contend(self._random.randrange(8))
+        return 0
+
+    def _report(self, result: int, packet_id: int) -> None:
+        if "no-queue-reports" in self.faults:
+            return
+        free = QUEUE_MAX - len(self._queue)
+        stuck = "always-full" in self.faults and self._asked_to_send
+        if self.schedule.now < self._full_until_us or stuck:
+            free = 0
+        self._say(
+            text(
+                11,
+                number(1, result) + number(2, free) + number(3, QUEUE_MAX) + number(4, packet_id),
+            )
+        )
+
+    def _contend(self, slots: int) -> None:
+        """Wait the drawn slots, then send when the channel is free."""
+        modulation = self.radio.setting.modulation
+        slot_us = 5 * modulation.symbol_us // 2 + 7_600
+        if not self._queue:
+            self._contending = False
+        elif slots:
+            self.schedule.at(self.schedule.now + slot_us, self._contend, slots - 1)
+        elif self.radio.busy():
+            self._contend_later(slot_us)
+        else:
+            self.radio.transmit(self._queue.popleft(), "meshtastic")
+
+    def _contend_later(self, slot_us: int) -> None:
+        slots = self._random.randrange(8)
+        self.schedule.at(self.schedule.now + slot_us, self._contend, slots)
+
+    def _sent(self) -> None:
+        self._contending = bool(self._queue)
+        if self._queue:
+            self._contend(self._random.randrange(8))
+
+    # --- receiving --------------------------------------------------------------------------------
+
+    def _received(self, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
+        if not self.listening or not self._connected or len(frame) < _HEADER.size:
+            return
+        to, sender, packet_id, flags, _, _, _ = _HEADER.unpack_from(frame)
+        body = frame[_HEADER.size :]
+        if (sender, packet_id) in self._seen or fields(body) is None:
+            return
+        self._seen.append((sender, packet_id))
+        packet = b"".join(
+            (
+                *(fixed(1, sender), fixed(2, to), text(4, body), fixed(6, packet_id)),
+                *(fixed(7, self.schedule.now // SECOND), real(8, self.told_snr_db(snr_db))),
+                *(number(9, flags & 7), number(12, round(rssi_dbm)), number(15, flags >> 5)),
+            )
+        )
+        message = text(2, packet)
+        self._given += 1
+        if "half-frames" in self.faults and self._given % 5 == 0:
+            line = MARK + len(message).to_bytes(2, "big") + message
+            self._write(line[: len(line) // 2])
+        else:
+            self._say(message)
+
+    # --- to the host ------------------------------------------------------------------------------
+
+    def _say(self, message: bytes) -> None:
+        self._said += 1
+        line = MARK + len(message).to_bytes(2, "big") + message
+        if "console" in self.faults:
+            line = _CONSOLE + line
+        if "garbage" in self.faults and self._said % 4 == 0:
+            line = self._random.randbytes(self._random.randrange(1, 12)) + line
+        self._write(line)
+
+    def _write(self, data: bytes) -> None:
+        if not self._dead:
+            self.written(data)
