@@ -158,7 +158,7 @@ def written(checker, host, *, on_disk):
 
 
 def test_word_of_written_without_the_entry_on_disk_is_found(world):
-    checker = Promises(world, PLAN)
+    checker = Promises(world, PLAN, Ledger())
     written(checker, world.hosts[0], on_disk=False)
     assert "before it was on its disk" in checker.violations[0].text
 
@@ -166,7 +166,7 @@ def test_word_of_written_without_the_entry_on_disk_is_found(world):
 @pytest.mark.parametrize("kind", POWER_CUTS)
 def test_written_entry_that_is_gone_is_found_unless_the_plan_took_it(world, kind):
     fault = Fault(kind, 1, nodes="n1", disk="empty")
-    checker = Promises(world, Plan("x", faults=(fault,)))
+    checker = Promises(world, Plan("x", faults=(fault,)), Ledger())
     for host in world.hosts[:2]:
         written(checker, host, on_disk=True)
         host.store.entries.clear()

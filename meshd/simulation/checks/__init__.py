@@ -42,7 +42,7 @@ def all_checkers(world: World, plan: Plan) -> list[Checker]:
         Duty(world, plan),
         Rights(world, ledger),
         Secrecy(world, ledger),
-        Promises(world, plan),
+        Promises(world, plan, ledger),
         Content(world, plan),
         Told(world, plan),
         Convergence(world, plan),

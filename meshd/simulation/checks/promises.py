@@ -1,9 +1,9 @@
 """What was said to be written or delivered is there, once and unaltered.
 
-Enters: requests, replies, commits, power cuts. Leaves: violations. A *promise* is an entry
-that a host called written. It must be on that host's disk when it is said, at each minute, and in
-the end at every member of its space that good links connect to somebody who holds it. It is void
-only when the plan itself takes the disk back (rolled-back or empty) while nobody else held the
+Enters: requests, replies, commits, power cuts. Leaves: violations. A *promise* is an entry that a
+host called written. It must be on that host's disk when it is said, at each minute, and in the end
+at everybody who was let into its space, and whom good links connect to somebody who holds it. It is
+void only when the plan itself takes the disk back (rolled-back or empty) while nobody else held the
 entry. Forks are exempt from sameness where a plan made them: a rolled-back or a copied card.
 """
 
@@ -27,6 +27,7 @@ from meshd.simulation.checks.entries import (
 
 if TYPE_CHECKING:
     from meshd.core.events import Reply, Row
+    from meshd.simulation.checks.ledger import Ledger
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Plan
     from meshd.simulation.world import World
@@ -37,8 +38,9 @@ class Promises(Checker):
 
     name = "promises"
 
-    def __init__(self, world: World, plan: Plan) -> None:
+    def __init__(self, world: World, plan: Plan, ledger: Ledger) -> None:
         super().__init__(world)
+        self._ledger = ledger
         self._losing = losing(plan)
         self._copied = copied(plan)
         self._bytes: dict[Entry, bytes] = {}
@@ -112,10 +114,19 @@ class Promises(Checker):
             if not any(holds(host, entry) for host in group):
                 continue
             for host in group:
-                space = host.node.spaces.get(entry.space)
-                member = space is not None and space.rank is not None
-                if member and not holds(host, entry):
+                if self._is_member(host, entry.space) and not holds(host, entry):
                     self.fail(host, f"lacks {name_of(entry)}, which {author.name} called written")
+
+    def _is_member(self, host: Host, space_id: bytes) -> bool:
+        """Tell whether a host was let in, though it may not have heard so.
+
+        When cards go back, the record that let it in may be gone.
+        """
+        space = host.node.spaces.get(space_id)
+        if space is None:
+            return False
+        let_in = self._ledger.rank(space_id, space.author) is not None
+        return space.rank is not None or (let_in and not self._may_fork())
 
     def _may_fork(self) -> bool:
         return bool(self._losing or self._copied)

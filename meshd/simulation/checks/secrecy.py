@@ -3,14 +3,15 @@
 Enters: what people ask for (the texts, links and files to look for), the keys of each node, each
 frame, stream byte and stored row. Leaves: violations. Secrets are looked for as they are, in hex
 and in base64. What a host sends is searched together with what it sent before, so that a text cut
-in two is found: texts of everybody, and the sender's own keys. Stored entries must hold neither,
-nor may any row of a host hold the key of a space that it has no right to read. Repeated nonces are
-found by `nonces`.
+in two is found: texts of everybody, the sender's own keys, and the latest entries, which only the
+cipher of a session may carry. Stored entries must hold no text or key, nor may any row of a host
+hold the key of a space that it has no right to read. Repeated nonces are found by `nonces`.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NEEDLE_LEN = 12
 NEEDLES_MAX = 24
+ENTRIES_MAX = 6
 _BATCH_BYTES = 1 << 20
 _OVERLAP = 2 * NEEDLE_LEN
 """The longest spelling of a needle: hex."""
@@ -41,6 +43,7 @@ class Secrecy(Checker):
         super().__init__(world)
         self._ledger = ledger
         self._needles: dict[bytes, str] = {}
+        self._entries: deque[bytes] = deque(maxlen=ENTRIES_MAX)
         self._batch: dict[int, bytearray] = {}
         self._batched = 0
         self._rows: dict[int, bytearray] = {}
@@ -65,6 +68,8 @@ class Secrecy(Checker):
         for row in rows:
             if isinstance(row, EntryRow):
                 self._rows.setdefault(host.number, bytearray()).extend(row.data + b"\n")
+                if (end := row.data[-NEEDLE_LEN:]) not in self._entries:
+                    self._entries.append(end)
             elif isinstance(row, MetaRow) and row.value is not None:
                 self._foreign(host, row)
 
@@ -92,6 +97,8 @@ class Secrecy(Checker):
             if len(data) > _OVERLAP:
                 number = sender if sender >= 0 else -1 - sender
                 self._look_into(data, number, "sent {} that anybody can read")
+                if any(end in data for end in self._entries):
+                    self.fail(self.world.hosts[number], "sent an entry outside of a session")
                 del data[:-_OVERLAP]
         for number, data in self._rows.items():
             if data:
