@@ -12,7 +12,7 @@ from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
 from meshd.node import NodeOptions
 from meshd.simulation.clock import Clock
-from meshd.simulation.faults.power import SunPower
+from meshd.simulation.faults.power import Power, SunPower
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
 from meshd.simulation.media.edges import Edge, Edges
@@ -29,14 +29,10 @@ _RADIO = MediumPlan(DEFAULT, "ip-radio")
 class Moving(Protocol):
     """What walks and loses its power: a host, of meshd or of a rival."""
 
+    power: Power
+
     def move(self, x_m: float, y_m: float) -> None:
         """Stand elsewhere."""
-
-    def switch_on(self, why: str) -> None:
-        """Take a reason for being off back."""
-
-    def switch_off(self, why: str) -> None:
-        """Be off for a reason."""
 
 
 def build_world(
@@ -89,16 +85,10 @@ def set_going(schedule: Schedule, host: Moving, group: NodeGroup) -> None:
     def move(place: Place) -> None:
         host.move(*place)
 
-    def switch(on: bool) -> None:
-        if on:
-            host.switch_on("battery")
-        else:
-            host.switch_off("battery")
-
     if group.walk:
         Walker(group.walk, schedule.at, move, again=group.walk_again).begin(schedule.now)
     if group.sun is not None:
-        SunPower(group.sun, schedule.at, switch).begin(schedule.now)
+        SunPower(group.sun, schedule.at, host.power).begin(schedule.now)
 
 
 def _named(medium: MediumPlan, name: str) -> bool:

@@ -33,6 +33,7 @@ from meshd.core.events import (
 from meshd.node import Boot, Node
 from meshd.recording.recorder import RecordingNode
 from meshd.simulation.disk import Disk, Group, Journal
+from meshd.simulation.faults.power import Power
 from meshd.simulation.pipe import End, Pipe, join
 from meshd.simulation.plan import DISKS
 from meshd.store.interface import StoreError, StoreFault
@@ -80,6 +81,7 @@ class Host:
         self.notices: list[Notice] = []
         self.pipes: dict[int, Pipe] = {}
         self.running = False
+        self.power = Power(self.crash, self.start)
         self.node: Node
         self._journal = Journal(self.store)
         self._life = 0
@@ -89,8 +91,6 @@ class Host:
         self._queue: list[StoreAppend] = []
         self._unacknowledged: list[Group] = []
         self._down = ""
-        self._off: dict[str, int] = {}
-        self._found = "kept"
         self._draining = False
 
     @property
@@ -186,22 +186,6 @@ class Host:
             port.medium.detach(port)
         for observer in self.world.observers:
             observer.crashed(self)
-
-    def switch_off(self, why: str) -> None:
-        """Lose power for a reason; it stays off as long as there is one."""
-        self._off[why] = self._off.get(why, 0) + 1
-        self.crash()
-
-    def switch_on(self, why: str, disk: str = "kept") -> None:
-        """Take a reason back; boot when it was the last, with the last disk that was not kept."""
-        self._off[why] = self._off.get(why, 0) - 1
-        if self._off[why] <= 0:
-            del self._off[why]
-        if disk != "kept":
-            self._found = disk
-        if not self._off:
-            found, self._found = self._found, "kept"
-            self.start(found)
 
     def set_wall_clock(self, error_us: int | None) -> None:
         """Let the wall clock be ahead of the right time by `error_us`; None: nobody knows it."""

@@ -1,8 +1,9 @@
-"""Hosts that live on a battery and the sun: off when it is empty, on again when there is enough.
+"""Power: why a device is off, and the battery that the sun fills as one reason among others.
 
-Enters: a `Sun`, virtual time. Leaves: orders to switch off and on. The sky is clear; over a day the
-panel gives the upper half of a sine wave from sunrise to as long before midnight, `panel_w` at its
-highest. What a host that is off takes is neglected.
+Enters: reasons that come and go; a `Sun`, virtual time. Leaves: crashes and starts. A battery is
+off when it is empty, on again when there is enough. The sky is clear; over a day the panel gives
+the upper half of a sine wave from sunrise to as long before midnight, `panel_w` at its highest.
+What a host that is off takes is neglected.
 Must not know: hosts, and what a power cut does to them.
 """
 
@@ -15,6 +16,35 @@ WAKE_SHARE = 0.1
 """A host boots again when its battery holds this much: not at the first ray, to go off again."""
 
 _STEPS_A_DAY = 1_440
+_BATTERY = "battery"
+
+
+class Power:
+    """Why one device is off: it crashes for the first reason, and boots when the last is gone."""
+
+    __slots__ = ("_crash", "_disk", "_reasons", "_start")
+
+    def __init__(self, crash: Callable[[], None], start: Callable[[str], None]) -> None:
+        self._crash = crash
+        self._start = start
+        self._reasons: dict[str, int] = {}
+        self._disk = "kept"
+
+    def off(self, why: str) -> None:
+        """Take the power away for a reason, or for one more time for the same."""
+        self._reasons[why] = self._reasons.get(why, 0) + 1
+        self._crash()
+
+    def on(self, why: str, disk: str = "kept") -> None:
+        """Take a reason back; boot when it was the last, with the last disk that was not kept."""
+        left = self._reasons.pop(why, 0) - 1
+        if left > 0:
+            self._reasons[why] = left
+        if disk != "kept":
+            self._disk = disk
+        if not self._reasons:
+            found, self._disk = self._disk, "kept"
+            self._start(found)
 
 
 class Battery:
@@ -54,25 +84,22 @@ def _since_start_wh(sun: Sun, at_s: float) -> float:
 
 
 class SunPower:
-    """Switches one host by its battery. `at` is the world's; `switch` gets True for on."""
+    """Gives and takes the power of one device by its battery. `at` is the world's."""
 
-    __slots__ = ("_at", "_step_us", "_switch", "battery")
+    __slots__ = ("_at", "_power", "_step_us", "battery")
 
     def __init__(
-        self,
-        sun: Sun,
-        at: Callable[[int, Callable[[], None]], None],
-        switch: Callable[[bool], None],
+        self, sun: Sun, at: Callable[[int, Callable[[], None]], None], power: Power
     ) -> None:
         self.battery = Battery(sun)
         self._at = at
-        self._switch = switch
+        self._power = power
         self._step_us = max(round(sun.day_s * 1e6 / _STEPS_A_DAY), 1)
 
     def begin(self, now_us: int) -> None:
         """Start at a time; a host whose battery is empty is switched off at once."""
         if not self.battery.on:
-            self._switch(False)
+            self._power.off(_BATTERY)
         self._next(now_us)
 
     def _next(self, now_us: int) -> None:
@@ -81,5 +108,5 @@ class SunPower:
     def _step(self, from_us: int) -> None:
         now_us, was = from_us + self._step_us, self.battery.on
         if self.battery.pass_time(from_us / 1e6, now_us / 1e6) != was:
-            self._switch(self.battery.on)
+            (self._power.on if self.battery.on else self._power.off)(_BATTERY)
         self._next(now_us)

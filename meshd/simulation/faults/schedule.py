@@ -106,11 +106,11 @@ def _lose(world: World, fault: Fault, hosts: list[Host]) -> Rule:
 
 def _crash(world: World, fault: Fault, hosts: list[Host]) -> End:
     for host in hosts:
-        host.switch_off("crash")
+        host.power.off("crash")
 
     def end() -> None:
         for host in hosts:
-            host.switch_on("crash", fault.disk)
+            host.power.on("crash", fault.disk)
 
     return end
 
@@ -179,12 +179,12 @@ class _Churn:
         others = [host for host in self._hosts if host is not self._off]
         self._release()
         self._off = self._world.random("churn").choice(others or self._hosts)
-        self._off.switch_off("churn")
+        self._off.power.off("churn")
         self._world.at(self._world.now + self._every_us, self._turn)
 
     def _release(self) -> None:
         if self._off is not None:
-            self._off.switch_on("churn", self._disk)
+            self._off.power.on("churn", self._disk)
             self._off = None
 
     def end(self) -> None:

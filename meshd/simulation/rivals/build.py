@@ -15,6 +15,7 @@ from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
 from meshd.core.errors import UsageError
 from meshd.simulation.build import set_going
 from meshd.simulation.faults.network import NetworkFaults
+from meshd.simulation.faults.power import Power
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
 from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
@@ -56,11 +57,13 @@ class RivalHost:
         self.running = False
         self.radio = Radio(name, world.setting)
         self.station: Station | None = None
+        self.power = Power(self.crash, self.start)
         self._lives = 0
-        self._off: dict[str, int] = {}
 
-    def start(self) -> None:
-        """Boot with an empty memory."""
+    def start(self, disk: str = "kept") -> None:
+        """Boot with an empty memory, whatever became of its disk."""
+        if self.running:
+            return
         self._lives += 1
         engine = self.world.make(self, self.world.random(f"engine {self.name} {self._lives}"))
         self.world.air.attach(self.radio)
@@ -72,6 +75,8 @@ class RivalHost:
 
     def crash(self) -> None:
         """Lose the power."""
+        if not self.running:
+            return
         self.running = False
         self.world.air.detach(self.radio)
         if self.station is not None:
@@ -79,19 +84,6 @@ class RivalHost:
         self.station = None
         for observer in self.world.observers:
             observer.crashed(cast("Host", self))
-
-    def switch_off(self, why: str) -> None:
-        """Be off for one reason more."""
-        self._off[why] = self._off.get(why, 0) + 1
-        if self.running:
-            self.crash()
-
-    def switch_on(self, why: str, disk: str = "kept") -> None:
-        """Be off for one reason less; boot after the last."""
-        left = self._off.get(why, 0) - 1
-        self._off[why] = max(left, 0)
-        if not self.running and not any(self._off.values()):
-            self.start()
 
     def move(self, x_m: float, y_m: float) -> None:
         """Stand elsewhere."""

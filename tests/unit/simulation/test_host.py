@@ -114,13 +114,13 @@ def test_slow_disk_puts_off_the_answer():
 
 def test_host_boots_when_the_last_reason_to_be_off_is_gone():
     _, host = writer()
-    host.switch_off("crash")
-    host.switch_off("battery")
-    host.switch_off("crash")
-    host.switch_on("crash", "empty")
-    host.switch_on("battery")
+    host.power.off("crash")
+    host.power.off("battery")
+    host.power.off("crash")
+    host.power.on("crash", "empty")
+    host.power.on("battery")
     assert not host.running
-    host.switch_on("crash")
+    host.power.on("crash")
     assert host.running and host.store.entries == {}
 
 

@@ -6,7 +6,7 @@ from math import isclose, pi
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshd.simulation.faults.power import WAKE_SHARE, Battery, SunPower, harvest_wh
+from meshd.simulation.faults.power import WAKE_SHARE, Battery, Power, SunPower, harvest_wh
 from meshd.simulation.plan import Sun
 
 HOUR = 3_600
@@ -16,16 +16,17 @@ SMALL = Sun(battery_wh=20.0, panel_w=5.0, load_w=2.0, charge=0.5)
 def drive(sun, hours):
     """Return when the host was switched, in hours, and to what."""
     heap, seen = [], []
-    power = SunPower(
-        sun, lambda when, act: heap.append((when, act)), lambda on: seen.append((now / HOUR, on))
+    power = Power(
+        lambda: seen.append((now / HOUR, False)), lambda _: seen.append((now / HOUR, True))
     )
+    sun_power = SunPower(sun, lambda when, act: heap.append((when, act)), power)
     now = 0.0
-    power.begin(0)
+    sun_power.begin(0)
     while heap and heap[0][0] <= hours * HOUR * 1e6:
         when, act = heap.pop(0)
         now = when / 1e6
         act()
-    return seen, power.battery
+    return seen, sun_power.battery
 
 
 def test_a_day_of_sun_is_the_area_of_half_a_sine():
