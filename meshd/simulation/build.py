@@ -6,13 +6,13 @@ A plan without media has one radio. A wire takes in whom its pairs name.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
 from meshd.node import NodeOptions
+from meshd.simulation.anyworld import AnyHost
 from meshd.simulation.clock import Clock
-from meshd.simulation.faults.power import Power, SunPower
+from meshd.simulation.faults.power import SunPower
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
 from meshd.simulation.media.edges import Edge, Edges
@@ -24,15 +24,6 @@ from meshd.simulation.schedule import Schedule
 from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 
 _RADIO = MediumPlan(DEFAULT, "ip-radio")
-
-
-class Moving(Protocol):
-    """What walks and loses its power: a host, of meshd or of a rival."""
-
-    power: Power
-
-    def move(self, x_m: float, y_m: float) -> None:
-        """Stand elsewhere."""
 
 
 def build_world(
@@ -79,7 +70,7 @@ def _add_group(world: World, plan: Plan, group: NodeGroup, media: Sequence[Mediu
         set_going(world, host, group)
 
 
-def set_going(schedule: Schedule, host: Moving, group: NodeGroup) -> None:
+def set_going(schedule: Schedule, host: AnyHost, group: NodeGroup) -> None:
     """Let a host walk, and live by the sun, when its group does."""
 
     def move(place: Place) -> None:

@@ -15,6 +15,7 @@ from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
     from meshd.core.events import Reply
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Plan
     from meshd.simulation.world import World
@@ -38,10 +39,10 @@ class Crowd(Observer):
         if any(item.kind == "broadcast" for item in plan.traffic):
             world.at(EVERY_US, self._wake)
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         if 0 < self._world.now < self._end_us:
             wait_us = self._rng.choice(_EAGER_US)
-            self._world.at(self._world.now + wait_us, self._post, host)
+            self._world.at(self._world.now + wait_us, self._post, self._world.hosts[host.number])
 
     def reply(self, host: Host, reply: Reply) -> None:
         if self._invites.pop((host.number, reply.ticket), self) is self or reply.value is None:

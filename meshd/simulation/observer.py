@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshd.core.events import Notice, Reply, Row, Transmit
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
 
@@ -63,10 +64,10 @@ class Observer:
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
         """Rows are on a host's disk, and its node is about to be told so."""
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         """A host booted."""
 
-    def crashed(self, host: Host) -> None:
+    def crashed(self, host: AnyHost) -> None:
         """A host lost its power or was killed."""
 
     def fault(self, kind: str, text: str, *, begins: bool) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
+from meshd.simulation.anyworld import AnyHost, AnyWorld
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
@@ -25,19 +26,26 @@ from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Score
 from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.traffic import People
-from meshd.simulation.world import Tapes, World, no_tapes
+from meshd.simulation.world import Tapes, no_tapes
 
 Progress = Callable[[int, int], None]
 """Is told of virtual time: done and all, in microseconds."""
-Watcher = Callable[[World, Plan], Observer]
-
-Parts = tuple[World, People | RivalPeople, Sequence[Checker]]
+Watcher = Callable[[AnyWorld[AnyHost], Plan], Observer]
 
 _BUCKETS_MAX = 60
 _BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _LINKS_MAX = 20_000
 _CALLS = 400
 """How often a whole run tells how far it is."""
+
+
+class Parts(NamedTuple):
+    """What a run is made of; rivals have no rules to check, and no crowd."""
+
+    world: AnyWorld[AnyHost]
+    people: People | RivalPeople
+    checkers: Sequence[Checker] = ()
+    crowd: Sequence[Crowd] = ()
 
 
 class Span(NamedTuple):
@@ -59,7 +67,7 @@ class Span(NamedTuple):
 class Faults(Observer):
     """Keeps when each fault began and ended."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AnyWorld[AnyHost]) -> None:
         self._world = world
         self._seen: list[Json] = []
 
@@ -104,11 +112,10 @@ def _run(
     seed: int,
 ) -> Outcome:
     span = Span.of(plan)
-    world, people, checkers = parts
+    world, people, checkers, crowd = parts
     tally, faults = Tally(span.bucket_us, span.buckets), Faults(world)
-    crowd = (Crowd,) if plan.crowd else ()
-    made = [watcher(world, plan) for watcher in (*crowd, *observers)]
-    for observer in (people, Listener(world, tally), faults, *checkers, *made):
+    made = [watcher(world, plan) for watcher in observers]
+    for observer in (people, Listener(world, tally), faults, *checkers, *crowd, *made):
         world.watch(observer)
     people.begin()
     running: list[int] = []
@@ -136,15 +143,17 @@ def _run(
 
 
 def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
-    """Return the world, its people, and who watches the rules, of which rivals have none."""
     if plan.protocol == "meshd":
         world = build_world(plan, seed, tapes=tapes)
-        return world, People(world, plan), all_checkers(world, plan)
+        people, checkers = People(world, plan), all_checkers(world, plan)
+        return Parts(world, people, checkers, [Crowd(world, plan)] if plan.crowd else ())
     rivals = build(plan, seed)
-    return cast(World, rivals), RivalPeople(rivals, plan), ()
+    return Parts(rivals, RivalPeople(rivals, plan))
 
 
-def _pass(world: World, span: Span, running: list[int], progress: Progress | None) -> None:
+def _pass(
+    world: AnyWorld[AnyHost], span: Span, running: list[int], progress: Progress | None
+) -> None:
     """Let the time pass; note how many hosts run in the middle of each stretch."""
     step_us = max(SECOND, span.end_us // _CALLS)
 
@@ -162,7 +171,7 @@ def _pass(world: World, span: Span, running: list[int], progress: Progress | Non
         until(ends_us)
 
 
-def _about(plan: Plan, seed: int, world: World) -> Json:
+def _about(plan: Plan, seed: int, world: AnyWorld[AnyHost]) -> Json:
     return {
         "plan": plan.name,
         "title": plan.title,
@@ -191,7 +200,7 @@ def _curves(span: Span, score: Score, tally: Tally, running: list[int]) -> Json:
     return {"bucket_s": seconds(span.bucket_us), "rows": rows}
 
 
-def _map(world: World, plan: Plan) -> Json:
+def _map(world: AnyWorld[AnyHost], plan: Plan) -> Json:
     """Return who stands where, and each pair that hears each other, with the worse loss of both."""
     worst: dict[tuple[int, int, str], tuple[float, int]] = {}
     heard: dict[tuple[int, int, str], int] = {}

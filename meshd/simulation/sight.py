@@ -6,11 +6,7 @@ fault. `Sight` keeps them for a few seconds, since walkers are slow. Must not kn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from meshd.simulation.host import Host
-    from meshd.simulation.world import World
+from meshd.simulation.anyworld import AnHost, AnyHost, AnyWorld
 
 KEPT_US = 5_000_000
 LOSS_MAX = 0.9
@@ -20,12 +16,12 @@ LOSS_MAX = 0.9
 class Sight:
     """Who is on whose island."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AnyWorld[AnyHost]) -> None:
         self._world = world
         self._taken_us = -KEPT_US
         self._island: dict[int, int] = {}
 
-    def connected(self, one: Host, other: Host) -> bool:
+    def connected(self, one: AnyHost, other: AnyHost) -> bool:
         """Tell whether a chain of working links joins two hosts."""
         now = self._world.now
         if now - self._taken_us >= KEPT_US:
@@ -36,10 +32,10 @@ class Sight:
         return mine is not None and mine == self._island.get(other.number)
 
 
-def islands(world: World, loss_max: float) -> list[list[Host]]:
+def islands(world: AnyWorld[AnHost], loss_max: float) -> list[list[AnHost]]:
     """Return the hosts that links of at most this loss join, each island in order of number."""
     beside = _beside(world, loss_max)
-    found: list[list[Host]] = []
+    found: list[list[AnHost]] = []
     seen: set[int] = set()
     for host in world.hosts:
         if not host.running or host.number in seen:
@@ -55,7 +51,7 @@ def islands(world: World, loss_max: float) -> list[list[Host]]:
     return found
 
 
-def _beside(world: World, loss_max: float) -> dict[int, list[int]]:
+def _beside(world: AnyWorld[AnyHost], loss_max: float) -> dict[int, list[int]]:
     """Return the hosts that each hears and is heard by."""
     faults = world.faults
     one_way: dict[tuple[int, int], None] = {}

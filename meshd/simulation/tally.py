@@ -17,8 +17,8 @@ from meshd.wire.datagrams import ECHO_KINDS, KNOCK_KINDS
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
+    from meshd.simulation.anyworld import AnyHost, AnyWorld
     from meshd.simulation.media.medium import Port
-    from meshd.simulation.world import World
 
 ROUTING, SESSIONS, SYNC, DATA, OTHER = "routing", "sessions", "sync", "data", "other"
 HOSTILE = "hostile"
@@ -73,7 +73,7 @@ def _named(counts: list[int]) -> Json:
 class Listener(Observer):
     """Feeds a tally from a world of meshd nodes."""
 
-    def __init__(self, world: World, tally: Tally) -> None:
+    def __init__(self, world: AnyWorld[AnyHost], tally: Tally) -> None:
         self._world = world
         self._tally = tally
 

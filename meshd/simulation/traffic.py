@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from meshd.core.errors import Exit
 from meshd.core.events import Notice, Reply
 from meshd.core.ids import node_text
+from meshd.simulation.anyworld import AnyHost
 from meshd.simulation.founding import SPACE, found_space, settle_in
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer
@@ -27,13 +28,6 @@ from meshd.simulation.world import World
 _LETTERS = "abcdefghijklmnopqrstuvwxyz "
 _SEEN_EVERY_US = 10 * SECOND
 _GET_AGAIN_US = 30 * SECOND
-
-
-class Powered(Protocol):
-    """A device, of meshd or of a rival, that is on or off."""
-
-    number: int
-    running: bool
 
 
 class Deed(NamedTuple):
@@ -78,7 +72,7 @@ def play(
             schedule.at(deed.at_us, do, deed, item)
 
 
-def note_power(schedule: Schedule, hosts: Sequence[Powered], score: Score, end_us: int) -> None:
+def note_power(schedule: Schedule, hosts: Sequence[AnyHost], score: Score, end_us: int) -> None:
     """Note who is on, again and again: nobody owes anything to a device without power."""
 
     def look() -> None:
@@ -241,7 +235,7 @@ class People(Observer):
         if then is not None:
             then(reply)
 
-    def crashed(self, host: Host) -> None:
+    def crashed(self, host: AnyHost) -> None:
         for key in [key for key in self._open if key[0] == host.number]:
             then = self._open.pop(key)
             then(Reply(key[1], None, "the device lost its power before it answered"))

@@ -13,6 +13,7 @@ from meshd.simulation.plan import POWER_CUTS, means
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Plan
 
@@ -42,7 +43,7 @@ def holds(host: Host, entry: Entry) -> bool:
     return entry.seq in host.store.entries.get((entry.space, entry.author), ())
 
 
-def among(host: Host, patterns: Sequence[str]) -> bool:
+def among(host: AnyHost, patterns: Sequence[str]) -> bool:
     """Tell whether one of these patterns names a host."""
     return any(means(pattern, host.name) for pattern in patterns)
 

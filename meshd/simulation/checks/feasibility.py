@@ -17,6 +17,7 @@ from meshd.simulation.checks.updates import Reader, Said
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
@@ -39,7 +40,7 @@ class Feasibility(Checker):
         self._best: dict[int, dict[Source, tuple[int, int, int]]] = {}
         self._minutes = 0
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         self._best[host.number] = {}
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:

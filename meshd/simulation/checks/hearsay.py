@@ -18,6 +18,7 @@ from meshd.simulation.checks.updates import Reader
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.checks.exempt import Exempt
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
@@ -62,10 +63,10 @@ class Hearsay(Checker):
         else:
             lost.pop(address, None)
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         self._off_since.pop(host.number, None)
 
-    def crashed(self, host: Host) -> None:
+    def crashed(self, host: AnyHost) -> None:
         self._lost.pop(host.number, None)
         self._off_since[host.number] = self.world.now
 

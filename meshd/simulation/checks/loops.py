@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from meshd.simulation.checks.checker import Checker
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.checks.exempt import Exempt
     from meshd.simulation.host import Host
     from meshd.simulation.world import World
@@ -37,7 +38,7 @@ class Loops(Checker):
         self._started: dict[int, int] = {}
         self._told: set[tuple[bytes, frozenset[int]]] = set()
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         self._started[host.number] = self.world.now
 
     def route_changed(self, host: Host, address: bytes) -> None:

@@ -27,6 +27,7 @@ from meshd.simulation.checks.entries import (
 
 if TYPE_CHECKING:
     from meshd.core.events import Reply, Row
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.checks.ledger import Ledger
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Plan
@@ -81,7 +82,7 @@ class Promises(Checker):
                 if self._bytes.setdefault(entry, digest) != digest and not self._may_fork():
                     self.fail(host, f"stored other bytes as {name_of(entry)} than another host")
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         if not among(host, self._losing):
             return
         for entry, promiser in list(self._promised.items()):

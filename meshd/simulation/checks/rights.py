@@ -25,6 +25,7 @@ from meshd.wire.membership import Admit, Founding, Invite, Rank, RevokeInvite, S
 
 if TYPE_CHECKING:
     from meshd.core.events import Row
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.world import World
 
@@ -41,9 +42,9 @@ class Rights(Checker):
         for host in world.hosts:
             self.started(host)
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         if host.running:
-            self._ledger.learn_disk(host)
+            self._ledger.learn_disk(self.world.hosts[host.number])
 
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
         for row in rows:

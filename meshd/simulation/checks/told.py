@@ -15,6 +15,7 @@ from meshd.simulation.checks.entries import Entry, among, entry_of, holds, losin
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Row
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Plan
     from meshd.simulation.world import World
@@ -49,7 +50,7 @@ class Told(Checker):
             self.fail(host, f"told twice of {name_of(entry)}")
         told.add(entry)
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         self._untold.pop(host.number, None)
         if among(host, self._losing):
             self._told.pop(host.number, None)

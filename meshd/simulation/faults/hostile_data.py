@@ -14,6 +14,7 @@ from meshd.simulation.faults.hostile import Attack
 from meshd.wire.sync_messages import Entries, decode
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.plan import Fault
     from meshd.simulation.world import World
@@ -34,7 +35,7 @@ class Withhold(Attack):
             self.host.start()
         self.over = True
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         if host is self.host and not self.over:
             self._twist()
 

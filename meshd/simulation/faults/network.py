@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
 
@@ -116,7 +117,7 @@ class NetworkFaults:
                 arrivals = self._befall(trouble, arrivals, size, tries)
         return arrivals
 
-    def cut(self, one: Host, other: Host) -> bool:
+    def cut(self, one: AnyHost, other: AnyHost) -> bool:
         """Tell whether a stream between two hosts next to each other stalls: it needs both ways."""
         return any(
             split.blocks(one.number, other.number) or split.blocks(other.number, one.number)

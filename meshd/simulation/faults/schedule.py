@@ -8,6 +8,7 @@ fault that holds it off has ended, rules and delays add up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshd.simulation.faults import attacks
@@ -16,11 +17,13 @@ from meshd.simulation.plan import POWER_CUTS, Fault, Plan, means
 from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnHost, AnyHost, AnyWorld
     from meshd.simulation.host import Host
     from meshd.simulation.world import World
 
 End = Callable[[], None]
 Begin = Callable[["World", Fault, "list[Host]"], End]
+Cut = Callable[["AnyWorld[AnyHost]", Fault, "Sequence[AnyHost]"], End]
 
 _CHURN_MIN_US = SECOND
 
@@ -29,31 +32,42 @@ def apply_faults(world: World, plan: Plan) -> None:
     """Schedule all faults of a plan, before the world begins."""
     for fault in plan.faults:
         hosts = _hosts(world, fault.nodes)
-        world.at(round(fault.at_s * SECOND), _begin, world, fault, hosts)
+        begin = partial(_BEGINS[fault.kind], world, fault, hosts)
+        _schedule(world, fault, _text(fault, hosts), begin)
 
 
-def _begin(world: World, fault: Fault, hosts: list[Host]) -> None:
-    text = _text(fault, hosts)
+def apply_power_cuts(world: AnyWorld[AnyHost], plan: Plan) -> None:
+    """Schedule the faults of a plan that has no others, in a world of any protocol."""
+    for fault in plan.faults:
+        hosts = _hosts(world, fault.nodes)
+        begin = partial(_CUTS[fault.kind], world, fault, hosts)
+        _schedule(world, fault, _text(fault, hosts), begin)
+
+
+def _schedule(world: AnyWorld[AnyHost], fault: Fault, text: str, begin: Callable[[], End]) -> None:
+    world.at(round(fault.at_s * SECOND), _begin, world, fault, text, begin)
+
+
+def _begin(world: AnyWorld[AnyHost], fault: Fault, text: str, begin: Callable[[], End]) -> None:
     for observer in world.observers:
         observer.fault(fault.kind, text, begins=True)
-    end = _BEGINS[fault.kind](world, fault, hosts)
-    world.at(world.now + round(fault.for_s * SECOND), _end, world, fault, end, text)
+    world.at(world.now + round(fault.for_s * SECOND), _end, world, fault, text, begin())
 
 
-def _end(world: World, fault: Fault, end: End, text: str) -> None:
+def _end(world: AnyWorld[AnyHost], fault: Fault, text: str, end: End) -> None:
     end()
     for observer in world.observers:
         observer.fault(fault.kind, text, begins=False)
 
 
-def _text(fault: Fault, hosts: Sequence[Host]) -> str:
+def _text(fault: Fault, hosts: Sequence[AnyHost]) -> str:
     said = [fault.nodes if len(hosts) != 1 else hosts[0].name]
     said += [word for word in (fault.mode, fault.behaviour) if word]
     said += [f"disk {fault.disk}"] if fault.kind in POWER_CUTS and fault.disk != "kept" else []
     return " ".join(said)
 
 
-def _hosts(world: World, pattern: str) -> list[Host]:
+def _hosts(world: AnyWorld[AnHost], pattern: str) -> list[AnHost]:
     return [host for host in world.hosts if means(pattern, host.name)]
 
 
@@ -104,7 +118,7 @@ def _lose(world: World, fault: Fault, hosts: list[Host]) -> Rule:
 # --- on hosts -------------------------------------------------------------------------------------
 
 
-def _crash(world: World, fault: Fault, hosts: list[Host]) -> End:
+def _crash(world: AnyWorld[AnyHost], fault: Fault, hosts: Sequence[AnyHost]) -> End:
     for host in hosts:
         host.power.off("crash")
 
@@ -164,12 +178,12 @@ def _hostile(world: World, fault: Fault, hosts: list[Host]) -> End:
 class _Churn:
     """One host at a time is off, each time another one."""
 
-    def __init__(self, world: World, fault: Fault, hosts: list[Host]) -> None:
+    def __init__(self, world: AnyWorld[AnyHost], fault: Fault, hosts: Sequence[AnyHost]) -> None:
         self._world = world
         self._hosts = hosts
         self._disk = fault.disk
         self._every_us = max(round(fault.delay_s * SECOND), _CHURN_MIN_US)
-        self._off: Host | None = None
+        self._off: AnyHost | None = None
         self._over = False
         self._turn()
 
@@ -192,21 +206,21 @@ class _Churn:
         self._release()
 
 
-def _churn(world: World, fault: Fault, hosts: list[Host]) -> End:
+def _churn(world: AnyWorld[AnyHost], fault: Fault, hosts: Sequence[AnyHost]) -> End:
     return _Churn(world, fault, hosts).end
 
 
+_CUTS: dict[str, Cut] = {"crash": _crash, "churn": _churn}
 _BEGINS: dict[str, Begin] = {
+    **_CUTS,
     "partition": _network(_split),
     "clog": _network(_clog),
     "duplicate": _network(_duplicate),
     "reorder": _network(_reorder),
     "corrupt": _network(_corrupt),
     "lose": _network(_lose),
-    "crash": _crash,
     "slow-disk": _slow_disk,
     "failing-disk": _failing_disk,
     "clock": _clock,
     "hostile": _hostile,
-    "churn": _churn,
 }

@@ -15,8 +15,8 @@ from meshd.simulation.plan import Plan
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply
+    from meshd.simulation.anyworld import AnyHost, AnyWorld
     from meshd.simulation.host import Host
-    from meshd.simulation.world import World
 
 SYMBOLS = {
     "^": "a device boots",
@@ -60,7 +60,7 @@ def broken(violations: Sequence[Violation]) -> str:
 class Log(Observer):
     """The writer of one log."""
 
-    def __init__(self, world: World, write: Callable[[str], object]) -> None:
+    def __init__(self, world: AnyWorld[AnyHost], write: Callable[[str], object]) -> None:
         self._world = world
         self._write = write
         self._width = max((len(host.name) for host in world.hosts), default=1)
@@ -71,10 +71,10 @@ class Log(Observer):
             f"{clock(self._world.now)} {symbol} {name:<{self._width}} {text}".rstrip() + "\n"
         )
 
-    def started(self, host: Host) -> None:
+    def started(self, host: AnyHost) -> None:
         self.line("^", host.name, "on")
 
-    def crashed(self, host: Host) -> None:
+    def crashed(self, host: AnyHost) -> None:
         self.line("_", host.name, "off")
 
     def fault(self, kind: str, text: str, *, begins: bool) -> None:
@@ -97,15 +97,16 @@ class Log(Observer):
 
     def route_changed(self, host: Host, address: bytes) -> None:
         hop = host.routes.get(address)
-        way = f"by {self._name(hop.next_hop)} on {hop.link}" if hop else "lost"
-        self.line("~", host.name, f"to {self._name(address)} {way}")
+        way = f"by {_name(host, hop.next_hop)} on {hop.link}" if hop else "lost"
+        self.line("~", host.name, f"to {_name(host, address)} {way}")
 
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         self.line(">", name, f"{purpose} {size} B {airtime_us / 1000:.0f} ms")
 
-    def _name(self, address: bytes) -> str:
-        found = self._world.find(address)
-        return found.name if found is not None else address_text(address)
+
+def _name(host: Host, address: bytes) -> str:
+    found = host.world.find(address)
+    return found.name if found is not None else address_text(address)
 
 
 def _short(value: object) -> str:

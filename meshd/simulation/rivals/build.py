@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple
 
 from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
 from meshd.core.errors import UsageError
 from meshd.simulation.build import set_going
 from meshd.simulation.faults.network import NetworkFaults
 from meshd.simulation.faults.power import Power
-from meshd.simulation.faults.schedule import apply_faults
+from meshd.simulation.faults.schedule import apply_power_cuts
 from meshd.simulation.layout import places
 from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
 from meshd.simulation.media.medium import Way
@@ -30,10 +30,6 @@ from meshd.simulation.rivals.managed_flood import ManagedFlood
 from meshd.simulation.rivals.source_path_flood import SourcePathFlood
 from meshd.simulation.rivals.station import Station
 from meshd.simulation.schedule import Schedule
-
-if TYPE_CHECKING:
-    from meshd.simulation.host import Host
-    from meshd.simulation.world import World
 
 PAYLOAD_MAX = {
     "managed-flood": FRAME_BYTES_MAX - managed_flood.OVERHEAD_BYTES,
@@ -71,7 +67,7 @@ class RivalHost:
         self.station.happened = lambda event: self.world.happened(self, event)
         self.running = True
         for observer in self.world.observers:
-            observer.started(cast("Host", self))
+            observer.started(self)
 
     def crash(self) -> None:
         """Lose the power."""
@@ -83,7 +79,7 @@ class RivalHost:
             self.station.stop()
         self.station = None
         for observer in self.world.observers:
-            observer.crashed(cast("Host", self))
+            observer.crashed(self)
 
     def move(self, x_m: float, y_m: float) -> None:
         """Stand elsewhere."""
@@ -193,7 +189,7 @@ def build(plan: Plan, seed: int) -> RivalWorld:
     for group in plan.nodes:
         for _ in range(group.count):
             set_going(world, next(hosts), group)
-    apply_faults(cast("World", world), plan)
+    apply_power_cuts(world, plan)
     return world
 
 

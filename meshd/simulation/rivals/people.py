@@ -7,8 +7,6 @@ broadcast is for all whom the plan's `to` names; a direct message counts when it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan import Plan, Traffic, chosen
 from meshd.simulation.rivals.build import RivalHost, RivalWorld
@@ -16,10 +14,6 @@ from meshd.simulation.rivals.engine import Delivered, Event
 from meshd.simulation.score import Message, Score
 from meshd.simulation.sight import Sight
 from meshd.simulation.traffic import Deed, note_power, play, relays_of
-
-if TYPE_CHECKING:
-    from meshd.simulation.host import Host
-    from meshd.simulation.world import World
 
 
 class RivalPeople(Observer):
@@ -29,7 +23,7 @@ class RivalPeople(Observer):
         self.score = Score(dict.fromkeys(item.kind for item in plan.traffic))
         self._world = world
         self._plan = plan
-        self._sight = Sight(cast("World", world))
+        self._sight = Sight(world)
         self._hosts = {host.name: host for host in world.hosts}
         relays = relays_of(plan, list(self._hosts))
         self._names = [name for name in self._hosts if name not in relays]
@@ -48,7 +42,7 @@ class RivalPeople(Observer):
             return
         receivers = [deed.target] if deed.target else chosen(item.to, self._names)
         due = {
-            self._hosts[name].number: self._connected(sender, self._hosts[name])
+            self._hosts[name].number: self._sight.connected(sender, self._hosts[name])
             for name in receivers
             if name != sender.name
         }
@@ -61,9 +55,6 @@ class RivalPeople(Observer):
             number = sender.send_direct(self._hosts[deed.target].number, payload)
         message.accepted = True
         self._sent[sender.number, number] = message
-
-    def _connected(self, one: RivalHost, other: RivalHost) -> bool:
-        return self._sight.connected(cast("Host", one), cast("Host", other))
 
     def _happened(self, host: RivalHost, event: Event) -> None:
         if isinstance(event, Delivered):
