@@ -36,6 +36,8 @@ COMMANDS = {
     "replay": ("replay", "tell a recorded node again what it was told"),
     "demo": ("node", "five nodes on this machine, and a story"),
     "simulate": ("simulate", "try a plan of a mesh in virtual time"),
+    "radio": ("radio", "the LoRa radios of this machine"),
+    "emulate": ("emulate", "a LoRa modem that is not there, behind a serial port"),
 }
 _EXITS = """\
 exit codes: 0 done, 1 error, 2 wrong usage, 3 daemon not running, 4 not found, 5 no answer in time,

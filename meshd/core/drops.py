@@ -117,6 +117,7 @@ class DropReason(StrEnum):
     MODEM_OTHER_KIND = "modem-other-kind"
     MODEM_SETTING = "modem-setting"
     MODEM_RESET = "modem-reset"
+    MODEM_GONE = "modem-gone"
 
     # sync/
     SYNC_MALFORMED = "sync-malformed"

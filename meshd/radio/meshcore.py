@@ -51,6 +51,7 @@ _SLOT_UNIT_US = 10_000
 
 _ANSWER_US = 500_000
 _BOOT_TRIES = 14
+_SCAN_TRIES = 3
 _TRIES = 5
 _CHECK_US = 20_000_000
 _LATE_US = 1_500_000
@@ -184,7 +185,8 @@ class MeshCore(Modem):
     def _unanswered(self, now: int) -> None:
         self._tries += 1
         opening = self._questions[0].command == PING
-        if self._tries < (_BOOT_TRIES if opening else _TRIES):
+        boot_tries = _SCAN_TRIES if self.asks_only else _BOOT_TRIES
+        if self._tries < (boot_tries if opening else _TRIES):
             self._ask(now)
         elif self._questions[0].optional:
             self._questions[0].then(b"", now)

@@ -66,6 +66,7 @@ _SIGNED = Struct("b")
 
 _ANSWER_US = 500_000
 _BOOT_TRIES = 14
+_SCAN_TRIES = 3
 _TRIES = 5
 _RESETS_MAX = 3
 _QUIET_US = 15_000_000
@@ -225,7 +226,8 @@ class Rnode(Modem):
     def _unanswered(self, now: int) -> None:
         self._tries += 1
         state = self._state
-        if self._tries >= (_BOOT_TRIES if state is _State.DETECTING else _TRIES):
+        boot_tries = _SCAN_TRIES if self.asks_only else _BOOT_TRIES
+        if self._tries >= (boot_tries if state is _State.DETECTING else _TRIES):
             self._give_up()
         elif state is _State.DETECTING:
             self._write(DETECT, bytes((_DETECT_ASK,)))

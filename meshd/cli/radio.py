@@ -1,0 +1,62 @@
+"""radio: the LoRa radios of this machine."""
+
+import asyncio
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+
+from meshd.cli.main import Command
+from meshd.cli.output import common, show, talk
+from meshd.core.errors import Exit
+from meshd.runtime.radio_scan import Found, ports, scan
+
+_NONE = (
+    "no USB serial port is there: plug the radio in, with a cable that carries data; "
+    "name other ports with --port"
+)
+
+
+def add_radio(parser: ArgumentParser) -> Command:
+    """Add the commands of `meshd radio`."""
+    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    scanning = commands.add_parser("scan", help="tell what is plugged in, and where")
+    common(scanning)
+    scanning.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="ask this port only; may be given again",
+    )
+    return _radio
+
+
+def _radio(options: Namespace) -> int:
+    return asyncio.run(_scan(options))
+
+
+async def _scan(options: Namespace) -> int:
+    """Ask the ports; the exit code says whether a radio was found."""
+    asked, others = ports(options.port)
+    if asked and not options.json:
+        talk(f"asking {', '.join(found.port for found in asked)}; this takes some seconds")
+    answers = await scan(asked, lambda found: None if options.json else talk(_line(found)))
+    value = {
+        "radios": [asdict(found) for found in answers if found.kind],
+        "others": [asdict(found) for found in answers if not found.kind],
+        "not_asked": [found.port for found in others],
+    }
+    lines = [] if asked else [_NONE]
+    if others:
+        names = ", ".join(found.port for found in others)
+        lines.append(f"not asked, since they are no USB ports: {names} (--port asks one)")
+    show(options, "radio.scan", value, "\n".join(lines))
+    return Exit.OK if value["radios"] else Exit.HARDWARE
+
+
+def _line(found: Found) -> str:
+    """Say what is on one port."""
+    about = f" ({found.about})" if found.about else ""
+    if not found.kind:
+        return f"{found.port}{about}: {found.problem.removeprefix(found.port + ': ')}"
+    firmware = f", firmware {found.firmware}" if found.firmware else ""
+    return f"{found.port}{about}: {found.kind}, {found.model}{firmware}, {found.baud} baud"
