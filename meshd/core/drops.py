@@ -132,6 +132,12 @@ class DropReason(StrEnum):
     SYNC_LEASE = "sync-lease"
     JOIN_LIMITED = "join-limited"
 
+    # link/: airtime
+    AIRTIME_SPENT = "airtime-spent"
+    AIRTIME_SHARE = "airtime-share"
+    AIRTIME_TOO_LONG = "airtime-too-long"
+    AIRTIME_UNSAVED = "airtime-unsaved"
+
 
 class Drops:
     """Counters by (reason, link). The number of links is bounded by the owner of the links."""
