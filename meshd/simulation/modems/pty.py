@@ -37,7 +37,7 @@ class PseudoTerminal:
             os.set_blocking(self._master, False)
             self.device = os.ttyname(self._slave)
             _link(path, self.device)
-        except BaseException:
+        except (OSError, RequestError):
             self._shut()
             raise
         self._loop.add_reader(self._master, self._readable)
