@@ -310,21 +310,3 @@ def test_scan_command(emulate, tmp_path):
     result = command("radio", "scan", "--port", "nowhere", cwd=tmp_path)
     assert result.returncode == 9
     assert result.stderr.splitlines()[-1].startswith("nowhere: there is no such port")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("rnod", "--port", "a"), 'did you mean "rnode"'),
-        (("rnode",), "--port"),
-        (("rnode", "--port", "a", "--air", "no/name"), "up to 32 letters"),
-        (("rnode", "--port", "a", "--at", "5"), "--at 0,1500"),
-        (("rnode", "--port", "a", "--at", "nan,1"), "too far away"),
-        (("rnode", "--port", "a", "--fault", "none"), "one of silent, boot-log"),
-        (("rnode", "--port", "no/folder/a"), "No such file"),
-    ],
-)
-def test_emulate_says_what_is_wrong(tmp_path, arguments, said):
-    result = command("emulate", *arguments, cwd=tmp_path)
-    assert result.returncode in (1, 2)
-    assert said in result.stderr and "Traceback" not in result.stderr

@@ -1,0 +1,43 @@
+"""What `meshd emulate` and `meshd radio` say of wrong words, without a port."""
+
+import pytest
+
+from meshd.cli import emulate, radio
+from meshd.cli.main import COMMANDS, main
+from meshd.simulation.modems.kinds import EMULATORS
+
+
+def test_commands_are_there():
+    assert COMMANDS["emulate"][0] == emulate.__name__.rsplit(".", 1)[-1]
+    assert COMMANDS["radio"][0] == radio.__name__.rsplit(".", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rnod --port a", 'did you mean "rnode"'),
+        ("rnode", "--port"),
+        ("rnode --port a --air no/name", "up to 32 letters"),
+        ("rnode --port a --at 5", "--at 0,1500"),
+        ("rnode --port a --at nan,1", "too far away"),
+        ("rnode --port a --fault none", "one of silent, boot-log"),
+        ("rnode --port no/folder/a", "No such file"),
+    ],
+)
+def test_emulate_says_what_is_wrong(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["emulate", *words.split()]) in (1, 2)
+    assert said in capsys.readouterr().err
+
+
+def test_help_lists_every_fault(capsys):
+    assert main(["emulate", "--help"]) == 0
+    text = capsys.readouterr().out
+    for emulator in EMULATORS.values():
+        assert all(fault in text for fault in emulator.FAULTS)
+
+
+def test_scan_without_ports_says_what_to_plug_in(monkeypatch, capsys):
+    monkeypatch.setattr(radio, "ports", lambda paths: ([], []))
+    assert main(["radio", "scan"]) == 9
+    assert "plug the radio in" in capsys.readouterr().out
