@@ -85,7 +85,7 @@ def test_table_of_the_distance_vector_is_bounded_under_hellos():
         for number in range(first, first + 20):
             teller._offer(number, 9, 1, 0)
         teller.handle_timeout(teller.poll_timeout())
-        teller.handle_timeout(teller._queue[0].due_us)
+        teller.handle_timeout(teller._queue.next_us())
         frame = teller.poll_transmit()
         engine.receive(frame.data, -100.0, 0.0, 0)
     assert len(engine.routes) == TABLE_MAX

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from random import Random
 from struct import Struct
 from typing import NamedTuple
@@ -30,13 +29,14 @@ from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
     DATA,
-    QUEUE_MAX,
     RELAY,
     Delivered,
     Event,
     Frame,
+    Queue,
     Seen,
     Settled,
+    earliest,
 )
 
 _HEADER = Struct(">HHBBB")
@@ -99,13 +99,6 @@ class _Packet(NamedTuple):
         return cls(to, source, kind, number, via, last, data[HEADER_BYTES + _ORDER.size :])
 
 
-class _Waiting(NamedTuple):
-    due_us: int
-    order: int
-    data: bytes
-    purpose: str
-
-
 class _Own(NamedTuple):
     to: int
     payload: bytes
@@ -121,15 +114,11 @@ class DistanceVector:
         self.number = number
         self.rules = rules or Rules()
         self.routes: dict[int, Route] = {}
-        self.lost_in_queue = 0
-        self.no_route = 0
         self._modulation = modulation
         self._random = random
         self._next = random.getrandbits(16)
         self._seen = Seen()
-        self._queue: list[_Waiting] = []
-        self._flying: _Waiting | None = None
-        self._order = 0
+        self._queue = Queue()
         self._now = 0
         self._own: dict[int, _Own] = {}
         self._timers = Timers()
@@ -181,17 +170,11 @@ class DistanceVector:
     def poll_timeout(self) -> int | None:
         """Return when something is due; while a frame flies, no other is."""
         head = self._timers.next()
-        due = [head[0]] if head else []
-        if self._queue and self._flying is None:
-            due.append(self._queue[0].due_us)
-        return min(due, default=None)
+        return earliest(head[0] if head else None, self._queue.next_us())
 
     def poll_transmit(self) -> Frame | None:
         """Return the earliest frame whose wait is over."""
-        if not self._queue or self._queue[0].due_us > self._now:
-            return None
-        self._flying = heappop(self._queue)
-        return Frame(self._flying.data, self._flying.purpose)
+        return self._queue.take(self._now)
 
     def poll_event(self) -> Event | None:
         """Return the next event."""
@@ -199,15 +182,13 @@ class DistanceVector:
 
     def refused(self, frame: Frame, now: int) -> None:
         """Draw a new wait: the channel was busy."""
-        if self._flying is not None:
-            due_us = now + self._wait_us(len(frame.data)) + self._modulation.symbol_us
-            heappush(self._queue, self._flying._replace(due_us=due_us))
-        self._flying = None
+        wait_us = self._wait_us(len(frame.data)) + self._modulation.symbol_us
+        self._queue.put_back(now + wait_us)
 
     def sent(self, airtime_us: int, now: int) -> None:
         """Go on to the next frame."""
         self._now = now
-        self._flying = None
+        self._queue.sent()
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -273,9 +254,7 @@ class DistanceVector:
 
     def _forward(self, packet: _Packet, purpose: str, now: int) -> None:
         route = self._route(packet.to, now)
-        if route is None:
-            self.no_route += 1
-        else:
+        if route is not None:
             self._enqueue(packet._replace(via=route.via, last=self.number), purpose, now)
 
     def _try(self, number: int, now: int) -> None:
@@ -297,13 +276,9 @@ class DistanceVector:
 
     def _enqueue(self, packet: _Packet, purpose: str, now: int) -> None:
         self._now = now
-        if len(self._queue) >= QUEUE_MAX:
-            self.lost_in_queue += 1
-            return
-        data = packet.encode()
-        self._order += 1
-        due_us = now + self._wait_us(len(data))
-        heappush(self._queue, _Waiting(due_us, self._order, data, purpose))
+        if self._queue.has_room():
+            data = packet.encode()
+            self._queue.add(Frame(data, purpose), now + self._wait_us(len(data)))
 
     def _wait_us(self, size: int) -> int:
         steps = self._random.randrange(self.rules.wait_steps)

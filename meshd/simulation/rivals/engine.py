@@ -2,10 +2,12 @@
 
 Enters: frames with their strength, time, requests, and what became of the own frames. Leaves:
 frames with their purpose, and events. Engines know no radio and no schedule; `Station` drives them.
+Beside it what two or three of them share: memory of messages, a queue of frames with their times.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
 DATA, RELAY, ACK, CONTROL = "data", "relay", "ack", "control"
@@ -95,3 +97,62 @@ class Seen:
             del self._counts[next(iter(self._counts))]
         self._counts[key] = before + 1
         return before
+
+
+class _Waiting(NamedTuple):
+    due_us: int
+    order: int
+    frame: Frame
+
+
+class Queue:
+    """Frames that wait, each for its time, and the one that is on the air."""
+
+    __slots__ = ("_flying", "_heap", "_order", "silent_until_us")
+
+    def __init__(self) -> None:
+        self.silent_until_us = 0
+        """Nothing leaves before."""
+        self._heap: list[_Waiting] = []
+        self._flying: _Waiting | None = None
+        self._order = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def has_room(self) -> bool:
+        """Tell whether one more can wait here."""
+        return len(self._heap) < QUEUE_MAX
+
+    def add(self, frame: Frame, due_us: int) -> None:
+        """Let a frame wait for its time."""
+        self._order += 1
+        heappush(self._heap, _Waiting(due_us, self._order, frame))
+
+    def next_us(self) -> int | None:
+        """Return when the next may leave; none may while one is on the air."""
+        if self._flying is not None or not self._heap:
+            return None
+        return max(self._heap[0].due_us, self.silent_until_us)
+
+    def take(self, now: int) -> Frame | None:
+        """Return the earliest whose wait is over; it is on the air until it is sent or put back."""
+        if not self._heap or max(self._heap[0].due_us, self.silent_until_us) > now:
+            return None
+        self._flying = heappop(self._heap)
+        return self._flying.frame
+
+    def put_back(self, due_us: int = 0) -> None:
+        """Take the frame back from the air: it waits until `due_us`, or goes before all others."""
+        if self._flying is not None:
+            heappush(self._heap, self._flying._replace(due_us=due_us or self._flying.due_us))
+        self._flying = None
+
+    def sent(self) -> None:
+        """Forget the frame that was on the air."""
+        self._flying = None
+
+
+def earliest(*times_us: int | None) -> int | None:
+    """Return the first of the times that there are."""
+    return min((one for one in times_us if one is not None), default=None)

@@ -133,7 +133,6 @@ class ManagedFlood:
         self.number = number
         self.rules = rules
         self.router = router
-        self.lost_in_queue = 0
         self._modulation = modulation
         self._random = random
         self._slot_us = round(rules.slot_symbols * modulation.symbol_us) + rules.slot_fixed_us
@@ -268,7 +267,6 @@ class ManagedFlood:
 
     def _enqueue(self, waiting: _Waiting, now: int) -> None:
         if len(self._queue) >= QUEUE_MAX:
-            self.lost_in_queue += 1
             return
         self._queue.append(waiting)
         if len(self._queue) == 1:

@@ -23,7 +23,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from heapq import heappop, heappush
 from random import Random
 from struct import Struct
 from typing import NamedTuple
@@ -34,13 +33,14 @@ from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
     DATA,
-    QUEUE_MAX,
     RELAY,
     Delivered,
     Event,
     Frame,
+    Queue,
     Seen,
     Settled,
+    earliest,
 )
 
 HASH_BYTES = 2
@@ -97,13 +97,6 @@ class _Packet(NamedTuple):
         return cls(route, kind, path, data[end:]) if hops <= _PATH_MAX else None
 
 
-class _Waiting(NamedTuple):
-    due_us: int
-    order: int
-    data: bytes
-    purpose: str
-
-
 class _Own(NamedTuple):
     """An own direct message that waits for its acknowledgement."""
 
@@ -127,7 +120,6 @@ class SourcePathFlood:
         self.number = number
         self.rules = rules or Rules()
         self.paths: dict[int, tuple[int, ...]] = {}
-        self.lost_in_queue = 0
         self._hash = station_hash(number)
         self._modulation = modulation
         self._random = random
@@ -137,10 +129,7 @@ class SourcePathFlood:
         self._next = random.getrandbits(32)
         self._seen = Seen()
         self._delivered = Seen()
-        self._queue: list[_Waiting] = []
-        self._flying: _Waiting | None = None
-        self._order = 0
-        self._silent_until_us = 0
+        self._queue = Queue()
         self._now = 0
         self._own: dict[int, _Own] = {}
         self._timers = Timers()
@@ -190,17 +179,11 @@ class SourcePathFlood:
     def poll_timeout(self) -> int | None:
         """Return when something is due; while a frame flies, no other is."""
         head = self._timers.next()
-        due = [head[0]] if head else []
-        if self._queue and self._flying is None:
-            due.append(max(self._queue[0].due_us, self._silent_until_us))
-        return min(due, default=None)
+        return earliest(head[0] if head else None, self._queue.next_us())
 
     def poll_transmit(self) -> Frame | None:
         """Return the earliest frame whose wait, and the silence after the last one, are over."""
-        if not self._queue or max(self._queue[0].due_us, self._silent_until_us) > self._now:
-            return None
-        self._flying = heappop(self._queue)
-        return Frame(self._flying.data, self._flying.purpose)
+        return self._queue.take(self._now)
 
     def poll_event(self) -> Event | None:
         """Return the next event."""
@@ -208,16 +191,14 @@ class SourcePathFlood:
 
     def refused(self, frame: Frame, now: int) -> None:
         """Ask again a little later."""
-        if self._flying is not None:
-            heappush(self._queue, self._flying)
-        self._flying = None
-        self._silent_until_us = now + self.rules.busy_us
+        self._queue.put_back()
+        self._queue.silent_until_us = now + self.rules.busy_us
 
     def sent(self, airtime_us: int, now: int) -> None:
         """Keep silent for a while, that the duty is kept."""
         self._now = now
-        self._flying = None
-        self._silent_until_us = now + round(airtime_us * self.rules.silence_factor)
+        self._queue.sent()
+        self._queue.silent_until_us = now + round(airtime_us * self.rules.silence_factor)
 
     # --- packets that arrive ----------------------------------------------------------------------
 
@@ -326,13 +307,11 @@ class SourcePathFlood:
 
     def _enqueue(self, data: bytes, purpose: str, now: int, *, factor: float) -> None:
         self._now = now
-        if len(self._queue) >= QUEUE_MAX:
-            self.lost_in_queue += 1
+        if not self._queue.has_room():
             return
         step_us = airtime_us(self._modulation, len(data)) * 1.04 / 2 * factor
         wait_us = round(self._random.randrange(self.rules.flood_steps) * step_us)
-        self._order += 1
-        heappush(self._queue, _Waiting(now + wait_us, self._order, data, purpose))
+        self._queue.add(Frame(data, purpose), now + wait_us)
 
     def _number(self) -> int:
         self._next = (self._next + 1) & 0xFFFFFFFF
