@@ -5,16 +5,16 @@ air: a header of 16 bytes and the packet's data, in clear, as if all knew the ch
 from the facts in hardware/radios/meshtastic.toml and checked by the vendor's own client in
 tests/integration. Modelled: the order of settings at connecting, the queue of 16, listening before
 sending in random slots, signatures, duplicates. Not modelled: rebroadcast (hop limit 0 is all that
-meshd sends), other ports than they come, sleep, and settings changed by the host.
+meshd sends), sleep, and of the owner's application anything but LoRa settings.
 """
 
 from collections import deque
 from struct import Struct
 from typing import ClassVar
 
-from meshd.core.airtime import Modulation
-from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
+from meshd.simulation.media.lora import Radio, TimeAndChance
 from meshd.simulation.modems.emulator import Emulator
+from meshd.simulation.modems.meshtastic_owner import Owner
 from meshd.simulation.modems.messages import fields, fixed, flag, number, real, text
 from meshd.simulation.schedule import SECOND
 
@@ -24,10 +24,11 @@ PAYLOAD_MAX = 233
 AIR_MAX = 255
 QUEUE_MAX = 16
 EVERYBODY = 0xFFFFFFFF
-SYNC_WORD = 0x2B
 SIGNED_MAX, SIGNATURE = 165, 66
 _TOO_LARGE, _LIMIT = 7, 32
 _SEEN_MAX = 64
+_ADMIN_PORT = 6
+_SET_CONFIG = 34
 _HEADER = Struct("<IIIBBBB")
 _BOOT_US = 2 * SECOND
 _BOOT_LOG = (
@@ -35,15 +36,6 @@ _BOOT_LOG = (
     b"\x1b[34mDEBUG\x1b[0m | ??:??:?? 0 Filesystem files:\r\n"
 )
 _CONSOLE = b"\x1b[32mINFO \x1b[0m | 12:00:01 42 [Router] Received position\r\n"
-_PRESETS = {
-    (11, 250_000): 0,
-    (10, 250_000): 3,
-    (9, 250_000): 4,
-    (8, 250_000): 5,
-    (7, 250_000): 6,
-    (7, 500_000): 8,
-}
-_REGIONS = ((433_000_000, 434_000_000, 2), (863_000_000, 870_000_000, 3), (0, 10**10, 1))
 
 
 class MeshtasticEmulator(Emulator):
@@ -83,19 +75,27 @@ class MeshtasticEmulator(Emulator):
         self._asked_to_send = self._given = self._said = 0
         self._full_until_us = 0
         self._connected = False
-        self._owner = radio.setting
+        self.owner = Owner(radio.setting)
+        self._misset()
+
+    def _misset(self) -> None:
+        """Be set by an owner who forgot something."""
+        told = fields(self.owner.told) or {}
+        region = told.get(7, 0) if "no-region" not in self.faults else 0
+        if self.faults & {"no-region", "transmit-off", "other-preset"}:
+            self.owner.change(
+                flag(1, True)
+                + number(2, 8 if "other-preset" in self.faults else 0)
+                + number(7, region if isinstance(region, int) else 0)
+                + flag(9, "transmit-off" not in self.faults)
+                + real(14, self.radio.setting.frequency_hz / 1e6)
+            )
 
     # --- power ------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
         """Begin: the owner's settings are kept."""
-        setting = self._owner
-        factor, bandwidth_hz, coding_rate, _ = setting.modulation
-        if "other-preset" in self.faults:
-            factor, bandwidth_hz = 7, 500_000
-        modulation = Modulation(factor, bandwidth_hz, coding_rate, 16)
-        frequency_hz, tx_dbm = setting.frequency_hz, setting.tx_dbm
-        self.radio.tune(RadioSetting(modulation, frequency_hz, tx_dbm, sync_word=SYNC_WORD))
+        self.radio.tune(self.owner.on_air())
         self._buffer.clear()
         self._queue.clear()
         self._connected = False
@@ -153,29 +153,9 @@ class MeshtasticEmulator(Emulator):
         self._say(text(13, text(1, version)))
         self._say(text(10, number(1, 0) + text(2, b"") + number(3, 1)))
         if "no-settings" not in self.faults:
-            self._say(text(5, text(6, self._lora())))
+            self._say(text(5, text(6, self.owner.told)))
         if "no-complete" not in self.faults:
             self._say(number(7, nonce))
-
-    def _lora(self) -> bytes:
-        setting = self.radio.setting
-        factor, bandwidth_hz, coding_rate, _ = setting.modulation
-        region = next(code for low, high, code in _REGIONS if low <= setting.frequency_hz <= high)
-        preset = _PRESETS.get((factor, bandwidth_hz)) if coding_rate == 1 else None
-        return b"".join(
-            (
-                flag(1, preset is not None),
-                number(2, preset or 0),
-                number(3, 0 if preset is not None else bandwidth_hz // 1_000),
-                number(4, 0 if preset is not None else factor),
-                number(5, 0 if preset is not None else coding_rate + 4),
-                number(7, 0 if "no-region" in self.faults else region),
-                number(8, 3),
-                flag(9, "transmit-off" not in self.faults),
-                number(10, round(setting.tx_dbm)),
-                real(14, setting.frequency_hz / 1e6),
-            )
-        )
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -187,15 +167,33 @@ class MeshtasticEmulator(Emulator):
         packet_id = told.get(6)
         if not isinstance(packet_id, int) or not packet_id:
             packet_id = self._random.randrange(1, 1 << 32)
+        inside = fields(data) or {}
+        if inside.get(1) == _ADMIN_PORT and told.get(2) == self.number:
+            self._administer(inside.get(2))
+            self._report(0, packet_id)
+            return
         self._asked_to_send += 1
         if self._asked_to_send == 3 and "resets" in self.faults:
-            self.power_on()
-            self._say(flag(8, True))
+            self._restart()
             return
         if self._asked_to_send == 3 and "hangs" in self.faults:
             self._dead = True
             return
         self._report(self._take(told, data, packet_id), packet_id)
+
+    def _administer(self, message: int | bytes | None) -> None:
+        """Take LoRa settings from the owner's application; the radio restarts with them."""
+        asked = fields(message) if isinstance(message, bytes) else None
+        config = asked.get(_SET_CONFIG) if asked else None
+        wanted = fields(config) if isinstance(config, bytes) else None
+        lora = wanted.get(6) if wanted else None
+        if isinstance(lora, bytes):
+            self.owner.change(lora)
+            self.schedule.at(self.schedule.now + SECOND, self._restart)
+
+    def _restart(self) -> None:
+        self.power_on()
+        self._say(flag(8, True))
 
     def _take(self, told: dict[int, int | bytes], data: bytes, packet_id: int) -> int:
         """Put a packet into the queue; return what the queue report says of it."""
@@ -212,7 +210,8 @@ class MeshtasticEmulator(Emulator):
             body += b"\x52\x40" + bytes(SIGNATURE - 2)
         if _HEADER.size + len(body) > AIR_MAX or len(payload) > PAYLOAD_MAX:
             return _TOO_LARGE
-        if "refuses" in self.faults or "no-region" in self.faults or len(self._queue) >= QUEUE_MAX:
+        mute = not self.owner.region() or not self.owner.transmits()
+        if "refuses" in self.faults or mute or len(self._queue) >= QUEUE_MAX:
             return _LIMIT
         flags = limit & 7 | (limit & 7) << 5
         self._seen.append((self.number, packet_id))

@@ -5,7 +5,7 @@ last), or None for what is no message. Zeros, empty texts and false are written 
 as the library of the firmware does.
 """
 
-from struct import pack
+from struct import pack, unpack
 
 LENGTHS = {1: 8, 5: 4}
 
@@ -58,6 +58,12 @@ def fixed(tag: int, value: int) -> bytes:
 def real(tag: int, value: float) -> bytes:
     """Write a float of four bytes."""
     return _number(tag << 3 | 5) + pack("<f", value)
+
+
+def real_of(value: int) -> float:
+    """Return the float that a field of four bytes holds."""
+    found: float = unpack("<f", pack("<I", value & 0xFFFFFFFF))[0]
+    return found
 
 
 def text(tag: int, value: str | bytes) -> bytes:
