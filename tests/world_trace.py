@@ -4,11 +4,10 @@
 """
 
 import sys
-from contextlib import nullcontext
 from hashlib import blake2b
 
 from meshd.simulation.build import build_world
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan import BEHAVIOURS, FAULTS, Fault, MediumPlan, NodeGroup, Plan, Terrain
 from meshd.simulation.world import SECOND, World
@@ -81,7 +80,7 @@ class Trace(Observer):
 
 def trace(seed: int, crypto: str) -> str:
     """Play the plan, with a space that all join and write in; return the hash."""
-    with stand_in() if crypto == "stand-in" else nullcontext():
+    with primitives(crypto):
         world = build_world(PLAN, seed)
         seen = Trace(world)
         world.watch(seen)

@@ -29,8 +29,9 @@ def _inside(text: str) -> set[int]:
         return "".join("\n" if letter == "\n" else "_" for letter in match.group())
 
     inside: set[int] = set()
+    first, place = 1, 0
     for match in _QUIET.finditer(text):
-        first = text.count("\n", 0, match.start()) + 1
+        first, place = first + text.count("\n", place, match.start()), match.start()
         inside.update(range(first + 1, first + match.group().count("\n") + 1))
     depth = 0
     for number, line in enumerate(_QUIET.sub(blank, text).splitlines(), 1):

@@ -13,6 +13,17 @@ from meshd.config.table import Table, type_name
 from meshd.core.errors import ConfigError
 
 FILE_BYTES_MAX = 1 << 20
+MISTAKES_SHOWN_MAX = 50
+GUESSES_MAX = 200
+"""Unknown keys for which a known one is looked up; each takes a while."""
+
+_DEEP = re.compile(r"(?<![\w-])(?:(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*){32}", re.ASCII)
+"""A key of tables within tables that no file of ours has, and that takes ever longer to read."""
+
+_LONG = re.compile(r"(?<![0-9_])[0-9](?:_?[0-9]){4300}")
+"""A number of more digits than Python reads."""
+
+_SHOWN_MAX = 300
 
 Document = dict[str, object]
 
@@ -28,9 +39,7 @@ class Reader:
 
     def wrong(self, path: Path, text: str) -> None:
         """Note a mistake at `path`."""
-        shown = ".".join(str(part) for part in path if isinstance(part, str))
-        place = f"{shown}: " if shown else ""
-        self._mistakes.append((line_of(self._lines, path), f"{place}{text}"))
+        self._mistakes.append((line_of(self._lines, path), _said(path, text)))
 
     def finish(self) -> None:
         """Tell all mistakes.
@@ -38,7 +47,10 @@ class Reader:
         Raises: ConfigError.
         """
         if self._mistakes:
-            listed = (f"{self._file}:{line}: {what}" for line, what in sorted(self._mistakes))
+            found = sorted(self._mistakes)
+            listed = [f"{self._file}:{line}: {what}" for line, what in found[:MISTAKES_SHOWN_MAX]]
+            if len(found) > MISTAKES_SHOWN_MAX:
+                listed.append(f"and {len(found) - MISTAKES_SHOWN_MAX} more")
             raise ConfigError("\n".join(listed), remedy=self._remedy)
 
     def table(
@@ -58,8 +70,10 @@ class Reader:
                 except ValueError as error:
                     self.wrong((*base, name), str(error))
             elif name not in inner:
-                choices = (*known, *sorted(inner))
-                self.wrong((*base, name), f"unknown key{values.suggest(name, choices)}")
+                guess = ""
+                if len(self._mistakes) < GUESSES_MAX:
+                    guess = values.suggest(name, (*known, *sorted(inner)))
+                self.wrong((*base, name), f"unknown key{guess}")
         for name in table.required:
             if name not in document:
                 self.wrong(base, f'"{name}" is missing')
@@ -117,6 +131,10 @@ def read_document(text: str, file: str, *, remedy: str) -> Document:
 
     Raises: ConfigError.
     """
+    deep = _DEEP.search(text)
+    if deep is not None:
+        line = _line_at(text, deep.start())
+        raise ConfigError(f"{file}:{line}: nested too deeply", remedy=remedy)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -126,3 +144,20 @@ def read_document(text: str, file: str, *, remedy: str) -> Document:
         raise ConfigError(f"{file}:{line}: not TOML: {what}", remedy=remedy) from error
     except RecursionError as error:
         raise ConfigError(f"{file}:1: nested too deeply", remedy=remedy) from error
+    except ValueError as error:
+        long = _LONG.search(text)
+        line = _line_at(text, long.start()) if long is not None else 1
+        found = [path for path, known in lines(text).items() if known == line]
+        said = _said(found[-1] if found else (), "a number has too many digits")
+        raise ConfigError(f"{file}:{line}: {said}", remedy=remedy) from error
+
+
+def _said(path: Path, text: str) -> str:
+    """Return what is wrong with a key, short enough to be read."""
+    shown = ".".join(str(part) for part in path if isinstance(part, str))
+    said = f"{shown}: {text}" if shown else text
+    return said if len(said) <= _SHOWN_MAX else said[: _SHOWN_MAX - 1] + "…"
+
+
+def _line_at(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1

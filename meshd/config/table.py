@@ -5,7 +5,6 @@ the reader adds where. Must not know: what any file is about.
 """
 
 from collections.abc import Callable
-from math import isfinite
 from typing import NamedTuple
 
 Convert = Callable[[object], object]
@@ -47,6 +46,15 @@ def type_name(value: object) -> str:
     return _TYPE_NAMES.get(type(value), "a date or time")
 
 
+def figure(value: float) -> str:
+    """Return a number as a message shows it, however long it was."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if abs(value) < 10**20:
+        return str(value)
+    return f"a number of {value.bit_length()} bits"
+
+
 def text(value: object) -> str:
     """Take a text that can be shown on one line."""
     if not isinstance(value, str):
@@ -82,9 +90,11 @@ def each(parse: Callable[[str], object]) -> Convert:
         if not isinstance(value, list):
             raise ValueError(f"must be a list of texts, not {type_name(value)}")
         items = tuple(parse(text(item)) for item in value)
-        for place, item in enumerate(items):
-            if item in items[:place]:
+        seen: dict[object, None] = {}
+        for item in items:
+            if item in seen:
                 raise ValueError(f'"{item}" stands there twice')
+            seen[item] = None
         return items
 
     return convert
@@ -97,7 +107,7 @@ def integer(low: int, high: int) -> Convert:
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError(f"must be an integer, not {type_name(value)}")
         if not low <= value <= high:
-            raise ValueError(f"{value} is not between {low} and {high}")
+            raise ValueError(f"{figure(value)} is not between {low} and {high}")
         return value
 
     return convert
@@ -109,8 +119,8 @@ def number(low: float, high: float, *, above: bool = False) -> Convert:
     def convert(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"must be a number, not {type_name(value)}")
-        if not isfinite(value) or not low <= value <= high:
-            raise ValueError(f"{value:g} is not between {low:g} and {high:g}")
+        if not low <= value <= high:  # nor is it when it is not a number at all
+            raise ValueError(f"{figure(value)} is not between {low:g} and {high:g}")
         if above and value == low:
             raise ValueError(f"must be more than {low:g}")
         return float(value)

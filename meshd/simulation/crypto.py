@@ -1,11 +1,12 @@
 """Quick stand-ins for the expensive primitives, for a simulation and nothing else.
 
-Enters: nothing; `stand_in()` swaps functions of `core.crypto` while it is open. Leaves: functions
-with the very sizes and rules of the real ones, on keyed BLAKE2b: a signature of another key or
-message does not verify, both sides of an exchange agree and others do not. They keep no secret from
-somebody who knows them: what the owner of a public key signs or agrees, anybody can compute. Only
-the attacks of `faults/` are there to try, and none does. Ciphers stay the real ones, being quick,
-so what is on the air shows nothing. The daemon cannot get here: it imports no `simulation`.
+Enters: which kind is wanted; `primitives` swaps functions of `core.crypto` meanwhile. Leaves:
+functions with the very sizes and rules of the real ones, on keyed BLAKE2b: a signature of another
+key or message does not verify, both sides of an exchange agree and others do not. They keep no
+secret from somebody who knows them: what the owner of a public key signs or agrees, anybody can
+compute. Only the attacks of `faults/` are there to try, and none does. Ciphers stay the real ones,
+being quick, so what is on the air shows nothing. The daemon cannot get here: it imports no
+`simulation`.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from hashlib import blake2b
 
 from meshd.core import crypto
-from meshd.core.errors import UsageError
 
 
 def sign_public(seed: bytes) -> bytes:
@@ -47,24 +47,27 @@ def exchange(secret: bytes, public: bytes) -> bytes | None:
     return blake2b(low + high, digest_size=32, person=b"sim-exchange").digest()
 
 
-_STAND_INS = (sign_public, sign, verify, exchange_public, exchange)
+_KINDS = {
+    "stand-in": (sign_public, sign, verify, exchange_public, exchange),
+    "real": (
+        *(crypto.sign_public, crypto.sign, crypto.verify),
+        *(crypto.exchange_public, crypto.exchange),
+    ),
+}
 
 
 @contextmanager
-def stand_in() -> Iterator[None]:
-    """Let the whole process use the stand-ins until the end of the block.
+def primitives(kind: str) -> Iterator[None]:
+    """Let the whole process use the primitives of this kind until the end of the block.
 
-    What was signed or sealed inside does not hold outside, nor the other way round.
-
-    Raises: UsageError when it is open already.
+    Blocks may stand in each other: what a block says holds in it, and what held before comes back.
+    What was signed or sealed with one kind does not hold with the other.
     """
-    if crypto.sign is sign:
-        raise UsageError("the stand-ins are in place already")
-    real = {each.__name__: getattr(crypto, each.__name__) for each in _STAND_INS}
-    for each in _STAND_INS:
+    before = {each.__name__: getattr(crypto, each.__name__) for each in _KINDS["stand-in"]}
+    for each in _KINDS[kind]:
         setattr(crypto, each.__name__, each)
     try:
         yield
     finally:
-        for name, function in real.items():
+        for name, function in before.items():
             setattr(crypto, name, function)

@@ -8,17 +8,16 @@ Must not know: where the recording was made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from meshd.core.errors import MeshdError
 from meshd.core.events import Event, StreamSend, Transmit
 from meshd.recording.reader import Check, Done, Entropy, Input, Raised, Reader
-from meshd.recording.recorder import crypto_kind
 from meshd.recording.values import RecordingError
 from meshd.recording.witness import WitnessedNode
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 
 Output = Event | Transmit | StreamSend
 _DRY_MAX = 3
@@ -119,8 +118,7 @@ class Replay:
 
     def _crypto(self) -> AbstractContextManager[None]:
         """Use the primitives that the recorded node used, within a block."""
-        wanted = self.header.crypto
-        return stand_in() if wanted == "stand-in" != crypto_kind() else nullcontext()
+        return primitives(self.header.crypto)
 
     def _follow_all(self, until_us: int | None) -> None:
         while (line := self._lines.peek()) is not None:

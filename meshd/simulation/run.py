@@ -7,7 +7,6 @@ Must not know: wall time, files, terminals. Ctrl-C ends it early, with what is k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import NamedTuple
 
 from meshd.simulation.anyworld import AnyHost, AnyWorld
@@ -15,7 +14,7 @@ from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.crowd import Crowd
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
@@ -96,10 +95,9 @@ def run_plan(
 ) -> Outcome:
     """Run a plan; each of `observers` makes one of the new world, `tapes` records its nodes.
 
-    Raises: UsageError when the stand-ins for cryptography are in use already, and when a plan asks
-    of a rival protocol what it does not do.
+    Raises: UsageError when a plan asks of a rival protocol what it does not do.
     """
-    with nullcontext() if plan.crypto == "real" else stand_in():
+    with primitives(plan.crypto):
         return _run(plan, _set_up(plan, seed, tapes), observers, progress, seed=seed)
 
 

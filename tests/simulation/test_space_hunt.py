@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 from meshd.simulation.world import SECOND, World
 
 SEEDS = [
@@ -116,7 +116,7 @@ class Village:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_all_faults_whoever_may_write_is_heard_by_everybody(seed):
-    with stand_in():
+    with primitives("stand-in"):
         village = Village(seed)
         for _ in range(40):
             village.step()

@@ -200,3 +200,47 @@ def test_every_key_is_documented():
 
 def test_the_documented_example_is_valid():
     assert parse(example(), "example").mqtt.host == "localhost"
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"# a comment\n[relay]\nquota_mb = {LONG}\n",
+            "f:3: relay.quota_mb: a number has too many",
+        ),
+        (f"peers = [1,\n {LONG}]\n", "f:2: a number has too many digits"),
+        (f"[relay]\nquota_mb = 0x{'f' * 5000}\n", "f:2: relay.quota_mb: a number of 20000 bits is"),
+        (f"[relay]\nquota_mb = -{'9' * 400}\n", "f:2: relay.quota_mb: a number of 1329 bits is"),
+        ("relay." + "a." * 100_000 + "a = 1\n", "f:1: nested too deeply"),
+        ("[" + "'a'. " * 100_000 + "a]\n", "f:1: nested too deeply"),
+        ("a = " + "{a = " * 100_000, "f:1: nested too deeply"),
+    ],
+)
+def test_number_or_nesting_beyond_reading_is_named_with_its_line(text, said):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f")
+    assert caught.value.text.startswith(said)
+    assert "docs/configuration.md" in caught.value.remedy
+
+
+def test_of_very_many_mistakes_the_first_are_told():
+    with pytest.raises(ConfigError) as caught:
+        parse("".join(f"key{number} = 1\n" for number in range(60_000)), "f")
+    told = caught.value.text.splitlines()
+    assert len(told) == 51
+    assert told[0].startswith("f:1: key0: unknown key") and told[-1] == "and 59950 more"
+
+
+def test_long_key_is_cut_in_its_message():
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{LONG} = 1\n", "f")
+    assert len(caught.value.text) < 320 and caught.value.text.endswith("…")
+
+
+def test_many_texts_are_compared_in_no_square_of_time():
+    admit = ", ".join(f'"udp/{port}"' for port in range(1, 60_000))
+    assert len(parse(f"admit = [{admit}]\n", "f").admit) == 59_999

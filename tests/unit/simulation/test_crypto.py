@@ -9,15 +9,15 @@ import pytest
 
 import meshd
 from meshd.core import crypto
-from meshd.core.errors import UsageError
-from meshd.simulation.crypto import stand_in
+from meshd.recording.recorder import crypto_kind
+from meshd.simulation.crypto import primitives
 
 ONE, OTHER = bytes(range(32)), bytes(range(1, 33))
 
 
 @pytest.fixture
 def quick():
-    with stand_in():
+    with primitives("stand-in"):
         yield
 
 
@@ -56,13 +56,19 @@ def test_sealed_text_is_hidden_and_opens_for_its_key_only():
 
 def test_after_the_block_the_real_ones_are_back():
     real = crypto.sign(ONE, b"hello")
-    with stand_in():
+    with primitives("stand-in"):
         assert crypto.sign(ONE, b"hello") != real
         assert not crypto.verify(crypto.sign_public(ONE), b"hello", real)
-        with pytest.raises(UsageError), stand_in():
+        with primitives("real"):
+            assert crypto.sign(ONE, b"hello") == real
+            with primitives("stand-in"):
+                assert crypto.sign(ONE, b"hello") != real
+            assert crypto_kind() == "real"
+        with primitives("stand-in"):
             pass
+        assert crypto_kind() == "stand-in"
     assert crypto.sign(ONE, b"hello") == real
-    with pytest.raises(ZeroDivisionError), stand_in():
+    with pytest.raises(ZeroDivisionError), primitives("stand-in"):
         _ = 1 / 0
     assert crypto.verify(crypto.sign_public(ONE), b"hello", real)
 
@@ -71,7 +77,9 @@ def test_nothing_but_the_simulation_names_them():
     package = Path(meshd.__file__).parent
     for path in sorted(package.rglob("*.py")):
         if path.relative_to(package).parts[0] != "simulation":
-            assert not re.search(r"simulation(\.| import )crypto|stand_in", path.read_text()), path
+            assert not re.search(r"simulation(\.| import )crypto|primitives\(", path.read_text()), (
+                path
+            )
 
 
 def test_a_daemon_does_not_load_them():

@@ -279,3 +279,15 @@ def test_largest_note_that_a_plan_may_have_is_taken_by_a_node():
 def test_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match=r"no\.toml: cannot be read: No such file"):
         load(str(tmp_path / "no.toml"))
+
+
+@pytest.mark.parametrize(
+    "line", ["duration_s = {}", "settle_s = -{}", "settle_s = {}.5", "settle_s = 0x{}"]
+)
+@pytest.mark.parametrize("digits", [400, 4000, 5000])
+def test_number_of_many_digits_is_named_with_its_line(line, digits):
+    text = 'name = "x"\n' + line.format("9" * digits) + '\n[[nodes]]\nname = "n"\n'
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f")
+    key = line.partition(" ")[0]
+    assert caught.value.text.startswith(f"f:2: {key}: ") and len(caught.value.text) < 120

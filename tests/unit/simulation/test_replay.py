@@ -9,9 +9,10 @@ from recordings import lines, record_world, replay, unlines
 from meshd.cli.main import Parser, main
 from meshd.cli.replay import add_replay
 from meshd.core.errors import Exit, RequestError
+from meshd.recording.recorder import crypto_kind
 from meshd.recording.tape import LINE_BYTES_MAX
 from meshd.recording.values import RecordingError
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 
 PLAN = """
 name = "p"
@@ -196,11 +197,19 @@ def test_command_refuses_a_time_that_is_none():
 
 
 def test_recording_made_with_quick_crypto_replays_with_it(tmp_path):
-    with stand_in():
+    with primitives("stand-in"):
         _, files = record_world(tmp_path)
     found = replay(files["n0", 1].read_bytes())
     assert found.header.crypto == "stand-in"
     assert (found.difference, found.ended) == (None, "stopped")
+
+
+@pytest.mark.parametrize("around", ["real", "stand-in"])
+def test_recording_replays_with_its_crypto_whatever_is_in_use_around_it(recording, around):
+    with primitives(around):
+        found = replay(recording)
+        assert crypto_kind() == around
+    assert (found.header.crypto, found.difference, found.ended) == ("real", None, "stopped")
 
 
 def test_node_of_a_plan_is_recorded_life_by_life(tmp_path, monkeypatch, capsys):
