@@ -41,8 +41,8 @@ COMMANDS = {
 }
 _EXITS = """\
 exit codes: 0 done, 1 error, 2 wrong usage, 3 daemon not running, 4 not found, 5 no answer in time,
-6 denied, 7 bad configuration, 8 works but degraded, 9 hardware missing, 75 accepted but not yet
-delivered, 130 interrupted"""
+6 denied, 7 bad configuration, 8 works but degraded, 9 hardware missing, 10 a simulated mesh
+broke a rule, 75 accepted but not yet delivered, 130 interrupted"""
 
 
 class Parser(argparse.ArgumentParser):

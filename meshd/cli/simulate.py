@@ -1,41 +1,47 @@
 """simulate: try a plan in virtual time, and tell a person what came of it."""
 
-import sys
-import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import ExitStack
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshd.cli.main import Command
-from meshd.cli.outfiles import LogFile, folder_for, write_whole
-from meshd.cli.output import say, talk
+from meshd.cli.output import print_json, say, talk
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import visible_json
 
 if TYPE_CHECKING:
-    from meshd.simulation.outcome import Outcome
     from meshd.simulation.plan import Plan
-    from meshd.simulation.run import Watcher
-    from meshd.simulation.world import Tapes
 
-_BAR_WIDTH = 24
-_RECORD_BYTES_MAX = 1_000_000_000
-_SPARSE_S = 60.0
-_EVERY_S = 0.2
-_PLOTS = "pip install 'meshd[plots]'"
-_SHOWN_MAX = 5
-_HOSTS_SHOWN_MAX = 24
+_SEEDS_MAX = 1_000
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_EPILOG = """\
+exit codes: 0 done and every rule held, 10 done and a rule of the mesh was broken, 130 interrupted
+(what is told is what was known by then), 7 the plan has mistakes, 4 no such plan or node,
+2 wrong usage, 1 error
+
+try: meshd simulate hamlet --report hamlet, then open hamlet/report.html"""
 
 
 def add_simulate(parser: ArgumentParser) -> Command:
     """Add the options of `meshd simulate`."""
+    parser.epilog, parser.formatter_class = _EPILOG, RawDescriptionHelpFormatter
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan file, or an example's name")
     parser.add_argument("--list", action="store_true", help="list the example plans")
-    parser.add_argument(
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument(
         "--seed", type=_seed, default=1, metavar="N", help="another chance; default 1"
+    )
+    seeds.add_argument(
+        "--seeds", type=_seeds, metavar="A-B", help="several chances: median and spread"
+    )
+    parser.add_argument(
+        "--for",
+        dest="lasting",
+        metavar="TIME",
+        type=_lasting,
+        help="only the first 5m (or 90s, 2h) of a plan, and its time to settle",
     )
     parser.add_argument("--report", metavar="DIR", help="write report.html and outcome.json there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -53,10 +59,44 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _seeds(text: str) -> list[int]:
+    first, dash, last = text.partition("-")
+    found = list(range(_seed(first), _seed(last if dash else first) + 1))
+    if not 1 <= len(found) <= _SEEDS_MAX:
+        raise ArgumentTypeError(f'"{text}" is not 1 to {_SEEDS_MAX} seeds, as 1-20')
+    return found
+
+
+def _lasting(text: str) -> tuple[float, str]:
+    found = re.fullmatch(r"(\d{1,8}(?:\.\d{1,3})?)(s|m|min|h|)", text, re.ASCII)
+    time_s = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if time_s <= 0:
+        raise ArgumentTypeError(f'"{text}" is not a time, as 90s, 5m or 2h')
+    return time_s, text
+
+
 def _simulate(options: Namespace) -> int:
     if options.list:
-        say(_listed())
+        _list(options)
         return Exit.OK
+    _check(options)
+    plan = find_plan(options.plan)
+    if options.lasting:
+        from meshd.simulation.shorten import shortened
+
+        plan = shortened(plan, options.lasting[0])
+    if options.real_crypto:
+        plan = replace(plan, crypto="real")
+    if options.seeds:
+        from meshd.cli.simulate_seeds import run_seeds
+
+        return run_seeds(plan, options)
+    from meshd.cli.simulate_run import run_once
+
+    return run_once(plan, options)
+
+
+def _check(options: Namespace) -> None:
     if not options.plan:
         raise RequestError(
             "which plan?", code=Exit.USAGE, remedy="meshd simulate --list shows the examples"
@@ -65,22 +105,11 @@ def _simulate(options: Namespace) -> int:
         raise RequestError(
             "--json and --log - would mix on stdout", code=Exit.USAGE, remedy="give --log a FILE"
         )
-    plan = find_plan(options.plan)
-    if options.real_crypto:
-        plan = replace(plan, crypto="real")
-    _check_recorded(plan, options.record)
-    folder = folder_for(options.report) if options.report else None
-    outcome = _run(plan, options)
-    value = outcome.as_json()
-    if options.json:
-        sys.stdout.write(visible_json(outcome.text()))
-    elif options.log != "-":
-        from meshd.simulation.report.summary import table
-
-        say(table(value))
-    if folder is not None:
-        _report(folder, outcome, command=_command(options))
-    return _verdict(outcome, options)
+    for name in ("log", "record"):
+        if options.seeds and getattr(options, name):
+            raise RequestError(
+                f"--{name} is of one run", code=Exit.USAGE, remedy="take --seed for it"
+            )
 
 
 # --- plans ----------------------------------------------------------------------------------------
@@ -116,167 +145,29 @@ def _examples() -> dict[str, str]:
     return {name.removesuffix(".toml"): (folder / name).read_text("utf-8") for name in found}
 
 
-def _listed() -> str:
+def _list(options: Namespace) -> None:
+    """Print the examples, the smallest first."""
     from meshd.simulation.plan_file import parse
+    from meshd.simulation.report.words import span
 
-    lines = []
-    for name, text in _examples().items():
-        plan = parse(text, name)
-        nodes = sum(group.count for group in plan.nodes)
-        lines.append(f"{name:<14} {nodes:>5} nodes  {plan.title}")
-    return "\n".join(lines)
-
-
-def _check_recorded(plan: "Plan", name: str | None) -> None:
-    """See that there is what `--record` names. Raises: RequestError that lists what there is."""
-    if name is None:
+    plans = [(name, parse(text, name)) for name, text in _examples().items()]
+    sizes = {name: sum(group.count for group in plan.nodes) for name, plan in plans}
+    plans.sort(key=lambda item: (item[1].protocol != "meshd", sizes[item[0]]))
+    if options.json:
+        listed: list[dict[str, object]] = [
+            {
+                "name": name,
+                "title": plan.title,
+                "nodes": sizes[name],
+                "protocol": plan.protocol,
+                "duration_s": plan.duration_s,
+                "settle_s": plan.settle_s,
+            }
+            for name, plan in plans
+        ]
+        print_json("simulate.list", {"plans": listed})
         return
-    from meshd.simulation.plan import hosts_of
-
-    known = [host for group in plan.nodes for host in hosts_of(group.name, group.count)]
-    if name not in known:
-        shown = ", ".join(known[:_HOSTS_SHOWN_MAX])
-        more = len(known) - _HOSTS_SHOWN_MAX
-        raise RequestError(
-            f'--record: no host of this plan is called "{name}"',
-            code=Exit.NOT_FOUND,
-            remedy=f"its hosts: {shown}" + (f" and {more} more" if more > 0 else ""),
-        )
-    if plan.protocol != "meshd":
-        raise RequestError(
-            f"--record: the nodes of this plan speak {plan.protocol}, and only meshd is recorded",
-            code=Exit.USAGE,
-            remedy='leave it out, or play the plan with protocol = "meshd"',
-        )
-
-
-# --- running --------------------------------------------------------------------------------------
-
-
-def _run(plan: "Plan", options: Namespace) -> "Outcome":
-    from meshd.simulation.run import run_plan
-
-    with ExitStack() as open_files:
-        watchers: list[Watcher] = []
-        file = None
-        if options.log:
-            file = open_files.enter_context(LogFile(options.log, sys.stdout))
-            from meshd.simulation.report.log import Log, legend
-
-            write = file.write
-            write(legend(plan, options.seed))
-            watchers.append(lambda world, _: Log(world, write))
-        with Meter(plan.name) as meter:
-            outcome = run_plan(
-                plan, options.seed, observers=watchers, progress=meter.update, tapes=_tapes(options)
-            )
-        if file is not None:
-            from meshd.simulation.report.log import broken
-
-            file.write(broken(outcome.violations))
-        return outcome
-
-
-def _tapes(options: Namespace) -> "Tapes":
-    """Return what gives the recorded node a new file in this folder for each of its lives."""
-    from meshd.recording.tape import Tape
-
-    def tape(name: str, life: int) -> Tape | None:
-        if name != options.record:
-            return None
-        path = f"{name}-seed{options.seed}-life{life}.jsonl"
-        return Tape(path, bytes_max=_RECORD_BYTES_MAX)
-
-    return tape
-
-
-class Meter:
-    """How far it is, on stderr: a bar on a terminal, a line a minute elsewhere."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._terminal = sys.stderr.isatty()
-        self._began_s = self._told_s = time.monotonic()
-        self._shown = False
-
-    def __enter__(self) -> "Meter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def update(self, done_us: int, total_us: int) -> None:
-        """Show virtual time, how much faster than life it goes, and when it will be done."""
-        now_s = time.monotonic()
-        if now_s - self._told_s < (_EVERY_S if self._terminal else _SPARSE_S):
-            return
-        self._told_s = now_s
-        spent_s = max(now_s - self._began_s, 1e-6)
-        share = done_us / total_us if total_us else 1.0
-        left_s = spent_s / share - spent_s if share else 0.0
-        text = (
-            f"{share:4.0%}  {_span(done_us / 1e6)} of {_span(total_us / 1e6)}, "
-            f"{done_us / 1e6 / spent_s:.0f} times as fast as life, {_span(left_s)} left"
-        )
-        if not self._terminal:
-            sys.stderr.write(f"{self._label} {text}\n")
-            return
-        filled = int(share * _BAR_WIDTH)
-        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-        sys.stderr.write(f"\r{self._label} [{bar}] {text}\x1b[K")
-        sys.stderr.flush()
-        self._shown = True
-
-
-def _span(time_s: float) -> str:
-    """Return a duration as h:mm:ss, or m:ss."""
-    minutes, rest_s = divmod(int(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
-
-
-# --- telling --------------------------------------------------------------------------------------
-
-
-def _command(options: Namespace) -> str:
-    words = ["meshd simulate", Path(options.plan).name, f"--seed {options.seed}"]
-    return " ".join([*words, "--real-crypto"] if options.real_crypto else words)
-
-
-def _report(folder: Path, outcome: "Outcome", *, command: str) -> None:
-    """Write the outcome, and the page when the plotting library is there."""
-    write_whole(folder / "outcome.json", outcome.text())
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise RequestError(
-            f"{folder / 'outcome.json'} is written; the page with its charts needs matplotlib",
-            remedy=f"{_PLOTS}, and run it again",
-        ) from None
-    from meshd.simulation.report.page import page
-
-    value: dict[str, Any] = outcome.as_json()
-    write_whole(folder / "report.html", page(value, command=command))
-    talk(f"report: {folder / 'report.html'}")
-
-
-def _verdict(outcome: "Outcome", options: Namespace) -> int:
-    """Tell what did not hold and what to do about it; return the exit code."""
-    if not outcome.finished:
-        talk("meshd: interrupted: what is told is what was known by then")
-    if outcome.held:
-        return Exit.OK if outcome.finished else Exit.INTERRUPTED
-    count = sum(outcome.broken.values())
-    shown = [
-        f"{item.at_us / 1e6:.3f} s, {item.host or 'the mesh'}: {item.checker}: {item.text}"
-        for item in outcome.violations[:_SHOWN_MAX]
-    ]
-    if count > len(shown):
-        shown.append(f"and {count - len(shown)} more")
-    raise RequestError(
-        "\n".join([f"rules were broken {count} times", *shown]),
-        remedy=f"{_command(options)} --log FILE shows what led to it; "
-        "please report it with the plan and the seed",
-    )
+    for name, plan in plans:
+        say(f"{name:<11} {sizes[name]:>5} nodes  {span(plan.end_us / 1e6):<11} {plan.title}")
+    where = resources.files("meshd.simulation") / "plans"
+    talk(f"\nmeshd simulate NAME runs one; copy its file from {where} to change it")

@@ -20,6 +20,7 @@ class Exit(IntEnum):
     CONFIG = 7
     DEGRADED = 8
     HARDWARE = 9
+    RULE_BROKEN = 10
     TEMPORARY = 75
     INTERRUPTED = 130
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from meshd.recording.tape import Tape
 from meshd.simulation.anyworld import AnyHost, AnyWorld
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
@@ -18,13 +19,15 @@ from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan import Plan, hosts_of
+from meshd.simulation.plan_hints import warnings
 from meshd.simulation.rivals.build import build
 from meshd.simulation.rivals.people import RivalPeople
 from meshd.simulation.schedule import SECOND
 from meshd.simulation.score import Score
+from meshd.simulation.survey import Survey
 from meshd.simulation.tally import Listener, Tally
-from meshd.simulation.traffic import People
+from meshd.simulation.traffic import People, members_of, relays_of
 from meshd.simulation.world import Tapes, no_tapes
 
 Progress = Callable[[int, int], None]
@@ -33,7 +36,6 @@ Watcher = Callable[[AnyWorld[AnyHost], Plan], Observer]
 
 _BUCKETS_MAX = 60
 _BUCKETS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
-_LINKS_MAX = 20_000
 _CALLS = 400
 """How often a whole run tells how far it is."""
 
@@ -118,7 +120,8 @@ def _run(
     people.begin()
     running: list[int] = []
     finished = True
-    first_map = _map(world, plan)
+    survey = Survey(world, plan)
+    first = survey.islands()
     try:
         _pass(world, span, running, progress)
         for observer in world.observers:
@@ -132,21 +135,39 @@ def _run(
         **_about(plan, seed, world),
         "checked": [checker.name for checker in checkers],
         "delivery": {"total": people.score.total(), "kinds": people.score.kinds()},
-        "sent": tally.totals(),
+        "hosts": people.score.hosts([host.name for host in world.hosts]),
+        "islands": {"begin": first, "end": survey.islands()},
+        "sent": {**tally.totals(), "busiest": survey.busiest(tally, seconds(span.bucket_us))},
         "faults": faults.listed(),
+        "warnings": warnings(plan),
         "curves": _curves(span, people.score, tally, running),
-        "map": first_map,
+        "map": survey.map(),
     }
     return Outcome(value, _violations(checkers), _broken(checkers), finished)
 
 
 def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
     if plan.protocol == "meshd":
-        world = build_world(plan, seed, tapes=tapes)
+        world = build_world(plan, seed, tapes=_second_lives(plan, tapes))
         people, checkers = People(world, plan), all_checkers(world, plan)
         return Parts(world, people, checkers, [Crowd(world, plan)] if plan.crowd else ())
     rivals = build(plan, seed)
     return Parts(rivals, RivalPeople(rivals, plan))
+
+
+def _second_lives(plan: Plan, tapes: Tapes) -> Tapes:
+    """Return tapes that leave out a first life that ends before the clock starts.
+
+    Devices boot once with an empty disk, and again with what they got at the table.
+    """
+    names = [name for group in plan.nodes for name in hosts_of(group.name, group.count)]
+    members = members_of(plan, names)
+    founded = {*members, *relays_of(plan, names)} if members else set()
+
+    def lives(name: str, life: int) -> Tape | None:
+        return None if life == 1 and name in founded else tapes(name, life)
+
+    return lives
 
 
 def _pass(
@@ -196,46 +217,6 @@ def _curves(span: Span, score: Score, tally: Tally, running: list[int]) -> Json:
         )
     ]
     return {"bucket_s": seconds(span.bucket_us), "rows": rows}
-
-
-def _map(world: AnyWorld[AnyHost], plan: Plan) -> Json:
-    """Return who stands where, and each pair that hears each other, with the worse loss of both."""
-    worst: dict[tuple[int, int, str], tuple[float, int]] = {}
-    heard: dict[tuple[int, int, str], int] = {}
-    for name, medium in world.media.items():
-        for port, other, way in medium.ways():
-            low, high = sorted((port.host.number, other.host.number))
-            key = (low, high, name)
-            loss, rate = worst.get(key, (0.0, way.bits_per_s))
-            worst[key] = (max(loss, way.loss), min(rate, way.bits_per_s))
-            heard[key] = heard.get(key, 0) + 1
-    links = [
-        {
-            "from": low,
-            "to": high,
-            "medium": name,
-            "loss": round(loss, 4),
-            "bits_per_s": rate,
-            "both_ways": heard[low, high, name] > 1,
-        }
-        for (low, high, name), (loss, rate) in sorted(worst.items())
-    ]
-    return {
-        "width_m": plan.terrain.width_m,
-        "height_m": plan.terrain.height_m,
-        "ridges": [[one.x1_m, one.y1_m, one.x2_m, one.y2_m] for one in plan.terrain.ridges],
-        "hosts": [
-            {"name": host.name, "x_m": round(host.x_m, 1), "y_m": round(host.y_m, 1)}
-            for host in world.hosts
-        ],
-        "walks": [
-            {"name": group.name, "steps": [[one.at_s, one.x_m, one.y_m] for one in group.walk]}
-            for group in plan.nodes
-            if group.walk
-        ],
-        "links": links[:_LINKS_MAX],
-        "links_total": len(links),
-    }
 
 
 def _violations(checkers: Sequence[Checker]) -> tuple[Violation, ...]:

@@ -5,11 +5,11 @@ and shares by kind of traffic, percentiles of delay, and the same by time of ask
 the same for meshd and its rivals. Must not know: how anything is carried.
 
 What is counted: a pair of message and intended receiver. Somebody whose device is off asks nothing
-(`skipped`). A request that was refused (`failed`) owes nobody anything. A receiver whose device was
-never on from the asking to the end is `absent` and owed nothing; one that is off now and on later
-is owed the message. A call is not kept for later: whom it finds without power is `absent` too.
-`reachable` counts only pairs between which, at the time of asking, a chain of working links went
-both ways.
+(`skipped`), and whose device dies before it answers has asked nothing either. What a node refused
+(`failed`) did not arrive: it is due like all else. A receiver whose device was never on from the
+asking to the end is `absent` and owed nothing; one that is off now and on later is owed the
+message. A call is not kept for later: whom it finds without power is `absent` too. `reachable`
+counts only pairs between which, at the time of asking, a chain of working links went both ways.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,14 @@ from meshd.simulation.outcome import Json
 
 _SHARES = ((50, "p50"), (90, "p90"), (99, "p99"), (100, "max"))
 _ERRORS_MAX = 20
+_NAMED_MAX = 20
+LOST_POWER = "the device lost its power before it answered"
+_APART = "no chain of working links joined the two"
+_LATE = {
+    "broadcast": "it was not there by the end",
+    "direct": "it did not get through in time",
+    "file": "it was not there whole by the end",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +92,16 @@ class Score:
         everything = [one for messages in self._messages.values() for one in messages]
         return {"skipped": sum(self._skipped.values()), **self._table(everything)}
 
+    def hosts(self, names: Sequence[str]) -> list[Json]:
+        """Return what became of each host's messages, and of those that it should have had."""
+        rows = [_HostRow() for _ in names]
+        for messages in self._messages.values():
+            for one, receiver in self._pairs(messages):
+                rows[one.sender].sent(receiver, arrived=receiver in one.got_us)
+                got_us = one.got_us.get(receiver)
+                rows[receiver].received(None if got_us is None else got_us - one.asked_us)
+        return [row.as_json(name, names) for name, row in zip(names, rows, strict=True)]
+
     def buckets(self, bucket_us: int, count: int) -> list[Json]:
         """Return what became of the messages asked in each stretch of time."""
         grouped: list[list[Message]] = [[] for _ in range(count)]
@@ -106,11 +124,14 @@ class Score:
         pairs = self._pairs(messages)
         near = [(one, receiver) for one, receiver in pairs if one.due[receiver]]
         delays, near_delays = _delays(pairs), _delays(near)
-        owed = sum(len(one.due) for one in messages if not one.error)
+        owed = sum(len(one.due) for one in messages if one.error != LOST_POWER)
         return {
             "asked": len(messages),
             "accepted": sum(one.accepted for one in messages),
-            "failed": _errors(messages),
+            "failed": _most(one.error for one in messages if one.error),
+            "undelivered": _most(
+                _why(one, receiver) for one, receiver in pairs if receiver not in one.got_us
+            ),
             "absent": owed - len(pairs),
             **_share(len(delays), len(pairs)),
             "reachable": _share(len(near_delays), len(near)),
@@ -121,11 +142,47 @@ class Score:
         return [
             (one, receiver)
             for one in messages
-            if not one.error
+            if one.error != LOST_POWER
             for receiver in one.due
             if receiver in one.got_us
             or (receiver not in one.off and self._on.get(receiver, -1) >= one.asked_us)
         ]
+
+
+class _HostRow:
+    """One host as a sender and as a receiver."""
+
+    def __init__(self) -> None:
+        self._arrived: dict[int, bool] = {}
+        self._sent = [0, 0]
+        self._due = 0
+        self._delays: list[int] = []
+
+    def sent(self, receiver: int, *, arrived: bool) -> None:
+        """Count one message of it for somebody."""
+        self._sent[0] += 1
+        self._sent[1] += arrived
+        self._arrived[receiver] = self._arrived.get(receiver, False) or arrived
+
+    def received(self, delay_us: int | None) -> None:
+        """Count one message for it, which took so long, or never came."""
+        self._due += 1
+        if delay_us is not None:
+            self._delays.append(delay_us)
+
+    def as_json(self, name: str, names: Sequence[str]) -> Json:
+        """Return the row; `unreached` names whom nothing of it ever reached."""
+        missed = [names[number] for number in sorted(self._arrived) if not self._arrived[number]]
+        times = _percentiles(sorted(self._delays))
+        return {
+            "name": name,
+            "sent": _share(self._sent[1], self._sent[0]),
+            "received": _share(len(self._delays), self._due),
+            "delay_ms": times and times["p50"],
+            "reached": len(self._arrived) - len(missed),
+            "wanted": len(self._arrived),
+            "unreached": missed[:_NAMED_MAX],
+        }
 
 
 def _delays(pairs: Sequence[tuple[Message, int]]) -> list[int]:
@@ -150,12 +207,18 @@ def _percentiles(delays: list[int]) -> Json | None:
     }
 
 
-def _errors(messages: list[Message]) -> Json:
-    """Return how often each error came, the rarest beyond a bound together."""
+def _why(one: Message, receiver: int) -> str:
+    """Return why a message is not there."""
+    if one.error:
+        return f"refused: {one.error}"
+    return _LATE[one.kind] if one.due[receiver] else _APART
+
+
+def _most(reasons: Iterable[str]) -> Json:
+    """Return how often each reason came, the rarest beyond a bound together."""
     counts: dict[str, int] = {}
-    for one in messages:
-        if one.error:
-            counts[one.error] = counts.get(one.error, 0) + 1
+    for one in reasons:
+        counts[one] = counts.get(one, 0) + 1
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     kept: Json = dict(ranked[:_ERRORS_MAX])
     if len(ranked) > _ERRORS_MAX:

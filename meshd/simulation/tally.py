@@ -1,12 +1,14 @@
 """Add up what was sent, by purpose and by time: frames, bytes, airtime.
 
 Enters: each datagram and each segment of a stream, or a frame whose purpose its sender names.
-Leaves: totals and curves. What runs inside a session is encrypted, so all of it counts as sync.
-What hostile hosts send beside their node has a purpose of its own, whatever it pretends to be.
+Leaves: totals, curves, and how long each host was on the air of each medium. What runs inside a
+session is encrypted, so all of it counts as sync. What a hostile host sends has a purpose of its
+own, whatever it pretends to be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
@@ -41,6 +43,19 @@ class Tally:
         self._bucket_us = bucket_us
         self._totals: dict[str, list[int]] = {}
         self._curves: list[dict[str, list[int]]] = [{} for _ in range(buckets)]
+        self._air: dict[tuple[str, int], list[int]] = {}
+
+    def on_air(self, medium: str, host: int, airtime_us: int, now: int) -> None:
+        """Note that a host held the channel of a medium."""
+        found = self._air.get((medium, host))
+        if found is None:
+            found = self._air[medium, host] = [0] * len(self._curves)
+        found[min(now // self._bucket_us, len(found) - 1)] += airtime_us
+
+    def air(self, medium: str, hosts: Iterable[int]) -> list[int]:
+        """Return how long these hosts together were on the air in each stretch of time, in µs."""
+        curves = [self._air[medium, host] for host in hosts if (medium, host) in self._air]
+        return [sum(column) for column in zip(*curves, strict=True)]
 
     def add(self, purpose: str, size: int, airtime_us: int, now: int) -> None:
         """Count one frame."""
@@ -76,16 +91,25 @@ class Listener(Observer):
     def __init__(self, world: AnyWorld[AnyHost], tally: Tally) -> None:
         self._world = world
         self._tally = tally
+        self._numbers = {host.name: host.number for host in world.hosts}
+        self._lora = next(iter(world.media), "")
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         size = len(datagram.data) + HEADERS_BYTES
-        self._tally.add(purpose_of(datagram), size, airtime_us, self._world.now)
+        self._add(port, purpose_of(datagram), size, airtime_us)
 
     def hostile_sent(self, port: Port, size: int, airtime_us: int) -> None:
-        self._tally.add(HOSTILE, size, airtime_us, self._world.now)
+        self._add(port, HOSTILE, size, airtime_us)
+
+    def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        self._add(port, SYNC, size, airtime_us)
 
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         self._tally.add(purpose, size, airtime_us, self._world.now)
+        self._tally.on_air(self._lora, self._numbers[name], airtime_us, self._world.now)
 
-    def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
-        self._tally.add(SYNC, size, airtime_us, self._world.now)
+    def _add(self, port: Port, purpose: str, size: int, airtime_us: int) -> None:
+        now = self._world.now
+        self._tally.add(purpose, size, airtime_us, now)
+        if airtime_us:
+            self._tally.on_air(port.medium.name, port.host.number, airtime_us, now)

@@ -21,7 +21,7 @@ from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan import Plan, Traffic, chosen, means
 from meshd.simulation.schedule import SECOND, Schedule
-from meshd.simulation.score import Message, Score
+from meshd.simulation.score import LOST_POWER, Message, Score
 from meshd.simulation.sight import Sight
 from meshd.simulation.world import World
 
@@ -111,13 +111,7 @@ class People(Observer):
 
     def _found(self) -> list[Host]:
         """Set up a space for those who write or read in one; return its members."""
-        wanted = [item for item in self._plan.traffic if item.kind != "direct"]
-        names = [
-            name
-            for name in self._hosts
-            if name not in self._relays
-            and any(means(pattern, name) for item in wanted for pattern in (item.nodes, item.to))
-        ]
+        names = members_of(self._plan, list(self._hosts))
         if not names:
             return []
         settle_in(self._world, found_space(self._world, names, list(self._relays)))
@@ -238,7 +232,7 @@ class People(Observer):
     def crashed(self, host: AnyHost) -> None:
         for key in [key for key in self._open if key[0] == host.number]:
             then = self._open.pop(key)
-            then(Reply(key[1], None, "the device lost its power before it answered"))
+            then(Reply(key[1], None, LOST_POWER))
 
     def notice(self, host: Host, notice: Notice) -> None:
         if notice.kind != "entry":
@@ -249,6 +243,18 @@ class People(Observer):
             message.delivered(host.number, self._world.now)
         elif host.running:
             self._early.setdefault(name, {}).setdefault(host.number, self._world.now)
+
+
+def members_of(plan: Plan, names: Sequence[str]) -> list[str]:
+    """Return the names of hosts that write or read in the space of a plan, in order."""
+    relays = relays_of(plan, names)
+    wanted = [item for item in plan.traffic if item.kind != "direct"]
+    patterns = [pattern for item in wanted for pattern in (item.nodes, item.to)]
+    return [
+        name
+        for name in names
+        if name not in relays and any(means(pattern, name) for pattern in patterns)
+    ]
 
 
 def relays_of(plan: Plan, names: Sequence[str]) -> dict[str, None]:

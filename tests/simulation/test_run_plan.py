@@ -90,6 +90,25 @@ def test_frames_of_the_hostile_are_counted_as_theirs():
     assert 100 <= sent["frames"] <= 200 and sent["airtime_us"] > 0
 
 
+def test_outcome_tells_house_by_house_and_how_full_the_air_was(outcome):
+    value = outcome.as_json()
+    assert [one["name"] for one in value["hosts"]] == [
+        *("house1", "house2", "house3", "house4"),
+        "mill",
+    ]
+    assert sum(one["sent"]["due"] for one in value["hosts"]) == value["delivery"]["total"]["due"]
+    assert value["islands"]["begin"] == [["house1", "house2", "house3", "house4", "mill"]]
+    (busiest,) = value["sent"]["busiest"]
+    assert busiest["medium"] == "w0" and 0 < busiest["percent"] < 100
+    assert busiest["host"] in {one["name"] for one in value["hosts"]}
+
+
+def test_recording_begins_with_the_first_life_that_is_lived(tmp_path):
+    asked = []
+    run_plan(parse(HAMLET, "f"), 1, tapes=lambda name, life: asked.append(name))
+    assert sorted(asked) == ["house1", "house2", "house2", "house3", "house4", "mill"]
+
+
 def test_log_has_a_legend_and_a_line_for_each_event():
     plan, written = parse(HAMLET, "f"), []
     run_plan(plan, 1, observers=[lambda world, _: Log(world, written.append)])

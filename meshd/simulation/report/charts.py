@@ -1,35 +1,29 @@
-"""Draw an outcome as SVG: the map, deliveries, delays, what was sent. Needs the extra `plots`.
+"""Draw the curves of an outcome as SVG: deliveries, delays, what was sent. Needs `plots`.
 
 Enters: an outcome as JSON values. Leaves: SVG elements that stand inside a page and take its
 colours (CSS variables), byte-identical for equal outcomes. Must not know: worlds, files.
 """
 
 import re
-from collections.abc import Sequence
 from io import StringIO
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from meshd.simulation.outcome import Json
+from meshd.simulation.report.words import delay
 
 # Colours that no chart uses otherwise; the page's own take their place.
-_INK, _FAINT, _PAPER = "#010203", "#010204", "#010205"
-_GOOD, _FAIR, _WEAK, _FAULT, _WALK, _RIDGE = (f"#02030{digit}" for digit in range(6))
+_INK, _FAINT = "#010203", "#010204"
+_FAULT = "#020300"
 _SERIES = tuple(f"#03040{digit}" for digit in range(6))
 _VARIABLES = {
     _INK: "ink",
     _FAINT: "faint",
-    _PAPER: "paper",
-    _GOOD: "good",
-    _FAIR: "fair",
-    _WEAK: "weak",
     _FAULT: "fault",
-    _WALK: "walk",
-    _RIDGE: "ridge",
     **{colour: f"series{place}" for place, colour in enumerate(_SERIES)},
 }
 _SETTINGS = {
@@ -51,111 +45,38 @@ _SETTINGS = {
     "legend.frameon": False,
 }
 _WIDTH_IN, _HEIGHT_IN = 6.0, 2.6
-_NAMED_MAX = 30
+_MARKS_MAX = 6
+_ROUND_S = (
+    *(step * 10.0**power for power in (-4, -3, -2, -1) for step in (1, 3)),
+    *(1.0, 3.0, 10.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 28_800.0, 86_400.0, 604_800.0),
+)
 _UNITS = (
     (172_800, 86_400, "days"),
     (7_200, 3_600, "hours"),
     (120, 60, "minutes"),
     (0, 1, "seconds"),
 )
-QUALITIES = (("good", 0.05, _GOOD, "-"), ("fair", 0.4, _FAIR, "-"), ("weak", 1.0, _WEAK, ":"))
-"""Names of links by the share of frames lost on the worse way, up to each bound."""
-
-
-def map_chart(value: Json) -> str:
-    """Draw who stands where, who hears whom, ridges and walkers' paths."""
-    chart = value["map"]
-    wide, high = chart["width_m"], chart["height_m"]
-    with rc_context(_SETTINGS):
-        figure = Figure(figsize=(_WIDTH_IN, _WIDTH_IN * min(max(high / wide, 0.35), 1.3) + 0.6))
-        axes = figure.add_subplot()
-        _links(axes, chart)
-        for x1, y1, x2, y2 in chart["ridges"]:
-            axes.plot([x1, x2], [y1, y2], color=_RIDGE, linewidth=7, alpha=0.35, zorder=1)
-        for walk in chart["walks"]:
-            steps = walk["steps"]
-            axes.plot(
-                [step[1] for step in steps],
-                [step[2] for step in steps],
-                color=_WALK,
-                linewidth=1.4,
-                linestyle=(0, (4, 3)),
-                zorder=4,
-            )
-        _hosts(axes, chart)
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.set_xlabel("metres")
-        axes.grid(visible=True, zorder=0)
-        return _svg(figure, "map")
-
-
-def _links(axes: Axes, chart: Json) -> None:
-    """Draw all links of one quality as one line with gaps: small, however many there are."""
-    hosts = chart["hosts"]
-    low = 0.0
-    many = len(chart["links"]) > 500
-    for _, high, colour, style in QUALITIES:
-        xs: list[float] = []
-        ys: list[float] = []
-        for link in chart["links"]:
-            loss = link["loss"] if link["both_ways"] else 1.0
-            if low <= loss < high or loss == high == 1.0:
-                one, other = hosts[link["from"]], hosts[link["to"]]
-                xs += [one["x_m"], other["x_m"], float("nan")]
-                ys += [one["y_m"], other["y_m"], float("nan")]
-        width, alpha = (0.5, 0.35) if many else (1.1, 0.6)
-        if xs:
-            axes.plot(xs, ys, color=colour, linewidth=width, linestyle=style, alpha=alpha, zorder=2)
-        low = high
-
-
-def _hosts(axes: Axes, chart: Json) -> None:
-    hosts = chart["hosts"]
-    size = 34 if len(hosts) <= 60 else 12 if len(hosts) <= 300 else 4
-    walkers = {walk["name"].rstrip("0123456789") for walk in chart["walks"]}
-    for walks, colour, marker in ((False, _INK, "o"), (True, _WALK, "D")):
-        chosen = [one for one in hosts if (one["name"].rstrip("0123456789") in walkers) == walks]
-        if chosen:
-            axes.scatter(
-                [one["x_m"] for one in chosen],
-                [one["y_m"] for one in chosen],
-                s=size,
-                color=colour,
-                marker=marker,
-                edgecolors=_PAPER,
-                linewidths=0.6,
-                zorder=5,
-            )
-    if len(hosts) <= _NAMED_MAX:
-        for one in hosts:
-            axes.annotate(
-                one["name"],
-                (one["x_m"], one["y_m"]),
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=7,
-                zorder=6,
-            )
 
 
 def delivery_chart(value: Json) -> str:
     """Draw the share delivered of what was asked in each stretch of time."""
     with rc_context(_SETTINGS):
-        figure, axes = _timed(value, "percent delivered")
+        figure, axes = _timed(value, "percent of what was asked then")
         xs, ys = [], []
         for at_s, row in _rows(value):
             if row["due"]:
                 xs.append(at_s)
                 ys.append(100 * row["delivered"] / row["due"])
         axes.plot(xs, ys, color=_SERIES[0], linewidth=1.8, marker="o", markersize=3)
-        axes.set_ylim(min([*ys, 95.0]) * 0.98, 101)
+        axes.set_ylim(0 if min(ys) < 60 else min([*ys, 94.0]) - 1, 101)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, steps=[1, 2, 5, 10]))
         return _svg(figure, "delivery")
 
 
 def delay_chart(value: Json) -> str:
     """Draw how long deliveries took: the median, and nine of ten."""
     with rc_context(_SETTINGS):
-        figure, axes = _timed(value, "seconds until delivered")
+        figure, axes = _timed(value, "time until it arrived")
         for place, (name, label) in enumerate((("p50", "half"), ("p90", "nine of ten"))):
             points = [
                 (at_s, max(row["delay_ms"][name], 0.1) / 1000)
@@ -172,11 +93,14 @@ def delay_chart(value: Json) -> str:
                 label=label,
             )
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
-        axes.yaxis.set_major_formatter(FuncFormatter(_seconds))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda time_s, _: delay(time_s * 1000)))
+        axes.yaxis.set_minor_locator(NullLocator())
         low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** 0.25)
+        low = max((one for one in _ROUND_S if one <= low), default=low)
+        high = min((one for one in _ROUND_S if one >= high), default=high)
+        marks = [one for one in _ROUND_S if low <= one <= high] or [low, high]
+        axes.yaxis.set_major_locator(FixedLocator(marks[:: -(-len(marks) // _MARKS_MAX)]))
+        axes.set_ylim(low * 0.9, high * max(high / low, 2.0) ** 0.25)
         axes.legend(loc="upper right", fontsize=9, ncols=2)
         return _svg(figure, "delay")
 
@@ -248,10 +172,6 @@ def _timed(value: Json, label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _seconds(value: float, _: object) -> str:
-    return f"{value:g}"
-
-
 def _svg(figure: Figure, name: str) -> str:
     """Return the figure as an element that fits its place, with ids and colours of the page."""
     figure.set_layout_engine("constrained")
@@ -270,8 +190,3 @@ def _svg(figure: Figure, name: str) -> str:
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
     return text.strip()
-
-
-def quality_names() -> Sequence[str]:
-    """Return the names of links' qualities, best first."""
-    return [item[0] for item in QUALITIES]

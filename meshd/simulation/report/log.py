@@ -64,6 +64,9 @@ class Log(Observer):
         self._world = world
         self._write = write
         self._width = max((len(host.name) for host in world.hosts), default=1)
+        for host in world.hosts:
+            if host.running:
+                self.started(host)
 
     def line(self, symbol: str, name: str, text: str) -> None:
         """Write one event of now."""

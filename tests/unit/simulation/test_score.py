@@ -1,4 +1,4 @@
-from meshd.simulation.score import Score
+from meshd.simulation.score import LOST_POWER, Score
 
 
 def test_shares_and_delays_are_of_pairs():
@@ -37,13 +37,53 @@ def test_call_owes_nothing_to_whom_it_finds_without_power():
     assert (note["absent"], note["due"]) == (0, 2)
 
 
-def test_refused_and_skipped_are_told_apart():
+def test_what_a_node_refused_did_not_arrive():
     score = Score(["direct", "file"])
+    score.seen_on(1, 5)
     score.ask("direct", 0, 0, {1: True}).error = "not a member"
     score.skip("file")
     direct, file = score.kinds()
-    assert direct["failed"] == {"not a member": 1} and direct["due"] == 0
+    assert direct["failed"] == {"not a member": 1}
+    assert (direct["due"], direct["delivered"]) == (1, 0)
+    assert direct["undelivered"] == {"refused: not a member": 1}
     assert file["skipped"] == 1 and score.total()["skipped"] == 1
+
+
+def test_whose_device_died_before_it_answered_asked_nothing():
+    score = Score(["broadcast"])
+    score.seen_on(1, 5)
+    score.ask("broadcast", 0, 0, {1: True}).error = LOST_POWER
+    (table,) = score.kinds()
+    assert (table["due"], table["failed"], table["undelivered"]) == (0, {LOST_POWER: 1}, {})
+
+
+def test_reasons_say_whether_anything_could_have_arrived():
+    score = Score(["broadcast", "direct"])
+    for host in (1, 2):
+        score.seen_on(host, 5)
+    score.ask("broadcast", 0, 0, {1: True, 2: False})
+    score.ask("direct", 0, 0, {1: True})
+    assert sum(score.total()["undelivered"].values()) == 3
+    note, call = score.kinds()
+    assert note["undelivered"] == {
+        "it was not there by the end": 1,
+        "no chain of working links joined the two": 1,
+    }
+    assert call["undelivered"] == {"it did not get through in time": 1}
+
+
+def test_each_host_is_told_as_sender_and_as_receiver():
+    score = Score(["broadcast"])
+    for host in range(3):
+        score.seen_on(host, 9_000)
+    score.ask("broadcast", 0, 0, {1: True, 2: True}).delivered(1, 2_000)
+    score.ask("broadcast", 0, 0, {1: True, 2: True}).delivered(1, 4_000)
+    one, two, three = score.hosts(["hall", "mill", "farm"])
+    assert one["sent"] == {"due": 4, "delivered": 2, "percent": 50.0}
+    assert (one["reached"], one["wanted"], one["unreached"]) == (1, 2, ["farm"])
+    assert one["received"]["due"] == 0 and one["delay_ms"] is None
+    assert two["received"]["delivered"] == 2 and two["delay_ms"] == 2.0
+    assert three["received"] == {"due": 2, "delivered": 0, "percent": 0.0}
 
 
 def test_stranger_delivery_counts_nothing():
