@@ -183,7 +183,7 @@ def _item(space: Space, author: bytes, data: bytes) -> tuple[int, int, Item] | N
     else:
         _fill(item, opened)
     if item["own"]:
-        item |= {"written": True, "kept": space.kept_by(author, head.seq)}
+        item |= {"written": True, "kept": space.acks.kept_by(author, head.seq)}
         if head.kind == Kind.MESSAGE:
             item["delivered"] = not space.mail.awaits(author, head.seq)
     return head.time_s, head.seq, item

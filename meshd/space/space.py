@@ -12,6 +12,8 @@ from meshd.core.errors import WireError
 from meshd.core.events import EntryRow, FeedImage, MetaRow, Row
 from meshd.core.ids import encode_text, node_id
 from meshd.space import entries
+from meshd.space.acks import Acks
+from meshd.space.cards import Cards
 from meshd.space.entries import Draft, Opened, Place
 from meshd.space.feed import Duplicate, FeedHead, Member, decode_head
 from meshd.space.keys import SpaceKeys
@@ -21,8 +23,6 @@ from meshd.space.membership import (
     MembershipLog,
     Signed,
     decode_record,
-    device_commitment,
-    device_statement,
     recompute,
 )
 from meshd.space.record import (
@@ -38,14 +38,12 @@ from meshd.wire import entry as wire
 from meshd.wire import membership as wire_membership
 from meshd.wire.entry import MEMBERSHIP_KINDS, Entry, Kind
 from meshd.wire.genesis import Genesis
-from meshd.wire.membership import Admit, InviteCard, MemberCard, Rank, Record, Successor
+from meshd.wire.membership import InviteCard, Rank, Record
 
 FEEDS_MAX = 1024
 """Admissions with feeds in one space; a further one's entries are refused. Its heirs count once."""
 ASIDE_MAX = 64
 """Membership records of one forked feed that are kept beside the branch that is followed."""
-KEPT_NODES_MAX = 256
-"""Nodes whose acknowledgements are remembered; the one that keeps least is forgotten."""
 
 
 class Taken(NamedTuple):
@@ -60,8 +58,8 @@ class Space:
     """A space. Its public attributes are read by sync and files, and written here only."""
 
     __slots__ = (
-        *("_cards", "_invite_cards", "_seed", "aside", "author", "feeds", "former", "founder"),
-        *("genesis", "id", "kept", "keys", "log", "mail", "name", "node", "offered_rank"),
+        *("_cards", "_seed", "acks", "aside", "author", "feeds", "former", "founder"),
+        *("genesis", "id", "keys", "log", "mail", "name", "node", "offered_rank"),
     )
 
     author: bytes
@@ -76,7 +74,7 @@ class Space:
         self.name = record.name
         self.keys = keys
         self.node = node
-        self.kept: dict[bytes, dict[bytes, tuple[int, bool]]] = {}
+        self.acks = Acks(self.is_own)
         self._set_record(record)
         self._forget()
 
@@ -135,17 +133,17 @@ class Space:
 
     def node_of(self, author: bytes) -> bytes:
         """Return the NodeId behind a signing key; b"" where this node may not know."""
-        card = self._card(author)
+        card = self._cards.of(author)
         return node_id(card.device) if card else b""
 
     def person_of(self, author: bytes) -> str:
         """Return the display name behind a signing key; "" where none is known."""
-        card = self._card(author)
+        card = self._cards.of(author)
         return card.name if card else ""
 
     def invite_card(self, invite: bytes) -> InviteCard | None:
         """Return the encrypted part of the INVITE with this hash, if this node could read it."""
-        return self._invite_cards.get(invite)
+        return self._cards.invite(invite)
 
     def entry_digest(self, author: bytes, data: bytes) -> bytes | None:
         """Return the hash that names an entry, for telling two branches apart; None for junk."""
@@ -162,26 +160,6 @@ class Space:
         """Return the running hash after the entry `data`; None for junk."""
         digest = self.entry_digest(author, data)
         return None if digest is None else wire.next_running(running, digest)
-
-    def note_ack(self, node: bytes, author: bytes, seq: int, leased: bool) -> None:
-        """Remember that `node` has our feed `author` durably up to `seq`, under a lease or not."""
-        if not self.is_own(author):
-            return
-        known_seq, known_leased = self.kept.get(node, {}).get(author, (0, leased))
-        if known_seq >= seq and known_leased == leased:
-            return
-        if node not in self.kept and len(self.kept) >= KEPT_NODES_MAX:
-            del self.kept[min(self.kept, key=lambda known: max(self.kept[known].values()))]
-        self.kept.setdefault(node, {})[author] = (seq, leased)
-
-    def holders(self, author: bytes, seq: int) -> dict[bytes, bool]:
-        """Return the nodes that hold an own entry durably, in order: whether under a lease."""
-        acks = ((node, feeds.get(author, (0, False))) for node, feeds in sorted(self.kept.items()))
-        return {node: leased for node, (held, leased) in acks if held >= seq}
-
-    def kept_by(self, author: bytes, seq: int) -> int:
-        """Return how many nodes keep an own entry under a lease."""
-        return sum(self.holders(author, seq).values())
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -330,6 +308,7 @@ class Space:
         self.mail = load_mail(metas.get(mail_key(self.id)))
         forked = [each for each in self.feeds if fork_key(self.id, each) in metas]
         self.log, _ = recompute(self.id, self.founder, signed, forked)
+        self._cards = Cards(self.id, self.keys, self.log)
         for held in self.log.records:
             row, entry = rows[held.digest]
             self._learn_card(row.author, entry, held.record, held.digest)
@@ -373,8 +352,7 @@ class Space:
         self.aside: dict[bytes, dict[bytes, bytes]] = {}
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
-        self._cards: dict[bytes, tuple[bytes, MemberCard]] = {}
-        self._invite_cards: dict[bytes, InviteCard] = {}
+        self._cards = Cards(self.id, self.keys, self.log)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -474,45 +452,11 @@ class Space:
         return [self.mail.row(self.id)] if changed else []
 
     def _learn_card(self, author: bytes, entry: Entry, record: Record, digest: bytes) -> None:
-        if isinstance(record, Successor):
-            return
-        opened = entries.open_entry(self.keys, self.id, author, entry)
-        if opened is None:
-            return
-        try:
-            if entry.head.kind == Kind.FOUNDING:
-                founding = wire_membership.decode_founding_card(opened.payload)
-                self.name = founding.space_name
-                self._learn_member(author, founding.card, digest)
-            elif isinstance(record, Admit):
-                card = wire_membership.decode_member_card(opened.payload)
-                if device_commitment(card.device, card.signature) == record.commitment:
-                    self._learn_member(record.author, card, digest)
-            elif entry.head.kind == Kind.INVITE:
-                self._invite_cards[digest] = wire_membership.decode_invite_card(opened.payload)
-        except WireError:
-            return
-
-    def _learn_member(self, author: bytes, card: MemberCard, digest: bytes) -> None:
-        if not crypto.verify(card.device, device_statement(self.id, author), card.signature):
-            return
-        known = self._cards.get(author)
-        if known is None or digest < known[0]:
-            self._cards[author] = (digest, card)
-
-    def _card(self, author: bytes) -> MemberCard | None:
-        """The card behind a signing key, by way of the keys that it succeeded."""
-        for _ in range(HEIRS_MAX + 1):
-            if author in self._cards:
-                return self._cards[author][1]
-            admission = self.log.admission(author)
-            if admission is None or not isinstance(admission.record, Successor):
-                return None
-            author = admission.record.old
-        return None
+        self._cards.learn(author, entry, record, digest)
+        self.name = self._cards.space_name or self.name
 
     def _member(self, author: bytes) -> Member:
-        card = self._card(author)
+        card = self._cards.of(author)
         rank = self.log.rank(author)
         assert rank is not None
         device, name = (card.device, card.name) if card else (b"", "")

@@ -44,5 +44,5 @@ def status_of(space: Space) -> SpaceStatus:
             for author, feed in sorted(space.feeds.items())
             if feed.frozen
         ),
-        kept_by=space.kept_by(space.author, own.seq) if own and own.seq else 0,
+        kept_by=space.acks.kept_by(space.author, own.seq) if own and own.seq else 0,
     )

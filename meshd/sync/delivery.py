@@ -59,7 +59,7 @@ class Deliveries:
     def of(self, space_id: bytes, author: bytes, seq: int) -> Delivery:
         """Return who holds an entry."""
         space = self._spaces.get(space_id)
-        held = space.holders(author, seq).items() if space else ()
+        held = space.acks.holders(author, seq).items() if space else ()
         return Delivery(
             tuple(node for node, kept in held if kept),
             tuple(node for node, kept in held if not kept),

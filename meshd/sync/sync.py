@@ -317,7 +317,7 @@ class Sync:
         relay = all(role == "relay" for role in roles)
         if relay == kept:
             seq = min(head.seq, space.feeds[head.author].seq)
-            space.note_ack(node, head.author, seq, kept)
+            space.acks.note(node, head.author, seq, kept)
             self._deliveries.acknowledged(space.id, head.author)
 
     # --- entries ----------------------------------------------------------------------------------

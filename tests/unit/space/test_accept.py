@@ -136,24 +136,6 @@ def test_feeds_are_bounded(pair, monkeypatch):
     assert len(anna.space().feeds) == 1
 
 
-def test_acknowledgements_are_remembered_of_a_bounded_number_of_nodes(pair, monkeypatch):
-    anna, _ = pair
-    space = anna.space()
-    monkeypatch.setattr(space_module, "KEPT_NODES_MAX", 4)
-    for node in range(8):
-        space.note_ack(bytes([node]) * 10, space.author, node + 1, True)
-    assert len(space.kept) == 4
-    assert space.kept_by(space.author, 8) == 1
-    assert space.kept_by(space.author, 5) == 4
-    space.note_ack(b"\7" * 10, space.author, 7, True)
-    assert space.kept_by(space.author, 8) == 1, "an older word of the same kind says nothing"
-    space.note_ack(b"\7" * 10, space.author, 8, False)
-    assert space.kept_by(space.author, 8) == 0
-    assert space.holders(space.author, 8) == {b"\7" * 10: False}
-    space.note_ack(b"z" * 10, bytes(32), 8, True)
-    assert b"z" * 10 not in space.kept
-
-
 def test_store_that_failed_takes_nothing_until_it_is_reopened(pair):
     anna, ben = pair
     heads = anna.space().feeds[anna.space().author].seq
@@ -488,7 +470,7 @@ def test_device_that_did_not_sign_is_not_named(pair):
     anna, _ = pair
     space = anna.space()
     card = joins.member_card(space.id, bytes(32), anna.identity, "liar")
-    space._learn_member(b"a" * 32, card, bytes(32))
+    space._cards._learn(b"a" * 32, card, bytes(32))
     assert space.node_of(b"a" * 32) == b""
 
 

@@ -121,7 +121,7 @@ def test_log_gives_up_after_so_many_pages(anna, monkeypatch):
 
 def test_log_shows_kept_and_cuts_what_is_too_long_to_show(anna):
     anna.ask("post", space="home", text="x" * 30000)
-    anna.space().note_ack(bytes(10), anna.space().author, 2, True)
+    anna.space().acks.note(bytes(10), anna.space().author, 2, True)
     (entry,) = anna.log()
     assert entry["kept"] == 1 and entry["written"] and entry["cut"] == 30000
     assert len(entry["text"]) < 5000 and entry["node"] and entry["by"] == "anna"

@@ -55,7 +55,7 @@ def test_relay_that_says_member_is_believed_neither():
     liar.say(wire.Have(7, (head,), kept=True))
     held = anna.sync._deliveries.of(anna.home.id, anna.home.author, seq)
     assert held == ((relay.node,), ())
-    assert anna.home.kept_by(anna.home.author, seq) == 1
+    assert anna.home.acks.kept_by(anna.home.author, seq) == 1
 
 
 def test_message_is_delivered_across_relays():
