@@ -48,6 +48,9 @@ class FetchOwner(Protocol):
     def nobody_has(self, fetch: Fetch, now: int) -> None:
         """No session has what is wanted now."""
 
+    def piece_came(self, fetch: Fetch, session: int, now: int) -> None:
+        """A session gave a part of what is wanted."""
+
 
 class Source:
     """One session as a giver: spaces it shares, requests under way."""
@@ -202,6 +205,7 @@ class Fetcher:
         job.parts.append(data)
         job.received += len(data)
         fetch.moved_us = now
+        self._owner.piece_came(fetch, session, now)
         if job.received == job.size:
             del source.asked[piece.request]
             self._rest(source)

@@ -40,7 +40,7 @@ class Files:
     """The files of one node.
 
     `seek(space, likely, now)` is called when no session has what a get needs, with the nodes that
-    should have it.
+    should have it; `gave(space, node, now)` when a node gave a part of it.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Files:
         self._spaces = spaces
         self._sessions = sessions
         self.seek: Callable[[bytes, Sequence[bytes], int], None] | None = None
+        self.gave: Callable[[bytes, bytes, int], None] | None = None
         self._reads = reads = Reads(ctx, "files")
         self._catalogue = Catalogue(ctx, spaces, reads, self._found)
         self._serving = Serving(ctx, sessions, self._catalogue, reads, lost=self._lost)
@@ -269,6 +270,11 @@ class Files:
         if fetch.target is not None and self.seek is not None and space is not None:
             likely = (space.node_of(manifest.author), *sorted(manifest.held_by))
             self.seek(manifest.space, likely, now)
+
+    def piece_came(self, fetch: Fetch, session: int, now: int) -> None:
+        """Who gives to a get is still needed, however long that takes."""
+        if fetch.target is not None and self.gave is not None:
+            self.gave(fetch.manifest.space, self._nodes.get(session, b""), now)
 
     # --- requests ---------------------------------------------------------------------------------
 

@@ -33,10 +33,11 @@ class FilesPort(Protocol):
     """Files and their chunks, which have messages and bulks of their own.
 
     `seek(space, likely, now)` is called when no session has what a get needs, with the nodes that
-    should have it.
+    should have it; `gave(space, node, now)` when a node gave a part of it.
     """
 
     seek: Callable[[bytes, Sequence[bytes], int], None] | None
+    gave: Callable[[bytes, bytes, int], None] | None
 
     def share_opened(self, session: int, space: bytes, now: int, *, node: bytes) -> None:
         """A space is shared on a session from now on, with `node` at its other end."""

@@ -26,7 +26,10 @@ ROUTED_MAX = 8
 
 
 SEEK_US = 60_000_000
-"""How long a routed session is kept for somebody who waits for what neighbours do not have."""
+"""How long a routed session is kept for somebody who waits for what neighbours do not have.
+
+It begins anew with each part that comes by it.
+"""
 
 
 class Errand:
@@ -106,6 +109,12 @@ class Routed:
         elif errand.node is None or errand.node in self._connected():
             if errand.failures == 0 or now >= errand.stay_until:
                 self._try(space_id, now)
+
+    def gave(self, space_id: bytes, node: bytes, now: int) -> None:
+        """Keep a far node that gives what is sought: a large file takes longer than `SEEK_US`."""
+        errand = self._errands.get(space_id)
+        if errand is not None and (node == errand.node or node in errand.likely):
+            errand.sought_until = now + SEEK_US
 
     def _want_likely(self, errand: Errand, likely: Sequence[bytes], now: int) -> bool:
         """Want those of `likely` that are not yet; tell whether there are any."""

@@ -95,7 +95,7 @@ class Sync:
         self._joins = Joins(hub)
         self._routed = Routed(hub)
         self._set_quota(relay_quota_bytes)
-        files.seek = self._routed.seek
+        files.seek, files.gave = self._routed.seek, self._routed.gave
         self._wanted_by: dict[int, bytes] = {}
         self.requests: dict[str, Request] = {
             "join": self._joins.request,

@@ -151,3 +151,26 @@ def test_file_put_on_one_end_is_got_on_the_other():
     hosts[4].ask("get", space="camp", name="map.bin", handle=target)
     assert bytes(hosts[4].store.files.lent[target]) == data
     assert world.now - begun < 5 * SECOND
+
+
+def test_kept_by_counts_anew_after_a_restart_as_relays_tell_it_again():
+    """It is not written to disk: what a relay holds, it says whenever it meets the author."""
+    world = World(17)
+    hosts = camp(world, 3)
+    hosts[0].ask("post", space="camp", text="who keeps this?")
+    world.run(2 * SECOND)
+
+    def kept() -> object:
+        entries = hosts[0].ask("log", space="camp", limit=500)["entries"]
+        assert isinstance(entries, list)
+        return [entry["kept"] for entry in entries if "text" in entry]
+
+    assert kept() == [1]
+    hosts[0].crash()
+    hosts[1].crash()
+    world.run(5 * SECOND)
+    hosts[0].start()
+    world.run(5 * SECOND)
+    assert kept() == [0]
+    hosts[1].start()
+    assert world.run_until(lambda: kept() == [1], 30 * SECOND)

@@ -109,6 +109,17 @@ def test_get_without_a_peer_seeks_then_times_out_and_resumes_later(pair):
     assert ben.content(handle) == DATA
 
 
+def test_each_part_of_a_get_says_who_gave_it(pair):
+    anna, ben, net = pair
+    given = []
+    ben.files.gave = lambda space, node, now: given.append((space, node))
+    net.link(anna, ben)
+    ben.get()
+    net.settle()
+    assert len(given) >= len(DATA) // (1 << 20)
+    assert {node for _, node in given} == {anna.identity.node}
+
+
 def test_get_goes_on_when_a_peer_comes(pair):
     anna, ben, net = pair
     ticket, handle = ben.get()

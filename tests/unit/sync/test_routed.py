@@ -142,6 +142,28 @@ def test_others_are_left_alone_while_who_is_likely_to_have_it_is_connected():
     assert anna.sessions.wanted == [dora.node, carl.node]
 
 
+def test_who_gives_what_is_sought_is_kept_until_it_gives_no_more():
+    """A file of 10 MB over a slow way takes longer than somebody is sought."""
+    net = Net()
+    anna = net.founder()
+    _, carl, dora = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
+    net.cut(anna, carl)
+    net.cut(anna, dora)
+    net.routed = True
+    anna.sync._routed.seek(anna.home.id, (dora.node,), net.now)
+    for number in range(20):
+        net.run(SEEK_US // 4)
+        anna.files.gave(anna.home.id, dora.node, net.now)
+        anna.post(f"note {number}")
+        assert dora.node not in anna.sessions.unwanted
+    net.run(SEEK_US // 2)
+    anna.files.gave(anna.home.id, carl.node, net.now)  # by whatever way: nobody was sent for it
+    net.run(SEEK_US)
+    anna.post("the end")
+    net.run(SECOND)
+    assert sorted(anna.sessions.wanted) == sorted(anna.sessions.unwanted)
+
+
 @pytest.mark.parametrize("likely", [False, True])
 def test_what_nobody_has_opens_ever_fewer_sessions(likely):
     """Files that went with a card are asked for again and again, by several gets at a time."""
