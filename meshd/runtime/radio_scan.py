@@ -17,14 +17,23 @@ from typing import Any
 from meshd.core.airtime import Modulation
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Event, Modem, Opened, RadioPlan
+from meshd.radio.strangers import looks_like
+from meshd.runtime.mode_pins import pins_beside
 from meshd.runtime.serial_device import PortError
 from meshd.runtime.serial_port import Line, closed, opened
 
 _NO_PLAN = RadioPlan(868_100_000, Modulation(), 0)
 """Nothing of it is set: modems are only asked."""
 
-_ROUNDS = 2
-_ASK_MAX_S = 15.0
+_RESTART = ("rnode", "meshcore", "meshtastic")
+"""Boards that may restart when their port is opened: they are asked once more at the end."""
+
+_PINNED = ("ebyte",)
+_ASK_MAX_S = 4.0
+_NOTHING = (
+    "nothing answers; unplug it, plug it in again and scan once more, or see docs/radios.md for "
+    "its firmware and wiring"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,42 +85,48 @@ async def scan(asked: Sequence[Found], told: Callable[[Found], None]) -> list[Fo
 
 async def identify(found: Found) -> Found:
     """Ask one port; never raises for what is on it."""
-    heard = 0
-    for _ in range(_ROUNDS):
-        for baud, kinds in groupby(KINDS.values(), lambda kind: kind.baud):
-            try:
-                port = await opened(found.port, baud)
-            except PortError as error:
-                return replace(found, problem=str(error))
-            try:
-                for kind in kinds:
-                    answer, more = await _ask(port, kind(_NO_PLAN))
-                    heard += more
-                    if answer is not None:
-                        return replace(
-                            found,
-                            kind=kind.kind,
-                            model=answer.model,
-                            firmware=answer.firmware,
-                            baud=baud,
-                        )
-            finally:
-                await closed(port)
-    if heard:
-        return replace(
-            found,
-            problem=f"something speaks here ({heard} bytes came), but it is no modem that meshd "
-            "knows; does it run the firmware that docs/radios.md names?",
-        )
-    return replace(
-        found,
-        problem="nothing answers; unplug it, plug it in again and scan once more, or see "
-        "docs/radios.md for its firmware and wiring",
+    heard, sample = 0, b""
+    for baud, kinds in groupby(_order(found.port), lambda kind: kind.baud):
+        try:
+            port = await opened(found.port, baud)
+        except PortError as error:
+            return replace(found, problem=str(error))
+        try:
+            for kind in kinds:
+                answer, line = await _ask(found.port, port, kind(_NO_PLAN))
+                if answer is not None:
+                    model, firmware = answer
+                    return replace(found, kind=kind.kind, model=model, firmware=firmware, baud=baud)
+                heard += line.heard
+                sample += line.sample
+        finally:
+            await closed(port)
+    return replace(found, problem=_strange(heard, sample) if heard else _NOTHING)
+
+
+def _order(port: str) -> list[type[Modem]]:
+    """Return who asks on a port.
+
+    A module with mode pins is a pipe to the air while they are low: it sends whatever is written.
+    Where there are such pins only those ask who move them first.
+    """
+    if pins_beside(port) is not None:
+        return [KINDS[kind] for kind in _PINNED]
+    return [*KINDS.values(), *(KINDS[kind] for kind in _RESTART)]
+
+
+def _strange(heard: int, sample: bytes) -> str:
+    """Say what may be there that is no modem."""
+    like = looks_like(sample)
+    guess = f"it looks like {like}" if like else "it is no modem that meshd knows"
+    return (
+        f"something speaks here ({heard} bytes came): {guess}; if it is a radio, does it run the "
+        "firmware that docs/radios.md names?"
     )
 
 
-async def _ask(port: Any, modem: Modem) -> tuple[Opened | None, int]:
-    """Let one dialect ask; return what it found, and how many bytes came."""
+async def _ask(path: str, port: Any, modem: Modem) -> tuple[Opened | None, Line]:
+    """Let one dialect ask; return what it found, and the line on which it asked."""
     answers: list[Opened] = []
 
     def tell(event: Event) -> None:
@@ -119,9 +134,9 @@ async def _ask(port: Any, modem: Modem) -> tuple[Opened | None, int]:
             answers.append(event)
             line.leave()
 
-    line = Line(port, modem, tell)
+    line = Line(port, modem, tell, pins_beside(path))
     try:
         await asyncio.wait_for(line.serve(modem.ask), _ASK_MAX_S)
     except TimeoutError:
         pass  # A dialect that did not end by itself found nothing.
-    return (answers[0] if answers else None), line.heard
+    return (answers[0] if answers else None), line

@@ -15,35 +15,32 @@ from typing import Any
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.radio.modem import Broken, Configured, Event, Modem, NotSent, Opened, Pins, Sent
+from meshd.runtime.mode_pins import PinFiles, pins_beside
 from meshd.runtime.serial_device import PortError, close_port, open_port
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
 _READ_BYTES = 4_096
 _UNWRITTEN_MAX = 16_384
+_SAMPLE_BYTES = 512
 _UNPLUGGED = "the port went away: plug the radio in again"
 
 log = logging.getLogger("meshd.radio")
 
 Tell = Callable[[Event], None]
-SetPins = Callable[[Pins], None]
 
 
 class SerialPort:
     """A modem's port. `make` gives a new modem each time that the port is opened.
 
-    `tell` gets the events; `Broken` only when it says something else than the last time. `pins`
-    sets the mode pins of a module that has them.
+    `tell` gets the events; `Broken` only when it says something else than the last time.
     """
 
-    def __init__(
-        self, path: str, make: Callable[[], Modem], tell: Tell, *, pins: SetPins | None = None
-    ) -> None:
+    def __init__(self, path: str, make: Callable[[], Modem], tell: Tell) -> None:
         self.path = path
         self.modem: Modem | None = None
         self._line: Line | None = None
         self._make = make
         self._tell = tell
-        self._pins = pins
         self._told: Broken | None = None
         self._worked = False
 
@@ -69,7 +66,7 @@ class SerialPort:
             port = await opened(self.path, modem.baud)
         except PortError as error:
             return Broken(DropReason.MODEM_GONE, str(error))
-        line = Line(port, modem, self._event)
+        line = Line(port, modem, self._event, pins_beside(self.path))
         self.modem, self._line = modem, line
         log.debug("opened port=%s kind=%s", self.path, modem.kind)
         try:
@@ -84,9 +81,6 @@ class SerialPort:
         elif isinstance(event, Configured):
             self._worked = True
             self._told = None
-        elif isinstance(event, Pins) and self._pins is not None:
-            self._pins(event)
-            return
         self._tell(event)
 
     def _end(self, broken: Broken | None) -> None:
@@ -99,10 +93,11 @@ class SerialPort:
 class Line:
     """Carries bytes between an open port and a modem, and keeps its timer."""
 
-    def __init__(self, port: Any, modem: Modem, tell: Tell) -> None:
+    def __init__(self, port: Any, modem: Modem, tell: Tell, pins: PinFiles | None) -> None:
         self._fileno: int = port.fileno()
         self._modem = modem
         self._tell = tell
+        self._pins = pins
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Broken | None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +105,8 @@ class Line:
         self._waits = False
         self._sending = False
         self.heard = 0
-        """Bytes that came from the port."""
+        """How many bytes came from the port, and the first of them."""
+        self.sample = b""
 
     @property
     def now(self) -> int:
@@ -162,6 +158,13 @@ class Line:
             return
         if isinstance(event, Sent | NotSent):
             self._sending = False
+        elif isinstance(event, Pins) and self._pins is not None:
+            try:
+                self._pins.set(event)
+            except OSError as error:
+                trouble = f"the mode pin {error.filename} can not be set: {error.strerror}"
+                self._finish(Broken(DropReason.MODEM_SETTING, trouble))
+            return
         self._tell(event)
 
     def _finish(self, broken: Broken | None) -> None:
@@ -183,6 +186,7 @@ class Line:
             self._finish(Broken(DropReason.MODEM_GONE, _UNPLUGGED))
             return
         self.heard += len(data)
+        self.sample += data[: _SAMPLE_BYTES - len(self.sample)]
         self._modem.receive(data, self.now)
         self._drain()
 

@@ -16,8 +16,8 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Broken, Configured, Heard, NotSent, RadioPlan, Sent
-from meshd.runtime import serial_port
-from meshd.runtime.radio_scan import Found, identify
+from meshd.runtime import radio_scan, serial_port
+from meshd.runtime.radio_scan import Found, scan
 from meshd.runtime.serial_device import PortError, open_port
 from meshd.runtime.serial_port import SerialPort
 from meshd.simulation.modems.air import RealAir, Wanted
@@ -50,8 +50,8 @@ async def desk():
     air = RealAir(1)
     drivers = []
 
-    def drive(path, kind):
-        drivers.append(Driver(path, kind))
+    def drive(path, kind, plan=PLAN):
+        drivers.append(Driver(path, kind, plan))
         return drivers[-1]
 
     try:
@@ -90,6 +90,37 @@ def test_frame_from_one_to_the_other(tmp_path, kind):
                 assert heard.frame == frame
                 assert -100 < heard.rssi_dbm < -70 and heard.snr_db > 5
                 assert isinstance(await one.wait(Sent, NotSent), Sent)
+
+    run(scene)
+
+
+def test_mode_pins_beside_the_port(tmp_path):
+    """An Ebyte is set through its pins, and its slow line takes longer than the air."""
+    plan = RadioPlan(868_125_000, Modulation(7, 125_000), 10)
+
+    async def scene():
+        async with desk() as (air, drive):
+            for name in ("a", "b"):
+                air.place(Wanted("ebyte", str(tmp_path / name)))
+            one = drive(tmp_path / "a", "ebyte", plan)
+            other = drive(tmp_path / "b", "ebyte", plan)
+            await one.wait(Configured)
+            await other.wait(Configured)
+            one.port.transmit(bytes(100))
+            assert (await other.wait(Heard)).frame == bytes(100)
+
+    run(scene)
+
+
+def test_mode_pin_that_can_not_be_set(tmp_path):
+    async def scene():
+        async with desk() as (air, drive):
+            air.place(Wanted("rnode", str(tmp_path / "a")))
+            for name in ("a.m0", "a.m1"):
+                (tmp_path / name).mkdir()
+            one = drive(tmp_path / "a", "ebyte", PLAN._replace(frequency_hz=868_125_000))
+            broken = await one.wait(Broken)
+            assert broken.reason is DropReason.MODEM_SETTING and "a.m0" in broken.advice
 
     run(scene)
 
@@ -176,16 +207,23 @@ def test_port_is_ours_alone(tmp_path):
     run(scene)
 
 
-@pytest.mark.parametrize(("kind", "faults"), [("rnode", ()), ("meshcore", ("log",))])
-def test_scan_tells_what_is_there_and_sets_nothing(tmp_path, kind, faults):
+def test_scan_tells_all_kinds_apart_and_transmits_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(radio_scan, "_ASK_MAX_S", 1.0)
+
     async def scene():
         async with desk() as (air, _):
-            placed = air.place(Wanted(kind, str(tmp_path / "a"), faults=faults))
-            before = placed.emulator.radio.setting
-            found = await identify(Found(str(tmp_path / "a")))
-            assert (found.kind, found.baud, found.problem) == (kind, 115_200, "")
-            assert placed.emulator.radio.setting == before
-            assert placed.emulator.radio.sent_frames == 0
+            placed = {kind: air.place(Wanted(kind, str(tmp_path / kind))) for kind in KINDS}
+            air.place(Wanted("rnode", str(tmp_path / "silent"), faults=("silent",)))
+            before = {kind: placed[kind].emulator.radio.setting for kind in KINDS}
+            names = [*KINDS, "silent"]
+            found = await scan([Found(str(tmp_path / name)) for name in names], lambda _: None)
+            assert [answer.kind for answer in found] == [*KINDS, ""]
+            assert "nothing answers" in found[-1].problem
+            for kind, answer in zip(KINDS, found, strict=False):
+                assert answer.baud == KINDS[kind].baud
+                assert placed[kind].emulator.radio.setting == before[kind]
+                assert placed[kind].emulator.radio.sent_frames == 0
+        assert list(tmp_path.iterdir()) == []
 
     run(scene)
 

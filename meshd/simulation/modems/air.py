@@ -16,7 +16,7 @@ from meshd.simulation.modems.clock import RealTime
 from meshd.simulation.modems.emulator import Emulator
 from meshd.simulation.modems.kinds import EMULATORS
 from meshd.simulation.modems.line import SerialLine
-from meshd.simulation.modems.pty import PseudoTerminal
+from meshd.simulation.modems.pty import PinPipes, PseudoTerminal
 from meshd.simulation.plan import Terrain
 
 MODEMS_MAX = 100
@@ -44,6 +44,7 @@ class Placed:
     emulator: Emulator
     _line: SerialLine
     _terminal: PseudoTerminal
+    _pins: PinPipes | None
 
 
 class RealAir:
@@ -84,10 +85,11 @@ class RealAir:
         terminal = PseudoTerminal(wanted.port, kind.baud, taken)
         line = SerialLine(self.schedule, kind.baud, host=terminal.write, modem=emulator.receive)
         emulator.written = line.to_host
+        pins = _pins(emulator, wanted.port) if kind.has_pins else None
         self._places[radio] = wanted.at
         self._air.attach(radio)
         emulator.power_on()
-        placed = Placed(wanted, terminal.device, kind.baud, emulator, line, terminal)
+        placed = Placed(wanted, terminal.device, kind.baud, emulator, line, terminal, pins)
         self._placed[wanted.port] = placed
         return placed
 
@@ -97,6 +99,8 @@ class RealAir:
             return
         placed._line.unplug()
         placed._terminal.close()
+        if placed._pins is not None:
+            placed._pins.close()
         radio = placed.emulator.radio
         placed.emulator.listening = False
         self._air.detach(radio)
@@ -111,3 +115,7 @@ class RealAir:
     def _loss_db(self, sender: Radio, hearer: Radio) -> float:
         here, there = self._places[sender], self._places[hearer]
         return self._loss.loss_db(here, there, 0, 1, sender.setting.frequency_hz / 1e6)
+
+
+def _pins(emulator: Emulator, path: str) -> PinPipes:
+    return PinPipes(path, lambda m0, m1: emulator.pins(m0=m0, m1=m1))

@@ -37,6 +37,7 @@ class EbyteEmulator(Emulator):
 
     kind = "ebyte"
     baud = 9_600
+    has_pins = True
     FAULTS: ClassVar[dict[str, str]] = {
         "silent": "never says anything",
         "band-400": "is the module for 410 to 493 MHz",

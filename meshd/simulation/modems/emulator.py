@@ -25,6 +25,9 @@ class Emulator(ABC):
 
     kind = ""
     baud = 115_200
+    has_pins = False
+    """Whether it has mode pins, which the host sets beside the line."""
+
     FAULTS: ClassVar[dict[str, str]] = {}
 
     def __init__(self, radio: Radio, schedule: TimeAndChance, faults: frozenset[str]) -> None:

@@ -8,15 +8,50 @@ speed reads and writes nonsense. Closing it is what pulling the plug is to the p
 import asyncio
 import errno
 import os
+import stat
 import termios
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 from meshd.core.errors import Exit, RequestError
 
 _READ_BYTES = 4_096
 _SPEED_FIELD = 4
+
+
+class PinPipes:
+    """Mode pins beside a port, PATH.m0 and PATH.m1: pipes that "0" and "1" are written to."""
+
+    def __init__(self, path: str, taken: Callable[[bool, bool], None]) -> None:
+        self._levels = [False, False]
+        self._taken = taken
+        self._paths = [f"{path}.m0", f"{path}.m1"]
+        self._files: list[int] = []
+        self._loop = asyncio.get_running_loop()
+        for number, name in enumerate(self._paths):
+            with suppress(FileNotFoundError):
+                if stat.S_ISFIFO(os.lstat(name).st_mode):
+                    os.unlink(name)  # of an emulator that was killed
+            os.mkfifo(name, 0o600)
+            file = os.open(name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._files.append(file)
+            self._loop.add_reader(file, self._readable, number)
+
+    def close(self) -> None:
+        """Remove the pins."""
+        for name, file in zip(self._paths, self._files, strict=True):
+            self._loop.remove_reader(file)
+            os.close(file)
+            with suppress(OSError):
+                os.unlink(name)
+
+    def _readable(self, number: int) -> None:
+        said = os.read(self._files[number], _READ_BYTES).strip()
+        if said[-1:] in (b"0", b"1"):
+            self._levels[number] = said[-1:] == b"1"
+            self._taken(*self._levels)
 
 
 class PseudoTerminal:

@@ -1,0 +1,127 @@
+"""Read `hardware/radios/KIND.toml`: what is known of a radio, strictly, all mistakes at once.
+
+Enters: the file that comes with meshd, or text of that form. Leaves: a `RadioFacts`, or one
+ConfigError that lists every mistake as `file:line: key: what is wrong`. Dialects hold their own
+numbers; a test keeps both equal.
+"""
+
+from typing import Any, NamedTuple
+
+from meshd.config.facts import read_fact
+from meshd.config.reader import Document, Reader, read_document
+from meshd.config.table import Key, Table, boolean, each, filled, integer, text
+
+_REMEDY = "mend the file; it comes with meshd and is nobody's configuration"
+
+
+class RadioFacts(NamedTuple):
+    """What people and code need to know of a kind of radio. `usb`: "vendor:product" in hex."""
+
+    kind: str
+    names: tuple[str, ...]
+    baud: int
+    frame_max: int
+    added_bytes: int
+    listens: bool
+    tells_sent: bool
+    signal: tuple[str, ...]
+    usb: tuple[str, ...]
+    wiring: str
+    limits: tuple[str, ...]
+    unknown: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...]
+
+
+def _bands(value: object) -> object:
+    """Take pairs of MHz, each from low to high."""
+    if not isinstance(value, list):
+        raise ValueError("must be a list of [low, high] in MHz")
+    for band in value:
+        numbers = isinstance(band, list) and all(isinstance(edge, int | float) for edge in band)
+        if not numbers or len(band) != 2 or not 100 <= band[0] < band[1] <= 3_000:
+            raise ValueError(f"{band} is no [low, high] in MHz")
+    return tuple(map(tuple, value))
+
+
+def _usb_id(name: str) -> str:
+    vendor, _, product = name.partition(":")
+    for part in (vendor, product):
+        if len(part) != 4 or not set(part) <= set("0123456789abcdef"):
+            raise ValueError(f'"{name}" is no USB id: write it as "10c4:ea60"')
+    return name
+
+
+def _rates(value: object) -> object:
+    rate = integer(100, 1_000_000)
+    if not isinstance(value, list):
+        raise ValueError("must be a list of bits per second")
+    return tuple(rate(item) for item in value)
+
+
+_TEXTS = each(str)
+RADIO = Table(
+    "",
+    "A kind of radio.",
+    (
+        Key("kind", "text", filled, "", "its name in configuration and commands"),
+        Key("names", "list", _TEXTS, "", "what is printed on it"),
+        Key("baud", "integer", integer(300, 4_000_000), "", "of its serial port, 8N1"),
+        Key("frame_max", "integer", integer(1, 255), "", "the longest frame of ours"),
+        Key("added_bytes", "integer", integer(0, 255), "", "what it adds on the air"),
+        Key("listens", "boolean", boolean, "", "before it sends"),
+        Key("tells_sent", "boolean", boolean, "", "that a frame is out"),
+        Key("signal", "list", _TEXTS, "", "figures of each frame"),
+        Key("usb", "list", each(_usb_id), "", "ids that tell it"),
+        Key("wiring", "text", filled, "", "how it is connected"),
+        Key("limits", "list", _TEXTS, "", "what one should know"),
+        Key("unknown", "list", _TEXTS, "", "what nobody looked at yet"),
+        Key("bands_mhz", "list", _bands, "all", "what it can be set to"),
+        Key("air_rates", "list", _rates, "[]", "of modules that name no spreading factor"),
+        Key("preamble", "integer", integer(4, 65_535), "", "symbols, where it is fixed"),
+        Key("sync_word", "integer", integer(0, 255), "", "where it is fixed"),
+        Key("port", "integer", integer(1, 511), "", "of the messages of its network"),
+        Key("heartbeat_s", "integer", integer(1, 3_600), "", "how often it wants to hear of us"),
+        *(
+            Key(name, "text", text, '""', "in words")
+            for name in ("framing", "commands", "errors", "fields", "frequency")
+        ),
+    ),
+    required=(
+        *("kind", "names", "baud", "frame_max", "added_bytes", "listens", "tells_sent"),
+        *("signal", "usb", "wiring", "limits", "unknown"),
+    ),
+)
+SOURCE = Table(
+    "source",
+    "Where facts were read.",
+    (
+        Key("what", "text", filled, "", "document, version, commit"),
+        Key("quality", "text", filled, "", "how far it can be trusted"),
+    ),
+    many=True,
+    required=("what", "quality"),
+)
+
+
+def facts_of(kind: str) -> RadioFacts:
+    """Return what is known of a kind of radio. Raises: ConfigError."""
+    content, place = read_fact(f"radios/{kind}.toml")
+    return parse(content, place)
+
+
+def parse(content: str, file: str) -> RadioFacts:
+    """Parse TOML text; `file` is its name in messages. Raises: ConfigError."""
+    document = read_document(content, file, remedy=_REMEDY)
+    reader = Reader(content, file, remedy=_REMEDY)
+    read = reader.table(RADIO, document, (), tables=(SOURCE,))
+    sources = reader.sections(SOURCE, document)
+    if not sources:
+        reader.wrong((), "no [[source]] is named")
+    reader.finish()
+    return _facts(read, sources)
+
+
+def _facts(read: Document, sources: list[Document]) -> RadioFacts:
+    values: dict[str, Any] = {name: read[name] for name in RadioFacts._fields[:-1]}
+    named = tuple((str(source["what"]), str(source["quality"])) for source in sources)
+    return RadioFacts(**values, sources=named)

@@ -1,0 +1,65 @@
+"""The facts of each radio are read strictly, and say the same as the code."""
+
+import pytest
+
+from meshd.config.radios import facts_of, parse
+from meshd.core.errors import ConfigError
+from meshd.radio.kinds import KINDS
+
+GOOD = """
+kind = "x"
+names = ["X"]
+baud = 9600
+frame_max = 200
+added_bytes = 0
+listens = true
+tells_sent = true
+signal = ["rssi"]
+usb = ["10c4:ea60"]
+wiring = "USB"
+limits = []
+unknown = []
+[[source]]
+what = "a manual"
+quality = "good"
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_its_facts(kind):
+    facts = facts_of(kind)
+    modem = KINDS[kind]
+    assert (facts.kind, facts.baud, facts.frame_max, facts.listens) == (
+        *(kind, modem.baud, modem.frame_max, modem.listens),
+    )
+    assert facts.names and facts.wiring and facts.sources
+
+
+def test_form_is_read():
+    facts = parse(GOOD, "x.toml")
+    assert facts.usb == ("10c4:ea60",) and facts.sources == (("a manual", "good"),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("baud = 9600", "baud = 9", "x.toml:4: baud: 9 is not between"),
+        ("baud = 9600", "boud = 9600", 'did you mean "baud"'),
+        ("baud = 9600", "", '"baud" is missing'),
+        ("10c4:ea60", "10C4", "is no USB id"),
+        ("frame_max = 200", "frame_max = 256", "256 is not between"),
+        ("listens = true", "listens = 1", "must be true or false"),
+        ("limits = []", "bands_mhz = [[870.0, 863.0]]\nlimits = []", "is no [low, high]"),
+        ('quality = "good"', "", '"quality" is missing'),
+        ('[[source]]\nwhat = "a manual"\nquality = "good"\n', "", "no [[source]]"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(old, new, said):
+    with pytest.raises(ConfigError) as error:
+        parse(GOOD.replace(old, new), "x.toml")
+    assert said in error.value.text
+
+
+def test_kind_without_facts():
+    with pytest.raises(ConfigError, match="not found"):
+        facts_of("nothing")
