@@ -88,6 +88,7 @@ class Ebyte(Modem):
     baud = 9_600
     frame_max = PACKET_MAX - HEAD.size - CRC.size
     listens = True
+    needs_pins = True
 
     def __init__(
         self, plan: RadioPlan, *, rssi_scale: RssiScale = RssiScale.FULL, strong: bool = False

@@ -41,7 +41,9 @@ RESTARTS_MAX = 5
 """How often a modem may restart by itself, no frame sent between, before it is given up."""
 
 STRANGE_MAX = 512
-TRIES = 3
+TRIES, ASKED_TRIES = 3, 2
+ASKED_US = 800_000
+"""Shorter when nobody knows whether there is such a modem at all."""
 
 
 class Ask(NamedTuple):
@@ -318,14 +320,15 @@ class TextModem(Modem):
         self._ask = ask
         self._tries = tries
         self._writes.append(line)
-        self._due_us = now + ask.within_us + len(line) * 10 * SECOND // self.baud
+        within_us = min(ask.within_us, ASKED_US) if self.asks_only else ask.within_us
+        self._due_us = now + within_us + len(line) * 10 * SECOND // self.baud
 
     # --- when it does not go well -----------------------------------------------------------------
 
     def _unanswered(self, ask: Ask, now: int) -> None:
         """No answer came in time."""
         self._ask = None
-        if self._tries < ask.tries:
+        if self._tries < (ASKED_TRIES if self.asks_only else ask.tries):
             self._put(ask, now, self._tries + 1)
         elif self._stage is Stage.SEND or self._stage is Stage.IDLE:
             self._silent(now)

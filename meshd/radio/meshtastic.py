@@ -35,6 +35,9 @@ MESSAGE_MAX = 512
 WAKE = b"\xc3" * 32
 WAKE_US = SECOND // 10
 ANSWER_US = 5 * SECOND
+ASKED_US = 1_800_000
+"""The same when nobody knows whether there is such a radio at all."""
+
 SETTINGS_US = 60 * SECOND
 """A radio with 200 known nodes tells for some seconds; one that tells for ever is none."""
 
@@ -43,7 +46,7 @@ HEARTBEAT_US = 300 * SECOND
 FULL_ASK_US = 10 * SECOND
 FULL_ASKS_MAX = 12
 STALE_US = SECOND // 2
-TRIES = 3
+TRIES, ASKED_TRIES = 3, 2
 RESTARTS_MAX = 5
 STRANGE_MAX = 512
 
@@ -183,7 +186,7 @@ class Meshtastic(Modem):
         self._channel_name = ""
         self._nonce = (now * 2_654_435_761 + self._tries) & 0x7FFFFFFF or 1
         self._put(varint(3, self._nonce))
-        self._due_us = now + ANSWER_US
+        self._due_us = now + (ASKED_US if self.asks_only else ANSWER_US)
 
     def _complete(self, now: int) -> None:
         """All settings are told."""
@@ -232,7 +235,8 @@ class Meshtastic(Modem):
             self._still_full(now)
 
     def _unanswered(self, now: int) -> None:
-        if self._tries < TRIES and now < self._told_by_us:
+        tries = ASKED_TRIES if self.asks_only else TRIES
+        if self._tries < tries and now < self._told_by_us:
             self._ask_settings(now)
         elif self._strange:
             said = bytes(self._strange)

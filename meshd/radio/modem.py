@@ -114,6 +114,9 @@ class Modem(ABC):
     listens = False
     """Whether the module listens before it talks."""
 
+    needs_pins = False
+    """Whether nothing may be written before mode pins are set: else it would go on the air."""
+
     def __init__(self, plan: RadioPlan) -> None:
         self.plan = plan
         self.ready = False

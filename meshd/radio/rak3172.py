@@ -81,7 +81,7 @@ class Rak3172(TextModem):
         self._changing_mode = True
         return [
             Ask(b"AT+NWM=0", OK, "its point-to-point mode"),
-            Ask(b"AT", OK, within_us=REBOOT_US),
+            Ask(b"AT", OK, within_us=REBOOT_US // 6, tries=6),
             Ask(b"AT+NWM=?", OK),
         ]
 

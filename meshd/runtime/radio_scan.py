@@ -28,7 +28,6 @@ _NO_PLAN = RadioPlan(868_100_000, Modulation(), 0)
 _RESTART = ("rnode", "meshcore", "meshtastic")
 """Boards that may restart when their port is opened: they are asked once more at the end."""
 
-_PINNED = ("ebyte",)
 _ASK_MAX_S = 4.0
 _NOTHING = (
     "nothing answers; unplug it, plug it in again and scan once more, or see docs/radios.md for "
@@ -111,8 +110,9 @@ def _order(port: str) -> list[type[Modem]]:
     Where there are such pins only those ask who move them first.
     """
     if pins_beside(port) is not None:
-        return [KINDS[kind] for kind in _PINNED]
-    return [*KINDS.values(), *(KINDS[kind] for kind in _RESTART)]
+        return [kind for kind in KINDS.values() if kind.needs_pins]
+    without_pins = [kind for kind in KINDS.values() if not kind.needs_pins]
+    return [*without_pins, *(KINDS[kind] for kind in _RESTART)]
 
 
 def _strange(heard: int, sample: bytes) -> str:

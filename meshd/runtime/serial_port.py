@@ -23,6 +23,10 @@ _READ_BYTES = 4_096
 _UNWRITTEN_MAX = 16_384
 _SAMPLE_BYTES = 512
 _UNPLUGGED = "the port went away: plug the radio in again"
+_NO_PINS = (
+    "this radio sends whatever is written to it until its pins M0 and M1 say otherwise: wire them "
+    "to outputs of this computer and link those as {path}.m0 and {path}.m1"
+)
 
 log = logging.getLogger("meshd.radio")
 
@@ -62,11 +66,14 @@ class SerialPort:
     async def _once(self) -> Broken | None:
         """Open the port and serve it until something breaks."""
         modem = self._make()
+        pins = pins_beside(self.path)
+        if modem.needs_pins and pins is None:
+            return Broken(DropReason.MODEM_SETTING, _NO_PINS.format(path=self.path))
         try:
             port = await opened(self.path, modem.baud)
         except PortError as error:
             return Broken(DropReason.MODEM_GONE, str(error))
-        line = Line(port, modem, self._event, pins_beside(self.path))
+        line = Line(port, modem, self._event, pins)
         self.modem, self._line = modem, line
         log.debug("opened port=%s kind=%s", self.path, modem.kind)
         try:

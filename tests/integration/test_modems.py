@@ -25,7 +25,7 @@ from meshd.simulation.modems.clock import RealTime
 
 PLAN = RadioPlan(868_100_000, Modulation(7, 250_000, 1, 8), 14)
 LIMIT_S = 20.0
-KIND_NAMES = ["rnode", "meshcore"]
+KIND_NAMES = ["rnode", "meshcore", "rak3172", "reyax", "rn2483"]
 
 
 class Driver:
@@ -82,7 +82,7 @@ def test_frame_from_one_to_the_other(tmp_path, kind):
             one, other = drive(tmp_path / "a", kind), drive(tmp_path / "b", kind)
             await one.wait(Configured)
             await other.wait(Configured)
-            for frame in (b"\xc0\xdb over", bytes(range(200))):
+            for frame in (b"\xc0\xdb over", bytes(range(190))):
                 one.port.transmit(frame)
                 with pytest.raises(UsageError):
                     one.port.transmit(frame)
@@ -108,6 +108,19 @@ def test_mode_pins_beside_the_port(tmp_path):
             await other.wait(Configured)
             one.port.transmit(bytes(100))
             assert (await other.wait(Heard)).frame == bytes(100)
+
+    run(scene)
+
+
+def test_radio_that_sends_whatever_is_written_is_not_written_to(tmp_path):
+    async def scene():
+        async with desk() as (air, drive):
+            placed = air.place(Wanted("ebyte", str(tmp_path / "a")))
+            (tmp_path / "b").symlink_to(os.readlink(tmp_path / "a"))
+            broken = await drive(tmp_path / "b", "ebyte").wait(Broken)
+            assert broken.reason is DropReason.MODEM_SETTING
+            assert f"{tmp_path}/b.m0" in broken.advice
+            assert placed.emulator.radio.sent_frames == 0
 
     run(scene)
 
@@ -149,7 +162,7 @@ def test_plug_pulled_out_and_put_in_again(tmp_path, kind):
             one, other = drive(tmp_path / "a", kind), drive(tmp_path / "b", kind)
             await one.wait(Configured)
             await other.wait(Configured)
-            one.port.transmit(bytes(250))
+            one.port.transmit(bytes(190))
             air.remove(placed)
             gone = await one.wait(NotSent)
             assert gone == NotSent(DropReason.MODEM_GONE, maybe=True)
