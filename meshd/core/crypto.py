@@ -75,6 +75,14 @@ def unseal(key: bytes, nonce: bytes, ciphertext: bytes, data: bytes = b"") -> by
         return None
 
 
+def keystream_xor(key: bytes, nonce: bytes, data: bytes) -> bytes:
+    """Encrypt or decrypt with XChaCha20 and no tag: the AEAD's ciphertext without its own.
+
+    PyNaCl has no bare stream cipher. The caller has a tag of its own, and no nonce twice.
+    """
+    return seal(key, nonce, data)[: len(data)]
+
+
 def seal_into(ciphertext: memoryview, key: bytes, nonce: bytes, plaintext: memoryview) -> None:
     """Encrypt with XChaCha20-Poly1305 into memory of exactly the size with the tag."""
     _check_sizes(key, nonce, plaintext, ciphertext)

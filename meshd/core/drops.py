@@ -132,6 +132,18 @@ class DropReason(StrEnum):
     SYNC_LEASE = "sync-lease"
     JOIN_LIMITED = "join-limited"
 
+    # link/: frames
+    FRAME_MALFORMED = "frame-malformed"
+    FRAME_FOREIGN = "frame-foreign"
+    FRAME_STRANGER = "frame-stranger"
+    FRAME_FORGED = "frame-forged"
+    FRAME_REPLAYED = "frame-replayed"
+    FRAME_OWN = "frame-own"
+    BEACON_MALFORMED = "beacon-malformed"
+    BEACON_FORGED = "beacon-forged"
+    BEACON_STALE = "beacon-stale"
+    SOURCES_FULL = "sources-full"
+
     # link/: airtime
     AIRTIME_SPENT = "airtime-spent"
     AIRTIME_SHARE = "airtime-share"

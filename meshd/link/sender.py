@@ -1,0 +1,109 @@
+"""Seal what this node sends by LoRa: its own keys of this boot, its counter, its signed beacon.
+
+Enters: identity, link key, boot number, an 8-byte salt fresh at each start, plaintexts. Leaves:
+frames. The counter starts anew with each salt, so no disk is needed for it. Must not know: radios,
+airtime, when to send.
+"""
+
+from meshd.core.errors import UsageError
+from meshd.core.identity import Identity
+from meshd.link.seal import NOBODY, LinkKey, Mark, hop_address, seal, sender_keys
+from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, SALT_LEN, Beacon, Challenge
+from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
+
+ANSWER_EVERY_US = 10_000_000
+"""One signed answer for all challenges of that time."""
+
+
+class Sender:
+    """This node on the air, from one start to the next."""
+
+    def __init__(self, identity: Identity, link: LinkKey, *, boot: int, salt: bytes) -> None:
+        if len(salt) != SALT_LEN or not 0 <= boot <= 0xFFFF_FFFF:
+            raise UsageError(f"a salt has {SALT_LEN} bytes, a boot number 32 bits")
+        self.identity = identity
+        self.public = identity.public
+        self.node = identity.node
+        self.short = self.node[:SHORT_LEN]
+        self.boot = boot
+        self.salt = salt
+        self.counter = 0
+        self._echoes: list[bytes] = []
+        self._answered_us: int | None = None
+        self.use(link)
+
+    def use(self, link: LinkKey) -> None:
+        """Seal with this link key from now on."""
+        self.link = link
+        self.keys = sender_keys(link, public=self.public, boot=self.boot, salt=self.salt)
+
+    def seal(
+        self,
+        kind: FrameKind,
+        plaintext: bytes,
+        *,
+        hop_limit: int = 0,
+        next_hop: bytes | None = None,
+        destination: bytes = b"",
+    ) -> bytes:
+        """Return a frame for all, or for one neighbour: `next_hop` is its NodeId.
+
+        Raises: UsageError when it does not fit, or the counter is used up.
+        """
+        counter = self._next()
+        mark = Mark(self.node, self.link.epoch, counter)
+        short = EVERYONE if next_hop is None else hop_address(self.keys, mark, next_hop)
+        frame = self._frame(kind, counter)._replace(
+            hop_limit=hop_limit, next_hop=short, destination=destination
+        )
+        return seal(self.keys, frame, plaintext, mark).encode()
+
+    def beacon(self, *, with_key: bool = True) -> bytes:
+        """Return a signed beacon, which answers the challenges that wait.
+
+        `with_key`: for those who may not know the device's key: 32 bytes more.
+        """
+        counter = self._next()
+        echoes, self._echoes = tuple(self._echoes), []
+        beacon = Beacon(self.public, self.boot, self.salt, counter, echoes)
+        signature = self.identity.sign(beacon.statement(self.link.epoch, self.public))
+        public = self.public if with_key else b""
+        body = beacon._replace(public=public, signature=signature).encode()
+        return self._group(FrameKind.BEACON, body, counter)
+
+    def challenge(self, challenge: Challenge) -> bytes:
+        """Return a frame that asks a node to show that it is there now."""
+        return self._group(FrameKind.CHALLENGE, challenge.encode(), self._next())
+
+    def asked(self, nonce: bytes) -> None:
+        """Note a challenge. Of too many, some are asked again by who wants them answered."""
+        if nonce not in self._echoes and len(self._echoes) < ECHOES_MAX:
+            self._echoes.append(nonce)
+
+    def answer_due(self) -> int | None:
+        """Return from when on a beacon shall answer, in µs; None: nobody asked."""
+        if not self._echoes:
+            return None
+        return 0 if self._answered_us is None else self._answered_us + ANSWER_EVERY_US
+
+    def answer(self, now: int) -> bytes | None:
+        """Return the beacon that answers, if one is due."""
+        due_us = self.answer_due()
+        if due_us is None or now < due_us:
+            return None
+        self._answered_us = now
+        return self.beacon()
+
+    def _next(self) -> int:
+        if self.counter >= COUNTER_MAX:
+            raise UsageError("the counter of this salt is used up; begin with a fresh one")
+        self.counter += 1
+        return self.counter
+
+    def _frame(self, kind: FrameKind, counter: int) -> LoraFrame:
+        return LoraFrame(kind, 0, self.link.context, EVERYONE, self.short, counter & 0xFFFF)
+
+    def _group(self, kind: FrameKind, plaintext: bytes, counter: int) -> bytes:
+        frame = self._frame(kind, counter)
+        mark = Mark(NOBODY, self.link.epoch, frame.counter)
+        return seal(self.link.group, frame, plaintext, mark).encode()

@@ -1,0 +1,331 @@
+"""Who is on the air: open each frame, tell new from replayed, and know whom to believe.
+
+Enters: frames from a modem, `now`, nonces of the caller's entropy. Leaves: what was opened, who was
+met, what was asked, or the name of the drop; whom to challenge; reports for people. Tables are
+bounded: who has not answered a challenge yet may hold a quarter of them and goes first.
+
+A sender is *proven* when a beacon came back with our own fresh nonce in it, or when it is the next
+boot of one that was proven. Frames of others are good for delivery (what they carry is proven by
+itself) but not for relaying. Must not know: airtime, routes, what frames carry.
+Ref: docs/wire-format.md#lora-beacon, docs/security.md.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from meshd.core import crypto
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.core.ids import node_id
+from meshd.link.replay import Verdict, nearest
+from meshd.link.seal import NOBODY, FrameKeys, LinkKey, Mark, hop_address, opens_by_link_key, unseal
+from meshd.link.sender import Sender
+from meshd.link.speaker import Device, Source
+from meshd.wire.lora_beacon import Beacon, Challenge
+from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
+
+DEVICES_MAX = 256
+UNPROVEN_MAX = DEVICES_MAX // 4
+SAME_SHORT_MAX = 8
+"""Devices that share a short address; each is one more key to try."""
+
+CHALLENGE_EVERY_US = 60_000_000
+CHALLENGE_VALID_US = 120_000_000
+REPORTS_MAX = 16
+
+
+class Aim(Enum):
+    """For whom a frame is at this hop."""
+
+    EVERYONE = "everyone"
+    ME = "me"
+    OTHER = "other"
+
+
+class Opened(NamedTuple):
+    """A frame whose tag fits. `trusted`: its sender is proven, so it may be relayed.
+
+    `node` sent it last; who wrote what it carries is for the layers above to prove.
+    """
+
+    frame: LoraFrame
+    plaintext: bytes
+    node: bytes
+    counter: int
+    aim: Aim
+    trusted: bool
+
+
+class Met(NamedTuple):
+    """A beacon with a good signature. `new`: a boot that was not known."""
+
+    node: bytes
+    public: bytes
+    boot: int
+    new: bool
+    proven: bool
+
+
+class Asked(NamedTuple):
+    """Somebody asks this node for a beacon with this nonce."""
+
+    nonce: bytes
+
+
+class Overheard(NamedTuple):
+    """A challenge for another node."""
+
+    target: bytes
+
+
+class Report(Enum):
+    """What a person should know."""
+
+    TWIN = "twin"
+    """Two devices run with one key: a card was copied."""
+
+    OWN_TWIN = "own-twin"
+    """Another device runs with this node's key, or this node's state was rolled back."""
+
+    COUNTER_FORGED = "counter-forged"
+    """Some member sent frames as if it were this one, with a counter far ahead."""
+
+
+Heard = Opened | Met | Asked | Overheard | DropReason
+
+
+class Sources:
+    """All senders that one node hears. `links` are the link keys that are valid now, at most 3."""
+
+    def __init__(self, sender: Sender, links: tuple[LinkKey, ...]) -> None:
+        self._sender = sender
+        self._links = links
+        self._devices: dict[bytes, Device] = {}
+        self._reports: deque[tuple[Report, bytes]] = deque(maxlen=REPORTS_MAX)
+
+    def rekey(self, links: tuple[LinkKey, ...]) -> None:
+        """Accept these link keys from now on."""
+        self._links = links
+        for device in self._devices.values():
+            device.forget_keys()
+
+    def hear(self, data: bytes, now: int) -> Heard:
+        """Take a frame from the air."""
+        try:
+            frame = LoraFrame.decode(data)
+        except WireError:
+            return DropReason.FRAME_MALFORMED
+        links = [link for link in self._links if link.context == frame.context]
+        if not links:
+            return DropReason.FRAME_FOREIGN
+        if not opens_by_link_key(frame.kind):
+            return self._open(frame, links)
+        for link in links:
+            plaintext = unseal(link.group, frame, Mark(NOBODY, link.epoch, frame.counter))
+            if plaintext is not None:
+                if frame.kind is FrameKind.BEACON:
+                    return self._beacon(frame, link, plaintext, now)
+                return self._challenge(plaintext)
+        return DropReason.FRAME_FORGED
+
+    # --- challenges -------------------------------------------------------------------------------
+
+    def poll_challenge(self, now: int) -> bytes | None:
+        """Return the NodeId of who should be challenged now, or None."""
+        for device in self._devices.values():
+            if device.wanted and now >= device.asked_us + CHALLENGE_EVERY_US:
+                return device.node
+        return None
+
+    def challenge(self, node: bytes, nonce: bytes, now: int) -> Challenge | None:
+        """Begin a challenge with 8 fresh bytes of entropy; None: that node is gone."""
+        for device in self._devices.values():
+            if device.node == node:
+                device.ask(nonce, now)
+                return Challenge(node, nonce)
+        return None
+
+    def poll_report(self) -> tuple[Report, bytes] | None:
+        """Return the next thing for a person, with the NodeId it is about."""
+        return self._reports.popleft() if self._reports else None
+
+    def proven(self, node: bytes) -> bool:
+        """Tell whether a node has shown that it is there."""
+        return any(device.node == node and device.proven for device in self._devices.values())
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def _open(self, frame: LoraFrame, links: list[LinkKey]) -> Heard:
+        candidates = list(self._of_short(frame.source))
+        for device in candidates:
+            for source in device.sources:
+                for link in links:
+                    opened = self._try(frame, source, link)
+                    if opened is not None:
+                        self._use(device)
+                        return self._judge(opened, device, source)
+        if frame.source == self._sender.short and self._is_own(frame):
+            return DropReason.FRAME_OWN
+        return DropReason.FRAME_FORGED if candidates else DropReason.FRAME_STRANGER
+
+    def _try(self, frame: LoraFrame, source: Source, link: LinkKey) -> Opened | None:
+        """Open a frame as if it were of one boot of one sender."""
+        keys = source.keys(link)
+        for counter in source.guesses(frame.counter):
+            mark = Mark(source.node, link.epoch, counter)
+            plaintext = unseal(keys, frame, mark)
+            if plaintext is not None:
+                aim = self._aim(frame, keys, mark)
+                return Opened(frame, plaintext, source.node, counter, aim, False)
+        return None
+
+    def _judge(self, opened: Opened, device: Device, source: Source) -> Heard:
+        verdict = source.window.judge(opened.counter)
+        if verdict is Verdict.SEEN:
+            return DropReason.FRAME_REPLAYED
+        if verdict is Verdict.OLD:
+            # Old news played again, or a counter that somebody else drove ahead: ask.
+            device.wanted = True
+            return DropReason.FRAME_REPLAYED
+        if verdict is Verdict.FRESH:
+            source.window.take(opened.counter)
+        trusted = source.proven and verdict is Verdict.FRESH
+        if not trusted and (verdict is Verdict.BEYOND or opened.frame.kind is not FrameKind.LOCAL):
+            device.wanted = True
+        if trusted and any(
+            other.proven and other is not source and other.boot >= source.boot
+            for other in device.sources
+        ):
+            self._report_twin(device)
+        return opened._replace(trusted=trusted)
+
+    def _aim(self, frame: LoraFrame, keys: FrameKeys, mark: Mark) -> Aim:
+        if frame.next_hop == EVERYONE:
+            return Aim.EVERYONE
+        mine = hop_address(keys, mark, self._sender.node)
+        return Aim.ME if frame.next_hop == mine else Aim.OTHER
+
+    def _is_own(self, frame: LoraFrame) -> bool:
+        sender = self._sender
+        mark = Mark(sender.node, sender.link.epoch, nearest(sender.counter, frame.counter))
+        return unseal(sender.keys, frame, mark) is not None
+
+    # --- beacons ----------------------------------------------------------------------------------
+
+    def _challenge(self, plaintext: bytes) -> Heard:
+        try:
+            challenge = Challenge.decode(plaintext)
+        except WireError:
+            return DropReason.BEACON_MALFORMED
+        if challenge.target != self._sender.node:
+            return Overheard(challenge.target)
+        return Asked(challenge.nonce)
+
+    def _beacon(self, frame: LoraFrame, link: LinkKey, plaintext: bytes, now: int) -> Heard:
+        try:
+            beacon = Beacon.decode(plaintext)
+        except WireError:
+            return DropReason.BEACON_MALFORMED
+        if beacon.counter & 0xFFFF != frame.counter:
+            return DropReason.BEACON_MALFORMED
+        public = beacon.public or self._signer(beacon, frame, link)
+        if public is None:
+            return DropReason.FRAME_STRANGER
+        if node_id(public)[:SHORT_LEN] != frame.source:
+            return DropReason.BEACON_MALFORMED
+        statement = beacon.statement(link.epoch, public)
+        if beacon.public and not crypto.verify(public, statement, beacon.signature):
+            return DropReason.BEACON_FORGED
+        if public == self._sender.public:
+            return self._mirror(beacon)
+        return self._meet(beacon, public, now)
+
+    def _signer(self, beacon: Beacon, frame: LoraFrame, link: LinkKey) -> bytes | None:
+        """Return whose beacon without a key this is, among those who are known."""
+        candidates = [device.public for device in self._of_short(frame.source)]
+        if frame.source == self._sender.short:
+            candidates.append(self._sender.public)
+        for public in candidates:
+            statement = beacon.statement(link.epoch, public)
+            if crypto.verify(public, statement, beacon.signature):
+                return public
+        return None
+
+    def _mirror(self, beacon: Beacon) -> Heard:
+        """A beacon with this node's own key: an echo, one of an earlier boot, or a twin's."""
+        sender = self._sender
+        if beacon.salt != sender.salt and beacon.boot >= sender.boot:
+            self._reports.append((Report.OWN_TWIN, sender.node))
+            return DropReason.NODE_TWIN
+        return DropReason.FRAME_OWN
+
+    def _meet(self, beacon: Beacon, public: bytes, now: int) -> Heard:
+        device = self._devices.get(public)
+        if device is None:
+            device = self._admit(public)
+            if device is None:
+                return DropReason.SOURCES_FULL
+        self._use(device)
+        source = device.find(beacon.boot, beacon.salt)
+        in_time = now <= device.asked_us + CHALLENGE_VALID_US
+        answered = in_time and device.nonce in beacon.echoes and not device.has_answered(source)
+        new = source is None
+        if source is None:
+            if not answered and not device.newer(beacon.boot):
+                device.wanted = True
+                return DropReason.BEACON_STALE
+            source = Source(public, beacon.boot, beacon.salt, beacon.counter)
+            source.proven = answered or device.proven
+            device.take(source, answered=answered)
+        elif not answered:
+            verdict = source.window.judge(beacon.counter)
+            if verdict in (Verdict.SEEN, Verdict.OLD):
+                device.wanted = device.wanted or verdict is Verdict.OLD
+                return DropReason.FRAME_REPLAYED
+            source.hear_signed(beacon.counter)
+        elif source.answer(beacon.counter):
+            self._reports.append((Report.COUNTER_FORGED, device.node))
+        if answered and device.answered_by(source):
+            self._report_twin(device)
+        self._limit()
+        return Met(device.node, public, beacon.boot, new, source.proven)
+
+    def _report_twin(self, device: Device) -> None:
+        if not device.twin:
+            device.twin = True
+            self._reports.append((Report.TWIN, device.node))
+
+    # --- the table --------------------------------------------------------------------------------
+
+    def _of_short(self, short: bytes) -> Iterator[Device]:
+        return (device for device in self._devices.values() if device.short == short)
+
+    def _use(self, device: Device) -> None:
+        """Keep in mind who was heard last: the table is in that order."""
+        self._devices[device.public] = self._devices.pop(device.public)
+
+    def _admit(self, public: bytes) -> Device | None:
+        """Make room for a device that is not known; None: all places are held by proven ones."""
+        device = Device(public)
+        same = list(self._of_short(device.short))
+        if len(same) >= SAME_SHORT_MAX:
+            victim = next((other for other in same if not other.proven), None)
+            if victim is None:
+                return None
+            del self._devices[victim.public]
+        unproven = [other for other in self._devices.values() if not other.proven]
+        if len(unproven) >= UNPROVEN_MAX:
+            del self._devices[unproven[0].public]
+        self._devices[public] = device
+        return device
+
+    def _limit(self) -> None:
+        """Too many proven devices: the one not heard for longest goes."""
+        proven = [device for device in self._devices.values() if device.proven]
+        if len(proven) > DEVICES_MAX - UNPROVEN_MAX:
+            del self._devices[proven[0].public]
