@@ -7,13 +7,14 @@ Must not know: wall time, files, terminals. Ctrl-C ends it early, with what is k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from meshd.recording.tape import Tape
 from meshd.simulation.anyworld import AnyHost, AnyWorld
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.duty import Duty
 from meshd.simulation.crowd import Crowd
 from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
@@ -30,6 +31,9 @@ from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.traffic import People, members_of, relays_of
 from meshd.simulation.world import Tapes, no_tapes
 
+if TYPE_CHECKING:
+    from meshd.simulation.world import World
+
 Progress = Callable[[int, int], None]
 """Is told of virtual time: done and all, in microseconds."""
 Watcher = Callable[[AnyWorld[AnyHost], Plan], Observer]
@@ -41,7 +45,7 @@ _CALLS = 400
 
 
 class Parts(NamedTuple):
-    """What a run is made of; rivals have no rules to check, and no crowd."""
+    """What a run is made of; of the rules, rivals have that of the law, and no crowd."""
 
     world: AnyWorld[AnyHost]
     people: People | RivalPeople
@@ -147,12 +151,14 @@ def _run(
 
 
 def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
+    """Return the world, its people, and who watches the rules: of rivals, that of the law."""
     if plan.protocol == "meshd":
         world = build_world(plan, seed, tapes=_second_lives(plan, tapes))
         people, checkers = People(world, plan), all_checkers(world, plan)
         return Parts(world, people, checkers, [Crowd(world, plan)] if plan.crowd else ())
     rivals = build(plan, seed)
-    return Parts(rivals, RivalPeople(rivals, plan))
+    duty = Duty(cast("World", rivals), plan)
+    return Parts(rivals, RivalPeople(rivals, plan), (duty,))
 
 
 def _second_lives(plan: Plan, tapes: Tapes) -> Tapes:

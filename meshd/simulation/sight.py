@@ -32,18 +32,23 @@ class Sight:
         return mine is not None and mine == self._island.get(other.number)
 
 
-def islands(world: AnyWorld[AnHost], loss_max: float) -> list[list[AnHost]]:
-    """Return the hosts that links of at most this loss join, each island in order of number."""
+def islands(
+    world: AnyWorld[AnHost], loss_max: float, *, without: frozenset[int] = frozenset()
+) -> list[list[AnHost]]:
+    """Return the hosts that links of at most this loss join, each island in order of number.
+
+    Hosts `without` are left out, by number, and join nobody.
+    """
     beside = _beside(world, loss_max)
     found: list[list[AnHost]] = []
     seen: set[int] = set()
     for host in world.hosts:
-        if not host.running or host.number in seen:
+        if not host.running or host.number in seen or host.number in without:
             continue
         island, waiting = {host.number}, [host.number]
         while waiting:
             for number in beside.get(waiting.pop(), ()):
-                if number not in island:
+                if number not in island and number not in without:
                     island.add(number)
                     waiting.append(number)
         seen |= island

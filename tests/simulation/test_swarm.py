@@ -12,7 +12,10 @@ from meshd.simulation.swarm.judge import judge
 from meshd.simulation.swarm.plans import random_plan
 from meshd.simulation.swarm.shrink import shrink
 
-SEEDS = (7, 10, 12, 21, 23, 26, 27, 28, 30, 33)
+SEEDS = (
+    *(7, 10, 12, 21, 23, 26, 27, 28, 30, 33, 402, 403, 404, 405, 407, 409, 410, 411, 412, 414),
+    *(415, 416, 417, 418, 419, 420, 421, 422, 423, 425),
+)
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
 
 
@@ -32,6 +35,18 @@ def test_plan_of_a_seed_is_the_same_as_a_file(seed):
     plan = random_plan(seed)
     assert random_plan(seed) == plan
     assert parse(dump(plan), "x") == plan
+
+
+def test_random_plans_have_large_files_stations_under_law_and_walkers_that_stop():
+    plans = [random_plan(seed) for seed in range(1, 400)]
+    sizes = [item.size for plan in plans for item in plan.traffic]
+    assert sum(size > 1_000_000 for size in sizes) > 5
+    stations = [plan for plan in plans if plan.protocol != "meshd"]
+    assert len(stations) == 8
+    assert all(medium.duty < 1 for plan in stations for medium in plan.media)
+    for plan in plans:
+        for group in plan.nodes:
+            assert not group.walk or group.walk[-1].at_s <= plan.duration_s
 
 
 def test_crowd_of_a_plan_file_founds_spaces_of_its_own():

@@ -4,7 +4,7 @@ Enters: the end of a run, and what is sent in its last minute. Leaves: violation
 of hosts that the media connect by good links (`graph`). Two hosts must have found no way both now
 and about a minute before, for lossy links go down and up. Hosts that were hostile are honest by
 then, and are judged like all others. Feeds of which somebody holds a proof of a fork are left out:
-there the branches differ by rule.
+there the branches differ by rule; so is who walks until the end, and what hangs on it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Convergence(Checker):
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
         self._quiet_from = plan.end_us - QUIET_US
+        self._walking = graph.walkers(plan)
         self._lost: set[tuple[int, int]] | None = None
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
@@ -63,7 +64,7 @@ class Convergence(Checker):
         for one, other in again[:PAIRS_MAX]:
             text = f"has no way to {hosts[other].name} ({len(again)} pairs in all)"
             self.fail(hosts[one], text)
-        for group in graph.groups(self.world):
+        for group in graph.groups(self.world, self._walking):
             if not graph.leans_on_faint(self.world, group):
                 self._replicas(group)
         self._storms()
@@ -72,7 +73,7 @@ class Convergence(Checker):
         """Return the pairs that good links connect and routes do not, by number."""
         return [
             (one.number, other.number)
-            for group in graph.groups(self.world)
+            for group in graph.groups(self.world, self._walking)
             for one in group
             for other in group
             if one is not other
@@ -95,7 +96,8 @@ class Convergence(Checker):
                     self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
 
     def _storms(self) -> None:
-        hosts, clean = self.world.hosts, graph.is_clean(self.world)
+        hosts = self.world.hosts
+        clean = graph.is_clean(self.world) and not self._walking
         for (number, link), count in sorted(self._packets.items()):
             if count > (CLEAN_PACKETS_MAX if clean else PACKETS_MAX):
                 self.fail(

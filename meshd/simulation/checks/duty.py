@@ -1,6 +1,7 @@
 """No radio sends more than the law grants it: airtime in any hour, and the longest frame.
 
-Enters: each frame's airtime. Leaves: violations. The hour slides; a port's sum is kept with it.
+Enters: each frame's airtime. Leaves: violations. The hour slides; a radio's sum is kept with it. A
+plan has one channel of LoRa at most; every frame on it counts, whose protocol it may be.
 """
 
 from __future__ import annotations
@@ -31,21 +32,26 @@ class Duty(Checker):
             for medium in plan.media
             if medium.duty < 1.0 or medium.dwell_ms
         }
-        self._sent: dict[int, deque[tuple[int, int]]] = {}
-        self._sum: dict[int, int] = {}
+        lora = (medium.name for medium in plan.media if medium.kind == "lora")
+        self._lora = next(lora, "")
+        self._sent: dict[tuple[str, str], deque[tuple[int, int]]] = {}
+        self._sum: dict[tuple[str, str], int] = {}
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
-        self._count(port, airtime_us)
+        self._count(port.medium.name, port.host.name, airtime_us)
 
     def segment_sent(self, port: Port, size: int, airtime_us: int) -> None:
-        self._count(port, airtime_us)
+        self._count(port.medium.name, port.host.name, airtime_us)
 
-    def _count(self, port: Port, airtime_us: int) -> None:
-        law = self._laws.get(port.medium.name)
+    def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
+        self._count(self._lora, name, airtime_us)
+
+    def _count(self, medium: str, name: str, airtime_us: int) -> None:
+        law = self._laws.get(medium)
         if law is None:
             return
         granted_us, dwell_us = law
-        now, key = self.world.now, id(port)
+        now, key = self.world.now, (medium, name)
         sent = self._sent.setdefault(key, deque())
         sent.append((now, airtime_us))
         total = self._sum.get(key, 0) + airtime_us
@@ -53,6 +59,10 @@ class Duty(Checker):
             total -= sent.popleft()[1]
         self._sum[key] = total
         if total > granted_us:
-            self.fail(port.host, f"sent for {total} µs within an hour, of {granted_us} granted")
+            self._fail(name, f"sent for {total} µs within an hour, of {granted_us} granted")
         if dwell_us and airtime_us > dwell_us:
-            self.fail(port.host, f"one frame lasted {airtime_us} µs, of {dwell_us} granted")
+            self._fail(name, f"one frame lasted {airtime_us} µs, of {dwell_us} granted")
+
+    def _fail(self, name: str, text: str) -> None:
+        host = next((host for host in self.world.hosts if host.name == name), None)
+        self.fail(host, text)

@@ -15,15 +15,33 @@ from meshd.simulation.sight import islands
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
+    from meshd.simulation.plan import Plan
     from meshd.simulation.world import World
 
 LOSS_MAX = 0.1
 CLEAN = 0.02
+WALKED_US = 180_000_000
+"""Who walked so lately is not judged: the others may still hold what was true on its way."""
 
 
-def groups(world: World) -> list[list[Host]]:
-    """Return the groups that good links join, each in order of number, the largest first."""
-    return sorted(islands(world, LOSS_MAX), key=len, reverse=True)
+def groups(world: World, walking: frozenset[int] = frozenset()) -> list[list[Host]]:
+    """Return the groups that good links join, each in order of number, the largest first.
+
+    Who walks is left out: its links come and go.
+    """
+    return sorted(islands(world, LOSS_MAX, without=walking), key=len, reverse=True)
+
+
+def walkers(plan: Plan) -> frozenset[int]:
+    """Return the numbers of the hosts that still walk shortly before a plan's end."""
+    found: set[int] = set()
+    first = 0
+    for group in plan.nodes:
+        stops_us = group.walk[-1].at_s * 1e6 if group.walk else 0
+        if group.walk and (group.walk_again or stops_us > plan.end_us - WALKED_US):
+            found.update(range(first, first + group.count))
+        first += group.count
+    return frozenset(found)
 
 
 def is_clean(world: World) -> bool:

@@ -42,6 +42,7 @@ class Promises(Checker):
     def __init__(self, world: World, plan: Plan, ledger: Ledger) -> None:
         super().__init__(world)
         self._ledger = ledger
+        self._walking = graph.walkers(plan)
         self._losing = losing(plan)
         self._copied = copied(plan)
         self._bytes: dict[Entry, bytes] = {}
@@ -96,7 +97,7 @@ class Promises(Checker):
 
     def finished(self) -> None:
         self.minute()
-        for group in graph.groups(self.world):
+        for group in graph.groups(self.world, self._walking):
             if not graph.leans_on_faint(self.world, group):
                 self._everywhere(group)
 

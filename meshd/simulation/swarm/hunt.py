@@ -3,7 +3,8 @@
 Enters: how many seeds, from which on; or plan files to judge once more. Leaves: lines on stdout,
 for each failure a plan file under `build/swarm` and the command that shows it again, exit code 1
 when anything failed. A failure is a rule that a checker found broken, an exception in a node, a
-repeated nonce, or a plan that does not end (`HANG_S`). Must not know: what the rules are.
+repeated nonce, or a plan that does not end (`HANG_S`, and more for many hosts). Must not know: what
+the rules are.
 """
 
 import argparse
@@ -25,6 +26,9 @@ from meshd.simulation.swarm.plans import random_plan
 from meshd.simulation.swarm.shrink import shrink
 
 HANG_S = 60
+"""What a plan of little work may take of a processor; more of it by `HANG_S_EACH`."""
+HANG_S_EACH = 0.03
+"""Seconds more for each second of virtual time of each host: twenty hosts for ten minutes, 360."""
 TRIES_MAX = 80
 SHOWN_MAX = 4
 FOLDER = Path("build") / "swarm"
@@ -40,11 +44,13 @@ class Failure(NamedTuple):
 def _judge_in_time(plan: Plan, seed: int) -> list[Violation]:
     """Judge in a worker, where an alarm ends what does not end by itself."""
 
+    limit_s = HANG_S + HANG_S_EACH * (plan.end_us / 1e6) * sum(one.count for one in plan.nodes)
+
     def hang(*_: object) -> None:
-        raise TimeoutError(f"no end after {HANG_S} s of work")
+        raise TimeoutError(f"no end after {limit_s:.0f} s of work")
 
     signal.signal(signal.SIGVTALRM, hang)
-    signal.setitimer(signal.ITIMER_VIRTUAL, HANG_S)
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
     try:
         return judge(plan, seed)
     finally:

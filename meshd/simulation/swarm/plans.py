@@ -3,8 +3,9 @@
 Enters: a seed. Leaves: a `Plan` of a minute to some minutes, small enough for a second or two of
 work, in which several things go wrong at once. Sizes and kinds are drawn so that the rare meets the
 rare: a rolled-back card in a one-way partition beside a member gone bad. Every fourth is a storm: a
-few hosts on wires that hardly stop posting, while cards are rolled back again and again. All of it
-ends before the time to settle begins.
+few hosts on wires that hardly stop posting, while cards are rolled back again and again. Every
+fiftieth is of LoRa stations that speak another protocol, under the law of a band. All of it ends
+before the time to settle begins; walkers stand still then.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from meshd.simulation.plan import (
     FAULTS,
     LAYOUTS,
     PARTITIONS,
+    PROTOCOLS,
     Fault,
     MediumPlan,
     NodeGroup,
@@ -35,10 +37,15 @@ STORM_SETTLE_S = 150.0
 FLOOD_COUNTS = (5, 20, 60)
 _BLOWS = ("failing-disk", "slow-disk", "partition", "hostile", "lose")
 YEAR_S = 31_536_000.0
+BIG_BYTES = 2_500_000
+"""A file of several chunks."""
+STATIONS_SETTLE_S = 300.0
 
 
 def random_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
+    if seed % 50 == 25:
+        return _stations(seed)
     return _storm(seed) if seed % 4 == 0 else _mixture(seed)
 
 
@@ -57,9 +64,45 @@ def _mixture(seed: int) -> Plan:
         crowd=True,
         terrain=terrain,
         media=media,
-        nodes=_nodes(rng, kind, count, terrain),
+        nodes=_nodes(rng, kind, count, terrain, duration_s=duration_s),
         traffic=_traffic(rng, count, duration_s),
         faults=_faults(rng, names, duration_s),
+    )
+
+
+def _stations(seed: int) -> Plan:
+    """Return LoRa stations of a rival, whose duty the law watches."""
+    rng = Random(f"stations {seed}")
+    count = rng.choice((3, 8, 20))
+    duration_s = float(rng.choice((1_800, 5_400)))
+    width_m = rng.choice((2_000.0, 8_000.0))
+    faults = [
+        Fault("crash", rng.uniform(1, duration_s / 2), 300.0, nodes=f"n{rng.randint(1, count)}"),
+        Fault("churn", 60.0, duration_s / 2, nodes="n*", delay_s=rng.choice((60.0, 600.0))),
+    ]
+    medium = MediumPlan(
+        "lora",
+        "lora",
+        tx_dbm=27.0,
+        frequency_mhz=869.525,
+        bandwidth_khz=250.0,
+        spreading_factor=rng.choice((7, 9, 11)),
+        duty=0.5,
+        dwell_ms=10_000,
+    )
+    return Plan(
+        f"stations-{seed}",
+        duration_s=duration_s,
+        settle_s=STATIONS_SETTLE_S,
+        protocol=rng.choice(PROTOCOLS[1:]),
+        terrain=Terrain(width_m, width_m, loss_exponent=3.4),
+        media=(medium,),
+        nodes=(NodeGroup("n", count=count),),
+        traffic=(
+            Traffic("broadcast", every_s=rng.choice((60.0, 600.0)), size=40),
+            Traffic("direct", every_s=600.0, size=40),
+        ),
+        faults=tuple(rng.sample(faults, rng.randint(0, 2))),
     )
 
 
@@ -69,7 +112,7 @@ def _storm(seed: int) -> Plan:
     duration_s = float(rng.choice((40, 80, 160)))
     traffic = [Traffic("broadcast", every_s=rng.choice((0.5, 2.0, 5.0)), size=20, start_s=0.0)]
     if rng.random() < 0.3:
-        size = rng.choice((500, 100_000))
+        size = rng.choice((500, 100_000, 100_000, BIG_BYTES))
         traffic.append(Traffic("file", every_s=20.0, size=size, start_s=5.0))
     faults = [_blow(rng, names, duration_s) for _ in range(rng.randint(3, 9))]
     return Plan(
@@ -143,7 +186,9 @@ def _wires(rng: Random, kind: str, names: list[str]) -> list[MediumPlan]:
     ]
 
 
-def _nodes(rng: Random, kind: str, count: int, terrain: Terrain) -> tuple[NodeGroup, ...]:
+def _nodes(
+    rng: Random, kind: str, count: int, terrain: Terrain, *, duration_s: float
+) -> tuple[NodeGroup, ...]:
     """Return hosts one by one, so that each may be odd, and shrinking can leave one out."""
     layout = rng.choice(LAYOUTS)
     place = Random(rng.getrandbits(32))
@@ -156,7 +201,8 @@ def _nodes(rng: Random, kind: str, count: int, terrain: Terrain) -> tuple[NodeGr
             media=media,
             x_m=_on_map(x_m, terrain),
             y_m=_on_map(y_m, terrain),
-            walk=_walk(rng, terrain) if rng.random() < 0.08 else (),
+            walk=_walk(rng, terrain, duration_s) if rng.random() < 0.08 else (),
+            walk_again=False,
             sun=_sun(rng) if rng.random() < 0.06 else None,
             clock_ppm=rng.choice((0.0, 0.0, 50.0, -200.0)),
             wall_offset_s=rng.choice((0.0, 0.0, 0.0, 3_600.0, -YEAR_S, 5 * YEAR_S, None)),
@@ -185,8 +231,9 @@ def _spot(
     return middle + place.uniform(-spread, spread), width_m / 2 + place.uniform(-spread, spread)
 
 
-def _walk(rng: Random, terrain: Terrain) -> tuple[Step, ...]:
-    times = sorted({0, *(rng.randrange(10, 300) for _ in range(rng.randint(1, 4)))})
+def _walk(rng: Random, terrain: Terrain, duration_s: float) -> tuple[Step, ...]:
+    last = round(duration_s)
+    times = sorted({0, *(rng.randrange(10, last) for _ in range(rng.randint(1, 4)))})
     width_m = terrain.width_m
     return tuple(
         Step(float(at_s), round(rng.uniform(0, width_m), 1), round(rng.uniform(0, width_m), 1))
@@ -211,7 +258,7 @@ def _traffic(rng: Random, count: int, duration_s: float) -> tuple[Traffic, ...]:
     if rng.random() < 0.5:
         found.append(Traffic("direct", every_s=rng.choice((10.0, 60.0)) * count / 4, start_s=5.0))
     if rng.random() < 0.3:
-        size = rng.choice((500, 40_000, 200_000))
+        size = rng.choice((500, 40_000, 200_000, BIG_BYTES if count <= 7 else 200_000))
         found.append(Traffic("file", every_s=duration_s, size=size, start_s=10.0))
     return tuple(found)
 
