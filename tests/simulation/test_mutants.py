@@ -22,7 +22,7 @@ from meshd.routing.table import Route
 from meshd.session.noise import Cipher
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.nonces import watched
-from meshd.simulation.crypto import stand_in
+from meshd.simulation.crypto import primitives
 from meshd.simulation.faults import attacks
 from meshd.simulation.plan import Fault, Plan
 from meshd.simulation.world import SECOND, World
@@ -411,7 +411,7 @@ SEEN = [
 
 
 def saw(scene):
-    with stand_in(), watched() as nonces:
+    with primitives("stand-in"), watched() as nonces:
         stage = scene()
         found = stage.seen()
     return found | ({"nonces"} if nonces.repeated else set())
