@@ -128,19 +128,19 @@ def founder(name="anna", space="home", **args):
 
 def join(device, admitter, url, *, name=None):
     """Ask one admitter; return the space, or the reason of the refusal."""
-    joining = device.spaces.start_join(url, name or device.name)
+    joining = device.spaces.joins.start(url, name or device.name)
     return answer_join(device, admitter, joining)
 
 
 def answer_join(device, admitter, joining):
-    refused = admitter.spaces.answer_join(joining.request, 7, admitter.now)
+    refused = admitter.spaces.joins.answer(joining.request, 7, admitter.now)
     admitter.run()
     if refused is not None:
         return refused
     answers = [event for event in admitter.events if isinstance(event, JoinAnswered)]
     if not answers:
         return None
-    space = device.spaces.finish_join(joining.space, answers[-1].answer, lambda why, now: None)
+    space = device.spaces.joins.finish(joining.space, answers[-1].answer, lambda why, now: None)
     device.run()
     return space
 

@@ -7,7 +7,6 @@ or answered before `committed` said so. Ref: docs/wire-format.md#entry.
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 from meshd.core import crypto
 from meshd.core.context import Context
@@ -17,7 +16,6 @@ from meshd.core.events import Answer, EntryRow, FeedImage, MetaRow, Notice, Row,
 from meshd.core.identity import Identity
 from meshd.core.ids import encode_text, node_text
 from meshd.core.snapshot import Problem, SpaceStatus
-from meshd.space import joining as joins
 from meshd.space.entries import Draft
 from meshd.space.feed import (
     Accepted,
@@ -25,13 +23,13 @@ from meshd.space.feed import (
     EntryApplied,
     EntryDurable,
     Forked,
-    JoinAnswered,
     MembershipChanged,
     SpaceAdded,
     SpaceEvent,
 )
+from meshd.space.joining import member_card, parse_link
+from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
-from meshd.space.membership import successor_statement
 from meshd.space.reading import LogReader
 from meshd.space.record import (
     JOINING_PREFIX,
@@ -40,22 +38,19 @@ from meshd.space.record import (
     SpaceRecord,
     decode_joining,
     decode_space,
-    joining_key,
     space_key,
 )
 from meshd.space.space import Space, Taken
+from meshd.space.succession import Succession
 from meshd.space.telling import refused, status_of
 from meshd.space.verbs import Verbs
 from meshd.wire import genesis as wire_genesis
-from meshd.wire import invitation as wire_invitation
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
 from meshd.wire.genesis import Genesis
-from meshd.wire.membership import Founding, FoundingCard, Rank, Successor
+from meshd.wire.membership import Founding, FoundingCard, Rank
 
 SPACES_MAX = 64
 """Spaces of one node; only its own people make it grow."""
-JOININGS_MAX = 64
-"""Joins whose signing key is kept until they work; the one not asked for longest is forgotten."""
 APPENDS_MAX = 1024
 """Own entries that wait for the disk; a further one is refused to its caller."""
 PROBLEMS_MAX = 16
@@ -72,14 +67,6 @@ Done = Callable[[str, int], None]
 """Called once with "" when durable, or with why not; and the time."""
 
 
-class Joining(NamedTuple):
-    """A join under way: the space, nodes that may answer, and the request to send to them."""
-
-    space: bytes
-    hints: tuple[bytes, ...]
-    request: bytes
-
-
 class Spaces:
     """The spaces of one node. `wall_offset_us` is wall clock minus `now`, None when unknown."""
 
@@ -88,17 +75,17 @@ class Spaces:
         self.identity = identity
         self.wall_offset_us: int | None = None
         self._spaces: dict[bytes, Space] = {}
-        self._joinings: dict[bytes, JoiningRecord] = {}
-        self._events: deque[SpaceEvent] = deque()
+        self.joins = Joins(self)
+        self.events: deque[SpaceEvent] = deque()
         self._pending: dict[int, Done] = {}
         self._own_pending = 0
-        self._closed = False
+        self.closed = False
         self.problems: dict[str, Problem] = {}
         self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
         self.reader = LogReader(ctx)
         self.requests = Verbs(self).requests
         self._load(image, -RECEIPT_DELAY_US)
-        self._booted = {space.id: (space.author, _own_seq(space)) for space in self.all()}
+        self._succession = Succession(self)
 
     # --- what others read -------------------------------------------------------------------------
 
@@ -138,7 +125,7 @@ class Spaces:
 
     def poll_event(self) -> SpaceEvent | None:
         """Return the next event for sync."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft() if self.events else None
 
     def statuses(self) -> tuple[SpaceStatus, ...]:
         """Return what a snapshot shows of each space; sync fills in `behind` and `peers`."""
@@ -158,27 +145,26 @@ class Spaces:
         AUTHOR_UNKNOWN, MEMBERSHIP_MISSING and ENTRY_GAP may be offered again later; FORK_SUSPECTED
         means that both branches are signed: find the first difference and call `fork`.
         """
-        if self._closed:
+        if self.closed:
             return DropReason.STORE_CLOSED
         taken = space.take(author, data)
         if isinstance(taken, Duplicate):
             return taken
         if isinstance(taken, DropReason):
-            if author == space.author and taken in _EVIDENCE:
-                forked = taken is DropReason.FORK_SUSPECTED
-                self._succeed(space, now, forked_at=self._forked_at(space, forked=forked))
+            if author == space.author:
+                self._succession.refused(space, taken, now)
             return taken
         seq = taken.entry.head.seq
         mine = author == space.author
-        self._commit(taken.rows, lambda why, at: self._durable(space, author, taken, why, at))
-        self._events.append(EntryApplied(space.id, author, seq, data))
+        self.commit(taken.rows, lambda why, at: self._durable(space, author, taken, why, at))
+        self.events.append(EntryApplied(space.id, author, seq, data))
         if taken.entry.head.kind < MEMBERSHIP_KINDS:
-            self._events.append(MembershipChanged(space.id))
+            self.events.append(MembershipChanged(space.id))
             if space.rank is not None:
-                self._drop_join(space.id)
+                self.joins.drop(space.id)
         self._tell_delivered(space)
         if mine:
-            self._succeed(space, now)
+            self._succession.start(space, now)
         return Accepted(seq)
 
     def append(self, space: Space, draft: Draft, now: int, done: Done | None = None) -> int:
@@ -186,7 +172,7 @@ class Spaces:
 
         Raises: RequestError when this node may not, or cannot now; WireError when it is too long.
         """
-        if self._closed:
+        if self.closed:
             raise RequestError(
                 "the store is being reopened after a failed write",
                 code=Exit.TEMPORARY,
@@ -205,7 +191,7 @@ class Spaces:
         taken = space.write(draft, time_s=self.wall_s(now) or 0)
         if isinstance(taken, DropReason):
             raise refused(space, taken)
-        return self._commit_own(space, space.author, taken, done)
+        return self.commit_own(space, space.author, taken, done)
 
     def fork(
         self, space: Space, author: bytes, seq: int, mine: bytes, theirs: bytes, *, now: int
@@ -220,15 +206,15 @@ class Spaces:
         if feed is not None and feed.frozen:
             return None
         rows = space.freeze(author, seq, mine, theirs)
-        self._commit(rows, lambda why, at: None)
-        self._events.append(Forked(space.id, author, seq))
+        self.commit(rows, lambda why, at: None)
+        self.events.append(Forked(space.id, author, seq))
         node = space.node_of(author)
         fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
         if node:
             fields["node"] = node_text(node)
         self.ctx.emit(Notice("fork", fields, warning=True))
         if author == space.author:
-            self._succeed(space, now, forked_at=seq)
+            self._succession.start(space, now, forked_at=seq)
         return None
 
     def accept_aside(
@@ -238,23 +224,23 @@ class Spaces:
 
         `done` hears when it is on disk, or that it is forgotten.
         """
-        if self._closed:
+        if self.closed:
             return DropReason.STORE_CLOSED
         taken = space.take_aside(author, data)
         if not isinstance(taken, Taken):
             return taken
-        self._commit(taken.rows, done)
-        self._events.append(MembershipChanged(space.id))
+        self.commit(taken.rows, done)
+        self.events.append(MembershipChanged(space.id))
         return Accepted(taken.entry.head.seq)
 
-    # --- making and joining -----------------------------------------------------------------------
+    # --- coming in --------------------------------------------------------------------------------
 
     def create(self, name: str, person: str, now: int, done: Done) -> Space:
         """Begin a space whose owner is this device; `done` hears when it is on disk.
 
         Raises: RequestError when there are too many.
         """
-        self._check_room()
+        self.check_room()
         entropy = self.ctx.entropy
         epoch_key, seed = entropy(crypto.KEY_LEN), entropy(crypto.KEY_LEN)
         genesis = Genesis(
@@ -274,97 +260,35 @@ class Spaces:
             rank=Rank.OWNER,
         )
         space = self._build(record)
-        card = joins.member_card(space.id, space.author, self.identity, person)
+        card = member_card(space.id, space.author, self.identity, person)
         founding = FoundingCard(name, card._replace(role=int(Rank.OWNER)))
         draft = Draft(Kind.FOUNDING, Founding().encode(), founding.encode())
         taken = space.write(draft, time_s=self.wall_s(now) or 0)
         assert isinstance(taken, Taken)
         self._spaces[space.id] = space
         taken = taken._replace(rows=(MetaRow(space_key(space.id), record.encode()), *taken.rows))
-        self._commit_own(space, space.author, taken, self._added(space, done))
+        self.commit_own(space, space.author, taken, self._added(space, done))
         return space
 
-    def start_join(self, link: str, person: str) -> Joining:
-        """Begin, or begin again, to join by a link; the signing key stays the same until it works.
-
-        Raises: RequestError when the link cannot be used or the space is here already.
-        """
-        invitation = joins.parse_link(link)
-        known = self._spaces.get(invitation.space)
-        if known is not None and known.rank is not None:
-            name = known.name or known.text_id[:8]
-            raise RequestError(f"this node is in {name} already", remedy=f"meshd log {name}")
-        if self._closed:
-            raise joins.refusal(DropReason.STORE_CLOSED)
-        waiting = self._joinings.pop(invitation.space, None) or (known and known.record())
-        if known is None:
-            self._check_room()
-        if len(self._joinings) >= JOININGS_MAX:
-            self._drop_join(next(iter(self._joinings)))
-        seed = waiting.seed if waiting else self.ctx.entropy(crypto.KEY_LEN)
-        record = JoiningRecord(invitation.encode(), seed, person)
-        self._joinings[invitation.space] = record
-        self._commit((MetaRow(joining_key(invitation.space), record.encode()),), _ignore)
-        return self._joining(invitation.space)
-
-    def joinings(self) -> list[Joining]:
-        """Return the joins that wait for an answer, those from before a restart too."""
-        return [self._joining(space) for space in self._joinings]
-
-    def unheard(self) -> list[Joining]:
-        """Return the joins that were answered though no record of our admission is here."""
-        return [self._joining(space) for space in self._joinings if space in self._spaces]
-
-    def finish_join(self, space_id: bytes, answer: bytes, done: Done) -> Space | DropReason:
-        """Take the answer to a join; `done` hears when the space is on disk.
-
-        The space then has no entries yet: `Space.rank` is None until sync has brought them. Until
-        then the join is kept: whoever answered may not have let us in.
-        """
-        record = self._joinings.get(space_id)
-        if record is None:
-            return DropReason.JOIN_ANSWER
-        if self._closed:
-            return DropReason.STORE_CLOSED
-        kept = joins.accept_answer(record, answer)
-        if isinstance(kept, DropReason):
-            return kept
-        space = self._spaces.get(space_id)
+    def adopt(self, record: SpaceRecord, done: Done) -> Space:
+        """Take in a space that this node joined, with what the store held of it already."""
+        space = self._spaces.get(record.id)
         if space is not None:
-            self._commit((MetaRow(space_key(space_id), space.record().encode()),), done)
+            self.commit((MetaRow(space_key(record.id), space.record().encode()),), done)
             return space
-        space = self._spaces[space_id] = self._build(kept)
-        if space_id in self._lost:
-            feeds, membership, metas = self._lost.pop(space_id)
-            space.load(kept, metas, feeds, membership)
-        self._commit((MetaRow(space_key(space_id), kept.encode()),), self._added(space, done))
+        space = self._spaces[record.id] = self._build(record)
+        if record.id in self._lost:
+            feeds, membership, metas = self._lost.pop(record.id)
+            space.load(record, metas, feeds, membership)
+        self.commit((MetaRow(space_key(record.id), record.encode()),), self._added(space, done))
         return space
-
-    def answer_join(self, request: bytes, token: int, now: int) -> DropReason | None:
-        """Judge a join request. `JoinAnswered(token, …)` follows when the admission is durable."""
-        if self._closed:
-            return DropReason.STORE_CLOSED
-        try:
-            decoded = wire_invitation.decode_request(request)
-        except WireError:
-            return DropReason.JOIN_MALFORMED
-        refused = DropReason.INVITE_UNKNOWN
-        for space in self.all():
-            admission = joins.admit(space, decoded, self.wall_s(now))
-            if admission is DropReason.INVITE_UNKNOWN:
-                continue
-            if isinstance(admission, DropReason):
-                refused = admission
-                continue
-            return self._answer(space, admission, token, now)
-        return refused
 
     # --- inputs -----------------------------------------------------------------------------------
 
     def handle_timer(self, key: tuple[object, ...], now: int) -> None:
         """Append the receipts that are due in a space."""
         space = self._spaces.get(key[2]) if isinstance(key[2], bytes) else None
-        if space is None or self._closed or space.carries_only:
+        if space is None or self.closed or space.carries_only:
             return
         receipt = space.mail.next_receipt()
         while receipt is not None:
@@ -384,14 +308,14 @@ class Spaces:
         """This append is not on disk; until `reload` nothing more is taken."""
         done = self._pending.pop(number, None)
         if done is not None:  # else it failed before `reload`, which has answered it already
-            self._closed = True
+            self.closed = True
             done(why or "the store failed", now)
 
     def reload(self, image: StoreImage, now: int) -> None:
         """Start again from what the store really holds."""
         for number in list(self._pending):
             self._pending.pop(number)("the store was reopened", now)
-        self._closed = False
+        self.closed = False
         self._load(image, now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
@@ -412,7 +336,7 @@ class Spaces:
         for row in image.membership:
             membership.setdefault(row.space, []).append(row)
         held: dict[bytes, Space] = {}
-        self._joinings = {}
+        waiting: dict[bytes, JoiningRecord] = {}
         self.problems = {}
         for key, value in image.metas.items():
             try:
@@ -428,7 +352,7 @@ class Spaces:
                     self._plan_receipts(space, now)
                 elif key.startswith(JOINING_PREFIX):
                     joining = decode_joining(value)
-                    self._joinings[joins.parse_link(joining.link).space] = joining
+                    waiting[parse_link(joining.link).space] = joining
                 elif not key.startswith(KNOWN_ROWS):
                     raise WireError("no row of this name is known")
             except (WireError, RequestError) as error:
@@ -436,9 +360,7 @@ class Spaces:
                 self.ctx.emit(Notice("space-damaged", fields, warning=True))
                 self._warn("space-damaged", f"the store's row {key[:80]!r} is damaged: {error}")
         self._spaces = held
-        for space in held.values():
-            if space.rank is not None:
-                self._joinings.pop(space.id, None)
+        self.joins.load(waiting)
         self._lost = {
             lost: (feeds[lost], membership.get(lost, []), image.metas)
             for lost in feeds
@@ -467,18 +389,17 @@ class Spaces:
         )
         return Space(record, genesis, keys, self.identity.node)
 
-    def _drop_join(self, space_id: bytes) -> None:
-        if self._joinings.pop(space_id, None) is not None:
-            self._commit((MetaRow(joining_key(space_id), None),), _ignore)
-
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
+        """Raise RequestError when one more space is too many."""
         if len(self._spaces) >= SPACES_MAX:
             raise RequestError(f"a node holds at most {SPACES_MAX} spaces")
 
-    def _commit(self, rows: tuple[Row, ...], done: Done) -> None:
+    def commit(self, rows: tuple[Row, ...], done: Done) -> None:
+        """Append rows to the store; `done` hears what became of them."""
         self._pending[self.ctx.append(rows)] = done
 
-    def _commit_own(self, space: Space, author: bytes, taken: Taken, done: Done | None) -> int:
+    def commit_own(self, space: Space, author: bytes, taken: Taken, done: Done | None) -> int:
+        """Append an own entry; it goes to peers, and `done` hears of it, when it is durable."""
         self._own_pending += 1
 
         def finished(why: str, now: int) -> None:
@@ -487,7 +408,7 @@ class Spaces:
             if done is not None:
                 done(why, now)
 
-        self._commit(taken.rows, finished)
+        self.commit(taken.rows, finished)
         return taken.entry.head.seq
 
     def _durable(
@@ -508,10 +429,10 @@ class Spaces:
             feed.durable_seq = max(feed.durable_seq, seq)
         data = taken.data if own else b""
         if own:
-            self._events.append(EntryApplied(space.id, author, seq, data))
+            self.events.append(EntryApplied(space.id, author, seq, data))
             if taken.entry.head.kind < MEMBERSHIP_KINDS:
-                self._events.append(MembershipChanged(space.id))
-        self._events.append(EntryDurable(space.id, author, seq, own, data))
+                self.events.append(MembershipChanged(space.id))
+        self.events.append(EntryDurable(space.id, author, seq, own, data))
         fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
         fields |= {"entry_kind": kind_name(taken.entry.head.kind), "own": own}
         node = space.node_of(author)
@@ -539,83 +460,7 @@ class Spaces:
     def _added(self, space: Space, done: Done) -> Done:
         def finished(why: str, now: int) -> None:
             if not why:
-                self._events.append(SpaceAdded(space.id))
+                self.events.append(SpaceAdded(space.id))
             done(why, now)
 
         return finished
-
-    def _joining(self, space_id: bytes) -> Joining:
-        record = self._joinings[space_id]
-        request = joins.join_request(record, self.identity, self.ctx.entropy(crypto.XNONCE_LEN))
-        return Joining(space_id, joins.parse_link(record.link).hints, request)
-
-    def _answer(
-        self, space: Space, admission: joins.Admission, token: int, now: int
-    ) -> DropReason | None:
-        if admission.draft is None:
-            self._events.append(JoinAnswered(token, admission.answer))
-            return None
-
-        def finished(why: str, at: int) -> None:
-            refused = DropReason.STORE_CLOSED.value if why else ""
-            self._events.append(JoinAnswered(token, b"" if why else admission.answer, refused))
-
-        taken = space.write(admission.draft, time_s=self.wall_s(now) or 0)
-        if isinstance(taken, DropReason):
-            return taken
-        self._commit_own(space, space.author, taken, finished)
-        return None
-
-    def _forked_at(self, space: Space, *, forked: bool) -> int | None:
-        """Return from where on nobody else may hold our own feed; None: from nowhere we know.
-
-        Others hold entries of it that we do not: our card went back in time. So what we wrote since
-        this boot stands on a branch of its own, though we may not have seen yet where it began.
-        """
-        held = _own_seq(space)
-        author, seq = self._booted.get(space.id, (b"", 0))
-        if author == space.author and seq < held:
-            return seq + 1
-        return held if forked else None
-
-    def _succeed(self, space: Space, now: int, *, forked_at: int | None = None) -> None:
-        """Start a new own feed: others hold entries of ours that we do not know, or a twin lives.
-
-        The new key's first entry is a SUCCESSOR record that the old key signed too, so that every
-        replica hands it the old key's rights. After a fork it does not build on our own branch.
-        """
-        old = space.feeds.get(space.author)
-        if space.rank is None or space.carries_only:
-            return
-        seed = self.ctx.entropy(crypto.KEY_LEN)
-        running = old.hash32 if old else space.first_running(space.author)
-        seq = old.seq if old else 0
-        frontier = space.log.frontier(space.author)
-        if forked_at is not None:
-            frontier = space.log.frontier_before(space.author, forked_at)
-        record = Successor(frontier, space.author, seq, running, b"")
-        statement = successor_statement(space.id, crypto.sign_public(seed), record)
-        record = record._replace(signature=space.sign_with_own(statement))
-        draft = Draft(Kind.SUCCESSOR, record.encode(), b"")
-        taken = space.write(draft, time_s=self.wall_s(now) or 0, seed=seed)
-        if isinstance(taken, DropReason):
-            self.ctx.drop(taken)
-            return
-        before = space.author
-        kept = MetaRow(space_key(space.id), space.succeed(seed).encode())
-        taken = taken._replace(rows=(kept, *taken.rows))
-        self._commit_own(space, space.author, taken, None)
-        fields: dict[str, object] = {"space": space.text_id, "old": before.hex()}
-        self.ctx.emit(Notice("feed-restarted", fields | {"new": space.author.hex()}, warning=True))
-
-
-_EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
-
-
-def _own_seq(space: Space) -> int:
-    feed = space.feeds.get(space.author)
-    return feed.seq if feed is not None else 0
-
-
-def _ignore(why: str, now: int) -> None:
-    return

@@ -15,7 +15,7 @@ from meshd.core.events import Reply
 from meshd.core.ids import node_text
 from meshd.space.feed import JoinAnswered
 from meshd.space.joining import REFUSALS
-from meshd.space.spaces import Joining
+from meshd.space.joins import Joining
 from meshd.space.verbs import name_of
 from meshd.sync.hub import Hub, Peer
 from meshd.wire.sync_messages import Join, Joined
@@ -111,7 +111,7 @@ class Joins:
                 code=Exit.TEMPORARY,
                 remedy="wait until one of them is over",
             )
-        joining = self._hub.spaces.start_join(url, name)
+        joining = self._hub.spaces.joins.start(url, name)
         earlier = self._of(joining.space)
         if earlier is not None and earlier.ticket is not None:
             raise RequestError("a join with this invitation is under way already")
@@ -129,7 +129,7 @@ class Joins:
 
     def session_up(self, peer: Peer, now: int) -> None:
         """Ask a new session too, also for what was answered before a restart."""
-        for joining in self._hub.spaces.unheard():
+        for joining in self._hub.spaces.joins.unheard():
             if self._of(joining.space) is None:
                 join = self._begin(joining, None, now)
                 self._ask_later(join, now)
@@ -143,14 +143,14 @@ class Joins:
                 del self._admissions[token]
 
     def asked(self, peer: Peer, message: Join, now: int) -> None:
-        """Judge a peer's request: its rate first; signatures come last in `answer_join`."""
+        """Judge a peer's request: its rate first; signatures come last in `space/joins`."""
         if not self._allowed(peer, now) or len(self._admissions) >= ADMISSIONS_MAX:
             self._hub.drop(DropReason.JOIN_LIMITED, peer)
             self._hub.send(peer, Joined(message.number, BUSY, b""), now)
             return
         self._token += 1
         self._admissions[self._token] = (peer, message.number)
-        refused = self._hub.spaces.answer_join(message.request, self._token, now)
+        refused = self._hub.spaces.joins.answer(message.request, self._token, now)
         if refused is not None:
             del self._admissions[self._token]
             self._refuse(peer, message.number, refused, now)
@@ -272,7 +272,7 @@ class Joins:
 
         if join.welcomed or join.ticket is None:
             return None
-        result = self._hub.spaces.finish_join(join.joining.space, answer, done)
+        result = self._hub.spaces.joins.finish(join.joining.space, answer, done)
         if isinstance(result, DropReason):
             return result
         join.welcomed = peer.node

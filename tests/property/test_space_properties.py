@@ -96,8 +96,8 @@ def test_any_bytes_never_raise_in_a_space(junk):
     anna = founder()
     for author in (anna.space().author, bytes(32), b""):
         assert isinstance(anna.spaces.accept(anna.space(), author, junk, 0), DropReason)
-    assert isinstance(anna.spaces.answer_join(junk, 1, 0), DropReason)
-    assert isinstance(anna.spaces.finish_join(bytes(32), junk, lambda why, now: None), DropReason)
+    assert isinstance(anna.spaces.joins.answer(junk, 1, 0), DropReason)
+    assert isinstance(anna.spaces.joins.finish(bytes(32), junk, lambda why, now: None), DropReason)
     assert anna.spaces.fork(anna.space(), bytes(32), 1, junk, junk[::-1], now=0) is (
         DropReason.FORK_UNPROVEN
     )

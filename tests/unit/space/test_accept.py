@@ -156,7 +156,7 @@ def test_between_failure_and_reopening_all_is_refused(pair):
     assert accept(anna, ben.space().author, forge(ben)) is DropReason.STORE_CLOSED
     with pytest.raises(RequestError, match="reopened"):
         anna.ask("post", space="home", text="two")
-    assert anna.spaces.answer_join(b"", 1, 0) is DropReason.STORE_CLOSED
+    assert anna.spaces.joins.answer(b"", 1, 0) is DropReason.STORE_CLOSED
 
 
 def test_late_word_of_an_old_failure_closes_nothing(pair):
@@ -450,7 +450,7 @@ def test_card_that_an_admitter_made_up_names_nobody(pair):
     anna, ben = pair
     space, carl = anna.space(), Device("carl")
     url = anna.ask("invite", space="home").value["url"]
-    request = wire_invitation.decode_request(carl.spaces.start_join(url, "carl").request)
+    request = wire_invitation.decode_request(carl.spaces.joins.start(url, "carl").request)
     draft = joins.admit(space, request, None).draft
     true = wire_membership.decode_member_card(draft.payload)
     author = decode_record(Kind.ADMIT, draft.clear).author

@@ -7,6 +7,7 @@ from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError
 from meshd.space import joining as joins
+from meshd.space import joins as joins_module
 from meshd.space import spaces as spaces_module
 from meshd.space import verbs
 from meshd.space.joining import REFUSALS, InviteKeys, refusal
@@ -92,22 +93,22 @@ def test_invitation_is_used_as_often_as_it_says(anna):
 
 def test_asking_again_uses_no_second_turn_and_writes_no_second_record(anna):
     ben = Device("ben")
-    joining = ben.spaces.start_join(link_of(anna), "ben")
-    assert anna.spaces.answer_join(joining.request, 1, 0) is None
+    joining = ben.spaces.joins.start(link_of(anna), "ben")
+    assert anna.spaces.joins.answer(joining.request, 1, 0) is None
     anna.run()
     records = len(anna.space().log.records)
     ben.run()
     ben.start()
-    (again,) = ben.spaces.joinings()
+    (again,) = ben.spaces.joins.all()
     assert again.request != joining.request
     space = answer_join(ben, anna, again)
     assert space.founder == anna.space().founder
     assert len(anna.space().log.records) == records
-    assert ben.spaces.unheard()
+    assert ben.spaces.joins.unheard()
     meet(anna, ben)
-    assert ben.spaces.joinings() == []
+    assert ben.spaces.joins.all() == []
     ben.start()
-    assert ben.spaces.joinings() == []
+    assert ben.spaces.joins.all() == []
 
 
 def test_two_partitions_use_one_invitation_and_both_see_it_contested(anna):
@@ -155,42 +156,42 @@ def tampered(joining, url, **changes):
 )
 def test_keys_that_do_not_belong_together_are_refused(anna, changes):
     url, ben = link_of(anna), Device("ben")
-    joining = ben.spaces.start_join(url, "ben")
+    joining = ben.spaces.joins.start(url, "ben")
     refused = answer_join(ben, anna, tampered(joining, url, **changes))
     assert refused is DropReason.JOIN_PROOF
     assert len(anna.space().log.authors()) == 1
 
 
 def test_malformed_request(anna):
-    assert anna.spaces.answer_join(b"junk", 1, 0) is DropReason.JOIN_MALFORMED
+    assert anna.spaces.joins.answer(b"junk", 1, 0) is DropReason.JOIN_MALFORMED
     url = link_of(anna)
-    joining = Device("ben").spaces.start_join(url, "ben")
+    joining = Device("ben").spaces.joins.start(url, "ben")
     flipped = joining.request[:-1] + bytes([joining.request[-1] ^ 1])
-    assert anna.spaces.answer_join(flipped, 1, 0) is DropReason.JOIN_PROOF
+    assert anna.spaces.joins.answer(flipped, 1, 0) is DropReason.JOIN_PROOF
 
 
 def test_answer_that_does_not_fit_is_refused_and_the_join_goes_on(anna):
     other, ben = founder("olga"), Device("ben")
-    joining = ben.spaces.start_join(link_of(anna), "ben")
+    joining = ben.spaces.joins.start(link_of(anna), "ben")
     ben.run()
     for admitter in (anna, other):
-        request = Device("x").spaces.start_join(link_of(admitter), "x").request
-        admitter.spaces.answer_join(request, 9, 0)
+        request = Device("x").spaces.joins.start(link_of(admitter), "x").request
+        admitter.spaces.joins.answer(request, 9, 0)
         admitter.run()
         answer = admitter.events[-1].answer
-        result = ben.spaces.finish_join(joining.space, answer, lambda why, now: None)
+        result = ben.spaces.joins.finish(joining.space, answer, lambda why, now: None)
         assert result is DropReason.JOIN_ANSWER
-    junk = ben.spaces.finish_join(joining.space, b"junk", lambda why, now: None)
+    junk = ben.spaces.joins.finish(joining.space, b"junk", lambda why, now: None)
     assert junk is DropReason.JOIN_MALFORMED
-    assert ben.spaces.all() == [] and len(ben.spaces.joinings()) == 1
+    assert ben.spaces.all() == [] and len(ben.spaces.joins.all()) == 1
     assert not isinstance(answer_join(ben, anna, joining), DropReason)
-    unasked = ben.spaces.finish_join(bytes(32), b"", lambda why, now: None)
+    unasked = ben.spaces.joins.finish(bytes(32), b"", lambda why, now: None)
     assert unasked is DropReason.JOIN_ANSWER
 
 
 def test_answer_with_another_genesis_key_or_rank_is_refused(anna):
     url, ben = link_of(anna), Device("ben")
-    joining = ben.spaces.start_join(url, "ben")
+    joining = ben.spaces.joins.start(url, "ben")
     link = joins.parse_link(url)
     keys = InviteKeys(link.secret, link.space)
     true = anna.space().genesis
@@ -202,7 +203,7 @@ def test_answer_with_another_genesis_key_or_rank_is_refused(anna):
             keys.seal_public, plain, ephemeral=b"e" * 32, purpose=b"meshd-invite"
         )
         data = wire.JoinAnswer(rank, genesis, sealed).encode()
-        return ben.spaces.finish_join(joining.space, data, lambda why, now: None)
+        return ben.spaces.joins.finish(joining.space, data, lambda why, now: None)
 
     for rank, genesis, plain in [
         (Rank.WRITER, forged, secret),
@@ -218,10 +219,10 @@ def test_answer_with_another_genesis_key_or_rank_is_refused(anna):
 
 def test_answer_waits_for_the_disk_and_fails_with_it(anna):
     ben = Device("ben")
-    joining = ben.spaces.start_join(link_of(anna), "ben")
+    joining = ben.spaces.joins.start(link_of(anna), "ben")
     anna.events.clear()
     anna.store.fail_next = StoreError(StoreFault.FULL, "full", remedy="")
-    assert anna.spaces.answer_join(joining.request, 3, 0) is None
+    assert anna.spaces.joins.answer(joining.request, 3, 0) is None
     anna.run()
     assert [(event.answer, event.refused) for event in anna.events] == [(b"", "store-closed")]
     assert not isinstance(answer_join(ben, anna, joining), DropReason)
@@ -266,20 +267,20 @@ def test_every_refusal_tells_the_joiner_what_to_do(reason):
 @pytest.mark.parametrize("text", ["", "hello", "meshd:join/aaaa", "http://example.org/join"])
 def test_text_that_is_no_link_says_so(text):
     with pytest.raises(RequestError) as caught:
-        Device("ben").spaces.start_join(text, "ben")
+        Device("ben").spaces.joins.start(text, "ben")
     assert caught.value.remedy
 
 
 def test_kept_joins_are_bounded_and_the_oldest_is_forgotten(anna, monkeypatch):
-    monkeypatch.setattr(spaces_module, "JOININGS_MAX", 2)
+    monkeypatch.setattr(joins_module, "JOININGS_MAX", 2)
     ben = Device("ben")
-    first = ben.spaces.start_join(link_of(anna), "ben")
-    second = ben.spaces.start_join(link_of(founder("olga")), "ben")
-    assert ben.spaces.start_join(link_of(anna), "ben").space == first.space
-    third = ben.spaces.start_join(link_of(founder("otto")), "ben")
+    first = ben.spaces.joins.start(link_of(anna), "ben")
+    second = ben.spaces.joins.start(link_of(founder("olga")), "ben")
+    assert ben.spaces.joins.start(link_of(anna), "ben").space == first.space
+    third = ben.spaces.joins.start(link_of(founder("otto")), "ben")
     ben.run()
     assert second.space not in {first.space, third.space}
-    assert [joining.space for joining in ben.spaces.joinings()] == [first.space, third.space]
+    assert [joining.space for joining in ben.spaces.joins.all()] == [first.space, third.space]
     assert len([key for key in ben.store.metas if key.startswith("joining/")]) == 2
 
 
@@ -288,7 +289,7 @@ def test_spaces_are_bounded(anna, monkeypatch):
     with pytest.raises(RequestError, match="at most 1"):
         anna.ask("space.create", name="other")
     with pytest.raises(RequestError, match="at most 1"):
-        anna.spaces.start_join(link_of(founder("olga")), "anna")
+        anna.spaces.joins.start(link_of(founder("olga")), "anna")
 
 
 def test_open_invitations_are_bounded(anna, monkeypatch):
@@ -315,7 +316,7 @@ def test_who_was_welcomed_without_a_record_may_ask_again_with_the_same_key(anna)
 def test_who_is_in_already_is_told(anna):
     ben = joined("ben", anna)
     with pytest.raises(RequestError, match="already"):
-        ben.spaces.start_join(link_of(anna), "ben")
+        ben.spaces.joins.start(link_of(anna), "ben")
 
 
 def test_wall_clock_out_of_range_counts_as_none(anna):

@@ -276,4 +276,4 @@ def test_false_welcome_is_not_believed_and_the_join_goes_on(restart):
     net.connect(carl, anna)
     net.run(SECOND)
     assert carl.home.rank is not None and isinstance(carl.post("in"), int)
-    assert not carl.sync._joins._underway and not carl.spaces.joinings()
+    assert not carl.sync._joins._underway and not carl.spaces.joins.all()
