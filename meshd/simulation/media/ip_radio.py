@@ -200,12 +200,7 @@ class IpRadio:
                 found.append(reception)
             else:
                 reception = None
-            sound = Sound(start, end, link.snr_db, reception)
-            if hearer.loud_us <= start:
-                hearer.sounds = [sound]
-                hearer.loud_us = end
-            else:
-                self._clash(hearer, sound)
+            self._sound(hearer, Sound(start, end, link.snr_db, reception))
             if link.sensed:
                 _defer(hearer, start, end, slots)
         return airtime_us, found
@@ -225,12 +220,7 @@ class IpRadio:
         self._speak(radio, start, last_us)
         for near, way in radio.links.items():
             if near is not hearer:
-                sound = Sound(start, last_us, way.snr_db, None)
-                if near.loud_us <= start:
-                    near.sounds = [sound]
-                    near.loud_us = last_us
-                else:
-                    self._clash(near, sound)
+                self._sound(near, Sound(start, last_us, way.snr_db, None))
             if way.sensed:
                 _defer(near, start, last_us, slots)
         return spent_us, reception
@@ -290,12 +280,16 @@ class IpRadio:
 
     def _speak(self, radio: Radio, start: int, end: int) -> None:
         """Note that a radio sends: it hears nothing meanwhile."""
-        if radio.loud_us <= start:
-            radio.sounds = [Sound(start, end, _OWN_DB, None)]
-            radio.loud_us = end
-        else:
-            self._clash(radio, Sound(start, end, _OWN_DB, None))
+        self._sound(radio, Sound(start, end, _OWN_DB, None))
         radio.sent_us = max(radio.sent_us, end)
+
+    def _sound(self, radio: Radio, sound: Sound) -> None:
+        """Let a radio hear a sound, alone or among others."""
+        if radio.loud_us <= sound.start_us:
+            radio.sounds = [sound]
+            radio.loud_us = sound.end_us
+        else:
+            self._clash(radio, sound)
 
     def _clash(self, hearer: Radio, sound: Sound) -> bool:
         """Add a sound to what a radio hears, and tell whether it can be understood there."""
