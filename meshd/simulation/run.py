@@ -188,6 +188,8 @@ def _pass(
             if progress is not None:
                 progress(world.now, span.end_us)
 
+    if progress is not None:
+        progress(world.now, span.end_us)
     for number in range(span.buckets):
         begins_us = number * span.bucket_us
         ends_us = min(begins_us + span.bucket_us, span.end_us)

@@ -159,7 +159,8 @@ def table(shown: list[list[str]], *, words: int = -1) -> str:
     for row in shown[1:]:
         cells = [f'<th scope="row">{escape(row[0])}</th>']
         for place, cell in enumerate(row[1:], 1):
-            kind = ' class="words"' if place == words else ""
+            names = [*(["words"] if place == words else []), *(["none"] if cell == "-" else [])]
+            kind = f' class="{" ".join(names)}"' if names else ""
             cells.append(f'<td{kind} data-is="{escape(head[place])}">{_text(cell)}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(lines)

@@ -74,6 +74,7 @@ code { font-size:.95em; overflow-wrap:anywhere; }
  tbody th, .words { grid-column:1 / -1; }
  tbody th { font-weight:600; }
  td.words { text-align:right; }
+ td.none { display:none; }
  td::before { content:attr(data-is); color:var(--faint); text-align:left; }
 }
 @media print { section, figure { break-inside:avoid; } }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from meshd.cli import simulate_seeds
 from meshd.cli.main import main
 from meshd.cli.meter import Meter
 from meshd.cli.outfiles import write_whole
@@ -113,6 +114,19 @@ def test_several_seeds_give_median_and_spread(pair, tmp_path, capsys):
     page = (folder / "report.html").read_text()
     assert '<a href="seed3.html">' in page and "--seeds 3-4" in page
     assert "--seed 4" in (folder / "seed4.html").read_text()
+
+
+def test_interrupted_seeds_tell_of_those_that_ended(pair, capsys, monkeypatch):
+    def stopped(plan, seeds, cores):
+        yield seeds[0], run_plan(plan, seeds[0]).as_json()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate_seeds, "_each", stopped)
+    assert main(["simulate", pair, "--seeds", "1-5", "--json"]) == Exit.INTERRUPTED
+    out, err = capsys.readouterr()
+    value = json.loads(out)
+    assert not value["finished"] and [row["seed"] for row in value["seeds"]] == [1]
+    assert "interrupted: 1 of 5 seeds are told" in err
 
 
 def test_run_can_be_shortened(pair, capsys):
