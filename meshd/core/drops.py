@@ -144,7 +144,9 @@ class DropReason(StrEnum):
     BEACON_STALE = "beacon-stale"
     SOURCES_FULL = "sources-full"
 
-    # link/: airtime
+    # link/: queue, airtime
+    LORA_QUEUE_FULL = "lora-queue-full"
+    LORA_QUEUE_LATE = "lora-queue-late"
     AIRTIME_SPENT = "airtime-spent"
     AIRTIME_SHARE = "airtime-share"
     AIRTIME_TOO_LONG = "airtime-too-long"

@@ -1,0 +1,253 @@
+"""When one radio sends what: slots, delays by signal strength, cancelled repeats, and the law.
+
+Enters: frames to send, copies heard, what became of what was sent, `now`. Leaves: one frame at
+a time that may go, with its airtime reserved. A frame to be repeated waits the longer the stronger
+it came in, so that the far go first, and is cancelled when a copy was heard meanwhile. Own frames
+wait a random number of slots, of a window that grows with how busy the channel is; where the modem
+itself listens and waits, it does that part. Must not know: modems, keys, routes.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from meshd.core.airtime import Modulation
+from meshd.core.drops import DropReason, Drops
+from meshd.core.errors import UsageError
+from meshd.core.law import SubBand
+from meshd.link.ledger import Emission, Ledger, Priority, Reservation
+from meshd.link.queue import Outgoing, TransmitQueue, Waiting
+from meshd.link.seal import NAME_LEN
+
+BUSY_WINDOW_US = 60_000_000
+BUSY_SAMPLES_MAX = 1024
+TRIES_MAX = 8
+_AGAIN_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a radio shares the channel.
+
+    slot_symbols, slot_fixed_us   a slot: activity detection, and the way from host to antenna
+    window_min, window_max        exponents of the random window, in slots
+    snr_min_db, snr_max_db        repeats: the strengths that get the smallest, the largest window
+    offset_slots                  what all repeats wait before their window
+    copies_max                    a repeat is cancelled by so many copies heard
+    listens                       the modem waits for a free channel by itself
+    """
+
+    slot_symbols: float = 2.5
+    slot_fixed_us: int = 7_600
+    window_min: int = 3
+    window_max: int = 8
+    snr_min_db: float = -20.0
+    snr_max_db: float = 10.0
+    offset_slots: int = 0
+    copies_max: int = 1
+    listens: bool = False
+
+
+class Go(NamedTuple):
+    """A frame may be sealed and sent at once; then `sent` or `not_sent` tells what became of it."""
+
+    outgoing: Outgoing
+    airtime_us: int
+
+
+class _Flight(NamedTuple):
+    waiting: Waiting
+    reservation: Reservation
+
+
+class Access:
+    """One radio under one rule. `suppressed` counts repeats that others made needless."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sub_band: SubBand,
+        modulation: Modulation,
+        *,
+        manners: Manners,
+        rng: Random,
+        drops: Drops,
+        link: str,
+    ) -> None:
+        self.suppressed = 0
+        self._ledger = ledger
+        self._sub_band = sub_band
+        self._modulation = modulation
+        self._manners = manners
+        self._rng = rng
+        self._drops = drops
+        self._link = link
+        self._queue = TransmitQueue(drops, link)
+        self._copies: dict[bytes, int] = {}
+        self._busy: deque[tuple[int, int]] = deque(maxlen=BUSY_SAMPLES_MAX)
+        self._flight: _Flight | None = None
+        self._quiet_us = 0
+        self._law_us: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def slot_us(self) -> int:
+        """Return the length of a slot."""
+        manners = self._manners
+        return int(manners.slot_symbols * self._modulation.symbol_us) + manners.slot_fixed_us
+
+    # --- what goes in -----------------------------------------------------------------------------
+
+    def send(self, outgoing: Outgoing, now: int) -> bool:
+        """Queue an own frame, or an urgent answer; False when there was no room for it."""
+        self._law_us = None
+        wait_us = 0
+        if not self._manners.listens:
+            urgent = outgoing.priority is Priority.DISTRESS
+            wait_us = self._slots(self._manners.window_min) if urgent else self._own_wait_us(now)
+        return self._queue.put(outgoing, now + wait_us)
+
+    def repeat(self, outgoing: Outgoing, snr_db: float | None, now: int) -> bool:
+        """Queue a frame that came in so strong, to be sent on unless others do."""
+        self._law_us = None
+        if self._queue.named(outgoing.name) is not None:
+            return False
+        self._copies[outgoing.name] = 0
+        queued = self._queue.put(outgoing, now + self._repeat_wait_us(snr_db), relayed=True)
+        self._forget_copies()
+        return queued
+
+    def copy(self, name: bytes) -> bool:
+        """A copy of a frame was heard; tell whether a repeat of it was cancelled by that."""
+        if len(name) != NAME_LEN:
+            raise UsageError("a frame's name has another length")
+        waiting = self._queue.named(name)
+        if waiting is None or not waiting.relayed:
+            return False
+        self._copies[name] = self._copies.get(name, 0) + 1
+        if self._copies[name] < self._manners.copies_max:
+            return False
+        self._queue.remove(waiting)
+        self._forget_copies()
+        self.suppressed += 1
+        return True
+
+    def heard(self, airtime_us: int, now: int) -> None:
+        """The channel was taken for so long until now; whoever waits for it waits anew."""
+        self._busy.append((now, airtime_us))
+        if not self._manners.listens:
+            self._quiet_us = max(self._quiet_us, now + self._slots(self._manners.window_min))
+
+    # --- what comes out ---------------------------------------------------------------------------
+
+    def poll_timeout(self) -> int | None:
+        """Return when `poll_go` makes sense next, in µs; None: not before something else happens.
+
+        While a frame is with the modem, its end is awaited.
+        """
+        if self._flight is not None or not len(self._queue):
+            return None
+        ready_us = min(min(waiting.ready_us, waiting.expires_us) for waiting in self._queue)
+        if self._law_us is not None:
+            ready_us = max(ready_us, self._law_us)
+        return max(ready_us, self._quiet_us)
+
+    def poll_go(self, now: int, airtime_us_of: Callable[[int], int]) -> Go | None:
+        """Return a frame that may go now, its airtime reserved, or None.
+
+        `airtime_us_of(size)` is the modem's.
+        """
+        self._queue.expire(now)
+        self._forget_copies()
+        if self._flight is not None or now < self._quiet_us:
+            return None
+        wait_us: list[int] = []
+        for waiting in self._queue.in_order(now):
+            outgoing = waiting.outgoing
+            airtime_us = airtime_us_of(outgoing.size)
+            emission = Emission(
+                self._sub_band,
+                self._modulation.bandwidth_hz,
+                airtime_us,
+                outgoing.share,
+                outgoing.priority,
+            )
+            answer = self._ledger.reserve(emission, now)
+            if isinstance(answer, Reservation):
+                self._queue.remove(waiting)
+                self._flight = _Flight(waiting, answer)
+                self._law_us = None
+                return Go(outgoing, airtime_us)
+            if answer.reason is DropReason.AIRTIME_TOO_LONG:
+                self._queue.remove(waiting)
+                self._drops.count(answer.reason, self._link)
+                continue
+            wait_us.append(answer.at_us if answer.at_us is not None else now + _AGAIN_US)
+        self._law_us = min(wait_us, default=None)
+        return None
+
+    def sent(self, now: int, airtime_us: int | None = None) -> None:
+        """The frame is on the air no more; it took so long, None: as reckoned."""
+        waiting, reservation = self._landed()
+        self._ledger.settle(reservation.number, now, airtime_us=airtime_us)
+        took_us = reservation.airtime_us if airtime_us is None else airtime_us
+        self._queue.served(waiting.outgoing.ingress, took_us)
+        self._busy.append((now, took_us))
+        if not self._manners.listens:
+            self._quiet_us = now + self._own_wait_us(now)
+
+    def not_sent(self, now: int, *, reason: DropReason, maybe: bool = False) -> None:
+        """The frame did not go out, or nobody knows (`maybe`). It is tried again a few times.
+
+        One that may have gone out is not: its copies would be others' work.
+        """
+        waiting, reservation = self._landed()
+        airtime_us = None if maybe else 0
+        self._ledger.settle(reservation.number, now, airtime_us=airtime_us, maybe=maybe)
+        waiting.tries += 1
+        if maybe or waiting.tries >= TRIES_MAX:
+            self._drops.count(reason, self._link)
+            return
+        self._quiet_us = max(self._quiet_us, now + self._own_wait_us(now))
+        self._queue.put_back(waiting)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _landed(self) -> _Flight:
+        if self._flight is None:
+            raise UsageError("no frame is with the modem")
+        flight, self._flight = self._flight, None
+        return flight
+
+    def _own_wait_us(self, now: int) -> int:
+        """Return a random wait out of a window that grows with how busy the channel was."""
+        while self._busy and self._busy[0][0] <= now - BUSY_WINDOW_US:
+            self._busy.popleft()
+        share = min(sum(airtime_us for _, airtime_us in self._busy) / BUSY_WINDOW_US, 1.0)
+        manners = self._manners
+        span = manners.window_max - manners.window_min
+        return self._slots(manners.window_min + round(share * span))
+
+    def _repeat_wait_us(self, snr_db: float | None) -> int:
+        """Return a random wait out of a window that grows with the strength; unknown: strong."""
+        manners = self._manners
+        strength = 1.0
+        if snr_db is not None:
+            range_db = manners.snr_max_db - manners.snr_min_db
+            strength = min(max((snr_db - manners.snr_min_db) / range_db, 0.0), 1.0)
+        span = manners.window_max - manners.window_min
+        exponent = manners.window_min + round(strength * span)
+        return manners.offset_slots * self.slot_us + self._slots(exponent)
+
+    def _slots(self, exponent: int) -> int:
+        return self._rng.randint(0, (1 << exponent) - 1) * self.slot_us
+
+    def _forget_copies(self) -> None:
+        """Count copies only of what still waits."""
+        if len(self._copies) > len(self._queue):
+            waiting = {one.name for one in self._queue}
+            self._copies = {name: n for name, n in self._copies.items() if name in waiting}

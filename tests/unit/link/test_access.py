@@ -1,0 +1,293 @@
+"""One radio's queue and slots: urgency, fairness, bounds, cancelled repeats, the law in the way."""
+
+from random import Random
+
+import pytest
+
+from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.drops import DropReason, Drops
+from meshd.core.errors import UsageError
+from meshd.core.law import Law, SubBand
+from meshd.link.access import TRIES_MAX, Access, Manners
+from meshd.link.account import Share
+from meshd.link.ledger import Ledger, Priority
+from meshd.link.queue import (
+    INGRESSES_MAX,
+    LIFE_US,
+    QUEUE_MAX,
+    RELAY_LIFE_US,
+    Outgoing,
+    TransmitQueue,
+)
+from meshd.wire.lora_frame import FrameKind
+
+SECOND_US = 1_000_000
+MODULATION = Modulation(7, 125_000)
+FREE = SubBand("F", 902_000_000, 928_000_000, 30, "eirp")
+STRICT = SubBand("M", 868_000_000, 868_600_000, 14, "erp", 10_000)
+LISTENS = Manners(listens=True)
+A, B, C = b"a" * 10, b"b" * 10, b"c" * 10
+
+
+def out(text, priority=Priority.TEXT, ingress=b"", share=Share.OWN):
+    return Outgoing(FrameKind.FLOOD, text, share, priority, ingress=ingress)
+
+
+class Radio:
+    """An access with a modem that takes every frame at once."""
+
+    def __init__(self, manners=LISTENS, band=FREE, modulation=MODULATION, seed=1):
+        self.drops = Drops()
+        self.ledger = Ledger(Law("XX", (band,)), boot=bytes(16), now=0, state=None)
+        self.modulation = modulation
+        self.access = Access(
+            self.ledger,
+            band,
+            modulation,
+            manners=manners,
+            rng=Random(seed),
+            drops=self.drops,
+            link="lora0",
+        )
+
+    def go(self, now):
+        return self.access.poll_go(now, lambda size: airtime_us(self.modulation, size))
+
+    def send_all(self, now):
+        """Send whatever may go, without time passing; return the texts in order."""
+        texts = []
+        while (go := self.go(now)) is not None:
+            texts.append(go.outgoing.plaintext)
+            self.access.sent(now)
+        return texts
+
+    def save(self, now):
+        number, _ = self.ledger.poll_state(now)
+        self.ledger.stored(number)
+
+
+# --- order and bounds -----------------------------------------------------------------------------
+
+
+def test_the_most_urgent_goes_first():
+    radio = Radio()
+    for priority in sorted(Priority, reverse=True):
+        radio.access.send(out(priority.name.encode(), priority), 0)
+    assert radio.send_all(0) == [b"DISTRESS", b"TEXT", b"MEMBERSHIP", b"DOCUMENT", b"BULK"]
+
+
+def test_neighbours_share_the_air_in_equal_parts_whoever_came_first():
+    radio = Radio()
+    for number in range(4):
+        radio.access.send(out(b"a%d" % number, ingress=A), 0)
+    for number in range(2):
+        radio.access.send(out(b"b%d" % number, ingress=B), 0)
+    assert radio.send_all(0) == [b"a0", b"b0", b"a1", b"b1", b"a2", b"a3"]
+
+
+def test_newcomer_catches_up_with_nobodys_past():
+    radio = Radio()
+    for number in range(10):
+        radio.access.send(out(b"a%d" % number, ingress=A), 0)
+    radio.send_all(0)
+    for number in range(3):
+        radio.access.send(out(b"a%d" % number, ingress=A), 0)
+        radio.access.send(out(b"b%d" % number, ingress=B), 0)
+    first = [text[:1] for text in radio.send_all(0)]
+    assert first in ([b"b", b"a"] * 3, [b"b", b"b", b"a", b"b", b"a", b"a"], [b"a", b"b"] * 3)
+
+
+def test_full_queue_takes_from_whoever_has_most_of_the_least_urgent():
+    radio = Radio()
+    radio.access.send(out(b"mine", Priority.BULK), 0)
+    for number in range(QUEUE_MAX):
+        radio.access.send(out(b"%d" % number, Priority.BULK, A), 0)
+    assert len(radio.access) == QUEUE_MAX
+    assert radio.drops.total(DropReason.LORA_QUEUE_FULL) == 1
+    assert radio.access.send(out(b"help", Priority.DISTRESS), 0)
+    assert not radio.access.send(out(b"more", Priority.BULK, A), 0)
+    texts = radio.send_all(0)
+    assert texts[0] == b"help" and b"mine" in texts and b"more" not in texts
+
+
+def test_those_who_were_served_are_remembered_within_bounds():
+    queue = TransmitQueue(Drops(), "lora0")
+    for number in range(INGRESSES_MAX + 5):
+        queue.served(number.to_bytes(10, "big"), 1)
+        queue.put(out(b"x", ingress=number.to_bytes(10, "little")), 0)
+    assert len(queue._served_us) <= INGRESSES_MAX
+
+
+def test_what_waited_too_long_is_dropped_by_name():
+    radio = Radio()
+    radio.access.send(out(b"late"), 0)
+    assert radio.go(LIFE_US[Priority.TEXT]) is None
+    assert radio.drops.total(DropReason.LORA_QUEUE_LATE) == 1
+
+
+# --- repeats --------------------------------------------------------------------------------------
+
+
+def test_copy_cancels_the_repeat_that_waits_and_nothing_else():
+    radio = Radio()
+    heard = out(b"heard", share=Share.RELAYED, ingress=A)
+    radio.access.repeat(heard, -10.0, 0)
+    radio.access.send(out(b"own"), 0)
+    assert not radio.access.copy(out(b"other").name)
+    assert not radio.access.copy(out(b"own").name)
+    assert radio.access.copy(heard.name)
+    assert radio.send_all(10 * SECOND_US) == [b"own"]
+    assert radio.access.suppressed == 1
+
+
+def test_two_copies_are_needed_where_that_is_the_manner():
+    radio = Radio(Manners(listens=True, copies_max=2))
+    heard = out(b"heard", share=Share.RELAYED, ingress=A)
+    radio.access.repeat(heard, -10.0, 0)
+    assert not radio.access.copy(heard.name)
+    assert radio.access.copy(heard.name)
+
+
+def test_repeat_is_queued_once():
+    radio = Radio()
+    heard = out(b"heard", share=Share.RELAYED)
+    assert radio.access.repeat(heard, -10.0, 0)
+    assert not radio.access.repeat(heard, -10.0, 0)
+    with pytest.raises(UsageError):
+        radio.access.copy(b"short")
+
+
+def test_repeat_that_comes_too_late_is_dropped():
+    radio = Radio()
+    radio.access.repeat(out(b"heard"), -20.0, 0)
+    assert radio.go(RELAY_LIFE_US * 2) is None
+    assert radio.drops.total(DropReason.LORA_QUEUE_LATE) == 1
+
+
+def test_far_goes_before_near():
+    waits = {}
+    for snr_db in (-20.0, -5.0, 10.0, None):
+        total = 0
+        for seed in range(200):
+            radio = Radio(seed=seed)
+            radio.access.repeat(out(b"x"), snr_db, 0)
+            total += radio.access.poll_timeout()
+        waits[snr_db] = total / 200 / radio.access.slot_us
+    assert waits[-20.0] < 4.5 < waits[-5.0] < 40 < waits[10.0]
+    assert 0.8 < waits[None] / waits[10.0] < 1.25
+
+
+# --- slots ----------------------------------------------------------------------------------------
+
+
+def test_own_frame_waits_longer_on_a_busy_channel_and_not_at_all_where_the_modem_listens():
+    def mean_wait(busy_us, manners):
+        total = 0
+        for seed in range(200):
+            radio = Radio(manners, seed=seed)
+            for _ in range(60):
+                radio.access.heard(busy_us // 60, 0)
+            radio.access._quiet_us = 0
+            radio.access.send(out(b"x"), 0)
+            total += radio.access.poll_timeout()
+        return total / 200
+
+    assert mean_wait(0, LISTENS) == 0
+    assert 0 < mean_wait(0, Manners()) < mean_wait(60 * SECOND_US, Manners()) / 10
+
+
+def test_frame_that_was_heard_makes_others_wait_for_a_slot_of_their_own():
+    waits = set()
+    for seed in range(20):
+        radio = Radio(Manners(), seed=seed)
+        radio.access.send(out(b"x"), 0)
+        radio.access.heard(300_000, 10 * SECOND_US)
+        waits.add(radio.access.poll_timeout())
+    assert min(waits) >= 10 * SECOND_US and len(waits) > 4
+
+
+def test_one_frame_at_a_time():
+    radio = Radio()
+    radio.access.send(out(b"1"), 0)
+    radio.access.send(out(b"2"), 0)
+    assert radio.go(0) is not None
+    assert radio.go(0) is None and radio.access.poll_timeout() is None
+    radio.access.sent(0)
+    assert radio.go(0).outgoing.plaintext == b"2"
+    radio.access.sent(0)
+    with pytest.raises(UsageError):
+        radio.access.sent(0)
+
+
+def test_frame_that_found_the_channel_taken_is_tried_again_a_few_times():
+    radio, now, tries = Radio(), 0, 0
+    radio.access.send(out(b"x"), 0)
+    while (now := radio.access.poll_timeout()) is not None:
+        assert radio.go(now) is not None
+        radio.access.not_sent(now, reason=DropReason.MODEM_CHANNEL_TAKEN)
+        tries += 1
+    assert tries == TRIES_MAX
+    assert radio.drops.total(DropReason.MODEM_CHANNEL_TAKEN) == 1
+    assert radio.ledger.status(now or 0)[0].spent_hour_us == 0
+
+
+def test_frame_of_a_silent_modem_counts_and_is_not_sent_twice():
+    radio = Radio()
+    radio.access.send(out(b"x"), 0)
+    go = radio.go(0)
+    radio.access.not_sent(0, reason=DropReason.MODEM_SILENT, maybe=True)
+    assert radio.access.poll_timeout() is None
+    assert radio.ledger.status(0)[0].spent_hour_us == go.airtime_us
+
+
+# --- the law --------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_before_the_disk_holds_the_claim():
+    radio = Radio(band=STRICT)
+    radio.access.send(out(b"x"), 0)
+    assert radio.go(0) is None
+    assert radio.access.poll_timeout() == SECOND_US
+    radio.save(0)
+    assert radio.go(SECOND_US) is not None
+
+
+def test_spent_hour_holds_bulk_back_and_lets_distress_go():
+    radio = Radio(band=STRICT, modulation=Modulation(12, 125_000))
+    now = 0
+    for number in range(40):
+        radio.access.send(out(b"%d" % number, Priority.BULK), now)
+    for _ in range(100):
+        if radio.ledger.poll_state(now) is not None:
+            radio.ledger.stored(radio.ledger._saving)
+        radio.send_all(now)
+        now += SECOND_US
+    assert 0 < len(radio.access) < 40
+    assert radio.access.poll_timeout() > 3000 * SECOND_US
+    radio.access.send(out(b"help", Priority.DISTRESS), now)
+    if radio.go(now) is None:
+        radio.save(now)
+    assert b"help" in radio.send_all(now) or radio.access._flight.waiting.outgoing.plaintext == (
+        b"help"
+    )
+
+
+def test_frame_that_the_law_never_allows_is_dropped_and_blocks_nobody():
+    radio = Radio(band=FREE._replace(dwell_us=60_000))
+    radio.access.send(out(bytes(200), Priority.DISTRESS), 0)
+    radio.access.send(out(b"x"), 0)
+    assert radio.send_all(0) == [b"x"]
+    assert radio.drops.total(DropReason.AIRTIME_TOO_LONG) == 1
+
+
+def test_share_that_is_used_up_blocks_only_itself():
+    radio = Radio(band=STRICT)
+    table = out(bytes(225), share=Share.CONTROL)
+    for now in range(0, 60 * SECOND_US, SECOND_US):
+        radio.access.send(table._replace(plaintext=now.to_bytes(200, "big")), now)
+        if radio.ledger.poll_state(now) is not None:
+            radio.ledger.stored(radio.ledger._saving)
+        radio.send_all(now)
+    assert len(radio.access) > 30
+    radio.access.send(out(b"x", Priority.BULK), now)
+    assert radio.send_all(now) == [b"x"]
