@@ -109,6 +109,7 @@ class MeshCore(Modem):
         self._bare: bytes | None = None
         self._bare_us = 0
         self._sending: _Sending | None = None
+        self._outcome: Sent | NotSent | None = None
         self._strange = False
 
     # --- verbs ------------------------------------------------------------------------------------
@@ -181,6 +182,8 @@ class MeshCore(Modem):
         self._answer_us = None
         if self._questions:
             self._ask(now)
+        elif self._state is _State.ONLINE and self._outcome is not None:
+            self._tell_outcome()
 
     def _unanswered(self, now: int) -> None:
         self._tries += 1
@@ -306,8 +309,8 @@ class MeshCore(Modem):
             self._drop(DropReason.MODEM_GARBAGE, now)
 
     def _on_error(self, code: int, question: _Question | None, now: int) -> None:
-        if code == _TX_BUSY and self._sending is not None:
-            self._settle(NotSent(DropReason.MODEM_REFUSED))
+        if code == _TX_BUSY and self._sending is not None and question is None:
+            self._settle(NotSent(DropReason.MODEM_REFUSED), now)
         elif question is None or code == _TX_BUSY:
             self._events.append(Dropped(DropReason.MODEM_REFUSED))
         elif question.optional:
@@ -342,17 +345,17 @@ class MeshCore(Modem):
         if sending is None:
             self._drop(DropReason.MODEM_GARBAGE, now)  # of a frame that was given up
         elif payload != b"\1":
-            self._settle(NotSent(DropReason.MODEM_REFUSED))
+            self._settle(NotSent(DropReason.MODEM_REFUSED), now)
         elif now < sending.earliest_us:
             sending.done = True
             sending.limit_us = sending.earliest_us
         else:
-            self._settle(Sent(told=True))
+            self._settle(Sent(told=True), now)
 
     def _overdue(self, sending: _Sending, now: int) -> None:
         """TxDone did not come, or came too early to be true."""
         if sending.done:
-            self._settle(Sent(told=False))
+            self._settle(Sent(told=False), now)
         elif now < sending.earliest_us + _HELD_MAX_US:
             sending.limit_us = now + _LATE_US
             if self._answer_us is None:
@@ -361,7 +364,7 @@ class MeshCore(Modem):
                 self._ask(now)
         else:
             taken = DropReason.MODEM_CHANNEL_TAKEN if sending.busy else DropReason.MODEM_SILENT
-            self._settle(NotSent(taken, maybe=True))
+            self._settle(NotSent(taken, maybe=True), now)
 
     def _on_busy(self, payload: bytes, now: int) -> None:
         """The channel is taken: the frame waits. It is free: then TxDone is lost, or very late."""
@@ -372,19 +375,34 @@ class MeshCore(Modem):
         sending.busy = payload == b"\1"
         sending.free = sending.free + 1 if payload == b"\0" else 0
         if sending.free >= _FREE_MAX:
-            self._settle(NotSent(DropReason.MODEM_SILENT, maybe=True))
+            self._settle(NotSent(DropReason.MODEM_SILENT, maybe=True), now)
 
     # --- the rest ---------------------------------------------------------------------------------
 
-    def _settle(self, event: Sent | NotSent) -> None:
+    def _settle(self, event: Sent | NotSent, now: int) -> None:
+        """Tell what became of a frame; first look whether the modem is due to be looked at.
+
+        One that restarted goes on sending, on another frequency: frames without a pause must not
+        keep that from being found out.
+        """
         self._sending = None
-        self.ready = True
-        self._events.append(event)
+        self._outcome = event
+        if now < self._check_us:
+            self._tell_outcome()
+        elif self._answer_us is None:
+            self._check(now)
+
+    def _tell_outcome(self) -> None:
+        if self._outcome is not None:
+            self._events.append(self._outcome)
+            self._outcome = None
+            self.ready = True
 
     def _end(self, reason: DropReason, advice: str) -> None:
         self._give(None, None)
-        if self._sending is not None:
-            self._settle(NotSent(reason, maybe=True))
+        if self._sending is not None or self._outcome is not None:
+            self._events.append(NotSent(reason, maybe=True))
+            self._sending = self._outcome = None
         self._state = _State.ENDED
         self._answer_us = None
         self._break(reason, advice)

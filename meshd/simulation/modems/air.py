@@ -8,9 +8,8 @@ modems of other processes here.
 
 from dataclasses import dataclass
 
-from meshd.core.airtime import Modulation
 from meshd.core.errors import Exit, RequestError
-from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
+from meshd.simulation.media.lora import LoraAir, Radio
 from meshd.simulation.media.place import PathLoss, Place
 from meshd.simulation.modems.clock import RealTime
 from meshd.simulation.modems.emulator import Emulator
@@ -70,7 +69,7 @@ class RealAir:
         if len(self._placed) >= MODEMS_MAX:
             raise RequestError(f"this air holds {MODEMS_MAX} modems and takes no more")
         self._count += 1
-        radio = Radio(f"radio {self._count}", RadioSetting(Modulation()))
+        radio = Radio(f"radio {self._count}", kind.factory)
         try:
             emulator = kind(radio, self.schedule, frozenset(wanted.faults))
         except ValueError as error:

@@ -7,9 +7,8 @@ where the two meet; neither knows the other.
 from collections.abc import Collection
 from typing import TypeVar
 
-from meshd.core.airtime import Modulation
 from meshd.radio.modem import Event, Modem, Pins
-from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
+from meshd.simulation.media.lora import LoraAir, Radio
 from meshd.simulation.modems.emulator import Emulator
 from meshd.simulation.modems.line import SerialLine
 from meshd.simulation.schedule import SECOND, Schedule
@@ -53,7 +52,7 @@ class Plug:
         self._seen = 0
         self._wake_us = -1
         schedule = desk.schedule
-        radio = Radio(f"radio {len(desk.plugs)}", RadioSetting(Modulation()))
+        radio = Radio(f"radio {len(desk.plugs)}", emulator.factory)
         desk.air.attach(radio)
         self.emulator = emulator(radio, schedule, faults)
         self.line = SerialLine(

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-from meshd.simulation.media.lora import Radio, TimeAndChance
+from meshd.core.airtime import Modulation
+from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
 
 TOLD_SNR_MAX_DB = 14.0
 """Chips tell no more, however near the sender is."""
@@ -27,6 +28,9 @@ class Emulator(ABC):
     baud = 115_200
     has_pins = False
     """Whether it has mode pins, which the host sets beside the line."""
+
+    factory: ClassVar[RadioSetting] = RadioSetting(Modulation())
+    """How its radio is set before anybody sets it."""
 
     FAULTS: ClassVar[dict[str, str]] = {}
 

@@ -12,7 +12,8 @@ from collections import deque
 from struct import Struct
 from typing import ClassVar
 
-from meshd.simulation.media.lora import Radio, TimeAndChance
+from meshd.core.airtime import LONG_FAST
+from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
 from meshd.simulation.modems.emulator import Emulator
 from meshd.simulation.modems.meshtastic_owner import Owner
 from meshd.simulation.modems.messages import fields, fixed, flag, number, real, text
@@ -42,6 +43,7 @@ class MeshtasticEmulator(Emulator):
     """A radio that its owner has set to what its `radio` is set to when it gets power."""
 
     kind = "meshtastic"
+    factory = RadioSetting(LONG_FAST, 869_525_000, 14.0)
     FAULTS: ClassVar[dict[str, str]] = {
         "silent": "never says anything",
         "boot-log": "prints its boot log, and answers only 2 s after power came",

@@ -182,6 +182,44 @@ def test_restart_is_found_out():
     assert one.wait(Broken).reason is DropReason.MODEM_RESET
 
 
+def test_restart_is_found_out_though_frames_go_without_a_pause():
+    """It says that all is sent: on the frequency of the factory, with full power."""
+    one, _ = pair()
+    one.transmit(b"x")
+    one.wait(Sent)
+    one.emulator.power_on()
+    one.desk.run(2 * SECOND)
+    for _ in range(200):
+        if isinstance(one.events[-1], Broken):
+            break
+        assert one.modem.ready
+        one.transmit(b"x")
+        one.wait(Sent | NotSent)
+    one.wait(Broken)
+    assert one.desk.schedule.now < 30 * SECOND
+    assert one.events[-2:] == [
+        NotSent(DropReason.MODEM_RESET, maybe=True),
+        Broken(DropReason.MODEM_RESET, one.events[-1].advice),
+    ]
+
+
+def test_full_queue_of_answers_is_not_taken_for_a_refused_frame():
+    """While a question is open, "busy" may be meant of that one."""
+    one, _ = pair()
+    one.wait(Noise)
+    one.desk.run(SECOND)
+    one.emulator.written = lambda data: None
+    one.transmit(b"x")
+    for _ in range(500):
+        one.desk.run(10_000)
+        if one.written.endswith(b"\xc0\x06\x0e\xc0"):
+            break
+    assert one.written.endswith(b"\xc0\x06\x0e\xc0")
+    one.line.to_host(b"\xc0\x06\xf1\x07\xc0")
+    one.desk.run(10_000)
+    assert one.told(NotSent) == [] and not one.modem.ready
+
+
 def test_modem_that_hangs():
     one, _ = pair("hangs")
     for _ in range(2):
