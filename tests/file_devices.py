@@ -236,6 +236,11 @@ class Net:
         self.settle()
 
 
+def drops(device, reason):
+    """Return how often a device dropped something for this reason."""
+    return device.ctx.drops.total(reason)
+
+
 def household(*names, roles=()):
     """Devices of one space `home`, all in sync: the first founded it; roles by name."""
     roles = dict(roles)
