@@ -288,6 +288,7 @@ class TextModem(Modem):
         self._events.append(Opened(self.model, self.firmware))
         if self.asks_only:
             self._due_us = None
+            self._buffer.clear()
             self._stage = Stage.BROKEN
             return
         settings = self._settings()
