@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshd.simulation.observer import Violation
+from meshd.simulation.schedule import SECOND
 
 SCHEMA = "meshd.simulation/1"
 
@@ -56,4 +57,4 @@ class Outcome:
 
 def seconds(time_us: int) -> float:
     """Return microseconds as seconds."""
-    return round(time_us / 1e6, 6)
+    return round(time_us / SECOND, 6)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from meshd.simulation.schedule import SECOND
+
 PROTOCOLS = ("meshd", "managed-flood", "source-path-flood", "distance-vector")
 LAYOUTS = ("uniform", "grid", "line", "ring", "cluster", "full")
 MEDIA = ("ip-radio", "lora", "wire")
@@ -195,12 +197,12 @@ class Plan:
     @property
     def faults_end_us(self) -> int:
         """When people stop asking and the last fault has ended, in virtual time."""
-        return round(self.duration_s * 1e6)
+        return round(self.duration_s * SECOND)
 
     @property
     def end_us(self) -> int:
         """When the time to settle is over too."""
-        return round((self.duration_s + self.settle_s) * 1e6)
+        return round((self.duration_s + self.settle_s) * SECOND)
 
 
 def hosts_of(name: str, count: int) -> list[str]:

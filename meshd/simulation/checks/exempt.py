@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshd.simulation.plan import means
+from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
@@ -36,8 +37,8 @@ class Exempt:
         self._lied: list[tuple[str, int, int]] = []
         self._garbled: list[tuple[str, int, int]] = []
         for fault in plan.faults:
-            begin = round(fault.at_s * 1e6)
-            end = round((fault.at_s + fault.for_s) * 1e6)
+            begin = round(fault.at_s * SECOND)
+            end = round((fault.at_s + fault.for_s) * SECOND)
             if fault.kind == "hostile":
                 self._hostile.append((fault.nodes, begin, end + HOLD_US))
             if fault.behaviour == "seqno-lies":

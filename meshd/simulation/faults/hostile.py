@@ -16,6 +16,7 @@ from meshd.core.ids import ALL_BABEL_ROUTERS
 from meshd.core.limits import BABEL_PORT
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan import means
+from meshd.simulation.schedule import SECOND
 from meshd.simulation.world import HEADERS_BYTES
 from meshd.wire.babel import Hello, Ihu, Tlv, pack
 
@@ -31,7 +32,7 @@ PACKET_MAX = 1_400
 class Attack(Observer):
     """One hostile host while it is one. Subclasses say in `tick` what it does, and how often."""
 
-    every_us = 1_000_000
+    every_us = SECOND
 
     def __init__(self, world: World, host: Host, fault: Fault) -> None:
         self.world = world

@@ -13,6 +13,7 @@ from meshd.core.events import Transmit
 from meshd.core.ids import ALL_BABEL_ROUTERS, ALL_NODES, NODE_ID_LEN, host_prefix, mesh_address
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.simulation.faults.hostile import PACKET_MAX, Attack
+from meshd.simulation.schedule import SECOND
 from meshd.wire.babel import AckRequest, Hello, Ihu, RouteRequest, SeqnoRequest, Tlv, Update, pack
 from meshd.wire.echo import TOKEN_LEN, EchoPacket
 from meshd.wire.knock import Knock
@@ -31,7 +32,7 @@ HEARD_MAX = 2_000
 class Flood(Attack):
     """`count` frames a second of all that costs its hearers something, in its own name."""
 
-    every_us = 1_000_000 // TICKS_A_SECOND
+    every_us = SECOND // TICKS_A_SECOND
 
     def tick(self) -> None:
         for _ in range(max(1, self.planned.count // TICKS_A_SECOND)):
@@ -109,7 +110,7 @@ class Identities(Flood):
 class Junk(Attack):
     """Random bytes, and what it heard with some bits flipped, on both ports."""
 
-    every_us = 1_000_000 // TICKS_A_SECOND
+    every_us = SECOND // TICKS_A_SECOND
 
     def __init__(self, world: World, host: Host, fault: Fault) -> None:
         super().__init__(world, host, fault)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import cos, pi
 
 from meshd.simulation.plan import Sun
+from meshd.simulation.schedule import SECOND
 
 WAKE_SHARE = 0.1
 """A host boots again when its battery holds this much: not at the first ray, to go off again."""
@@ -94,7 +95,7 @@ class SunPower:
         self.battery = Battery(sun)
         self._at = at
         self._power = power
-        self._step_us = max(round(sun.day_s * 1e6 / _STEPS_A_DAY), 1)
+        self._step_us = max(round(sun.day_s * SECOND / _STEPS_A_DAY), 1)
 
     def begin(self, now_us: int) -> None:
         """Start at a time; a host whose battery is empty is switched off at once."""
@@ -107,6 +108,6 @@ class SunPower:
 
     def _step(self, from_us: int) -> None:
         now_us, was = from_us + self._step_us, self.battery.on
-        if self.battery.pass_time(from_us / 1e6, now_us / 1e6) != was:
+        if self.battery.pass_time(from_us / SECOND, now_us / SECOND) != was:
             (self._power.on if self.battery.on else self._power.off)(_BATTERY)
         self._next(now_us)

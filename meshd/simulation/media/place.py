@@ -15,6 +15,7 @@ from statistics import NormalDist
 from struct import Struct
 
 from meshd.simulation.plan import Ridge, Step, Terrain
+from meshd.simulation.schedule import SECOND
 
 Place = tuple[float, float]
 
@@ -116,7 +117,7 @@ def place_at(walk: Sequence[Step], now_us: int, *, again: bool) -> Place:
     With `again` the walk repeats from its first step when the last one is reached; a walk that
     does not end where it began jumps there.
     """
-    now_s = now_us / 1e6
+    now_s = now_us / SECOND
     first, last = walk[0], walk[-1]
     if again and now_s > first.at_s and last.at_s > first.at_s:
         now_s = first.at_s + (now_s - first.at_s) % (last.at_s - first.at_s)
@@ -145,7 +146,7 @@ class Walker:
         move: Callable[[Place], None],
         *,
         again: bool = True,
-        every_us: int = 1_000_000,
+        every_us: int = SECOND,
     ) -> None:
         self._walk = tuple(walk)
         self._at = at
@@ -160,7 +161,7 @@ class Walker:
     def _step(self, now_us: int) -> None:
         self._move(place_at(self._walk, now_us, again=self._again))
         following = now_us + self._every_us
-        first_us, last_us = (round(step.at_s * 1e6) for step in (self._walk[0], self._walk[-1]))
+        first_us, last_us = (round(step.at_s * SECOND) for step in (self._walk[0], self._walk[-1]))
         if now_us < first_us:
             following = max(following, first_us)
         if last_us == first_us or (now_us >= last_us and not self._again):
