@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from meshd.config.loader import load, parse
+from meshd.config.loader import parse
 from meshd.config.locate import line_of, lines
 from meshd.config.paths import default_state_dir
 from meshd.config.reference import example, markdown
@@ -140,26 +140,6 @@ def test_mistake_is_named_with_its_line(text, message):
     assert caught.value.text.startswith(message), caught.value.text
     assert caught.value.code is Exit.CONFIG
     assert "docs/configuration.md" in caught.value.remedy
-
-
-def test_all_mistakes_are_told_at_once_in_order():
-    with pytest.raises(ConfigError) as caught:
-        parse("[mqtt]\nurl = 1\n[relay]\nquota = 1\n[[interface]]\nnmae = 'x'", "f")
-    told = [line.split(": ")[0] for line in caught.value.text.splitlines()]
-    assert told == ["f:2", "f:4", "f:5", "f:6"]
-
-
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        load(str(tmp_path / "none.toml"))
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        load(str(tmp_path))
-    (tmp_path / "latin").write_bytes(b"name = 'a'\nx = '\xff'")
-    with pytest.raises(ConfigError, match="latin:2: not UTF-8"):
-        load(str(tmp_path / "latin"))
-    (tmp_path / "huge").write_bytes(b"#" * (1 << 20) + b"\n")
-    with pytest.raises(ConfigError, match="larger than"):
-        load(str(tmp_path / "huge"))
 
 
 def test_lines_are_found_past_lists_strings_and_comments():
