@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from meshd.cli.main import Command
-from meshd.cli.output import common, show, talk
+from meshd.cli.output import common, say, show, talk
 from meshd.core.errors import Exit
 from meshd.runtime.radio_scan import Found, ports, scan
 
@@ -39,7 +39,7 @@ async def _scan(options: Namespace) -> int:
     asked, others = ports(options.port)
     if asked and not options.json:
         talk(f"asking {', '.join(found.port for found in asked)}; this takes some seconds")
-    answers = await scan(asked, lambda found: None if options.json else talk(_line(found)))
+    answers = await scan(asked, lambda found: None if options.json else say(_line(found)))
     value = {
         "radios": [asdict(found) for found in answers if found.kind],
         "others": [asdict(found) for found in answers if not found.kind],
@@ -59,4 +59,5 @@ def _line(found: Found) -> str:
     if not found.kind:
         return f"{found.port}{about}: {found.problem.removeprefix(found.port + ': ')}"
     firmware = f", firmware {found.firmware}" if found.firmware else ""
-    return f"{found.port}{about}: {found.kind}, {found.model}{firmware}, {found.baud} baud"
+    stable = f"\n  its lasting name: {found.stable}" if found.stable else ""
+    return f"{found.port}{about}: {found.kind}, {found.model}{firmware}, {found.baud} baud{stable}"

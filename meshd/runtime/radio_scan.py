@@ -22,6 +22,8 @@ from meshd.runtime.mode_pins import pins_beside
 from meshd.runtime.serial_device import PortError
 from meshd.runtime.serial_port import Line, closed, opened
 
+_BY_ID = "/dev/serial/by-id"
+
 _NO_PLAN = RadioPlan(868_100_000, Modulation(), 0)
 """Nothing of it is set: modems are only asked."""
 
@@ -37,10 +39,14 @@ _NOTHING = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A port and what is on it. `kind` is "" when no modem answered; then `problem` says why."""
+    """A port and what is on it. `kind` is "" when no modem answered; then `problem` says why.
+
+    `stable` is a name of the port that stays when radios are plugged in in another order.
+    """
 
     port: str
     about: str = ""
+    stable: str = ""
     kind: str = ""
     model: str = ""
     firmware: str = ""
@@ -54,13 +60,27 @@ def ports(paths: Sequence[str]) -> tuple[list[Found], list[Found]]:
 
     known = {entry.device: entry for entry in list_ports.comports()}
     if paths:
-        return [Found(path, _about(known.get(os.path.realpath(path)))) for path in paths], []
+        return [_found(path, known.get(os.path.realpath(path))) for path in paths], []
     asked: list[Found] = []
     others: list[Found] = []
     for path in sorted(known):
-        found = Found(path, _about(known[path]))
+        found = _found(path, known[path])
         (asked if known[path].vid is not None else others).append(found)
     return asked, others
+
+
+def _found(path: str, entry: Any) -> Found:
+    return Found(path, _about(entry), _stable(path))
+
+
+def _stable(path: str) -> str:
+    """Return the link to a port that udev names after the device itself, "" when there is none."""
+    try:
+        links = sorted(entry.path for entry in os.scandir(_BY_ID))
+    except OSError:
+        return ""
+    device = os.path.realpath(path)
+    return next((link for link in links if os.path.realpath(link) == device), "")
 
 
 def _about(entry: Any) -> str:

@@ -360,4 +360,4 @@ def test_scan_command(emulate, tmp_path):
     assert "no such port" in value["others"][0]["problem"]
     result = command("radio", "scan", "--port", "nowhere", cwd=tmp_path)
     assert result.returncode == 9
-    assert result.stderr.splitlines()[-1].startswith("nowhere: there is no such port")
+    assert result.stdout.startswith("nowhere: there is no such port")

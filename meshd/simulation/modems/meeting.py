@@ -22,6 +22,7 @@ from meshd.core.errors import Exit, RequestError
 from meshd.simulation.modems.air import RealAir, Wanted
 
 _LINE_BYTES_MAX = 16_384
+_ANSWER_MAX_S = 10.0
 _JOIN_TRIES, _JOIN_PAUSE_S = 50, 0.1
 
 Shown = dict[str, object]
@@ -170,7 +171,14 @@ async def _joined(wanted: Wanted, name: str) -> AsyncIterator[Shown]:
     try:
         asked = {"kind": wanted.kind, "port": wanted.port, "at": wanted.at, "faults": wanted.faults}
         writer.write(json.dumps(asked).encode() + b"\n")
-        line = await reader.readline()
+        try:
+            line = await asyncio.wait_for(reader.readline(), _ANSWER_MAX_S)
+        except TimeoutError:
+            raise RequestError(
+                f'the process that hosts the air "{name}" does not answer',
+                code=Exit.TIMEOUT,
+                remedy="end that `meshd emulate`, or name another --air",
+            ) from None
         if not line:
             return
         answer: Shown = json.loads(line)

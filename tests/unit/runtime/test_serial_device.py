@@ -1,0 +1,77 @@
+"""Why a port can not be had, and what to do next; which lasting name it has."""
+
+import errno
+import os
+import termios
+
+import pytest
+import serial
+
+from meshd.runtime import radio_scan, serial_device
+from meshd.runtime.serial_device import PortError, close_port, open_port
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOENT, "no such port; is the radio plugged in"),
+        (errno.EACCES, "sudo usermod -aG"),
+        (errno.EAGAIN, "another program has it open"),
+        (errno.EBUSY, "fuser"),
+        (errno.EIO, "plug it in again"),
+        (errno.ENOTTY, "can not be used as a serial port"),
+        (None, "can not be used as a serial port"),
+    ],
+)
+def test_each_trouble_says_what_to_do(monkeypatch, number, said):
+    def refuse(*args, **options):
+        raise serial.SerialException(number, "as pyserial words it")
+
+    monkeypatch.setattr(serial, "Serial", refuse)
+    monkeypatch.setattr(serial_device, "_group", lambda path: "dialout")
+    with pytest.raises(PortError) as error:
+        open_port("/dev/ttyUSB0", 115_200)
+    assert said in str(error.value) and str(error.value).startswith("/dev/ttyUSB0: ")
+
+
+def test_port_that_no_group_may_open(monkeypatch, tmp_path):
+    (tmp_path / "port").touch(mode=0o600)
+    assert serial_device._group(str(tmp_path / "port")) == ""
+    assert "run as root" in serial_device._trouble(str(tmp_path / "port"), errno.EACCES)
+
+
+@pytest.fixture
+def terminal():
+    master, slave = os.openpty()
+    yield os.ttyname(slave), slave
+    os.close(master)
+    os.close(slave)
+
+
+def test_port_is_not_hung_up_when_it_is_closed(terminal):
+    path, slave = terminal
+    port = open_port(path, 115_200)
+    assert not termios.tcgetattr(slave)[2] & termios.HUPCL
+    assert not os.get_blocking(port.fileno())
+    close_port(port)
+    close_port(port)
+
+
+def test_speed_that_a_port_does_not_know(monkeypatch):
+    def refuse(*args, **options):
+        raise ValueError("Invalid baud rate: 7")
+
+    monkeypatch.setattr(serial, "Serial", refuse)
+    with pytest.raises(PortError, match="7 baud"):
+        open_port("/dev/ttyUSB0", 7)
+
+
+def test_lasting_name(monkeypatch, tmp_path, terminal):
+    path, _ = terminal
+    monkeypatch.setattr(radio_scan, "_BY_ID", str(tmp_path))
+    assert radio_scan.ports([path])[0][0].stable == ""
+    (tmp_path / "usb-Radio_0001").symlink_to(path)
+    (tmp_path / "usb-Other").symlink_to("/dev/null")
+    assert radio_scan.ports([path])[0][0].stable == str(tmp_path / "usb-Radio_0001")
+    monkeypatch.setattr(radio_scan, "_BY_ID", str(tmp_path / "none"))
+    assert radio_scan.ports([path])[0][0].stable == ""
