@@ -106,7 +106,7 @@ class Rak3172(TextModem):
         return None
 
     def _news(self, line: bytes, now: int) -> bool:
-        if found := PACKET.match(line):
+        if found := PACKET.search(line):
             self._packet(found[3], int(found[1]), int(found[2]))
         elif line == b"+EVT:TXP2P DONE":
             if not self._told_done(now):

@@ -18,6 +18,7 @@ from meshd.radio.modem import NotSent, Sent
 
 OK = re.compile(rb"\+OK$")
 PACKET = re.compile(rb"\+RCV=(\d{1,5}),(\d{1,3}),")
+PACKET_MARK = b"+RCV="
 PACKET_TAIL = re.compile(rb",(-?\d{1,4}),(-?\d{1,3})\r?\n")
 PACKET_TAIL_MAX = len(b",-1234,-123\r\n")
 CHARACTERS_MAX = 240
@@ -147,6 +148,10 @@ class Reyax(TextModem):
 
     def _cut(self) -> bytes | None:
         while True:
+            noise = self._buffer.find(PACKET_MARK, 1)
+            if noise > 0 and b"\n" not in self._buffer[:noise] and not PACKET.match(self._buffer):
+                del self._buffer[:noise]
+                self._drop(DropReason.MODEM_GARBAGE)
             head = PACKET.match(self._buffer)
             if head is None:
                 return super()._cut()

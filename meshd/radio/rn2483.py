@@ -112,7 +112,7 @@ class Rn2483(TextModem):
         return None
 
     def _news(self, line: bytes, now: int) -> bool:
-        if found := PACKET.match(line):
+        if found := PACKET.search(line):
             self._received(found[1], now)
         elif line == b"radio_tx_ok":
             if not self._told_done(now):

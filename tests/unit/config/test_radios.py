@@ -1,11 +1,14 @@
 """The facts of each radio are read strictly, and say the same as the code."""
 
+from pathlib import Path
+
 import pytest
 
 from meshd.config.radios import facts_of, parse
 from meshd.core.errors import ConfigError
 from meshd.radio.kinds import KINDS
 
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "radios.md"
 GOOD = """
 kind = "x"
 names = ["X"]
@@ -33,6 +36,9 @@ def test_each_kind_has_its_facts(kind):
         *(kind, modem.baud, modem.frame_max, modem.listens),
     )
     assert facts.names and facts.wiring and facts.sources
+    if kind != "ebyte":
+        assert facts.added_bytes == modem.added_bytes
+    assert f"`{kind}`" in DOCS.read_text()
 
 
 def test_form_is_read():

@@ -168,6 +168,15 @@ def test_garbage_before_lines(kind):
     assert Dropped(DropReason.MODEM_GARBAGE) in one.events
 
 
+def test_noise_right_before_a_packet(kind):
+    """A packet is found behind bytes that are no line."""
+    one, other = pair(kind)
+    to_host = one.emulator.written
+    one.emulator.written = lambda data: to_host(b"\xf0\x01+" + data)
+    other.transmit(b"behind noise")
+    assert one.wait(Heard).frame == b"behind noise"
+
+
 def test_half_a_packet_does_not_spoil_the_next(kind):
     one, other = pair(kind, "half-frames")
     for number in range(12):
