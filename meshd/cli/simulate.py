@@ -84,6 +84,13 @@ def _simulate(options: Namespace) -> int:
     if options.lasting:
         from meshd.simulation.shorten import shortened
 
+        begins_s = min((one.start_s for one in plan.traffic), default=0.0)
+        if options.lasting[0] <= begins_s:
+            raise RequestError(
+                f"--for {options.lasting[1]} ends before anybody asks for anything",
+                code=Exit.USAGE,
+                remedy=f"give it more than {begins_s:g}s, as --for {2 * begins_s:g}s",
+            )
         plan = shortened(plan, options.lasting[0])
     if options.real_crypto:
         plan = replace(plan, crypto="real")

@@ -77,7 +77,8 @@ def ready_for_report(folder: str | None) -> bool:
     except ImportError:
         from meshd.simulation.report.page import PLOTS
 
-        talk(f"meshd: the report will have no curves: they need matplotlib ({PLOTS})")
+        here = f"{sys.executable} -m pip install matplotlib"
+        talk(f"meshd: the report will have no curves: they need matplotlib ({PLOTS}, or {here})")
         return False
     return True
 

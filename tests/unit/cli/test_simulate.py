@@ -139,6 +139,7 @@ def test_run_can_be_shortened(pair, capsys):
     ("words", "code", "told"),
     [
         (["--for", "soon"], Exit.USAGE, '"soon" is not a time, as 90s, 5m or 2h'),
+        (["--for", "5s"], Exit.USAGE, "--for 5s ends before anybody asks for anything"),
         (["--seeds", "9-3"], Exit.USAGE, '"9-3" is not 1 to 1000 seeds'),
         (["--seeds", "1-2", "--log", "x"], Exit.USAGE, "--log is of one run"),
         (["--json", "--log", "-"], Exit.USAGE, "would mix on stdout"),
