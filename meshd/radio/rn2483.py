@@ -89,7 +89,7 @@ class Rn2483(TextModem):
                     f"cr 4/{4 + coding_rate}",
                     f"prlen {preamble}",
                     f"pwr {self.plan.tx_dbm}",
-                    f"sync {plan.network:x}",
+                    f"sync {plan.network:02x}",
                     "crc on",
                     "iqi off",
                     "wdt 0",
@@ -151,6 +151,7 @@ class Rn2483(TextModem):
         """Keep a packet until the module has told how well it came in."""
         if len(digits) % 2:
             self._drop(DropReason.MODEM_GARBAGE)
+            self._listen_again(now)
             return
         self._tell_packet()
         self._packet = bytes.fromhex(digits.decode())

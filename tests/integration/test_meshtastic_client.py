@@ -25,7 +25,7 @@ from meshd.simulation.modems.air import RealAir, Wanted
 from meshd.simulation.modems.meshtastic_owner import Owner
 
 PRIVATE_APP = 256
-LIMIT_S = 10.0
+LIMIT_S = 20.0
 PLAN = RadioPlan(868_100_000, Modulation(7, 500_000), 14)
 OWNERS = RadioSetting(PLAN.modulation, PLAN.frequency_hz, float(PLAN.tx_dbm))
 """Quick, so that the test is."""
@@ -96,7 +96,15 @@ def radios(ports):
 
 
 def connect(port):
-    return SerialInterface(devPath=str(port), timeout=10)
+    return SerialInterface(devPath=str(port), timeout=int(LIMIT_S))
+
+
+def until(condition):
+    """Wait for what another thread will do."""
+    end, pause = time.monotonic() + LIMIT_S, threading.Event()
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        pause.wait(0.01)
 
 
 def test_client_connects_sends_and_receives(ports, radios):
@@ -133,11 +141,12 @@ def test_client_sets_the_radio(ports, radios):
         lora.use_preset, lora.modem_preset, lora.region = True, 6, 1
         lora.override_frequency = 0
         one.localNode.writeConfig("lora")
-        time.sleep(1.5)
+        emulator = radios.placed[0].emulator
+        until(lambda: emulator.radio.setting.modulation.bandwidth_hz == 250_000)
     with connect(ports[0]) as one:
         assert one.localNode.localConfig.lora.modem_preset == 6
         told = LoraSettings.read(Message.decode(lora.SerializeToString()), "")
-    setting = radios.placed[0].emulator.radio.setting
+    setting = emulator.radio.setting
     assert setting.modulation[:3] == (7, 250_000, 1)
     assert told.frequencies_hz(250_000) == {setting.frequency_hz}
 

@@ -55,6 +55,16 @@ def test_two_spaces_and_one():
         assert one.wait(Heard).frame == b"AB"
 
 
+def test_half_digits_are_no_packet_but_end_reception():
+    one, other = set_up()
+    one.emulator.listening = False
+    one.line.to_host(b"radio_rx  414\r\n")
+    one.desk.run(SECOND)
+    assert one.told(Heard) == []
+    other.transmit(b"next")
+    assert one.wait(Heard).frame == b"next"
+
+
 def test_old_firmware_tells_no_signal_strength():
     one, other = set_up("no-rssi")
     for _ in range(2):
