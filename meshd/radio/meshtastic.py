@@ -43,6 +43,9 @@ SETTINGS_US = 60 * SECOND
 
 QUEUE_US = 5 * SECOND
 HEARTBEAT_US = 300 * SECOND
+CHECK_NONCE = 69_420
+"""Asked with this number a radio tells its settings, and nothing of other nodes."""
+
 FULL_ASK_US = 10 * SECOND
 FULL_ASKS_MAX = 12
 STALE_US = SECOND // 2
@@ -58,10 +61,8 @@ SIGNS_FROM = (2, 8)
 CONTENTION_SLOTS = 40
 """How long the firmware may wait for a free channel, reckoned for `Sent`, in slots of its own."""
 
-_PACKET, _MY_INFO, _CONFIG, _COMPLETE, _REBOOTED, _CHANNEL, _QUEUE, _METADATA = (
-    *(2, 3, 5, 7),
-    *(8, 10, 11, 13),
-)
+_PACKET, _MY_INFO, _CONFIG, _COMPLETE, _REBOOTED = 2, 3, 5, 7, 8
+_CHANNEL, _QUEUE, _METADATA = 10, 11, 13
 _KNOWN = frozenset(range(1, 19))
 """Numbers of the fields that a message from the radio may have; one of them it has."""
 
@@ -108,6 +109,7 @@ class Meshtastic(Modem):
         self._free = 1
         self._full_asks = 0
         self._beat_us = 0
+        self._check_us: int | None = None
 
     def airtime_us(self, size: int) -> int:
         """Return the airtime with what the firmware adds, a signature where it may be there."""
@@ -130,6 +132,8 @@ class Meshtastic(Modem):
                 dues.append(self._heard_us + STALE_US)
             if self._beat_us:
                 dues.append(self._beat_us)
+            if self._check_us is not None:
+                dues.append(self._check_us)
         return min(dues, default=None)
 
     def receive(self, data: bytes, now: int) -> None:
@@ -149,6 +153,11 @@ class Meshtastic(Modem):
             self._half_stays_half(now)
         if self._beat_us and now >= self._beat_us:
             self._beat(now)
+            self._check(now)
+        if self._check_us is not None and now >= self._check_us:
+            self._check_us = None
+            if self._stage is Stage.IDLE:
+                self._wake(now)
         if self._due_us is not None and now >= self._due_us:
             self._due_us = None
             self._due(now)
@@ -176,6 +185,7 @@ class Meshtastic(Modem):
         self._told_by_us = now + SETTINGS_US
         self._free = 1
         self._beat_us = 0
+        self._check_us = None
         self._writes.append(WAKE)
         self._due_us = now + WAKE_US
 
@@ -215,6 +225,24 @@ class Meshtastic(Modem):
         """Without a heartbeat the radio takes the port for abandoned."""
         self._put(delimited(7, b""))
         self._beat_us = now + HEARTBEAT_US
+
+    def _check(self, now: int) -> None:
+        """See that the radio is still there, and as it was set; its owner may change it."""
+        if self._stage is Stage.IDLE and self._check_us is None:
+            self._lora = None
+            self._put(varint(3, CHECK_NONCE))
+            self._check_us = now + ANSWER_US
+
+    def _checked(self) -> None:
+        self._check_us = None
+        if self._lora is None:
+            return
+        plan = granted(LoraSettings.read(self._lora, self._channel_name), self.wanted)
+        if isinstance(plan, str):
+            self._give_up_frame(DropReason.MODEM_SETTING)
+            self._end(DropReason.MODEM_SETTING, plan)
+        else:
+            self.plan = plan
 
     def _put(self, message: bytes) -> None:
         self._writes.append(MARK + len(message).to_bytes(2, "big") + message)
@@ -281,8 +309,7 @@ class Meshtastic(Modem):
         if self._stage in (Stage.WAKING, Stage.READING):
             return
         self._events.append(Dropped(DropReason.MODEM_RESET))
-        if self._stage in (Stage.QUEUED, Stage.ON_AIR, Stage.FULL):
-            self._events.append(NotSent(DropReason.MODEM_RESET, maybe=True))
+        self._give_up_frame(DropReason.MODEM_RESET)
         self._restarts += 1
         if self._restarts > RESTARTS_MAX:
             self._end(
@@ -291,6 +318,10 @@ class Meshtastic(Modem):
             )
         else:
             self._wake(now)
+
+    def _give_up_frame(self, reason: DropReason) -> None:
+        if self._stage in (Stage.QUEUED, Stage.ON_AIR, Stage.FULL):
+            self._events.append(NotSent(reason, maybe=True))
 
     def _end(self, reason: DropReason, advice: str) -> None:
         self._stage = Stage.OVER
@@ -361,10 +392,16 @@ class Meshtastic(Modem):
         elif _REBOOTED in message:
             self._restarted(now)
         elif self._stage is Stage.READING:
-            self._setting(message, now)
+            self._due_us = min(now + ANSWER_US, self._told_by_us)
+            self._setting(message)
+            if message[_COMPLETE].number == self._nonce:
+                self._complete(now)
+        elif self._check_us is not None:
+            self._setting(message)
+            if message[_COMPLETE].number == CHECK_NONCE:
+                self._checked()
 
-    def _setting(self, message: Message, now: int) -> None:
-        self._due_us = min(now + ANSWER_US, self._told_by_us)
+    def _setting(self, message: Message) -> None:
         if _MY_INFO in message:
             self._number = message.message(_MY_INFO)[1].number
         elif _METADATA in message:
@@ -375,8 +412,6 @@ class Meshtastic(Modem):
             channel = message.message(_CHANNEL)
             if channel[1].number == 0:
                 self._channel_name = channel.message(2)[3].data.decode("utf-8", "replace")
-        elif message[_COMPLETE].number == self._nonce:
-            self._complete(now)
 
     def _version(self, text: bytes) -> None:
         """Keep the version; from 2.8 on the firmware signs, and what is unreadable may sign."""

@@ -14,6 +14,7 @@ from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems.desk import Desk
 from meshd.simulation.modems.meshtastic import MeshtasticEmulator
+from meshd.simulation.modems.meshtastic_owner import Owner
 from meshd.simulation.modems.reyax import ReyaxEmulator
 from meshd.simulation.schedule import SECOND
 
@@ -253,8 +254,26 @@ def test_heartbeat_every_five_minutes():
     plug = alone()
     plug.wait(Configured)
     plug.written.clear()
-    plug.desk.run(3 * HEARTBEAT_US + SECOND)
-    assert bytes(plug.written) == b"\x94\xc3\x00\x02\x3a\x00" * 3
+    plug.desk.run(3 * HEARTBEAT_US + 10 * SECOND)
+    beat, check = b"\x94\xc3\x00\x02\x3a\x00", b"\x94\xc3\x00\x04\x18\xac\x9e\x04"
+    assert bytes(plug.written) == (beat + check) * 3
+    assert plug.modem.ready and len(plug.told(Configured)) == 1
+
+
+def test_radio_that_hangs_while_nobody_sends_is_found():
+    plug = alone()
+    plug.wait(Configured)
+    plug.emulator._dead = True
+    assert plug.wait(Broken, HEARTBEAT_US + 60 * SECOND).reason is DropReason.MODEM_SILENT
+
+
+def test_settings_that_the_owner_changed_are_found():
+    plug = alone()
+    plug.wait(Configured)
+    plug.emulator.owner = Owner(RadioSetting(Modulation(7, 500_000), 869_525_000, 14.0))
+    broken = plug.wait(Broken, HEARTBEAT_US + 60 * SECOND)
+    assert broken.reason is DropReason.MODEM_SETTING
+    assert "SF7 at 500 kHz" in broken.advice
 
 
 def test_packets_that_are_not_ours_or_not_of_the_air():
