@@ -27,6 +27,14 @@ def shortened(name, seconds, *, keep=1):
     )
 
 
+def test_hamlet_holds_to_its_end_and_reaches_everybody():
+    outcome = run_plan(find_plan("hamlet"), 1)
+    total = outcome.value["delivery"]["total"]
+    assert outcome.finished and outcome.held, outcome.violations[:3]
+    assert total["delivered"] >= 0.95 * total["due"] > 0
+    assert outcome.value["islands"]["begin"] == outcome.value["islands"]["end"]
+
+
 def test_first_minutes_of_a_small_village():
     outcome = run_plan(shortened("village", 90.0, keep=4), 2)
     total = outcome.value["delivery"]["total"]

@@ -59,6 +59,7 @@ th:first-child, .words, table.plain th, table.plain td { text-align:left; }
 tbody th { font-weight:inherit; }
 details { margin-top:.8rem; }
 summary { cursor:pointer; color:var(--series0); }
+a { color:var(--series0); }
 code { font-size:.95em; overflow-wrap:anywhere; }
 .key span { margin-right:1rem; display:inline-block; }
 .key i { display:inline-block; width:1.4em; height:.3em; margin-right:.4em; vertical-align:middle;
