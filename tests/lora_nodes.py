@@ -4,7 +4,7 @@ from meshd.core import crypto
 from meshd.core.identity import Identity
 from meshd.link.seal import link_key
 from meshd.link.sender import Sender
-from meshd.link.sources import Asked, Sources
+from meshd.link.sources import Sources
 from meshd.wire.lora_frame import FrameKind
 
 LINK = link_key(b"k" * 32)
@@ -47,10 +47,7 @@ class Node:
         return self.sender.seal(FrameKind.FLOOD, text, **options)
 
     def hear(self, frame, now=0):
-        heard = self.sources.hear(frame, now)
-        if isinstance(heard, Asked):
-            self.sender.asked(heard.nonce)
-        return heard
+        return self.sources.hear(frame, now)
 
     def challenge(self, now=0):
         """Return a challenge to whoever should be challenged now, or None."""

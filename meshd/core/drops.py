@@ -142,6 +142,7 @@ class DropReason(StrEnum):
     BEACON_MALFORMED = "beacon-malformed"
     BEACON_FORGED = "beacon-forged"
     BEACON_STALE = "beacon-stale"
+    CHALLENGE_LIMITED = "challenge-limited"
     SOURCES_FULL = "sources-full"
 
     # link/: queue, airtime

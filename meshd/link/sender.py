@@ -5,6 +5,8 @@ frames. The counter starts anew with each salt, so no disk is needed for it. Mus
 airtime, when to send.
 """
 
+from collections import deque
+
 from meshd.core.errors import UsageError
 from meshd.core.identity import Identity
 from meshd.link.seal import NOBODY, LinkKey, Mark, hop_address, seal, sender_keys
@@ -13,6 +15,13 @@ from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
 
 ANSWER_EVERY_US = 10_000_000
 """One signed answer for all challenges of that time."""
+
+ANSWERS_MAX = 6
+ANSWERS_SPAN_US = 600_000_000
+"""So many answers in ten minutes: recorded challenges shall not spend the airtime."""
+
+NONCES_MAX = 64
+"""Challenges that are remembered, so that none is answered twice."""
 
 
 class Sender:
@@ -29,7 +38,8 @@ class Sender:
         self.salt = salt
         self.counter = 0
         self._echoes: list[bytes] = []
-        self._answered_us: int | None = None
+        self._answered_us: deque[int] = deque(maxlen=ANSWERS_MAX)
+        self._nonces: deque[bytes] = deque(maxlen=NONCES_MAX)
         self.use(link)
 
     def use(self, link: LinkKey) -> None:
@@ -75,23 +85,29 @@ class Sender:
         """Return a frame that asks a node to show that it is there now."""
         return self._group(FrameKind.CHALLENGE, challenge.encode(), self._next())
 
-    def asked(self, nonce: bytes) -> None:
-        """Note a challenge. Of too many, some are asked again by who wants them answered."""
-        if nonce not in self._echoes and len(self._echoes) < ECHOES_MAX:
-            self._echoes.append(nonce)
+    def asked(self, nonce: bytes) -> bool:
+        """Note a challenge to be answered; False: it came before, or too many wait already."""
+        if nonce in self._nonces or len(self._echoes) >= ECHOES_MAX:
+            return False
+        self._nonces.append(nonce)
+        self._echoes.append(nonce)
+        return True
 
     def answer_due(self) -> int | None:
         """Return from when on a beacon shall answer, in µs; None: nobody asked."""
         if not self._echoes:
             return None
-        return 0 if self._answered_us is None else self._answered_us + ANSWER_EVERY_US
+        due_us = self._answered_us[-1] + ANSWER_EVERY_US if self._answered_us else 0
+        if len(self._answered_us) < ANSWERS_MAX:
+            return due_us
+        return max(due_us, self._answered_us[0] + ANSWERS_SPAN_US)
 
     def answer(self, now: int) -> bytes | None:
         """Return the beacon that answers, if one is due."""
         due_us = self.answer_due()
         if due_us is None or now < due_us:
             return None
-        self._answered_us = now
+        self._answered_us.append(now)
         return self.beacon()
 
     def _next(self) -> int:

@@ -64,12 +64,13 @@ class Met(NamedTuple):
     node: bytes
     public: bytes
     boot: int
+    counter: int
     new: bool
     proven: bool
 
 
 class Asked(NamedTuple):
-    """Somebody asks this node for a beacon with this nonce."""
+    """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it."""
 
     nonce: bytes
 
@@ -224,6 +225,8 @@ class Sources:
             return DropReason.BEACON_MALFORMED
         if challenge.target != self._sender.node:
             return Overheard(challenge.target)
+        if not self._sender.asked(challenge.nonce):
+            return DropReason.CHALLENGE_LIMITED
         return Asked(challenge.nonce)
 
     def _beacon(self, frame: LoraFrame, link: LinkKey, plaintext: bytes, now: int) -> Heard:
@@ -293,7 +296,7 @@ class Sources:
         if answered and device.answered_by(source):
             self._report_twin(device)
         self._limit()
-        return Met(device.node, public, beacon.boot, new, source.proven)
+        return Met(device.node, public, beacon.boot, beacon.counter, new, source.proven)
 
     def _report_twin(self, device: Device) -> None:
         if not device.twin:

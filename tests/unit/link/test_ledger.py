@@ -231,6 +231,30 @@ def test_crash_costs_what_was_claimed_and_no_more():
     assert made(state).left_us(BAND, 0) == (36 - 1.8) * SECOND_US
 
 
+def test_frame_that_was_under_way_counts_after_a_crash():
+    ledger = made()
+    ledger.reserve(frame(1.8), 0)
+    save(ledger)
+    ledger.reserve(frame(1.8), 0)
+    ledger.reserve(frame(1), 0)
+    state = save(ledger)
+    assert made(state).left_us(BAND, 0) == 32_400_000
+
+
+def test_new_state_never_covers_less_than_may_still_be_used():
+    ledger = made()
+    ledger.reserve(frame(1.8), 0)
+    save(ledger)
+    first = ledger.reserve(frame(1), 0)
+    ledger.settle(first.number, 0, airtime_us=None)
+    ledger.assume_spent(0)
+    state = save(ledger)
+    now = HOUR_US + LATE_US + BUCKET_US
+    used = ledger.reserve(frame(0.8), now)
+    assert isinstance(used, Reservation)
+    assert made(state, now=now).left_us(BAND, now) <= (36 - 0.8) * SECOND_US
+
+
 def test_damaged_state_counts_as_a_whole_hour():
     state = bytearray(state_after(1, 0))
     state[3] ^= 1

@@ -7,7 +7,13 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.link.replay import JUMP_MAX, WINDOW, Verdict, Window, nearest
 from meshd.link.seal import Mark, frame_name, hop_address, link_key, seal
-from meshd.link.sender import ANSWER_EVERY_US, Sender
+from meshd.link.sender import (
+    ANSWER_EVERY_US,
+    ANSWERS_MAX,
+    ANSWERS_SPAN_US,
+    NONCES_MAX,
+    Sender,
+)
 from meshd.link.sources import (
     CHALLENGE_EVERY_US,
     CHALLENGE_VALID_US,
@@ -40,7 +46,7 @@ def test_frame_is_opened_once_its_sender_was_met():
     a, b = pair()
     frame = a.flood(b"one", hop_limit=3)
     assert b.hear(frame) is DropReason.FRAME_STRANGER
-    assert b.meet(a) == Met(a.node, a.identity.public, 1, new=True, proven=False)
+    assert b.meet(a) == Met(a.node, a.identity.public, 1, 2, new=True, proven=False)
     heard = b.hear(a.flood(b"two", hop_limit=3))
     assert (heard.plaintext, heard.node, heard.aim) == (b"two", a.node, Aim.EVERYONE)
     assert heard.frame.hop_limit == 3
@@ -279,7 +285,7 @@ def test_beacon_without_a_key_is_for_those_who_know_it():
     assert b.hear(a.sender.beacon(with_key=False)) is DropReason.FRAME_STRANGER
     b.meet(a)
     known = b.hear(a.sender.beacon(with_key=False))
-    assert known == Met(a.node, a.identity.public, 1, new=False, proven=False)
+    assert known == Met(a.node, a.identity.public, 1, 3, new=False, proven=False)
 
 
 def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():
@@ -300,6 +306,33 @@ def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():
     assert a.sender.answer(6) is None
     assert a.sender.answer_due() == 5 + ANSWER_EVERY_US
     assert late.hear(a.sender.answer(5 + ANSWER_EVERY_US), CHALLENGE_EVERY_US).proven
+
+
+def test_recorded_challenges_spend_little_airtime():
+    a, b = pair()
+    b.meet(a)
+    recorded = [b.sender.challenge(Challenge(a.node, b"%08d" % number)) for number in range(40)]
+    now = answers = 0
+    while now < ANSWERS_SPAN_US:
+        for frame in recorded:
+            a.hear(frame, now)
+        answers += a.sender.answer(now) is not None
+        now += SECOND_US
+    assert 0 < answers <= ANSWERS_MAX
+    assert a.hear(recorded[0]) is DropReason.CHALLENGE_LIMITED
+    assert len(a.sender._nonces) <= NONCES_MAX
+    assert a.sender.answer_due() is None
+
+
+def test_answers_of_ten_minutes_are_few_whoever_asks():
+    a, now, answers = Node(1), 0, []
+    while now < 2 * ANSWERS_SPAN_US:
+        a.sender.asked(now.to_bytes(8, "big"))
+        if a.sender.answer(now) is not None:
+            answers.append(now)
+        now += SECOND_US
+    assert len(answers) == 2 * ANSWERS_MAX
+    assert answers[ANSWERS_MAX] - answers[0] >= ANSWERS_SPAN_US
 
 
 def test_challenge_to_who_is_gone_is_none():
