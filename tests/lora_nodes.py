@@ -55,7 +55,8 @@ class Node:
         if node is None:
             return None
         self.draws += 1
-        nonce = crypto.digest(b"%s %d" % (self.node, self.draws), size=8)
+        drawn = b"%s %d %d" % (self.node, self.sender.boot, self.draws)
+        nonce = crypto.digest(drawn, size=8)
         return self.sender.challenge(self.sources.challenge(node, nonce, now))
 
     def meet(self, other, now=0):
