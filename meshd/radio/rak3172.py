@@ -10,11 +10,13 @@ import re
 from collections.abc import Sequence
 
 from meshd.core.drops import DropReason
-from meshd.radio.lines import SECOND, Ask, TextModem, Unfit
+from meshd.radio.lines import SECOND, Ask, Stage, TextModem, Unfit
 from meshd.radio.modem import NotSent, RadioPlan
 
 OK = re.compile(rb"OK$")
 VALUE = re.compile(rb"(AT\+(\w+)=)(.+)$")
+RECEIVES = re.compile(rb"OK$|AT_BUSY_ERROR$|P2P_RX_ON")
+READ_PARAMETERS = b"AT+P2P=?"
 OLD_VERSION = re.compile(rb"V1\.0\.[0-4]$")
 PACKET = re.compile(rb"\+EVT:RXP2P:(-?\d{1,4}):(-?\d{1,3}):([0-9A-Fa-f]+)$")
 BOOTS = (b"RAKwireless", b"Current Work Mode", b"LoRa (R)", b"-----", b"=====", b"*****")
@@ -94,6 +96,14 @@ class Rak3172(TextModem):
     def _resting(self) -> Sequence[Ask]:
         return () if self._stays else (Ask(RECEIVE_UNTIL_STOPPED, OK),)
 
+    def _health(self) -> Sequence[Ask]:
+        """After a restart that nobody saw it is deaf, and its parameters may be others.
+
+        A module that receives refuses to begin again: that is as good as an OK.
+        """
+        receive = RECEIVE_ON if self._stays else RECEIVE_UNTIL_STOPPED
+        return (Ask(READ_PARAMETERS, OK, optional=True), Ask(receive, RECEIVES))
+
     def _sending(self, frame: bytes) -> Sequence[Ask]:
         send = Ask(b"AT+PSEND=" + frame.hex().upper().encode(), OK, tries=1)
         return (send,) if self._stays else (STOP, send)
@@ -122,17 +132,23 @@ class Rak3172(TextModem):
                 "this RAK3172 has firmware from before RUI3: install RUI3 with the vendor's tool",
             )
         elif found := VALUE.match(line):
-            self._value(found[2], found[3])
+            self._value(found[2], found[3], now)
+        elif self._ask is None and RECEIVES.match(line):
+            pass  # What follows a refusal that was an answer already.
         else:
             return False
         return True
 
-    def _value(self, name: bytes, value: bytes) -> None:
+    def _value(self, name: bytes, value: bytes, now: int) -> None:
         if name == b"VER":
             self.model = "RAK3172"
             self.firmware = value[:40].decode("ascii", "replace")
         elif name == b"NWM":
             self._mode = value[:1]
+        elif name == b"P2P" and self._stage is Stage.IDLE:
+            frequency = re.match(rb"\d{9}", value)
+            if frequency and int(frequency[0]) != self.plan.frequency_hz:
+                self._restarted(now)
 
     def _packet(self, digits: bytes, rssi_dbm: int, snr_db: int) -> None:
         if len(digits) % 2:

@@ -73,6 +73,8 @@ class Rak3172Emulator(TextEmulator):
         elif name == b"AT+VER" and value == b"?":
             old = "old-firmware" in self.faults
             self._value(b"V1.0.4" if old else b"AT+VER=RUI_4.0.6_RAK3172-E")
+        elif name == b"AT+P2P" and value == b"?":
+            self._value(b"AT+P2P=%d:%d:%d:%d:%d:%d" % self._written())
         elif name == b"AT+NWM" and value == b"?":
             self._value(b"AT+NWM=%d" % self._lorawan)
         elif name == b"AT+NWM" and value in (b"0", b"1"):
@@ -142,6 +144,12 @@ class Rak3172Emulator(TextEmulator):
         self._parameters = (frequency_hz, factor, bandwidth_hz, coding + 1, preamble, power_dbm)
         self._tune()
         self._status(b"OK")
+
+    def _written(self) -> tuple[int, ...]:
+        """Return the parameters in the numbers of the command."""
+        frequency_hz, factor, bandwidth_hz, coding_rate, preamble, power_dbm = self._parameters
+        width = next(code for code, hz in _BANDWIDTHS_HZ.items() if hz == bandwidth_hz)
+        return frequency_hz, factor, width, coding_rate - 1, preamble, power_dbm
 
     def _set_sync_word(self, value: bytes) -> None:
         """Four digits, as the chip wants it: those of the short word, each with a 4 behind it."""

@@ -115,6 +115,35 @@ def test_done_that_never_comes():
     one.wait(Configured)
 
 
+def test_restart_that_nobody_saw_is_found():
+    one, other = set_up()
+    to_host, one.emulator.written = one.emulator.written, lambda data: None
+    one.emulator.power_on()
+    one.desk.run(SECOND)
+    one.emulator.written = to_host
+    assert not one.emulator.listening
+    one.desk.run(70 * SECOND)
+    other.transmit(b"there?")
+    assert one.wait(Heard).frame == b"there?"
+    assert one.told(Dropped).count(Dropped(DropReason.MODEM_RESET)) == 1
+
+
+def test_reception_that_ended_unseen_is_begun_again():
+    one, other = set_up()
+    one.emulator._set_receive(0)
+    one.desk.run(70 * SECOND)
+    other.transmit(b"there?")
+    assert one.wait(Heard).frame == b"there?"
+
+
+def test_health_is_asked_without_harm():
+    one, _ = set_up()
+    before = len(one.events)
+    one.desk.run(600 * SECOND)
+    assert one.events[before:] == []
+    assert one.modem.ready and one.emulator.listening
+
+
 @pytest.mark.parametrize(
     ("plan", "word"),
     [
