@@ -4,6 +4,7 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
+from meshd.cli import radio_test
 from meshd.cli.main import Command
 from meshd.cli.output import common, say, show, talk
 from meshd.core.errors import Exit
@@ -27,10 +28,14 @@ def add_radio(parser: ArgumentParser) -> Command:
         metavar="PATH",
         help="ask this port only; may be given again",
     )
+    trying = commands.add_parser("test", help="send a few frames, and tell what is heard")
+    radio_test.add_options(trying)
     return _radio
 
 
 def _radio(options: Namespace) -> int:
+    if options.what == "test":
+        return radio_test.run_test(options)
     return asyncio.run(_scan(options))
 
 

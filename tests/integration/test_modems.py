@@ -11,12 +11,14 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import serial
 
+from meshd.config.regions import law_of
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Broken, Configured, Heard, NotSent, RadioPlan, Sent
 from meshd.runtime import radio_scan, serial_port
+from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
 from meshd.runtime.radio_scan import Found, scan
 from meshd.runtime.serial_device import PortError, open_port
 from meshd.runtime.serial_port import SerialPort
@@ -361,3 +363,28 @@ def test_scan_command(emulate, tmp_path):
     result = command("radio", "scan", "--port", "nowhere", cwd=tmp_path)
     assert result.returncode == 9
     assert result.stdout.startswith("nowhere: there is no such port")
+
+
+def test_radio_test_sends_within_the_law(emulate, tmp_path):
+    emulate("meshcore", "--port", "a", "--air", "roof")
+    words = ("--frequency", "869.525", "--sf", "7", "--listen", "0", "--json", "--state-dir", "s")
+    test = ("radio", "test", "a", "meshcore", *words, "--count", "1")
+    result = command(*test, cwd=tmp_path)
+    assert result.returncode == 2 and "before a region is chosen" in result.stderr
+    assert not (tmp_path / "s").exists()
+    result = command(*test, "--region", "EU868", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert events[1]["event"] == "configured"
+    assert events[1]["plan"]["frequency_hz"] == 869_525_000
+    assert events[-1] == {"schema": "meshd.radio.test/1", "event": "sent", "told": True}
+
+    airtime = AirtimeFile(str(tmp_path / "s" / AIRTIME_FILE), law_of("EU868"))
+    spent = [band.spent_hour_us for band in airtime.ledger.status(airtime.now())]
+    modem = KINDS["meshcore"](RadioPlan(869_525_000, Modulation(7, 125_000), 10))
+    assert sum(spent) == modem.airtime_us(len(b"meshd radio test 1"))
+    airtime.ledger.assume_spent(airtime.now())
+    airtime.close()
+    result = command(*test, "--region", "EU868", cwd=tmp_path)
+    assert result.returncode == 75
+    assert json.loads(result.stdout.splitlines()[-1])["event"] == "wait"

@@ -41,3 +41,30 @@ def test_scan_without_ports_says_what_to_plug_in(monkeypatch, capsys):
     monkeypatch.setattr(radio, "ports", lambda paths: ([], []))
     assert main(["radio", "scan"]) == 9
     assert "plug the radio in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("p rnode --frequency 869.5 --count 1", "before a region is chosen"),
+        ("p rnode --frequency 869.5 --count 1 --region EU86", 'did you mean "EU868"'),
+        ("p rnode --frequency 915 --count 1 --region EU868", "lies in no band of EU868"),
+        ("p rnode --frequency 868.1 --power 22 --count 1 --region EU868", "too much in EU868"),
+        ("p rnode --frequency 868.1 --sf 13", "use 7 to 12"),
+        ("p rnode --frequency 868.1 --count 21 --region EU868", "at most 20"),
+        ("p rnode --frequency x", "no frequency in MHz"),
+        ("p rnode --frequency inf", "no frequency in MHz"),
+        ("p rnode --frequency 868.1 --bandwidth nan", "no bandwidth in kHz"),
+        ("p rnod --frequency 868.1", 'did you mean "rnode"'),
+        ("p rnode", "--frequency"),
+    ],
+)
+def test_radio_test_says_what_is_wrong_before_it_opens_a_port(tmp_path, capsys, words, said):
+    assert main(["radio", "test", "--state-dir", str(tmp_path / "s"), *words.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_port_that_is_not_there(tmp_path, capsys):
+    assert main(["radio", "test", str(tmp_path / "p"), "rnode", "--frequency", "868.1"]) == 9
+    assert "no such port" in capsys.readouterr().err
