@@ -12,9 +12,10 @@ Ref: hardware/radios/meshtastic.toml.
 
 from enum import Enum
 
-from meshd.core.airtime import airtime_us
+from meshd.core.airtime import FRAME_BYTES_MAX, airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio.meshtastic_plan import LoraSettings, granted
+from meshd.radio.meshtastic_stream import Stream, framed
 from meshd.radio.modem import (
     Configured,
     Dropped,
@@ -29,9 +30,6 @@ from meshd.radio.protobuf import MalformedError, Message, delimited, fixed32, va
 from meshd.radio.strangers import advice
 
 SECOND = 1_000_000
-MARK = b"\x94\xc3"
-HEAD_BYTES = 4
-MESSAGE_MAX = 512
 WAKE = b"\xc3" * 32
 WAKE_US = SECOND // 10
 ANSWER_US = 5 * SECOND
@@ -94,7 +92,7 @@ class Meshtastic(Modem):
         self.firmware = ""
         self.signs = True
         self._stage = Stage.WAKING
-        self._buffer = bytearray()
+        self._stream = Stream(self._understood, self._left_out)
         self._strange = bytearray()
         self._heard_us = 0
         self._tries = 0
@@ -128,7 +126,7 @@ class Meshtastic(Modem):
         """Return when `handle_timeout` is wanted next, in µs; None: not at all."""
         dues = [] if self._due_us is None else [self._due_us]
         if self._stage is not Stage.OVER:
-            if self._buffer:
+            if self._stream.waits:
                 dues.append(self._heard_us + STALE_US)
             if self._beat_us:
                 dues.append(self._beat_us)
@@ -139,18 +137,14 @@ class Meshtastic(Modem):
     def receive(self, data: bytes, now: int) -> None:
         """Take bytes from the port, cut anywhere."""
         self._heard_us = now
-        for start in range(0, len(data), MESSAGE_MAX):
-            if self._stage is Stage.OVER:
-                return
-            self._buffer += data[start : start + MESSAGE_MAX]
-            self._search(now)
+        self._stream.feed(data, now)
 
     def handle_timeout(self, now: int) -> None:
         """Do what is due."""
         if self._stage is Stage.OVER:
             return
-        if self._buffer and now >= self._heard_us + STALE_US:
-            self._half_stays_half(now)
+        if self._stream.waits and now >= self._heard_us + STALE_US:
+            self._stream.quiet(now)
         if self._beat_us and now >= self._beat_us:
             self._beat(now)
             self._check(now)
@@ -206,6 +200,7 @@ class Meshtastic(Modem):
         if self.asks_only:
             self._put(varint(4, 1))
             self._stage = Stage.OVER
+            self._stream.close()
             return
         told = None
         if self._lora is not None:
@@ -245,7 +240,7 @@ class Meshtastic(Modem):
             self.plan = plan
 
     def _put(self, message: bytes) -> None:
-        self._writes.append(MARK + len(message).to_bytes(2, "big") + message)
+        self._writes.append(framed(message))
 
     # --- timers -----------------------------------------------------------------------------------
 
@@ -289,7 +284,7 @@ class Meshtastic(Modem):
     def _still_full(self, now: int) -> None:
         self._full_asks += 1
         if self._full_asks > FULL_ASKS_MAX:
-            self._events.append(Sent(told=False))
+            self._give_up_frame(DropReason.MODEM_SILENT)
             self._end(
                 DropReason.MODEM_SILENT,
                 "the queue of the radio stays full: it does not transmit; look at its duty cycle "
@@ -326,45 +321,14 @@ class Meshtastic(Modem):
     def _end(self, reason: DropReason, advice: str) -> None:
         self._stage = Stage.OVER
         self._beat_us = 0
-        self._buffer.clear()
+        self._stream.close()
         self._writes.clear()
         self._break(reason, advice)
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def _search(self, now: int) -> None:
-        """Take all complete messages out of the buffer; between them the console may write."""
-        while self._stage is not Stage.OVER:
-            start = self._buffer.find(MARK)
-            if start < 0:
-                half = self._buffer.endswith(MARK[:1])
-                self._skip(len(self._buffer) - half)
-                return
-            self._skip(start)
-            if len(self._buffer) < HEAD_BYTES:
-                return
-            end = HEAD_BYTES + int.from_bytes(self._buffer[2:HEAD_BYTES], "big")
-            if end > HEAD_BYTES + MESSAGE_MAX:
-                self._skip(len(MARK))
-            elif len(self._buffer) < end:
-                return
-            elif self._understood(bytes(self._buffer[HEAD_BYTES:end]), now):
-                del self._buffer[:end]
-            else:
-                self._skip(len(MARK))
-
-    def _half_stays_half(self, now: int) -> None:
-        """The line is quiet: a message that has begun was cut, or was never one."""
-        while self._buffer and self._stage is not Stage.OVER:
-            self._skip(1)
-            self._search(now)
-
-    def _skip(self, count: int) -> None:
-        """Leave bytes out. Text of the console is no fault; anything else is one, once in a row."""
-        if count <= 0:
-            return
-        piece = bytes(self._buffer[:count])
-        del self._buffer[:count]
+    def _left_out(self, piece: bytes) -> None:
+        """Text of the console is no fault; anything else is one, once in a row."""
         if self._stage in (Stage.WAKING, Stage.READING):
             self._strange += piece[: STRANGE_MAX - len(self._strange)]
         if all(byte in b"\t\r\n\x1b" or 0x20 <= byte < 0x7F for byte in piece):
@@ -427,7 +391,7 @@ class Meshtastic(Modem):
         if 4 not in packet or data[1].number != PRIVATE_APP or over_internet or own:
             return
         frame = data[2].data
-        if not frame or self._stage in (Stage.WAKING, Stage.READING):
+        if self._stage in (Stage.WAKING, Stage.READING) or not 0 < len(frame) <= FRAME_BYTES_MAX:
             return
         rssi_dbm = float(packet[12].signed()) if 12 in packet else None
         snr_db = packet[8].real() if 8 in packet else None
