@@ -159,7 +159,7 @@ class Access:
     def poll_go(self, now: int, airtime_us_of: Callable[[int], int]) -> Go | None:
         """Return a frame that may go now, its airtime reserved, or None.
 
-        `airtime_us_of(size)` is the modem's.
+        `airtime_us_of(size)` is the modem's. Call it too once the ledger's state is stored.
         """
         self._queue.expire(now)
         self._forget_copies()

@@ -169,6 +169,11 @@ class Ledger:
         self._held[self._number] = _Held(till, share, airtime_us)
         return Reservation(self._number, airtime_us)
 
+    def prepare(self, sub_band: SubBand) -> None:
+        """Have a claim stored before the first frame wants one: a radio will send here."""
+        till = self._till(sub_band)
+        till.wanted_us = max(till.wanted_us, 1)
+
     def settle(self, number: int, now: int, *, airtime_us: int | None, maybe: bool = False) -> None:
         """Say what became of a reserved frame: the airtime it took, 0 for none, None: as reserved.
 

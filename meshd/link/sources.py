@@ -31,7 +31,6 @@ UNPROVEN_MAX = DEVICES_MAX // 4
 SAME_SHORT_MAX = 8
 """Devices that share a short address; each is one more key to try."""
 
-CHALLENGE_EVERY_US = 60_000_000
 CHALLENGE_VALID_US = 120_000_000
 REPORTS_MAX = 16
 
@@ -136,7 +135,7 @@ class Sources:
     def poll_challenge(self, now: int) -> bytes | None:
         """Return the NodeId of who should be challenged now, or None."""
         for device in self._devices.values():
-            if device.wanted and now >= device.asked_us + CHALLENGE_EVERY_US:
+            if device.may_ask(now):
                 return device.node
         return None
 
@@ -285,13 +284,16 @@ class Sources:
             source = Source(public, beacon.boot, beacon.salt, beacon.counter)
             source.proven = answered or device.proven
             device.take(source, answered=answered)
+            device.news()
         elif not answered:
             verdict = source.window.judge(beacon.counter)
             if verdict in (Verdict.SEEN, Verdict.OLD):
                 device.wanted = device.wanted or verdict is Verdict.OLD
                 return DropReason.FRAME_REPLAYED
             source.hear_signed(beacon.counter)
+            device.news()
         elif source.answer(beacon.counter):
+            device.news()
             self._reports.append((Report.COUNTER_FORGED, device.node))
         if answered and device.answered_by(source):
             self._report_twin(device)

@@ -12,6 +12,11 @@ from meshd.wire.lora_frame import SHORT_LEN
 SOURCES_MAX = 4
 """Boots of one device that are kept."""
 
+CHALLENGE_EVERY_US = 60_000_000
+CHALLENGE_DOUBLINGS_MAX = 6
+"""A node is asked after a minute again, then after two, at last after an hour, while it is no news
+what it answers: who plays recordings shall not make others spend their airtime."""
+
 _LONG_AGO_US = -1 << 62
 
 
@@ -75,7 +80,7 @@ class Device:
     """One key on the air. `wanted`: it should be challenged."""
 
     __slots__ = (
-        *("_answers", "asked_us", "node", "nonce", "public", "short", "sources"),
+        *("_answers", "_asks", "asked_us", "node", "nonce", "public", "short", "sources"),
         *("twin", "wanted"),
     )
 
@@ -89,6 +94,7 @@ class Device:
         self.wanted = False
         self.twin = False
         self._answers: list[Source] = []
+        self._asks = 0
 
     @property
     def proven(self) -> bool:
@@ -125,6 +131,16 @@ class Device:
         self.asked_us = now
         self.wanted = False
         self._answers = []
+        self._asks += 1
+
+    def may_ask(self, now: int) -> bool:
+        """Tell whether it should be challenged, and may be already."""
+        doublings = min(max(self._asks - 1, 0), CHALLENGE_DOUBLINGS_MAX)
+        return self.wanted and now >= self.asked_us + (CHALLENGE_EVERY_US << doublings)
+
+    def news(self) -> None:
+        """It showed something that no recording shows twice: ask soon again when there is need."""
+        self._asks = 0
 
     def has_answered(self, source: Source | None) -> bool:
         """Tell whether a boot answered this challenge already: a second answer is a replay."""

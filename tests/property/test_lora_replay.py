@@ -104,7 +104,7 @@ def test_whatever_was_played_a_sender_that_is_there_is_heard_again(played):
     for what, how in played:
         air.move(what, how)
     for _ in range(12):
-        air.now += 61 * SECOND_US
+        air.now += 65 * 60 * SECOND_US
         air.record(air.sender.sender.beacon())
         air.record(air.sender.flood(b"here %d" % air.now))
         air.ask(True)

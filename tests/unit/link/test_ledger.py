@@ -181,6 +181,15 @@ def test_nothing_goes_before_the_disk_holds_a_claim_and_one_claim_serves_many_fr
     assert sent > 5
 
 
+def test_first_frame_need_not_wait_for_the_disk_when_that_was_prepared():
+    ledger = made()
+    ledger.prepare(BAND)
+    save(ledger)
+    assert isinstance(ledger.reserve(frame(1.8), 0), Reservation)
+    with pytest.raises(UsageError):
+        made(law=NO_LAW).prepare(BAND)
+
+
 def test_failed_write_gives_no_claim_and_is_tried_again():
     ledger = made()
     ledger.reserve(frame(1), 0)

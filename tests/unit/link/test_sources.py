@@ -15,7 +15,6 @@ from meshd.link.sender import (
     Sender,
 )
 from meshd.link.sources import (
-    CHALLENGE_EVERY_US,
     CHALLENGE_VALID_US,
     DEVICES_MAX,
     REPORTS_MAX,
@@ -28,7 +27,7 @@ from meshd.link.sources import (
     Overheard,
     Report,
 )
-from meshd.link.speaker import SOURCES_MAX
+from meshd.link.speaker import CHALLENGE_EVERY_US, SOURCES_MAX
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, Beacon, Challenge
 from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame
 
@@ -461,6 +460,27 @@ def test_challenges_to_one_node_are_a_minute_apart():
     b.hear(a.flood())
     assert b.challenge(CHALLENGE_EVERY_US - 1) is None
     assert b.challenge(CHALLENGE_EVERY_US) is not None
+
+
+def test_recording_played_for_a_day_has_a_node_asked_once_an_hour():
+    a, b = pair()
+    old = a.sender.beacon()
+    a = a.reboot()
+    b.prove(a)
+    asked = 0
+    for now in range(0, 24 * 60 * MINUTE_US, 30 * SECOND_US):
+        assert b.hear(old, now) is DropReason.BEACON_STALE
+        challenge = b.challenge(now)
+        if challenge is not None:
+            asked += 1
+            a.hear(challenge, now)
+            b.hear(a.sender.answer(now), now)
+    assert asked < 24 + 7
+    # What is new is asked at once again.
+    a = a.reboot()
+    b.meet(a, now)
+    b.hear(old, now)
+    assert b.challenge(now + MINUTE_US) is not None
 
 
 def test_frame_for_neighbours_alone_is_no_reason_to_ask():
