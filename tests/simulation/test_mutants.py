@@ -260,7 +260,7 @@ def written_before_it_is(monkeypatch):
 
         return eager
 
-    wrapped(monkeypatch, Spaces, "_commit_own", change)
+    wrapped(monkeypatch, Spaces, "commit_own", change)
 
 
 def text_in_base64_on_the_air(monkeypatch):

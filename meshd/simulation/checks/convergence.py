@@ -4,7 +4,8 @@ Enters: the end of a run, and what is sent in its last minute. Leaves: violation
 of hosts that the media connect by good links (`graph`). Two hosts must have found no way both now
 and about a minute before, for lossy links go down and up. Hosts that were hostile are honest by
 then, and are judged like all others. Feeds of which somebody holds a proof of a fork are left out:
-there the branches differ by rule; so is who walks until the end, and what hangs on it.
+there the branches differ by rule. So is who walks until the end or boots in the last minute, and
+what hangs on it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from meshd.simulation.checks.checker import Checker
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Transmit
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
     from meshd.simulation.plan import Plan
     from meshd.simulation.world import World
 
-QUIET_US = 60_000_000
 CLEAN_PACKETS_MAX = 60
 """Routing packets of one port in a quiet minute where no frame is lost: 15 hellos, 3 dumps in
 parts, and a few answers."""
@@ -39,14 +40,17 @@ class Convergence(Checker):
 
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
-        self._quiet_from = plan.end_us - QUIET_US
-        self._walking = graph.walkers(plan)
-        self._restless = bool(self._walking) or any(
-            medium.multicast_loss > graph.CLEAN for medium in plan.media
-        )
+        self._quiet_from = plan.end_us - graph.QUIET_US
+        self._unsettled = graph.Unsettled(plan)
+        self._lossy = any(medium.multicast_loss > graph.CLEAN for medium in plan.media)
         self._lost: set[tuple[int, int]] | None = None
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
+
+    def started(self, host: AnyHost) -> None:
+        self._unsettled.power(host, self.world.now)
+
+    crashed = started
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         if self.world.now >= self._quiet_from and datagram.port == BABEL_PORT:
@@ -67,7 +71,7 @@ class Convergence(Checker):
         for one, other in again[:PAIRS_MAX]:
             text = f"has no way to {hosts[other].name} ({len(again)} pairs in all)"
             self.fail(hosts[one], text)
-        for group in graph.groups(self.world, self._walking):
+        for group in graph.groups(self.world, self._unsettled.numbers):
             if not graph.leans_on_faint(self.world, group):
                 self._replicas(group)
         self._storms()
@@ -76,7 +80,7 @@ class Convergence(Checker):
         """Return the pairs that good links connect and routes do not, by number."""
         return [
             (one.number, other.number)
-            for group in graph.groups(self.world, self._walking)
+            for group in graph.groups(self.world, self._unsettled.numbers)
             for one in group
             for other in group
             if one is not other
@@ -100,7 +104,8 @@ class Convergence(Checker):
 
     def _storms(self) -> None:
         hosts = self.world.hosts
-        clean = graph.is_clean(self.world) and not self._restless
+        clean = graph.is_clean(self.world)
+        clean = clean and not (self._lossy or self._unsettled.numbers)
         for (number, link), count in sorted(self._packets.items()):
             if count > (CLEAN_PACKETS_MAX if clean else PACKETS_MAX):
                 self.fail(

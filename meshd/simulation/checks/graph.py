@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from meshd.simulation.sight import islands
 
 if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
     from meshd.simulation.plan import Plan
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
 
 LOSS_MAX = 0.1
 CLEAN = 0.02
+QUIET_US = 60_000_000
+"""The last minute of a run: nothing is asked for any more, and nothing new goes wrong."""
 WALKED_US = 180_000_000
 """Who walked so lately is not judged: the others may still hold what was true on its way."""
 
 
-def groups(world: World, walking: frozenset[int] = frozenset()) -> list[list[Host]]:
+def groups(world: World, without: frozenset[int] = frozenset()) -> list[list[Host]]:
     """Return the groups that good links join, each in order of number, the largest first.
 
-    Who walks is left out: its links come and go.
+    Who has no settled place is left out: its links come and go.
     """
-    return sorted(islands(world, LOSS_MAX, without=walking), key=len, reverse=True)
+    return sorted(islands(world, LOSS_MAX, without=without), key=len, reverse=True)
 
 
 def walkers(plan: Plan) -> frozenset[int]:
@@ -42,6 +45,19 @@ def walkers(plan: Plan) -> frozenset[int]:
             found.update(range(first, first + group.count))
         first += group.count
     return frozenset(found)
+
+
+class Unsettled:
+    """The numbers of hosts that have no settled place yet: who walks, and who booted lately."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.numbers = walkers(plan)
+        self._quiet_from = plan.end_us - QUIET_US
+
+    def power(self, host: AnyHost, now: int) -> None:
+        """Note that a host booted or lost its power, as those on the sun do at any time."""
+        if now >= self._quiet_from:
+            self.numbers |= {host.number}
 
 
 def is_clean(world: World) -> bool:

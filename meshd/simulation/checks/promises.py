@@ -42,7 +42,7 @@ class Promises(Checker):
     def __init__(self, world: World, plan: Plan, ledger: Ledger) -> None:
         super().__init__(world)
         self._ledger = ledger
-        self._walking = graph.walkers(plan)
+        self._unsettled = graph.Unsettled(plan)
         self._losing = losing(plan)
         self._copied = copied(plan)
         self._bytes: dict[Entry, bytes] = {}
@@ -83,7 +83,11 @@ class Promises(Checker):
                 if self._bytes.setdefault(entry, digest) != digest and not self._may_fork():
                     self.fail(host, f"stored other bytes as {name_of(entry)} than another host")
 
+    def crashed(self, host: AnyHost) -> None:
+        self._unsettled.power(host, self.world.now)
+
     def started(self, host: AnyHost) -> None:
+        self._unsettled.power(host, self.world.now)
         if not among(host, self._losing):
             return
         for entry, promiser in list(self._promised.items()):
@@ -97,7 +101,7 @@ class Promises(Checker):
 
     def finished(self) -> None:
         self.minute()
-        for group in graph.groups(self.world, self._walking):
+        for group in graph.groups(self.world, self._unsettled.numbers):
             if not graph.leans_on_faint(self.world, group):
                 self._everywhere(group)
 
