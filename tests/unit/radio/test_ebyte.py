@@ -95,6 +95,10 @@ def test_frames_of_all_lengths(size):
     assert one.emulator.radio.sent_frames == 1
 
 
+def test_wrapped_as_the_wire_format_says():
+    assert wrap(b"hello") == bytes.fromhex("6dd70568656c6c6f8e73")
+
+
 def test_frame_too_long_for_one_packet():
     one, _ = set_up()
     one.transmit(bytes(236))

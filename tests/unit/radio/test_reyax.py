@@ -36,6 +36,7 @@ def set_up(plan=PLAN, *faults, others=()):
 def test_base85_costs_less_air_than_base64():
     frame = bytes(range(100))
     assert (len(b85encode(frame)), len(b64encode(frame).rstrip(b"="))) == (125, 134)
+    assert b85encode(b"hello mesh") == b"Xk~0{Zy;@Db7%"
     modem = Reyax(PLAN)
     assert modem.airtime_us(100) == airtime_us(PLAN.modulation, 125 + 8)
     assert len(b85encode(bytes(modem.frame_max))) == 240
