@@ -1,8 +1,9 @@
 """Ebyte E22 modules: registers while the mode pins say so, then a pipe of bytes without an end.
 
 Enters and leaves: see `modem.py`; `Pins` asks for the mode. The pipe has no frames, so this file
-makes them: two bytes to find them by, a length, a CRC-16 (docs/wire-format.md#lora-radios). What came in two pieces, or two frames as one piece, is put right by that; after a fault
-the search begins one byte further on. The module appends a byte of signal strength to each packet.
+makes them: two bytes to find them by, a length, a CRC-16 (docs/wire-format.md#lora-radios). What
+came in two pieces, or two frames as one piece, is put right by that; after a fault the search
+begins one byte further on. The module appends a byte of signal strength to each packet.
 
 A plan is met as far as the module can: its frequencies are 1 MHz apart, and it names an air rate
 instead of a spreading factor. The rate nearest to the plan's bit rate is set, the slower one if
