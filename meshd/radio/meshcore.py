@@ -21,6 +21,7 @@ from meshd.core.airtime import airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio import kiss
 from meshd.radio.modem import (
+    TOO_WEAK,
     Configured,
     Dropped,
     Heard,
@@ -216,12 +217,15 @@ class MeshCore(Modem):
         if self.asks_only:
             self._state = _State.ENDED
             return
+        if self.plan.tx_dbm < 0:
+            self._end(DropReason.MODEM_SETTING, TOO_WEAK)
+            return
         self._state = _State.SETTING
         self._set(now)
 
     def _set(self, now: int) -> None:
         """Set radio and power and read them back; then how it shares the channel."""
-        power = max(min(self.plan.tx_dbm, 0x7F), 0)
+        power = min(self.plan.tx_dbm, 0x7F)
         self._questions = [
             _Question(SET_RADIO, self._radio(), OK, self._next),
             _Question(GET_RADIO, b"", GET_RADIO | ANSWER, self._on_radio),
@@ -261,7 +265,7 @@ class MeshCore(Modem):
             )
 
     def _on_power(self, payload: bytes, now: int) -> None:
-        if len(payload) != 1 or payload[0] > max(self.plan.tx_dbm, 0):
+        if len(payload) != 1 or payload[0] > self.plan.tx_dbm:
             self._end(DropReason.MODEM_SETTING, "the modem did not take the power that was set")
             return
         self._granted_dbm = payload[0]

@@ -17,6 +17,9 @@ from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 
+TOO_WEAK = "this radio sends with 0 dBm or more: set at least that, and an antenna of less gain"
+"""Advice for a plan of less than a milliwatt."""
+
 
 class RadioPlan(NamedTuple):
     """How a radio is set: what all nodes of a mesh share, and the power of this one.

@@ -26,6 +26,7 @@ from meshd.core.airtime import airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio import kiss
 from meshd.radio.modem import (
+    TOO_WEAK,
     Configured,
     Dropped,
     Heard,
@@ -276,6 +277,9 @@ class Rnode(Modem):
             self._state = _State.ENDED
             self._answer_us = None
             return
+        if self.plan.tx_dbm < 0:
+            self._end(DropReason.MODEM_SETTING, TOO_WEAK)
+            return
         self._state = _State.SETTING
         for command in (SHORT_LOCK, LONG_LOCK):
             self._write(command, b"\0\0")
@@ -289,7 +293,7 @@ class Rnode(Modem):
         return [
             (FREQUENCY, _LONG.pack(self.plan.frequency_hz)),
             (BANDWIDTH, _LONG.pack(modulation.bandwidth_hz)),
-            (TXPOWER, bytes((min(max(self.plan.tx_dbm, 0), 0x7F),))),
+            (TXPOWER, bytes((min(self.plan.tx_dbm, 0x7F),))),
             (SPREADING, bytes((modulation.spreading_factor,))),
             (CODING, bytes((modulation.coding_rate + 4,))),
             (STATE, b"\1"),

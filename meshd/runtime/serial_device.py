@@ -17,7 +17,7 @@ from typing import Any
 from meshd.core.errors import MeshdError
 
 _NOT_THERE = "`meshd radio scan` lists the ports that there are"
-_HUPCL_FIELD = 2
+_FLAGS, _CHARACTERS = 2, 6
 
 
 class PortError(MeshdError):
@@ -36,7 +36,9 @@ def open_port(path: str, baud: int) -> Any:
         raise PortError(f"{path}: no port can be set to {baud} baud here: {error}") from error
     try:
         attributes = termios.tcgetattr(port.fileno())
-        attributes[_HUPCL_FIELD] &= ~termios.HUPCL
+        attributes[_FLAGS] &= ~termios.HUPCL
+        # A read that finds nothing must not look like the end of the port, which reads as nothing.
+        attributes[_CHARACTERS][termios.VMIN] = 1
         termios.tcsetattr(port.fileno(), termios.TCSANOW, attributes)
         os.set_blocking(port.fileno(), False)
     except (OSError, termios.error) as error:

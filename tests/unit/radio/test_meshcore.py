@@ -243,6 +243,13 @@ def test_noise_floor_is_told_once_while_it_stays():
     assert len(one.told(Noise)) == 1 and one.modem.ready
 
 
+def test_power_that_it_can_not_go_down_to():
+    plug = Desk().plug(MeshCore(PLAN._replace(tx_dbm=-3)), MeshCoreEmulator)
+    plug.open()
+    assert plug.wait(Broken).reason is DropReason.MODEM_SETTING
+    assert plug.emulator.radio.setting.tx_dbm == 22
+
+
 def test_asking_sets_nothing():
     plug = Desk().plug(MeshCore(PLAN), MeshCoreEmulator)
     plug.ask()

@@ -254,6 +254,13 @@ def test_another_kind_answers():
     assert plug.wait(Broken).reason is DropReason.MODEM_OTHER_KIND
 
 
+def test_power_that_it_can_not_go_down_to():
+    plug = Desk().plug(Rnode(PLAN._replace(tx_dbm=-3)), RnodeEmulator)
+    plug.open()
+    assert plug.wait(Broken).reason is DropReason.MODEM_SETTING
+    assert plug.emulator.radio.setting == RnodeEmulator.factory
+
+
 def test_asking_sets_nothing():
     plug = Desk().plug(Rnode(PLAN), RnodeEmulator)
     plug.ask()

@@ -53,6 +53,8 @@ def test_port_is_not_hung_up_when_it_is_closed(terminal):
     port = open_port(path, 115_200)
     assert not termios.tcgetattr(slave)[2] & termios.HUPCL
     assert not os.get_blocking(port.fileno())
+    with pytest.raises(BlockingIOError):
+        os.read(port.fileno(), 1)
     close_port(port)
     close_port(port)
 
