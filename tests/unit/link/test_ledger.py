@@ -16,7 +16,7 @@ from meshd.link.ledger import (
     Reservation,
     Wait,
 )
-from meshd.wire.ledger_state import BUCKETS_MAX, LedgerState
+from meshd.wire.ledger_state import ACCOUNTS_MAX, BUCKETS_MAX, Account, Bucket, LedgerState
 
 SECOND_US = 1_000_000
 BAND = SubBand("M", 868_000_000, 868_600_000, 14, "erp", 10_000)
@@ -270,6 +270,24 @@ def test_damaged_state_counts_as_a_whole_hour():
     with pytest.raises(WireError):
         LedgerState.decode(bytes(state))
     assert made(bytes(state)).left_us(BAND, 0) == 0
+
+
+def test_state_of_more_bands_than_fit_counts_as_a_whole_hour():
+    bucket = Bucket(0, own_us=SECOND_US)
+    accounts = tuple(
+        Account(500_000_000 + number, 500_000_001 + number, 0, (bucket,))
+        for number in range(ACCOUNTS_MAX)
+    )
+    later = made(LedgerState(BOOT, 0, accounts).encode())
+    assert later.left_us(BAND, 0) == 0
+    assert len(LedgerState.decode(later.final_state(0)).accounts) <= ACCOUNTS_MAX
+
+
+def test_state_that_nobody_asked_to_store_is_a_mistake_of_ours():
+    ledger = made()
+    with pytest.raises(UsageError, match="not being stored"):
+        ledger.stored(0)
+    ledger.store_failed(7)
 
 
 def test_card_that_was_rolled_back_has_spent_all_once_somebody_says_so():
