@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from meshd.core.events import Link
 from meshd.core.ids import Prefix
-from meshd.neighbour.cost import INFINITY, link_cost, rx_cost
+from meshd.neighbour.cost import CLEAN_HOP, INFINITY, link_cost, rx_cost
 from meshd.neighbour.hello import HelloHistory
 
 NEIGHBOURS_PER_LINK_MAX = 64
@@ -30,6 +30,9 @@ DUMP_EVERY_US = 4_000_000
 ANSWER_BYTES_PER_S = 512
 ANSWER_BYTES_MAX = 4096
 """The share of answers that a neighbour has for itself, whatever others on its link ask."""
+
+ACKED_US = 16_000_000
+"""How long an acknowledgment stands for an IHU: a hello longer than BIRD's IHUs are apart."""
 
 
 class Budget:
@@ -89,7 +92,15 @@ class Neighbour:
             "link",
         ),
         *("multicast", "origin", "rxcost", "since_us", "told_rxcost", "txcost", "unicast", "up"),
-        *("_dump_us", "_hello_due", "_hello_us", "_ihu_due", "_unicast_due", "_unicast_us"),
+        *(
+            "_ack_wanted",
+            "_dump_us",
+            "_hello_due",
+            "_hello_us",
+            "_ihu_due",
+            "_unicast_due",
+            "_unicast_us",
+        ),
     )
 
     def __init__(self, link: Link, address: bytes, now: int) -> None:
@@ -113,6 +124,7 @@ class Neighbour:
         self._hello_due: int | None = None
         self._unicast_due: int | None = None
         self._ihu_due: int | None = None
+        self._ack_wanted: int | None = None
 
     def may_dump(self, now: int) -> bool:
         """Tell whether it may get the full table, and count that it does."""
@@ -131,7 +143,7 @@ class Neighbour:
         same = history.heard(seqno)
         if not same:
             self.txcost = self.told_rxcost = INFINITY
-            self._ihu_due = None
+            self._ihu_due = self._ack_wanted = None
         if interval_us:
             due = now + interval_us * 3 // 2
             if unicast:
@@ -146,6 +158,21 @@ class Neighbour:
         """Note how well the neighbour hears us."""
         self.txcost = rxcost
         self._ihu_due = now + hold_us
+
+    def ask_ack(self, opaque: int) -> None:
+        """Note which acknowledgment of a unicast tells that the neighbour hears us."""
+        self._ack_wanted = opaque
+
+    def acknowledged(self, opaque: int, now: int) -> bool:
+        """Take a clean hop for granted until the IHU comes, if this is the answer awaited.
+
+        BIRD tells a neighbour that restarted how it hears it up to 12 s later.
+        """
+        if opaque != self._ack_wanted or self.txcost != INFINITY:
+            return False
+        self._ack_wanted = None
+        self.ihu(CLEAN_HOP, ACKED_US, now)
+        return True
 
     def expire(self, now: int) -> None:
         """Count what was promised for before `now` and did not come."""

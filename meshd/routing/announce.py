@@ -58,6 +58,7 @@ DUMP_BYTES_MAX = 64 * 1024
 DUMP_GATHER_US = 200_000
 """How long we wait for others who also ask, before one dump answers them all."""
 
+ACK_WITHIN_CS = 50
 ANSWER_BYTES_PER_S = 16 * 1024
 ANSWER_BYTES_MAX = 64 * 1024
 UDP_HEADERS_LEN = 48
@@ -177,7 +178,8 @@ class Announcer:
     def greet(self, neighbour: Neighbour, now: int, *, ask: bool) -> None:
         """Send one neighbour all it needs at once: hello, IHU, our routes, and our question.
 
-        The hello is the last multicast one again, so that it counts for link costs. The routes
+        The hello is the last multicast one again, so that it counts for link costs. Who did not
+        tell how it hears us is asked for an acknowledgment the next time. The routes
         come by a multicast dump instead when the link has carried many of late.
         """
         outlet = self.outlets[neighbour.link.name]
@@ -185,6 +187,9 @@ class Announcer:
         tlvs: list[Tlv] = [self._hello(outlet), _ihu(neighbour)]
         if ask:
             tlvs.append(RouteRequest(None))
+        if neighbour.greetings and neighbour.txcost == INFINITY:
+            neighbour.ask_ack(outlet.hello_seqno)
+            tlvs.append(babel.AckRequest(outlet.hello_seqno, ACK_WITHIN_CS))
         if not neighbour.may_dump(now):
             self._ctx.drop(DropReason.BABEL_DUMP_LIMITED, outlet.link.name)
         elif outlet.job is not None or outlet.budget.wait_us(now):

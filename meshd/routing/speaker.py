@@ -396,6 +396,8 @@ class Babel:
                 costs = True
             elif isinstance(tlv, babel.Ihu):
                 costs = self._ihu(neighbour, tlv, now) or costs
+            elif isinstance(tlv, babel.Ack):
+                costs = neighbour.acknowledged(tlv.opaque, now) or costs
             else:
                 asked.append(tlv)
         if costs:

@@ -77,6 +77,39 @@ def test_neighbour_that_never_answers_is_greeted_again_three_times():
     assert greetings == 3
 
 
+def test_acknowledgment_tells_that_we_are_heard_until_the_ihu_is_late():
+    """BIRD says an IHU only at each third hello to a neighbour that restarted."""
+    talk = Talk()
+    talk.say(Hello(7, 400), update(P1))
+    assert not of(AckRequest, talk.heard())
+    assert talk.metric(P1) is None
+    talk.wait(0.6)
+    (asked,) = of(AckRequest, talk.heard())
+    talk.say(Ack(asked.opaque ^ 1))
+    talk.say(Ack(asked.opaque), source=OTHER)
+    assert talk.metric(P1) is None
+    talk.say(Ack(asked.opaque))
+    assert talk.metric(P1) == 256
+    talk.wait(8)
+    for seqno in (8, 9, 10, 11):
+        talk.say(Hello(seqno, 400))
+        talk.say(Ack(asked.opaque))  # heard once, it is no more news
+        talk.wait(3)
+    assert talk.metric(P1) is None
+    talk.say(Hello(12, 400), Ihu(LINK.address, 512, 1200), update(P1))
+    assert talk.metric(P1) == 512
+
+
+def test_acknowledgment_of_an_earlier_life_tells_nothing():
+    talk = Talk()
+    talk.say(Hello(7, 400), update(P1))
+    talk.wait(0.6)
+    (asked,) = of(AckRequest, talk.heard())
+    talk.say(Hello(9007, 400), update(P1))
+    talk.say(Ack(asked.opaque))
+    assert talk.metric(P1) is None
+
+
 def test_first_hello_is_repeated_early_until_somebody_answers():
     talk = Talk()
     talk.wait(0.06)
