@@ -28,7 +28,7 @@ from meshd.simulation.plan import (
     hosts_of,
     means,
 )
-from meshd.simulation.plan_schema import HOSTS_MAX
+from meshd.simulation.plan_schema import HOSTS_MAX, MAP_M
 from meshd.simulation.plan_uses import FAULT_KEYS, MEDIUM_KEYS, fault_keys
 from meshd.simulation.rivals.build import PAYLOAD_MAX
 
@@ -173,7 +173,7 @@ def _terrain(document: Document) -> Terrain:
     found = [plain.width_m, plain.height_m]
     for place, key in enumerate(("width_m", "height_m")):
         value = raw.get(key) if isinstance(raw, dict) else None
-        if isinstance(value, int | float) and value > 0:
+        if isinstance(value, int | float) and 0 < value <= MAP_M:
             found[place] = float(value)
     return Terrain(width_m=found[0], height_m=found[1])
 

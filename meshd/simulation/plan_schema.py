@@ -15,13 +15,13 @@ from meshd.simulation.plan import Fault, MediumPlan, NodeGroup, Plan, Ridge, Sun
 HOSTS_MAX = 20_000
 TIME_S_MAX = 366 * 86_400.0
 _WALK_STEPS_MAX = 10_000
-_MAP_M = 1e6
+MAP_M = 1e6
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 _SHARE = number(0, 1)
 _TIME = number(0, TIME_S_MAX)
 _LASTING = number(0, TIME_S_MAX, above=True)
-_PLACE = number(-_MAP_M, _MAP_M)
+_PLACE = number(-MAP_M, MAP_M)
 _COUNT = integer(1, 1_000_000)
 _PATTERN = "names"
 
@@ -156,8 +156,8 @@ TERRAIN = _table(
     "The ground. A signal loses 10 × `loss_exponent` dB each time the distance grows tenfold, and "
     "a random part that stays the same for a pair of places.",
     (
-        ("width_m", "metres", number(0, _MAP_M, above=True), "The map, west to east."),
-        ("height_m", "metres", number(0, _MAP_M, above=True), "The map, south to north."),
+        ("width_m", "metres", number(0, MAP_M, above=True), "The map, west to east."),
+        ("height_m", "metres", number(0, MAP_M, above=True), "The map, south to north."),
         ("loss_exponent", "number", number(1, 8), "2: free sight. 2.7: village. 3.5: dense town."),
         ("shadowing_db", "dB", number(0, 30), "Spread of the random part of a pair."),
         ("asymmetry_db", "dB", number(0, 30), "Spread between the two directions of a pair."),
@@ -219,7 +219,7 @@ NODES = _table(
         (
             "spread_m",
             "metres",
-            number(0, _MAP_M),
+            number(0, MAP_M),
             "How far the layout reaches from its middle; left out, a single host whose x and y are "
             "told stands just there, and other layouts fill the map.",
         ),

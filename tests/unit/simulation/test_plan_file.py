@@ -269,6 +269,14 @@ def test_largest_note_that_a_plan_may_have_is_taken_by_a_node():
     assert total["due"] == total["delivered"] > 0
 
 
+def test_map_of_a_size_of_many_digits_is_a_mistake_of_its_key():
+    group = '[[nodes]]\nname = "n"\nx_m = 5\ny_m = 5\n'
+    text = f'name = "x"\n[terrain]\nwidth_m = {"9" * 400}\n{group}'
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f")
+    assert caught.value.text.startswith("f:3: terrain.width_m: a number of 1329 bits is not")
+
+
 @pytest.mark.parametrize(
     "line", ["duration_s = {}", "settle_s = -{}", "settle_s = {}.5", "settle_s = 0x{}"]
 )
