@@ -2,8 +2,10 @@
 
 Enters: which spaces are shared with whom, time. Leaves: `want` and `unwant` of sessions. A space
 that nobody connected carries for `LONELY_US` gets one routed session, to its members in turn, with
-growing pauses; it ends when a neighbour carries the space. A few at a time in all. Who waits for
-something may know who is likely to have it: these are wanted all the while, beside the turns.
+growing pauses; it ends when a neighbour carries the space. A few at a time in all. Who was found
+is left for the next after a while: else far members would pair up, and no pair hear of another.
+Who waits for something may know who is likely to have it: these are wanted all the while, beside
+the turns.
 """
 
 from collections.abc import Sequence
@@ -20,6 +22,13 @@ STAY_US = 16_000_000
 """How long, at most, who has not what is sought is kept once everybody was asked in vain."""
 LIKELY_MAX = 4
 """Nodes of one space that are wanted at a time because they are likely to have what is sought."""
+TURN_US = 60_000_000
+"""How long the first far member that was found is kept, when there are others; then twice as long.
+
+At most `PAUSE_LAST_US`: what one pair has, all have after some turns.
+"""
+SEEN_MAX = 8
+"""Nodes of one space remembered because they shared it; the oldest is forgotten."""
 PAUSE_LAST_US = 300_000_000
 ROUTED_MAX = 8
 """Spaces that may hold a routed session at a time."""
@@ -39,10 +48,14 @@ class Errand:
     `last` is who was tried last, at first a random place among the ids: who is tried next is the
     next one by id. Counting places would leave somebody out for ever, since the list of those to
     try lacks whoever is connected. `met` once the node was found connected without the space. Once
-    everybody failed, asking again for the same wakes nobody else before `stay_until`.
+    everybody failed, asking again for the same wakes nobody else before `stay_until`. Once the node
+    carries the space, the next has its turn at `turn_at`, the later the more `turns` there were.
     """
 
-    __slots__ = ("failures", "last", "likely", "met", "node", "sought_until", "stay_until")
+    __slots__ = (
+        *("failures", "last", "likely", "met", "node", "sought_until", "stay_until"),
+        *("turn_at", "turns"),
+    )
 
     def __init__(self, last: bytes) -> None:
         self.node: bytes | None = None
@@ -52,20 +65,31 @@ class Errand:
         self.met = False
         self.sought_until = 0
         self.stay_until = 0
+        self.turn_at: int | None = None
+        self.turns = 0
 
 
 class Routed:
     """The wants of all lonely spaces."""
 
-    __slots__ = ("_errands", "_hub", "_own")
+    __slots__ = ("_errands", "_hub", "_own", "_seen")
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._own = node_id(hub.public)
         self._errands: dict[bytes, Errand] = {}
+        self._seen: dict[bytes, dict[bytes, None]] = {}
 
     def __len__(self) -> int:
         return sum(bool(errand.node or errand.likely) for errand in self._errands.values())
+
+    def shared(self, space_id: bytes, node: bytes) -> None:
+        """Remember who shared a space: a relay cannot read whose keys its members' are."""
+        seen = self._seen.setdefault(space_id, {})
+        seen.pop(node, None)
+        seen[node] = None
+        if len(seen) > SEEN_MAX:
+            del seen[next(iter(seen))]
 
     def review(self, now: int) -> None:
         """Start to count for spaces that are lonely, end errands that are not needed any more."""
@@ -81,13 +105,19 @@ class Routed:
                 self._end(space.id, errand, now)
             elif now >= errand.sought_until:
                 errand.failures = 0
-                self._hub.ctx.timers.cancel(key)
+                if errand.turn_at is None:
+                    errand.turn_at = now + min(TURN_US << min(errand.turns, 5), PAUSE_LAST_US)
+                self._hub.ctx.timers.set(key, errand.turn_at)
 
     def due(self, space_id: bytes, now: int) -> None:
         """Try the next member of a space that is still lonely, or still sought."""
         errand = self._errands.get(space_id)
         if self._hub.shares(space_id) and (errand is None or now >= errand.sought_until):
-            self.review(now)
+            turn_at = None if errand is None else errand.turn_at
+            if errand is not None and turn_at is not None and now >= turn_at:
+                self._turn(space_id, errand, now)
+            else:
+                self.review(now)
         elif errand is not None and self._helps(space_id, errand):
             self._hub.ctx.timers.set(("sync", "routed", space_id), now + TRY_US)
         else:
@@ -115,6 +145,22 @@ class Routed:
         errand = self._errands.get(space_id)
         if errand is not None and (node == errand.node or node in errand.likely):
             errand.sought_until = now + SEEK_US
+
+    def _turn(self, space_id: bytes, errand: Errand, now: int) -> None:
+        """Leave who carries the space for the next, if there is one."""
+        errand.turns += 1
+        errand.turn_at = None
+        if not self._is_carried(space_id, errand) and self._away(space_id, errand):
+            self._try(space_id, now)
+        else:
+            self.review(now)
+
+    def _away(self, space_id: bytes, errand: Errand) -> list[bytes]:
+        """Return the nodes that may have a space, and are neither connected nor wanted, by id."""
+        space = self._hub.spaces.get(space_id)
+        members = space.members() if space is not None else ()
+        known = {member.node for member in members} | self._seen.get(space_id, {}).keys()
+        return sorted(known - {self._own, b""} - self._connected() - errand.likely.keys())
 
     def _want_likely(self, errand: Errand, likely: Sequence[bytes], now: int) -> bool:
         """Want those of `likely` that are not yet; tell whether there are any."""
@@ -156,18 +202,16 @@ class Routed:
         return {peer.node for peer in self._hub.peers.values()}
 
     def _try(self, space_id: bytes, now: int) -> None:
-        space = self._hub.spaces.get(space_id)
-        if space is None:
+        if self._hub.spaces.get(space_id) is None:
             return
-        known = {member.node for member in space.members()} - {self._own, b""}
         errand = self._errands.get(space_id)
         if errand is None:
             errand = self._errands[space_id] = self._new_errand()
-        nodes = sorted(known - self._connected() - errand.likely.keys())
+        nodes = self._away(space_id, errand)
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
             errand.node = None
-        errand.met = False
+        errand.met, errand.turn_at = False, None
         if nodes and len(self) - bool(errand.likely) < ROUTED_MAX:
             beyond = [node for node in nodes if node > errand.last]
             errand.failures += not beyond

@@ -242,6 +242,7 @@ class Sync:
             self._leases.offer(share, now)
         self._vectors.open(share, space, now)
         self._forks.opened(share, now)
+        self._routed.shared(share.space, share.peer.node)
         self._files.share_opened(share.peer.session, share.space, now, node=share.peer.node)
         self._routed.review(now)
 

@@ -74,3 +74,38 @@ def test_nothing_that_was_written_is_lost_by_a_crash_during_sync(seed):
             relay.start()
     world.run(60 * SECOND)
     assert texts(last) == [f"note {number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_far_members_who_found_each_other_in_pairs_hear_of_all(seed):
+    """Between any two members stands a node that has nothing to do with their space."""
+    world = World(seed)
+    members = world.add_line(11)[::2]
+    assert world.run_until(world.connected, 20 * SECOND)
+    members[0].ask("space.create", name="home")
+    url = members[0].ask("invite", space="home", role="writer", uses=9)["url"]
+    for member in members[1:]:
+        member.ask("join", url=url)
+    world.run(60 * SECOND)
+    for member in members:
+        member.request("post", space="home", text=f"{member.name} is here")
+    world.run(300 * SECOND)
+    assert {len(texts(member)) for member in members} == {6}
+    ups = [sum(notice.kind == "session-up" for notice in member.notices) for member in members]
+    assert max(ups) < 20
+
+
+def test_relay_far_from_all_members_is_kept_up_to_date():
+    """It cannot read who the members are, but knows with whom it shared the space."""
+    world = World(3)
+    hosts = world.add_line(4)
+    assert world.run_until(world.connected, 20 * SECOND)
+    hosts[0].ask("space.create", name="home")
+    for host, role in ((hosts[1], "writer"), (hosts[3], "relay")):
+        url = hosts[0].ask("invite", space="home", role=role)["url"]
+        host.ask("join", url=url)
+    world.run(5 * SECOND)
+    for number in range(3):
+        hosts[0].ask("post", space="home", text=f"note {number}")
+        world.run(20 * SECOND)
+    assert hosts[3].store.entries == hosts[0].store.entries

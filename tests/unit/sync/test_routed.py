@@ -4,7 +4,7 @@ import pytest
 from sync_net import SECOND, Net
 
 from meshd.store.memory import MemoryStore
-from meshd.sync.routed import LIKELY_MAX, LONELY_US, ROUTED_MAX, SEEK_US
+from meshd.sync.routed import LIKELY_MAX, LONELY_US, ROUTED_MAX, SEEK_US, SEEN_MAX, TURN_US
 
 
 def test_lonely_space_is_synced_over_a_route():
@@ -193,3 +193,28 @@ def test_those_wanted_because_they_are_likely_are_bounded():
         nodes = [bytes([number, place] * 5) for place in range(LIKELY_MAX)]
         anna.sync._routed.seek(anna.home.id, nodes, net.now)
         assert len(anna.sessions.wanted) - len(anna.sessions.unwanted) == LIKELY_MAX
+
+
+def test_who_was_found_is_left_for_the_next_after_a_while():
+    net = Net()
+    anna = net.founder()
+    bert, carl = net.joined("bert", anna), net.joined("carl", anna)
+    for one, other in ((anna, bert), (anna, carl), (bert, carl)):
+        net.cut(one, other)
+    net.routed = True
+    net.run(LONELY_US + SECOND)
+    tried = [len(set(house.sessions.wanted)) for house in (anna, bert, carl)]
+    for _ in range(TURN_US // SECOND + 30):
+        net.run(SECOND)
+    assert [len(set(house.sessions.wanted)) for house in (anna, bert, carl)] != tried
+
+
+def test_nodes_remembered_because_they_shared_a_space_are_bounded():
+    net = Net()
+    anna = net.founder()
+    routed = anna.sync._routed
+    for number in range(3 * SEEN_MAX):
+        routed.shared(bytes(32), bytes([number]))
+    assert list(routed._seen[bytes(32)]) == [
+        bytes([number]) for number in range(2 * SEEN_MAX, 3 * SEEN_MAX)
+    ]
