@@ -159,7 +159,8 @@ class Node:
         """Take a datagram that came by `link` ("" when the interface is not one of ours)."""
         self._hear(now)
         if datagram.port == BABEL_PORT and link in self.links and self.options.routing:
-            self.routing.receive(link, datagram, now)
+            if not self.routing.receive(link, datagram, now):
+                return
         elif datagram.port != MESHD_PORT:
             self._ctx.drop(DropReason.UNKNOWN_PORT, link)
         elif datagram.data[:1] in _ECHOES:
@@ -169,6 +170,11 @@ class Node:
         else:
             self._ctx.drop(DropReason.UNKNOWN_LINK, link)
         self._settle(now)
+
+    @property
+    def quiet(self) -> bool:
+        """Tell whether there is nothing to poll, and the timer armed last is early enough."""
+        return self._ctx.quiet and not self.sessions.ready
 
     def handle_timeout(self, now: int) -> None:
         """Do what is due."""
@@ -180,24 +186,20 @@ class Node:
     def poll_timeout(self) -> tuple[int, str] | None:
         """Return when `handle_timeout` is wanted next, and why."""
         armed = self._ctx.timers.next()
-        if armed is None:
-            return None
-        return armed[0], f"{armed[1][0]} {armed[1][1]}"
+        self._ctx.timers.sooner = False
+        return None if armed is None else (armed[0], f"{armed[1][0]} {armed[1][1]}")
 
     def poll_transmit(self) -> Transmit | StreamSend | None:
         """Return the next thing to send: datagrams before streams."""
         if self._ctx.transmits:
             return self._ctx.transmits.popleft()
-        sent = self.sessions.poll_send()
-        if sent is not None:
+        if (sent := self.sessions.poll_send()) is not None:
             self._settle(self._now)  # there may be room again
         return sent
 
     def poll_event(self) -> Event | None:
         """Return the next thing for the host to do or to tell."""
-        if not self._ctx.events:
-            return None
-        event = self._ctx.events.popleft()
+        event = self._ctx.events.popleft() if self._ctx.events else None
         if isinstance(event, RouteInstalled) and self._mesh.contains(event.prefix):
             self.sessions.route_seen(node_of_address(event.prefix.address), self._now)
         return event

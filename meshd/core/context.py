@@ -34,6 +34,11 @@ class Context:
         self._read_owners: dict[int, str] = {}
         self._reads_waiting: deque[tuple[str, StoreRead]] = deque()
 
+    @property
+    def quiet(self) -> bool:
+        """Tell whether nothing is queued for the host, and its timer need not ring earlier."""
+        return not (self.transmits or self.events or self.timers.sooner)
+
     def transmit(self, datagram: Transmit) -> None:
         """Queue a datagram for the host."""
         self.transmits.append(datagram)

@@ -13,12 +13,14 @@ Key = tuple[object, ...]
 class Timers:
     """Deadlines by key. The heap is lazy: stale entries are skipped when they surface."""
 
-    __slots__ = ("_deadlines", "_heap", "_order")
+    __slots__ = ("_deadlines", "_heap", "_order", "sooner")
 
     def __init__(self) -> None:
         self._deadlines: dict[Key, tuple[int, int]] = {}
         self._heap: list[tuple[int, int, Key]] = []
         self._order = 0
+        self.sooner = False
+        """Set when something was armed before all else; who arms the host's timer clears it."""
 
     def __len__(self) -> int:
         return len(self._deadlines)
@@ -28,6 +30,8 @@ class Timers:
         self._order += 1
         self._deadlines[key] = (deadline_us, self._order)
         heappush(self._heap, (deadline_us, self._order, key))
+        if self._heap[0][1] == self._order:
+            self.sooner = True
         if len(self._heap) > 64 and len(self._heap) > 4 * len(self._deadlines):
             self._heap = [(at, order, key) for key, (at, order) in self._deadlines.items()]
             heapify(self._heap)

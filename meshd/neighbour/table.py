@@ -80,33 +80,17 @@ class Neighbour:
     """
 
     __slots__ = (
-        *(
-            "address",
-            "answers",
-            "budget",
-            "cost",
-            "greeted_us",
-            "greetings",
-            "healed",
-            "hop",
-            "link",
-        ),
-        *("multicast", "origin", "rxcost", "since_us", "told_rxcost", "txcost", "unicast", "up"),
-        *(
-            "_ack_wanted",
-            "_dump_us",
-            "_hello_due",
-            "_hello_us",
-            "_ihu_due",
-            "_unicast_due",
-            "_unicast_us",
-        ),
+        *("address", "answers", "budget", "cost", "greeted_us", "greetings", "healed", "hop"),
+        *("link", "multicast", "origin", "rxcost", "since_us", "timer", "told_rxcost", "txcost"),
+        *("unicast", "up", "_dump_us", "_hello_due", "_hello_us", "_ihu_due", "_seen"),
+        *("_ack_wanted", "_unicast_due", "_unicast_us"),
     )
 
     def __init__(self, link: Link, address: bytes, now: int) -> None:
         self.link = link
         self.address = address
         self.hop = (link.name, address)
+        self.timer = ("routing", "neighbour", link.name, address)
         self.since_us = now
         self.budget = Budget(now)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
@@ -125,6 +109,7 @@ class Neighbour:
         self._unicast_due: int | None = None
         self._ihu_due: int | None = None
         self._ack_wanted: int | None = None
+        self._seen: tuple[int, ...] = ()
 
     def may_dump(self, now: int) -> bool:
         """Tell whether it may get the full table, and count that it does."""
@@ -193,6 +178,11 @@ class Neighbour:
 
     def update_cost(self) -> bool:
         """Work the costs out again; tell whether the link's cost changed."""
+        heard, unicast = self.multicast, self.unicast
+        seen = (heard.bits, heard.samples, unicast.bits, unicast.samples, self.txcost)
+        if seen == self._seen:
+            return False
+        self._seen = seen
         self.rxcost = rx_cost(self.link.kind, self.multicast, self.unicast)
         before, self.cost = self.cost, link_cost(self.link.kind, self.rxcost, self.txcost)
         return self.cost != before

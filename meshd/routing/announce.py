@@ -25,7 +25,7 @@ from meshd.routing.pages import PAGE, Page, Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, RouteTable
 from meshd.wire import babel
-from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Tlv, Update
+from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
 HELLO_INTERVAL_US = 4_000_000
 HELLO_JITTER_US = 50_000
@@ -36,8 +36,15 @@ IHU_EVERY_HELLOS = 3
 UPDATE_INTERVAL_US = 24_000_000
 """Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
 
+WIDE_INTERVAL_US = 60_000_000
+"""The same of a wide table: see docs/decisions/0008-wide-tables.md."""
+
 UPDATE_JITTER_US = 500_000
 TRIGGER_JITTER_US = 30_000
+URGENT_EVERY_US = 20_000
+URGENT_BURST_US = 3 * URGENT_EVERY_US
+"""Urgent words leave at once, four of them; of a flood that comes one by one all leave together."""
+
 METRIC_DELAY_US = 300_000
 REPEAT_US = (250_000, 1_000_000)
 EARLY_US = (50_000, 150_000, 800_000)
@@ -71,7 +78,7 @@ class Outlet:
 
     __slots__ = (
         *("answers", "budget", "dumped", "dumps", "early", "hello_seqno", "hellos", "job", "link"),
-        *("pending", "repeats", "said", "strangers", "urgent"),
+        *("pending", "repeats", "said", "strangers", "urgent", "urgent_us"),
     )
 
     def __init__(self, link: Link, hello_seqno: int, now: int) -> None:
@@ -83,8 +90,9 @@ class Outlet:
         self.repeats: dict[Prefix, int] = {}
         self.said: set[Prefix] = set()
         self.urgent = False
+        self.urgent_us = now
         self.dumps = 0
-        self.dumped: dict[int, tuple[Page, int, list[bytes]]] = {}
+        self.dumped: dict[int, tuple[Page, tuple[int, int], list[bytes]]] = {}
         self.job: Job | None = None
         self.budget = Budget(now, DUMP_BYTES_PER_S, DUMP_BYTES_MAX)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
@@ -119,6 +127,7 @@ class Announcer:
         self._neighbours = neighbours
         self._table = table
         self._sources = sources
+        self._asks: dict[Neighbour, list[Tlv]] = {}
         self.outlets: dict[str, Outlet] = {}
         self.pages = Pages()
         for prefix in own.prefixes:
@@ -220,6 +229,12 @@ class Announcer:
                 wait = self._ctx.jitter(0, TRIGGER_JITTER_US)
                 self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
+    def changed_own(self, now: int) -> None:
+        """Announce our own prefixes at once: their seqno rose."""
+        for prefix in self._own.prefixes:
+            self.pages.touch(prefix)
+            self.changed(prefix, now, urgent=True)
+
     def drifted(self, prefix: Prefix, now: int) -> None:
         """Announce `prefix`, of which only the metric changed: once, and not so soon."""
         for outlet in self.outlets.values():
@@ -227,11 +242,24 @@ class Announcer:
             wait = METRIC_DELAY_US + self._ctx.jitter(0, TRIGGER_JITTER_US)
             self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
+    def ask(self, neighbour: Neighbour, request: SeqnoRequest) -> None:
+        """Ask one neighbour, together with what else it is asked by `flush_urgent`."""
+        self._asks.setdefault(neighbour, []).append(request)
+
     def flush_urgent(self, now: int) -> None:
         """Send what may not wait, and with it what else is pending."""
+        if self._asks:
+            asks, self._asks = self._asks, {}
+            for neighbour, requests in asks.items():
+                self.unicast(neighbour, requests)
         for outlet in self.outlets.values():
             if outlet.urgent:
-                self.flush(outlet, now)
+                at = max(outlet.urgent_us, now - URGENT_BURST_US)
+                if at <= now:
+                    outlet.urgent_us = at + URGENT_EVERY_US
+                    self.flush(outlet, now)
+                else:
+                    self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), at)
 
     def flush(self, outlet: Outlet, now: int) -> None:
         """Send the pending triggered updates of a link."""
@@ -301,10 +329,9 @@ class Announcer:
     def _page(self, outlet: Outlet, number: int, now: int) -> list[bytes]:
         """Return the packets of a page, made anew when it changed since the last dump."""
         page = self.pages[number]
-        made = outlet.dumped.get(number)
-        if made is not None and made[0] is page and made[1] == page.version:
+        made, version = outlet.dumped.get(number), (page.version, self.interval_us)
+        if made is not None and made[0] is page and made[1] == version:
             return made[2]
-        version = page.version
         tlvs = self._updates_of(outlet, page.prefixes, now)
         packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
         outlet.dumped[number] = (page, version, packets)
@@ -361,6 +388,11 @@ class Announcer:
 
     # --- what is announced ------------------------------------------------------------------------
 
+    @property
+    def interval_us(self) -> int:
+        """How often the table is said; each update tells it."""
+        return WIDE_INTERVAL_US if self._table.wide else UPDATE_INTERVAL_US
+
     def announced(self, prefix: Prefix) -> bytes | None:
         """Return the router-id under which we announce `prefix` at present."""
         entry = self._table.entries.get(prefix)
@@ -370,7 +402,7 @@ class Announcer:
         """Return updates of those of `prefixes` that have a route."""
         tlvs: list[Tlv] = []
         for prefix in prefixes:
-            update = self._update(outlet, prefix, now)
+            update = self._update(outlet, prefix, now, lazy=True)
             if update is not None:
                 outlet.said.add(prefix)
                 tlvs.append(update)
@@ -388,22 +420,27 @@ class Announcer:
                 tlvs.append(_retraction(prefix, self._table.entries.get(prefix)))
         return tlvs
 
-    def _update(self, outlet: Outlet, prefix: Prefix, now: int) -> Update | None:
-        """Return the update of a prefix for a link, or None when there is none to give."""
+    def _update(
+        self, outlet: Outlet, prefix: Prefix, now: int, *, lazy: bool = False
+    ) -> Update | None:
+        """Return the update of a prefix for a link, or None when there is none to give.
+
+        A `lazy` one carries the seqno that was said last, when that alone would be news.
+        """
         if prefix in self._own.prefixes:
             return self._own_update(outlet, prefix)
         entry = self._table.entries.get(prefix)
         if entry is None or entry.selected is None or _horizon(outlet, entry):
             return None
-        return self._entry_update(outlet, entry, now)
+        return self._entry_update(outlet, entry, now, lazy=lazy)
 
     def _own_update(self, outlet: Outlet, prefix: Prefix) -> Update:
         own = self._own
         return Update(
-            prefix, own.router_id, own.seqno, 0, UPDATE_INTERVAL_US // _CS, outlet.link.address
+            prefix, own.router_id, own.seqno, 0, self.interval_us // _CS, outlet.link.address
         )
 
-    def _entry_update(self, outlet: Outlet, entry: Entry, now: int) -> Update | None:
+    def _entry_update(self, outlet: Outlet, entry: Entry, now: int, *, lazy: bool) -> Update | None:
         """Note the feasibility distance, then return the update of a selected route."""
         route = entry.selected
         assert route is not None
@@ -411,19 +448,22 @@ class Announcer:
         if metric == INFINITY:
             return None
         said = (route.router_id, route.seqno, metric)
+        if lazy and entry.said is not None and entry.says(route):
+            said = entry.said
         key = (entry.prefix, route.router_id)
         if said != entry.said or self._sources.get(*key) is None:
-            if not self._sources.announced(key, route.seqno, metric, route.neighbour, now=now):
+            if not lazy:
+                self.pages.touch(entry.prefix)
+            if not self._sources.announced(key, *said[1:], route.neighbour, now=now):
                 self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
                 self.pages.touch(entry.prefix)
                 return None
             entry.said = said
-        cs = UPDATE_INTERVAL_US // _CS
-        return Update(entry.prefix, *said, cs, outlet.link.address)
+        return Update(entry.prefix, *said, self.interval_us // _CS, outlet.link.address)
 
     def _next_dump(self, outlet: Outlet, now: int) -> None:
         """Plan the next dump; the first two after a link came up are early."""
-        wait = UPDATE_INTERVAL_US
+        wait = self.interval_us
         if outlet.dumps < len(EARLY_DUMP_US):
             wait = EARLY_DUMP_US[outlet.dumps]
         outlet.dumps += 1

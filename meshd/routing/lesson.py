@@ -36,6 +36,17 @@ class Lesson:
         self._clean = 0
         self._aside = 0
 
+    def take(self, packet: Packet, data: bytes, *, whole: bool) -> None:
+        """Learn from a packet; remember it if it is `whole`: it says nothing but routes."""
+        tlvs = self.news(packet, data)
+        for tlv in tlvs:
+            if isinstance(tlv, Update):
+                self.update(tlv)
+            elif isinstance(tlv, Retraction):
+                self.retraction(tlv)
+        if whole:
+            self.remember(packet, data, len(tlvs))
+
     def update(self, update: Update) -> None:
         """Take a finite update."""
         prefix, router_id, seqno, metric, interval_cs, next_hop = update
@@ -86,7 +97,7 @@ class Lesson:
             if (known := entry.of(self._neighbour)) is not None:
                 self._retract(known)
 
-    def news(self, packet: Packet, data: bytes, now: int) -> Sequence[Tlv]:
+    def news(self, packet: Packet, data: bytes) -> Sequence[Tlv]:
         """Return what has to be read of a packet: all, or how it differs from the last such one.
 
         Then the lease of that one goes on, and its routes that the packet names no more leave it.
@@ -110,7 +121,7 @@ class Lesson:
         for prefix in found.gone:
             self._let_go(prefix, lease)
         strays, lease.strays = set(lease.strays), ()
-        lease.expires_us = now + lease.hold_us
+        lease.expires_us = self._now + lease.hold_us
         self._lease, self._interval_cs = lease, tlvs[0].interval_cs
         if not strays:
             return found.updates
@@ -181,29 +192,30 @@ class Lesson:
         self, update: Update, entry: Entry | None, route: Route | None, lease: Lease
     ) -> None:
         """Take an update that is not just a renewal."""
-        learner, neighbour, prefix = self._learner, self._neighbour, update.prefix
-        if prefix in learner.own.prefixes and update.router_id == learner.own.router_id:
-            self._own_heard(prefix, update.seqno)
+        learner, neighbour = self._learner, self._neighbour
+        prefix, router_id, seqno, advertised, _, _ = update
+        if prefix in learner.own.prefixes and router_id == learner.own.router_id:
+            self._own_heard(prefix, seqno)
             return
-        reason = learner.accept.refused(prefix) if route is None else None
+        reason = learner.accept.refused(prefix) if entry is None or not entry.routes else None
         reason = reason or self._refused(update)
         if reason is not None:
             learner.ctx.drop(reason, neighbour.link.name)
             return
-        feasible = learner.sources.feasible(prefix, update.router_id, update.seqno, update.metric)
-        if update.metric == 0:
+        feasible = learner.sources.feasible(prefix, router_id, seqno, advertised)
+        if advertised == 0:
             if not feasible:
                 learner.healer.heal(neighbour, update, self._now)
             if prefix.length == 128:
                 neighbour.origin = prefix.address
         selected = entry.selected if entry is not None else None
-        metric = min(update.metric + neighbour.cost, INFINITY)
+        metric = advertised + neighbour.cost
         wanted = selected is None or metric + PREFERABLE <= selected.metric
         if route is None:
             if entry is not None and not self._room(entry, unfeasible=not feasible, metric=metric):
                 self._leave_out(entry, lease)
                 if wanted and not feasible:
-                    learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+                    learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
                 else:
                     self._clean += 1
                 return
@@ -213,19 +225,19 @@ class Lesson:
         elif (
             not feasible
             and selected is route
-            and route.router_id == update.router_id
-            and not self._other_way(route, update.metric)
+            and route.router_id == router_id
+            and not self._other_way(route, advertised)
         ):
             learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, neighbour.link.name)
-            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+            learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
             return
         self._store(route, update, lease)
         route.unfeasible = not feasible
         if not feasible and wanted and selected is not route:
-            learner.requests.unfeasible(prefix, neighbour, update.router_id, self._now)
+            learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
             route.restless = True
         else:
-            route.restless = not feasible and update.metric == 0
+            route.restless = not feasible and advertised == 0
             self._clean += not route.restless
 
     def _room(self, entry: Entry, *, unfeasible: bool, metric: int) -> bool:

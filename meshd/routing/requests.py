@@ -202,7 +202,7 @@ class Requests:
         if not self._forwarded.note(neighbour, request, entry, now):
             return DropReason.BABEL_REQUESTS_FULL
         entry.open = True
-        self._send(request._replace(hop_count=request.hop_count - 1), (target,))
+        self._announcer.unicast(target, (request._replace(hop_count=request.hop_count - 1),))
         return None
 
     def _towards(self, asker: Neighbour, entry: Entry) -> Neighbour | None:
@@ -217,7 +217,7 @@ class Requests:
 
     def _send(self, request: SeqnoRequest, targets: Sequence[Neighbour]) -> None:
         for target in targets:
-            self._announcer.unicast(target, (request,))
+            self._announcer.ask(target, request)
 
 
 def _metric(route: Route) -> int:

@@ -99,13 +99,13 @@ class SourceTable:
             source.metric = metric
         return True
 
-    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> None:
-        """Forget sources not announced for three minutes, twice a minute at most.
+    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> list[Prefix]:
+        """Forget sources not announced for three minutes, twice a minute at most; return which.
 
         `announced` returns the router-id under which a prefix is announced at present.
         """
         if now - self._collected_us < COLLECT_US:
-            return
+            return []
         self._collected_us = now
         old: list[tuple[Prefix, Source]] = []
         for prefix, first in self._sources.items():
@@ -120,6 +120,7 @@ class SourceTable:
                 source = source.other
         for prefix, source in old:
             self._forget(prefix, source)
+        return [prefix for prefix, _ in old]
 
     def _make_room(self, newcomer: Neighbour) -> bool:
         """Forget the oldest source of the neighbour that uses most, unless that is `newcomer`."""

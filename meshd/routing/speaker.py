@@ -2,7 +2,7 @@
 
 Enters: links that come and go, datagrams from port 6696, timers. Leaves: datagrams and route events
 through the shared `Context`. It orders calls: neighbours and their costs are in `neighbour/`, what
-was learnt in `table`, what was promised in `source`, the choice in `selection`, what is said in
+was learnt in `table`, what was promised in `source`, the choice in `chooser`, what is said in
 `announce`, seqno requests in `requests`.
 Must not know: sockets, clocks, sessions, spaces.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Datagram, Link, Notice, RouteInstalled, RouteRemoved
+from meshd.core.events import Datagram, Link, Notice
 from meshd.core.ids import Prefix, address_text, is_link_local
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.core.timers import Key
@@ -23,31 +23,21 @@ from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing import view
 from meshd.routing.announce import Announcer, Outlet
 from meshd.routing.answers import Answers
+from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.own import Own
-from meshd.routing.recall import recall
 from meshd.routing.requests import Requests
-from meshd.routing.selection import choose, concerned
+from meshd.routing.selection import concerned
 from meshd.routing.source import SourceTable
-from meshd.routing.table import ROUTES_MAX, Entry, Route, RouteTable
+from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
 from meshd.wire.babel_parser import decode
 
-UNREACHABLE = ("", bytes(16))
-"""Link and next hop of a RouteInstalled that means: hold these packets, they have no way."""
-
-SWEEP_MIN_US = 1_000_000
-SWEEP_MAX_US = 60_000_000
-HOLD_US = 84_000_000
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
 GREET_EVERY_US = 300_000
-METRIC_STEP = 384
-"""Smaller changes of a metric wait for the next dump, as do those by less than half of it."""
-
-
 MISSED_MAX = 64
 MISSED_AGAIN_US = (150_000, 350_000, 1_000_000, 3_000_000)
 """When routes of an earlier life are asked for again, while they are not there."""
@@ -95,6 +85,14 @@ class Babel:
             announcer=self._announcer,
             accept=self._filter,
         )
+        self._chooser = Chooser(
+            ctx,
+            table=self._table,
+            sources=self._sources,
+            learner=self._learner,
+            requests=self._requests,
+            announcer=self._announcer,
+        )
         self._on_outlet: dict[str, Callable[[Outlet, int], None]] = {
             "early": self._announcer.early,
             "hello": self._announcer.hello,
@@ -104,7 +102,6 @@ class Babel:
             "part": self._announcer.part,
         }
         self._heard: deque[Heard] = deque()
-        self._held: dict[Prefix, None] = {}
         self._missed: tuple[Prefix, ...] = ()
         self._missed_asks = 0
 
@@ -115,16 +112,14 @@ class Babel:
         if link.name in self._announcer.outlets:
             self.link_down(link.name, now)
         self._announcer.link_up(link, now)
-        timers = self._ctx.timers
-        if timers.deadline(("routing", "sweep")) is None:
-            timers.set(("routing", "sweep"), now + SWEEP_MAX_US)
+        self._chooser.start(now)
 
     def link_down(self, name: str, now: int) -> None:
         """Leave a link; what went over it is lost at once."""
         self._announcer.link_down(name)
         for neighbour in self._neighbours.on(name):
             self._remove_neighbour(neighbour, "link down", now)
-        self._settle(now)
+        self._chooser.settle(now)
 
     def protect(self, prefixes: Iterable[Prefix]) -> None:
         """Set which prefixes no neighbour may announce: the host's LAN and connected ones."""
@@ -168,44 +163,41 @@ class Babel:
 
     # --- input ------------------------------------------------------------------------------------
 
-    def receive(self, name: str, datagram: Datagram, now: int) -> None:
-        """Take a datagram that arrived on link `name`."""
+    def receive(self, name: str, datagram: Datagram, now: int) -> bool:
+        """Take a datagram that arrived on link `name`; tell whether `poll_neighbour` has news."""
         outlet = self._announcer.outlets.get(name)
         source, data = datagram.source, datagram.data
         if outlet is None:
             self._ctx.drop(DropReason.UNKNOWN_LINK)
-            return
-        if len(source) != 16 or not is_link_local(source):
-            self._ctx.drop(DropReason.BABEL_SOURCE, name)
-            return
-        if source == outlet.link.address:
-            self._ctx.drop(DropReason.BABEL_OWN_PACKET, name)
-            return
+            return False
         neighbour = self._neighbours.get(name, source)
-        budget = (neighbour or outlet.strangers).budget
-        if not budget.take(len(data), now):
+        if neighbour is None and (why := _not_a_source(source, outlet.link)) is not None:
+            self._ctx.drop(why, name)
+            return False
+        if not (neighbour or outlet.strangers).budget.take(len(data), now):
             self._ctx.drop(DropReason.INGRESS_BUSY, name)
-            return
+            return False
         if neighbour is not None and self._learner.refresh(neighbour, data, now):
-            return
+            return False
         try:
             packet = decode(data, source)
         except WireError:
             self._ctx.drop(DropReason.BABEL_MALFORMED, name)
-            return
+            return False
         for reason in packet.ignored:
             self._ctx.drop(reason, name)
         if neighbour is None:
             neighbour = self._new_neighbour(outlet.link, source, packet, now)
         if neighbour is not None:
             self._take(neighbour, packet, data, now)
-            self._settle(now)
+            self._chooser.settle(now)
+        return bool(self._heard)
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Do what a timer of owner "routing" is for."""
         why = key[1]
         if why == "sweep":
-            self._sweep(now)
+            self._chooser.sweep(now)
         elif why == "missed":
             self._ask_missed(now)
         elif why == "requests":
@@ -224,7 +216,7 @@ class Babel:
             outlet = self._announcer.outlets.get(str(key[2]))
             if outlet is not None:
                 self._on_outlet[str(why)](outlet, now)
-        self._settle(now)
+        self._chooser.settle(now)
 
     # --- output -----------------------------------------------------------------------------------
 
@@ -322,7 +314,8 @@ class Babel:
         if neighbour.silent:
             self._remove_neighbour(neighbour, "silent", now)
             return
-        self._cost_may_have_changed(neighbour, "hellos missed")
+        self._weigh(neighbour)
+        self._up_or_down(neighbour, "hellos missed")
         self._arm(neighbour)
 
     def _greet_again(self, neighbour: Neighbour, now: int) -> None:
@@ -345,17 +338,16 @@ class Babel:
     def _arm(self, neighbour: Neighbour) -> None:
         due = neighbour.deadline()
         if due is not None:
-            key = ("routing", "neighbour", neighbour.link.name, neighbour.address)
-            self._ctx.timers.set(key, due)
+            self._ctx.timers.set(neighbour.timer, due)
 
-    def _cost_may_have_changed(self, neighbour: Neighbour, why: str) -> None:
+    def _weigh(self, neighbour: Neighbour) -> None:
+        """Work out what a neighbour costs now, and what that may change."""
         before = neighbour.cost
         if neighbour.update_cost():
             fell = neighbour.cost < before
             for prefix, entry in self._table.entries.items():
                 if concerned(entry, neighbour, fell=fell):
                     self._learner.dirty[prefix] = None
-            self._up_or_down(neighbour, why)
 
     def _up_or_down(self, neighbour: Neighbour, why: str) -> None:
         up = neighbour.cost != INFINITY
@@ -376,17 +368,12 @@ class Babel:
     # --- packets ----------------------------------------------------------------------------------
 
     def _take(self, neighbour: Neighbour, packet: Packet, data: bytes, now: int) -> None:
-        """Learn what a neighbour said, greet it if it is new, then do what it asked."""
+        """Note how a neighbour is heard, learn what it said, greet it if new, do what it asked."""
         restarted, costs, routes = False, False, False
         asked: list[Tlv] = []
-        lesson = Lesson(self._learner, neighbour, now)
-        tlvs = lesson.news(packet, data, now)
-        for tlv in tlvs:
-            if isinstance(tlv, Update):
-                lesson.update(tlv)
-                routes = True
-            elif isinstance(tlv, Retraction):
-                lesson.retraction(tlv)
+        for tlv in packet.tlvs:
+            kind = type(tlv)
+            if kind is Update or kind is Retraction:
                 routes = True
             elif isinstance(tlv, babel.Hello):
                 interval_us = tlv.interval_cs * 10_000
@@ -402,13 +389,15 @@ class Babel:
                 asked.append(tlv)
         if costs:
             self._arm(neighbour)
-            self._cost_may_have_changed(neighbour, "not heard by it")
-        elif not packet.ignored:
-            lesson.remember(packet, data, len(tlvs))
+            self._weigh(neighbour)
+        if routes:
+            whole = not (costs or asked or packet.ignored)
+            Lesson(self._learner, neighbour, now).take(packet, data, whole=whole)
+        self._up_or_down(neighbour, "not heard by it")
         if restarted:
             # What we hold through it may lead back to us: retract that before it hears our table.
             neighbour.greetings = 0
-            self._settle(now)
+            self._chooser.settle(now)
         if neighbour.rxcost != INFINITY and neighbour.told_rxcost == INFINITY:
             self._greet(neighbour, now, ask=not routes)
         if asked:
@@ -443,109 +432,15 @@ class Babel:
     def _raise_seqno(self, now: int) -> bool:
         if not self._own.increase(now):
             return False
-        self._announce_own(now)
+        self._announcer.changed_own(now)
         return True
 
-    def _announce_own(self, now: int) -> None:
-        for prefix in self._own.prefixes:
-            self._announcer.pages.touch(prefix)
-            self._announcer.changed(prefix, now, urgent=True)
 
-    # --- the choice -------------------------------------------------------------------------------
-
-    def _settle(self, now: int) -> None:
-        """Choose again where something changed, and send what may not wait."""
-        if self._learner.adopted:
-            self._learner.adopted = False
-            self._announce_own(now)
-        self._table.narrow()
-        dirty, entries = self._learner.dirty, self._table.entries
-        while dirty:
-            changed = tuple(dirty)
-            dirty.clear()
-            found = (entries.get(prefix) for prefix in changed)
-            lost = [e for e in found if e is not None and not self._choose(e, now, spare=True)]
-            if lost:
-                recall(self._learner, lost, now)
-                for entry in lost:
-                    self._choose(entry, now, spare=False)
-        self._announcer.flush_urgent(now)
-
-    def _choose(self, entry: Entry, now: int, *, spare: bool) -> bool:
-        """Choose again; with `spare`, False and nothing done when others must be had back first."""
-        need = self._requests.awaited(entry)
-        before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
-        if route is None and entry.spare and spare and (before is not None or entry.short):
-            return False
-        self._chosen(entry, route, wish, now)
-        return True
-
-    def _chosen(self, entry: Entry, route: Route | None, wish: Route | None, now: int) -> None:
-        """Act on the choice."""
-        before, entry.selected = entry.selected, route
-        if wish is not None and route is not None:
-            self._requests.unfeasible(entry.prefix, wish.neighbour, wish.router_id, now)
-        if route is None:
-            if before is not None:
-                self._announcer.pages.touch(entry.prefix)
-                self._lost(entry, now)
-            self._tidy(entry)
-            return
-        said = entry.said
-        if entry.spare and said is not None and route.metric > said[2]:
-            entry.look_again()
-        if route is not before or said != (route.router_id, route.seqno, route.metric):
-            self._announcer.pages.touch(entry.prefix)
-        wanted = route.hop
-        if entry.installed != wanted:
-            entry.installed = wanted
-            self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
-        awaited = self._requests.met(route)
-        held, entry.held_until = entry.held_until, None
-        if awaited or (said is not None and said[0] != route.router_id):
-            self._announcer.changed(entry.prefix, now, urgent=True)
-        elif before is None or said is None:
-            self._announcer.changed(entry.prefix, now, urgent=held is not None)
-        elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
-            self._announcer.drifted(entry.prefix, now)
-
-    def _lost(self, entry: Entry, now: int) -> None:
-        """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""
-        entry.held_until = now + HOLD_US
-        self._held[entry.prefix] = None
-        self._ctx.timers.set_earlier(("routing", "sweep"), now + HOLD_US)
-        if self._table.covered(entry.prefix):
-            entry.installed = UNREACHABLE
-            self._ctx.emit(RouteInstalled(entry.prefix, *UNREACHABLE, INFINITY))
-        else:
-            entry.installed = None
-            self._ctx.emit(RouteRemoved(entry.prefix))
-        self._announcer.changed(entry.prefix, now, urgent=True)
-        self._requests.starving(entry, entry.said, now)
-
-    def _tidy(self, entry: Entry) -> None:
-        if self._table.tidy(entry):
-            self._announcer.pages.remove(entry.prefix)
-
-    def _sweep(self, now: int) -> None:
-        """Expire routes, holds and sources."""
-        due = self._learner.expire(now)
-        for prefix in tuple(self._held):
-            entry = self._table.entries.get(prefix)
-            if entry is None or entry.held_until is None:
-                del self._held[prefix]
-            elif now < entry.held_until:
-                due = min(due, entry.held_until)
-            else:
-                del self._held[prefix]
-                entry.held_until = None
-                if entry.installed is not None:
-                    entry.installed = None
-                    self._ctx.emit(RouteRemoved(prefix))
-                self._tidy(entry)
-        self._sources.collect(now, self._announcer.announced)
-        wait = min(max(due - now, SWEEP_MIN_US), SWEEP_MAX_US)
-        self._ctx.timers.set(("routing", "sweep"), now + wait)
+def _not_a_source(source: bytes, link: Link) -> DropReason | None:
+    """Return why nobody on a link can have an address."""
+    if len(source) != 16 or not is_link_local(source):
+        return DropReason.BABEL_SOURCE
+    return DropReason.BABEL_OWN_PACKET if source == link.address else None
 
 
 def _introduces(tlv: Tlv, link: Link) -> bool:

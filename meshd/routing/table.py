@@ -121,12 +121,24 @@ class Entry:
                 return route
         return None
 
+    def says(self, route: Route) -> bool:
+        """Tell whether what we last announced holds for a route: then a later seqno is no news."""
+        said = self.said
+        return (
+            said is not None
+            and said[0] == route.router_id
+            and said[2] == route.metric
+            and route.seqno - said[1] & 0xFFFF < 0x8000
+        )
+
     def leave_out(self, lease: Lease) -> None:
         """Note that the packet of `lease` names a route that is not kept."""
         neighbour = lease.neighbour
-        lease.left_out_cost = max(lease.left_out_cost, neighbour.cost)
+        if lease.left_out_cost < neighbour.cost:
+            lease.left_out_cost = neighbour.cost
         if lease not in self.spare:
-            self.overrule(neighbour)
+            if self.spare:
+                self.overrule(neighbour)
             self.spare += (lease,)
 
     def overrule(self, neighbour: Neighbour) -> None:
@@ -156,7 +168,14 @@ class Entry:
 
     def worst(self) -> Route:
         """Return which of at least two routes is missed least; never the selected one."""
-        return max((route for route in self.routes if route is not self.selected), key=_rank)
+        found, most, selected = None, -1, self.selected
+        for route in self.routes:
+            if route is not selected:
+                missed = _rank(route.advertised + route.neighbour.cost, route.unfeasible)
+                if missed > most:
+                    found, most = route, missed
+        assert found is not None
+        return found
 
 
 class RouteTable:
@@ -205,7 +224,8 @@ class RouteTable:
         None when it is not worth a place: there are better ones of other neighbours.
         """
         worst = entry.worst()
-        return worst if (metric == INFINITY, unfeasible, metric) < _rank(worst) else None
+        there = _rank(worst.advertised + worst.neighbour.cost, worst.unfeasible)
+        return worst if _rank(metric, unfeasible) < there else None
 
     def add(self, route: Route) -> None:
         """Take a route in."""
@@ -309,10 +329,9 @@ class RouteTable:
         return False
 
 
-def _rank(route: Route) -> tuple[bool, bool, int]:
-    """Order routes by how much they would be missed, most first."""
-    metric = route.metric
-    return metric == INFINITY, route.unfeasible, metric
+def _rank(metric: int, unfeasible: bool) -> int:
+    """Order routes by how little they would be missed: retracted ones least, then unfeasible."""
+    return 2 * INFINITY + 1 if metric >= INFINITY else metric + (INFINITY if unfeasible else 0)
 
 
 def _second(item: tuple[Neighbour, int]) -> int:

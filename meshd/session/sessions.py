@@ -264,6 +264,11 @@ class Sessions:
         """Return the next event for the layer above."""
         return self._events.popleft() if self._events else None
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether `poll_send` may have something."""
+        return bool(self._ready)
+
     def poll_send(self) -> StreamSend | None:
         """Return the next bytes for a stream, the streams in turn."""
         while self._ready:

@@ -206,12 +206,17 @@ class Host:
             if not multicast:
                 for observer in self.world.observers:
                     observer.datagram_heard(port, datagram)
-            heard = Datagram(source, datagram.port, datagram.data, multicast)
-            self.node.receive(port.link, heard, self.clock.local(self.world.now))
-            self.drain()
+            self.take(port.link, Datagram(source, datagram.port, datagram.data, multicast))
             if not multicast:
                 for observer in self.world.observers:
                     observer.datagram_taken(port)
+
+    def take(self, link: str, heard: Datagram) -> None:
+        """Give the node a datagram; when it wants nothing then, there is nothing more to do."""
+        node = self.node
+        node.receive(link, heard, self.clock.local(self.world.now))
+        if not node.quiet:
+            self.drain()
 
     def loop(self, datagram: Transmit) -> None:
         """Take a datagram that it sent to itself, by the loopback interface."""

@@ -7,11 +7,11 @@ Two runs of one seed are equal; ties go by insertion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from meshd.core.errors import UsageError
-from meshd.core.events import Notice, Transmit
+from meshd.core.events import Datagram, Notice, Transmit
 from meshd.core.identity import Identity
 from meshd.node import NodeOptions
 from meshd.recording.tape import Tape
@@ -164,8 +164,11 @@ class World(Schedule):
             size = len(datagram.data) + HEADERS_BYTES
             airtime_us, receptions = port.medium.broadcast(port, size)
             self._sent(port, datagram, airtime_us)
-            for reception in receptions:
-                self.bring(port, reception, datagram, source=port.address)
+            if self.faults.active:
+                for reception in receptions:
+                    self.bring(port, reception, datagram, source=port.address)
+            else:
+                self._bring_all(receptions, port.address, datagram)
         else:
             reception_or_none = self._unicast(port, datagram.destination, datagram)
             if reception_or_none is not None:
@@ -205,6 +208,31 @@ class World(Schedule):
                 sent = datagram._replace(data=self.faults.flip(datagram.data))
             found.append((reception.arrives_us + delay_us, sent))
         return found
+
+    def _bring_all(
+        self, receptions: Iterable[Reception], source: bytes, datagram: Transmit
+    ) -> None:
+        """Let a multicast frame arrive; those who hear it at the same time are one event."""
+        together: list[Reception] = []
+        for reception in receptions:
+            if together and together[0].arrives_us != reception.arrives_us:
+                self.at(together[0].arrives_us, self._arrive_all, together, source, datagram)
+                together = []
+            together.append(reception)
+        if together:
+            self.at(together[0].arrives_us, self._arrive_all, together, source, datagram)
+
+    def _arrive_all(
+        self, receptions: Sequence[Reception], source: bytes, datagram: Transmit
+    ) -> None:
+        heard = Datagram(source, datagram.port, datagram.data, True)
+        self.processed += len(receptions) - 1
+        for reception in receptions:
+            port = reception.port
+            if reception.arrives_us > self.now:
+                self.at(reception.arrives_us, self._arrive, reception, source, datagram)
+            elif not reception.spoiled and port.host.running:
+                port.host.take(port.link, heard)
 
     def _arrive(self, reception: Reception, source: bytes, datagram: Transmit) -> None:
         port = reception.port

@@ -59,6 +59,20 @@ def test_poll_timeout_says_why():
     assert why.split()[0] in {"routing", "session"}
 
 
+def test_node_is_quiet_until_there_is_something_to_poll_or_a_nearer_timer():
+    node = make()
+    node.add_link(LINK, 0)
+    assert not node.quiet
+    drain(node)
+    assert not node.quiet
+    node.poll_timeout()
+    assert node.quiet
+    node.receive("w0", Datagram(STRANGER, BABEL_PORT, b"\x2a\x02\0\0", True), 1)
+    assert node.quiet
+    node.request("fly", {}, 7, 2)
+    assert not node.quiet
+
+
 @pytest.mark.parametrize(
     ("link", "port", "reason"),
     [("w0", 1, DropReason.UNKNOWN_PORT), ("", MESHD_PORT, DropReason.UNKNOWN_LINK)],

@@ -79,7 +79,9 @@ class Edges:
         for number, edge in self._hears.get(port.host.number, {}).items():
             hearer = ports.get(number)
             if hearer is not None and not (edge.loss and self._loss() < edge.loss):
-                delay_us = edge.delay_us + int(self._delay() * (edge.spread_us + 1))
+                delay_us = edge.delay_us
+                if edge.spread_us:
+                    delay_us += int(self._delay() * (edge.spread_us + 1))
                 found.append(Reception(hearer, now + delay_us))
         return 0, found
 

@@ -15,10 +15,13 @@ from simulator._graph import Graph, island, join, near
 
 from meshd.simulation.host import Host
 from meshd.simulation.tally import Listener, Tally
-from meshd.simulation.world import SECOND, World
+from meshd.simulation.world import SECOND, Edge, World
 
 DEGREE = 7.0
 """Mean number of others in reach: three is the least that keeps a random mesh together."""
+
+EDGE = Edge(spread_us=0)
+"""Whoever hears a frame hears it at the same time, as on the air."""
 
 CHURN_EVERY_S = 30
 OFF_S = 90
@@ -37,7 +40,7 @@ class Mesh:
         for one, others in enumerate(self.neighbours):
             for other in others:
                 if one < other:
-                    self.world.link(self.hosts[one], self.hosts[other])
+                    self.world.link(self.hosts[one], self.hosts[other], EDGE)
         self.switched = 0
 
     @property

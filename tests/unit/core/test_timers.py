@@ -60,3 +60,14 @@ def test_heap_stays_bounded_when_one_key_moves_for_ever():
         timers.set(("routing", "hello"), deadline)
     assert len(timers._heap) <= 65
     assert timers.next() == (9_999, ("routing", "hello"))
+
+
+def test_sooner_tells_that_a_timer_came_before_all_others():
+    timers = Timers()
+    timers.set(("routing", "hello"), 100)
+    assert timers.sooner
+    timers.sooner = False
+    timers.set(("routing", "dump"), 200)
+    assert not timers.sooner
+    timers.set(("routing", "flush"), 50)
+    assert timers.sooner

@@ -8,7 +8,16 @@ from meshd.core.ids import Prefix
 from meshd.routing import recall, table
 from meshd.routing.memory import REMEMBERED_MAX
 from meshd.routing.pages import PAGE, Pages
-from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, Update, encode, pack
+from meshd.wire.babel import (
+    Hello,
+    Ihu,
+    Retraction,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+    encode,
+    pack,
+)
 from meshd.wire.babel_changes import GONE_MAX, changes
 from meshd.wire.babel_parser import decode
 
@@ -72,6 +81,34 @@ def test_pages_keep_their_bytes_when_a_prefix_comes_or_goes():
     after = [pages[number].version for number in range(3)]
     assert after[0] == before[0] and after[1] > before[1] and after[2] == before[2]
     assert numbered(9999) in pages[1].prefixes
+
+
+def test_route_that_was_lost_and_is_the_same_again_is_in_the_next_dump(talk):
+    keep_up(talk, 28, page())
+    talk.say(Retraction(numbered(1), 0, 2400))
+    keep_up(talk, 28, page(1))
+    talk.say(update(numbered(1)))
+    keep_up(talk, 4, page())
+    talk.heard()
+    keep_up(talk, 28, page())
+    assert numbered(1) in [tlv.prefix for tlv in talk.heard() if isinstance(tlv, Update)]
+
+
+def test_later_seqno_alone_is_said_only_to_those_who_ask(talk):
+    keep_up(talk, 28, page())
+    talk.heard()
+    keep_up(talk, 28, page(seqno=2))
+    assert seqnos(talk) == {1}
+    talk.say(SeqnoRequest(numbered(1), (9).to_bytes(8, "big"), 2, 10))
+    assert seqnos(talk) == {2}
+    keep_up(talk, 28, page(seqno=2))
+    assert seqnos(talk) == {2}
+
+
+def seqnos(talk: Talk) -> set[int]:
+    """Return which seqnos of the first prefix were said since the last call."""
+    said = [tlv for tlv in talk.heard() if isinstance(tlv, Update)]
+    return {tlv.seqno for tlv in said if tlv.prefix == numbered(1)}
 
 
 def test_sparse_pages_are_filled_anew():

@@ -184,3 +184,17 @@ def test_edges_have_kind_and_spread_and_stop_when_a_port_goes():
     assert wire.unicast(*ports, 100) == (0, None)
     wire.silence(one, other)
     assert wire.edges == {}
+
+
+def test_frame_heard_at_the_same_time_reaches_all_who_are_on():
+    world = World(1)
+    one, *others = [world.add_host() for _ in range(4)]
+    for other in others:
+        world.link(one, other, Edge(spread_us=0))
+    before = world.processed
+    world.run(10 * SECOND)
+    assert world.connected()
+    assert world.processed - before > 100
+    others[0].crash()
+    world.run(60 * SECOND)
+    assert world.connected([one, *others[1:]])

@@ -1,0 +1,160 @@
+"""Acts on the choice of routes: installs, holds, and has announced what changed (RFC 8966 §3.6).
+
+Enters: prefixes whose choice may end otherwise, and time. Leaves: route events, and what the
+announcer is to say. A prefix that lost its route is held for a while, so that no shorter prefix
+takes its packets back to where they came from.
+Must not know: packets, links.
+"""
+
+from meshd.core.context import Context
+from meshd.core.events import RouteInstalled, RouteRemoved
+from meshd.core.ids import Prefix
+from meshd.neighbour.cost import INFINITY
+from meshd.routing.announce import Announcer
+from meshd.routing.learn import Learner
+from meshd.routing.recall import recall
+from meshd.routing.requests import Requests
+from meshd.routing.selection import choose
+from meshd.routing.source import SourceTable
+from meshd.routing.table import Entry, Route, RouteTable
+
+UNREACHABLE = ("", bytes(16))
+"""Link and next hop of a RouteInstalled that means: hold these packets, they have no way."""
+
+SWEEP_MIN_US = 1_000_000
+SWEEP_MAX_US = 60_000_000
+HOLD_US = 84_000_000
+METRIC_STEP = 384
+"""Smaller changes of a metric wait for the next dump, as do those by less than half of it."""
+
+
+class Chooser:
+    """The selected route of each prefix, and the prefixes that are held."""
+
+    __slots__ = (*("_announcer", "_ctx", "_held", "_learner", "_requests", "_sources", "_table"),)
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        table: RouteTable,
+        sources: SourceTable,
+        learner: Learner,
+        requests: Requests,
+        announcer: Announcer,
+    ) -> None:
+        self._ctx = ctx
+        self._table = table
+        self._sources = sources
+        self._learner = learner
+        self._requests = requests
+        self._announcer = announcer
+        self._held: dict[Prefix, None] = {}
+
+    def start(self, now: int) -> None:
+        """Begin to sweep, if that is not done already."""
+        timers = self._ctx.timers
+        if timers.deadline(("routing", "sweep")) is None:
+            timers.set(("routing", "sweep"), now + SWEEP_MAX_US)
+
+    def settle(self, now: int) -> None:
+        """Choose again where something changed, and send what may not wait."""
+        if self._learner.adopted:
+            self._learner.adopted = False
+            self._announcer.changed_own(now)
+        self._table.narrow()
+        dirty, entries = self._learner.dirty, self._table.entries
+        while dirty:
+            changed = tuple(dirty)
+            dirty.clear()
+            found = (entries.get(prefix) for prefix in changed)
+            lost = [e for e in found if e is not None and not self._choose(e, now, spare=True)]
+            if lost:
+                recall(self._learner, lost, now)
+                for entry in lost:
+                    self._choose(entry, now, spare=False)
+        self._announcer.flush_urgent(now)
+
+    def sweep(self, now: int) -> None:
+        """Expire routes, holds and sources."""
+        due = self._learner.expire(now)
+        for prefix in tuple(self._held):
+            entry = self._table.entries.get(prefix)
+            if entry is None or entry.held_until is None:
+                del self._held[prefix]
+            elif now < entry.held_until:
+                due = min(due, entry.held_until)
+            else:
+                del self._held[prefix]
+                entry.held_until = None
+                if entry.installed is not None:
+                    entry.installed = None
+                    self._ctx.emit(RouteRemoved(prefix))
+                self._tidy(entry)
+        for prefix in self._sources.collect(now, self._announcer.announced):
+            entry = self._table.entries.get(prefix)
+            if entry is not None and entry.selected is None:
+                self._learner.dirty[prefix] = None  # what was not feasible may be now
+        wait = min(max(due - now, SWEEP_MIN_US), SWEEP_MAX_US)
+        self._ctx.timers.set(("routing", "sweep"), now + wait)
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _choose(self, entry: Entry, now: int, *, spare: bool) -> bool:
+        """Choose again; with `spare`, False and nothing done when others must be had back first."""
+        need = self._requests.awaited(entry)
+        before, (route, wish) = entry.selected, choose(entry, self._sources, now, need)
+        if route is None and entry.spare and spare and (before is not None or entry.short):
+            return False
+        self._chosen(entry, route, wish, now)
+        return True
+
+    def _chosen(self, entry: Entry, route: Route | None, wish: Route | None, now: int) -> None:
+        """Act on the choice."""
+        before, entry.selected = entry.selected, route
+        if wish is not None and route is not None:
+            self._requests.unfeasible(entry.prefix, wish.neighbour, wish.router_id, now)
+        if route is None:
+            if before is not None:
+                self._announcer.pages.touch(entry.prefix)
+                self._lost(entry, now)
+            self._tidy(entry)
+            return
+        said = entry.said
+        if entry.spare and said is not None and route.metric > said[2]:
+            entry.look_again()
+        if before is None or not entry.says(route):
+            self._announcer.pages.touch(entry.prefix)
+        wanted = route.hop
+        if entry.installed != wanted:
+            entry.installed = wanted
+            self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
+        awaited = self._requests.met(route)
+        held, entry.held_until = entry.held_until, None
+        if awaited or (said is not None and said[0] != route.router_id):
+            self._announcer.changed(entry.prefix, now, urgent=True)
+        elif before is None or said is None:
+            self._announcer.changed(entry.prefix, now, urgent=held is not None)
+        elif route.seqno != said[1] and self._requests.awaited(entry) is not None:
+            # Not late enough, but whoever waits for a later one has to ask again.
+            self._announcer.changed(entry.prefix, now, urgent=True)
+        elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
+            self._announcer.drifted(entry.prefix, now)
+
+    def _lost(self, entry: Entry, now: int) -> None:
+        """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""
+        entry.held_until = now + HOLD_US
+        self._held[entry.prefix] = None
+        self._ctx.timers.set_earlier(("routing", "sweep"), now + HOLD_US)
+        if self._table.covered(entry.prefix):
+            entry.installed = UNREACHABLE
+            self._ctx.emit(RouteInstalled(entry.prefix, *UNREACHABLE, INFINITY))
+        else:
+            entry.installed = None
+            self._ctx.emit(RouteRemoved(entry.prefix))
+        self._announcer.changed(entry.prefix, now, urgent=True)
+        self._requests.starving(entry, entry.said, now)
+
+    def _tidy(self, entry: Entry) -> None:
+        if self._table.tidy(entry):
+            self._announcer.pages.remove(entry.prefix)
