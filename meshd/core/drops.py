@@ -148,6 +148,11 @@ class DropReason(StrEnum):
     # link/: queue, airtime
     LORA_QUEUE_FULL = "lora-queue-full"
     LORA_QUEUE_LATE = "lora-queue-late"
+    DIRECT_NO_WAY = "direct-no-way"
+    DIRECT_UNANSWERED = "direct-unanswered"
+    DIRECT_HOP_SILENT = "direct-hop-silent"
+    DIRECT_HOP_LIMIT = "direct-hop-limit"
+    DIRECT_FULL = "direct-full"
     AIRTIME_SPENT = "airtime-spent"
     AIRTIME_SHARE = "airtime-share"
     AIRTIME_TOO_LONG = "airtime-too-long"

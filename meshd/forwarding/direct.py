@@ -1,0 +1,448 @@
+"""Direct messages over many LoRa hops: passed on hop by hop, heard on, answered by the receiver.
+
+Enters: messages of this node, DIRECT, ANSWER and RECEIPT items with their sender. Leaves: items
+to send with their next hop, messages for this node, and what became of own ones. Who passed a
+message on listens for the next hop passing it on too: that is the hop's acknowledgement. After two
+silent tries anybody nearer to the destination may take it over. The receiver's answer goes back in
+the same way; whoever has seen it answers later copies at once.
+Must not know: keys, airtime law, how ways are found.
+"""
+
+from collections import deque
+from enum import Enum
+from random import Random
+from typing import NamedTuple, Protocol
+
+from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
+from meshd.wire.lora_routes import (
+    BODY_MAX,
+    Answer,
+    Direct,
+    Receipt,
+)
+
+OWN_MAX = 32
+CARRIED_MAX = 64
+"""Messages and answers of others that wait here; more are not taken."""
+
+SEEN_MAX = 512
+ATTEMPT_DOUBTED = 2
+"""From this attempt on relays answer no more from memory: what they remember may be forged."""
+
+EVERYONE = b"\xff\xff"
+"""As next hop: whoever is nearer to the destination."""
+
+
+class Ways(Protocol):
+    """Where destinations are; `routing/lora.py` knows."""
+
+    def ways(self, short: bytes) -> list[tuple[bytes, int]]:
+        """Return neighbours nearer to a node, best first."""
+
+    def distance(self, short: bytes) -> int:
+        """Return how far a node is, DISTANCE_MAX when no way is known."""
+
+    def failed(self, short: bytes, now: int) -> None:
+        """Note that a neighbour stayed silent."""
+
+    def want(self, short: bytes, now: int) -> None:
+        """Ask for a way."""
+
+
+class Rules(NamedTuple):
+    """Times in µs for one modulation.
+
+    frame_us     the airtime of a long message
+    tries        how often a hop is tried, of them `named` with a next hop by name
+    attempts     how often the origin begins anew
+    life_us      after which a message is given up
+    """
+
+    frame_us: int
+    tries: int = 4
+    named: int = 2
+    attempts: int = 4
+    life_us: int = 600_000_000
+    hop_limit: int = 7
+
+
+class State(Enum):
+    """What became of an own message. `GIVEN_UP` comes with a reason."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
+
+
+class Send(NamedTuple):
+    """An item to send now. Hand it back to `sent` once it has left the air."""
+
+    next_hop: bytes
+    destination: bytes
+    hop_limit: int
+    item: Direct | Answer | Receipt
+    key: "Key | None"
+
+
+class Arrived(NamedTuple):
+    """A message for this node; its owner calls `answer` with the tag once it opened the body.
+
+    It may come again until then: anybody can send what does not open.
+    """
+
+    origin: bytes
+    number: int
+    body: bytes
+
+
+class Changed(NamedTuple):
+    """An own message has another state."""
+
+    number: int
+    state: State
+    reason: DropReason | None = None
+
+
+Event = Arrived | Changed
+Key = tuple[bytes, int, bool]
+"""Whose message, its number, and whether this is its answer."""
+
+
+class _Own:
+    """A message of this node until it is answered or given up."""
+
+    __slots__ = ("attempt", "body", "due_us", "ends_us", "sent", "to")
+
+    def __init__(self, to: bytes, body: bytes, now: int, ends_us: int) -> None:
+        self.to = to
+        self.body = body
+        self.attempt = 0
+        self.due_us = now
+        self.ends_us = ends_us
+        self.sent = False
+
+
+class _Carried:
+    """A message or an answer that waits to be passed on, or to be heard passed on."""
+
+    __slots__ = ("destination", "due_us", "flying", "hop_limit", "item", "tries", "via")
+
+    def __init__(
+        self, item: Direct | Answer, destination: bytes, hop_limit: int, due_us: int
+    ) -> None:
+        self.item = item
+        self.destination = destination
+        self.hop_limit = hop_limit
+        self.due_us = due_us
+        self.tries = 0
+        self.via = b""
+        self.flying = False
+
+
+class _Seen:
+    """What is known of a message that came by. `done`: a nearer node has it, or it arrived."""
+
+    __slots__ = ("answer", "attempt", "done", "receipts")
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self.attempt = -1
+        self.done = False
+        self.receipts = 0
+
+
+class Forwarder:
+    """The direct messages of one radio."""
+
+    def __init__(self, own: bytes, ways: Ways, rules: Rules, rng: Random) -> None:
+        self.own = own
+        self.rules = rules
+        self.drops: list[DropReason] = []
+        self._ways = ways
+        self._rng = rng
+        self._next = rng.getrandbits(16)
+        self._own: dict[int, _Own] = {}
+        self._carried: dict[Key, _Carried] = {}
+        self._seen: dict[Key, _Seen] = {}
+        self._receipts: deque[tuple[bytes, Receipt]] = deque(maxlen=8)
+        self._events: deque[Event] = deque()
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def number(self) -> int:
+        """Return the number that the next message will have: its body is sealed with it."""
+        return self._next
+
+    def send(self, to: bytes, body: bytes, now: int) -> int:
+        """Send a sealed body; return its number. Raises: UsageError when too long or too many."""
+        if not 0 < len(body) <= BODY_MAX or to == self.own:
+            raise UsageError("no direct message: an empty or long body, or to this node itself")
+        if len(self._own) >= OWN_MAX:
+            raise UsageError(f"{OWN_MAX} direct messages wait already")
+        number, self._next = self._next, (self._next + 1) & 0xFFFF
+        self._own[number] = _Own(to, body, now, now + self.rules.life_us)
+        self._events.append(Changed(number, State.QUEUED))
+        return number
+
+    def answer(self, arrived: Arrived, tag: bytes, now: int) -> None:
+        """Tell the origin that its message arrived; `tag` proves who says so."""
+        seen = self._note((arrived.origin, arrived.number, False))
+        seen.done = True
+        seen.answer = Answer(arrived.number, 0, tag)
+        self._pass_answer(arrived.origin, seen.answer, self.rules.hop_limit, now)
+
+    def confirm(self, number: int) -> None:
+        """Take an own message as delivered: its answer's tag was right."""
+        if self._own.pop(number, None) is not None:
+            self._carried.pop((self.own, number, False), None)
+            self._events.append(Changed(number, State.DELIVERED))
+
+    # --- the verbs --------------------------------------------------------------------------------
+
+    def receive(self, sender: bytes, heard: Send, *, named: bool, now: int) -> bytes | None:
+        """Take an item from the air; `named`: this node is the next hop that its frame names.
+
+        Returns: the tag of an answer to this node's message `number`, which the caller judges and
+        then calls `confirm`; else None.
+        """
+        item = heard.item
+        if isinstance(item, Receipt):
+            if named:
+                self._settled((item.origin, item.number, item.answer))
+        elif isinstance(item, Direct):
+            self._direct(sender, heard, item, named=named, now=now)
+        elif heard.destination == self.own:
+            return item.tag if item.number in self._own else None
+        else:
+            self._overheard_answer(sender, heard, item, named=named, now=now)
+        return None
+
+    def handle_timeout(self, now: int) -> None:
+        """Begin anew with own messages whose answer did not come; give up what is too old."""
+        for number, own in list(self._own.items()):
+            if own.due_us <= now:
+                self._begin(number, own, now)
+        for key, carried in list(self._carried.items()):
+            if carried.due_us <= now and not carried.flying and self._exhausted(carried):
+                self._fail(key, carried, now)
+
+    def due_us(self) -> int | None:
+        """Return when `handle_timeout` or `poll_transmit` has something to do."""
+        dues = [own.due_us for own in self._own.values()]
+        dues += [one.due_us for one in self._carried.values() if not one.flying]
+        if self._receipts:
+            dues.append(0)
+        return min(dues, default=None)
+
+    def poll_transmit(self, now: int) -> Send | None:
+        """Return what to send now: receipts first, then answers, then messages."""
+        if self._receipts:
+            to, receipt = self._receipts.popleft()
+            return Send(to, to, 0, receipt, None)
+        ready = [
+            (isinstance(one.item, Direct), one.due_us, key)
+            for key, one in self._carried.items()
+            if one.due_us <= now and not one.flying and not self._exhausted(one)
+        ]
+        if not ready:
+            return None
+        key = min(ready)[2]
+        return self._launch(key, self._carried[key], now)
+
+    def refused(self, send: Send, now: int) -> None:
+        """Take an item back that could not be sent."""
+        carried = self._carried.get(send.key) if send.key else None
+        if carried is not None:
+            carried.flying = False
+            carried.tries -= 1
+            carried.due_us = now + self._rng.randint(1, self.rules.frame_us)
+
+    def sent(self, send: Send, now: int) -> None:
+        """Note that an item has left the air: now the next hop should be heard."""
+        carried = self._carried.get(send.key) if send.key else None
+        if carried is None:
+            return
+        assert send.key is not None
+        carried.flying = False
+        wait_us = self.rules.frame_us * (3 + carried.tries)
+        carried.due_us = now + wait_us + self._rng.randint(0, self.rules.frame_us)
+        if isinstance(send.item, Answer) and send.next_hop == send.destination:
+            del self._carried[send.key]
+
+    def poll_event(self) -> Event | None:
+        """Return the next event."""
+        return self._events.popleft() if self._events else None
+
+    # --- own messages -----------------------------------------------------------------------------
+
+    def _begin(self, number: int, own: _Own, now: int) -> None:
+        rules, key = self.rules, (self.own, number, False)
+        if own.ends_us <= now or own.attempt >= rules.attempts:
+            del self._own[number]
+            self._carried.pop(key, None)
+            reason = DropReason.DIRECT_UNANSWERED if own.sent else DropReason.DIRECT_NO_WAY
+            self._events.append(Changed(number, State.GIVEN_UP, reason))
+            return
+        if key in self._carried:
+            own.due_us = now + rules.frame_us * 4
+            return
+        if not self._ways.ways(own.to):
+            self._ways.want(own.to, now)
+            own.due_us = min(now + rules.frame_us * 30, own.ends_us)
+            return
+        item = Direct(self.own, number, own.attempt, 0, own.body)
+        self._carried[key] = _Carried(item, own.to, rules.hop_limit, now)
+        hops = max(self._ways.distance(own.to), 1)
+        own.attempt += 1
+        own.due_us = now + rules.frame_us * (10 + 12 * hops) + self._rng.randint(0, rules.frame_us)
+
+    # --- carrying ---------------------------------------------------------------------------------
+
+    def _launch(self, key: Key, carried: _Carried, now: int) -> Send | None:
+        ways = self._ways.ways(carried.destination)
+        if not ways:
+            self._ways.want(carried.destination, now)
+            carried.tries += 1
+            carried.due_us = now + self.rules.frame_us * 10
+            return None
+        shorts = [via for via, _ in ways]
+        carried.tries += 1
+        carried.flying = True
+        if carried.destination in shorts[:1]:
+            carried.via = carried.destination
+        elif carried.tries > self.rules.named:
+            carried.via = EVERYONE
+        else:
+            carried.via = shorts[0]
+        distance = self._ways.distance(carried.destination)
+        item = carried.item._replace(distance=distance)
+        if key[0] == self.own and not key[2] and key[1] in self._own:
+            own = self._own[key[1]]
+            if not own.sent:
+                own.sent = True
+                self._events.append(Changed(key[1], State.SENT))
+        return Send(carried.via, carried.destination, carried.hop_limit, item, key)
+
+    def _exhausted(self, carried: _Carried) -> bool:
+        return carried.tries >= self.rules.tries
+
+    def _fail(self, key: Key, carried: _Carried, now: int) -> None:
+        """Give a hop up: nobody nearer was heard with the message."""
+        del self._carried[key]
+        ways = self._ways.ways(carried.destination)
+        if ways:
+            self._ways.failed(ways[0][0], now)
+        if key[0] != self.own or key[2]:
+            self.drops.append(DropReason.DIRECT_HOP_SILENT)
+
+    def _passed_on(self, key: Key, sender: bytes, distance: int, destination: bytes) -> bool:
+        """Tell whether an item was heard from where it should go: the next hop, or one nearer."""
+        carried = self._carried.get(key)
+        if carried is not None and carried.via == sender:
+            return True
+        return distance < self._ways.distance(destination)
+
+    def _settled(self, key: Key) -> None:
+        """A nearer node has it: this one need not send it any more."""
+        if key in self._carried:
+            del self._carried[key]
+            if key in self._seen:
+                self._seen[key].done = True
+
+    def _direct(self, sender: bytes, heard: Send, item: Direct, *, named: bool, now: int) -> None:
+        key = (item.origin, item.number, False)
+        if item.origin == self.own:
+            if self._passed_on(key, sender, item.distance, heard.destination):
+                self._settled(key)
+            return
+        seen = self._note(key)
+        if heard.destination == self.own:
+            if seen.answer is not None:
+                self._pass_answer(item.origin, seen.answer, self.rules.hop_limit, now)
+            else:
+                self._events.append(Arrived(item.origin, item.number, item.body))
+            return
+        distance = self._ways.distance(heard.destination)
+        if self._passed_on(key, sender, item.distance, heard.destination):
+            self._settled(key)
+            seen.done = True
+            return
+        if not named and not (heard.next_hop == EVERYONE and distance < item.distance):
+            return
+        if seen.answer is not None and named and item.attempt < ATTEMPT_DOUBTED:
+            self._pass_answer(item.origin, seen.answer, self.rules.hop_limit, now)
+        elif key in self._carried:
+            return
+        elif seen.attempt >= item.attempt:
+            if named:
+                self._receipt(sender, key, seen)
+        else:
+            self._carry(key, heard, named=named, now=now)
+            seen.attempt = item.attempt
+
+    def _carry(self, key: Key, heard: Send, *, named: bool, now: int) -> None:
+        """Take a message or answer to pass it on."""
+        if not heard.hop_limit:
+            self.drops.append(DropReason.DIRECT_HOP_LIMIT)
+            return
+        if len(self._carried) >= CARRIED_MAX:
+            self.drops.append(DropReason.DIRECT_FULL)
+            return
+        assert not isinstance(heard.item, Receipt)
+        span_us = self.rules.frame_us
+        due_us = now + self._rng.randint(0, span_us // 4 if named else 3 * span_us)
+        self._carried[key] = _Carried(heard.item, heard.destination, heard.hop_limit - 1, due_us)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def _pass_answer(self, origin: bytes, answer: Answer, hop_limit: int, now: int) -> None:
+        key = (origin, answer.number, True)
+        due_us = now + self._rng.randint(0, self.rules.frame_us // 8)
+        carried = self._carried.get(key)
+        if carried is not None:
+            carried.due_us = min(carried.due_us, due_us)
+        elif len(self._carried) < CARRIED_MAX:
+            self._carried[key] = _Carried(answer, origin, hop_limit, due_us)
+        else:
+            self.drops.append(DropReason.DIRECT_FULL)
+
+    def _overheard_answer(
+        self, sender: bytes, heard: Send, item: Answer, *, named: bool, now: int
+    ) -> None:
+        """An answer shows that the message arrived; who is asked to passes it on."""
+        origin = heard.destination
+        self._settled((origin, item.number, False))
+        message = self._note((origin, item.number, False))
+        message.answer, message.done = item, True
+        key = (origin, item.number, True)
+        distance = self._ways.distance(origin)
+        if self._passed_on(key, sender, item.distance, origin):
+            self._settled(key)
+            self._note(key).done = True
+            return
+        nearer = heard.next_hop == EVERYONE and distance < item.distance
+        if key in self._carried or not (named or nearer):
+            return
+        seen = self._note(key)
+        if seen.done or seen.attempt >= 0:
+            if named:
+                self._receipt(sender, key, seen)
+            return
+        seen.attempt = 0
+        self._carry(key, heard, named=named, now=now)
+
+    def _receipt(self, sender: bytes, key: Key, seen: "_Seen") -> None:
+        """Tell a neighbour that tries in vain that this node has passed the item on already."""
+        if seen.receipts < self.rules.tries:
+            seen.receipts += 1
+            self._receipts.append((sender, Receipt(key[0], key[1], answer=key[2])))
+
+    def _note(self, key: Key) -> _Seen:
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) >= SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
+            seen = self._seen[key] = _Seen()
+        return seen

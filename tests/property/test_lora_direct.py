@@ -1,0 +1,120 @@
+"""Routes and direct messages on LoRa: any bytes, any words of neighbours, lost frames; no loops."""
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshd.core.errors import WireError
+from meshd.forwarding.direct import CARRIED_MAX, Arrived, Forwarder, Send
+from meshd.forwarding.direct import Rules as DirectRules
+from meshd.routing.lora import LoraRoutes, Rules
+from meshd.wire import lora_routes
+from meshd.wire.lora_routes import Answer, Direct, Receipt, RouteEntry, Routes, Want
+
+S = 1_000_000
+shorts = st.integers(1, 8).map(lambda number: number.to_bytes(2, "big"))
+numbers = st.integers(0, 0xFFFF)
+distances = st.integers(0, 15)
+entries = st.builds(RouteEntry, shorts, st.integers(0, 127), st.integers(0, 255), st.booleans())
+routes_items = st.builds(
+    Routes,
+    st.integers(0, 127),
+    st.lists(entries, max_size=9).map(tuple),
+    st.lists(st.builds(Want, shorts, st.integers(0, 127)), max_size=9).map(tuple),
+)
+few = st.integers(0, 2)
+tags = st.binary(min_size=8, max_size=8)
+bodies = st.binary(min_size=1, max_size=200)
+directs = st.builds(Direct, shorts, few, st.integers(0, 7), distances, bodies)
+answers = st.builds(Answer, few, distances, tags)
+receipts = st.builds(Receipt, shorts, few, st.booleans())
+items = routes_items | directs | answers | receipts
+
+
+@given(st.binary(max_size=260))
+def test_any_bytes_are_an_item_or_a_wire_error(data):
+    try:
+        item, end = lora_routes.parse(data)
+    except WireError:
+        return
+    assert item.encode() == data[:end]
+
+
+@given(items)
+def test_an_item_comes_back_as_it_was(item):
+    data = item.encode()
+    assert lora_routes.parse(data) == (item, len(data))
+
+
+@given(
+    st.lists(st.tuples(shorts, directs | answers | receipts, shorts, st.booleans()), max_size=40)
+)
+def test_a_forwarder_takes_any_items_in_any_order(heard):
+    own = b"\x00\x01"
+    routes = LoraRoutes(own, Rules(S), Random(1), 0)
+    for number in range(2, 9):
+        short = number.to_bytes(2, "big")
+        routes.heard(short, 9.0, 0)
+        routes.learn(short, Routes(0, (RouteEntry(own, 0, 15, heard=True),)), 0)
+    node = Forwarder(own, routes, DirectRules(S), Random(1))
+    now = 0
+    for sender, item, destination, named in heard:
+        node.receive(sender, Send(own, destination, 3, item, None), named=named, now=now)
+        while (event := node.poll_event()) is not None:
+            if isinstance(event, Arrived):
+                node.answer(event, bytes(8), now)
+        if (send := node.poll_transmit(now)) is not None:
+            assert send.item.encode()
+            node.sent(send, now)
+        assert len(node._carried) <= CARRIED_MAX
+        now += S
+    for _ in range(400):
+        now = max(now, node.due_us() or now)
+        node.handle_timeout(now)
+        if (send := node.poll_transmit(now)) is not None:
+            node.sent(send, now)
+    assert node.due_us() is None
+
+
+def looped(nodes, destination):
+    """Follow every way that any node would use; tell whether one comes back."""
+    state = {}
+
+    def visit(own):
+        if own == destination:
+            return False
+        if own in state:
+            return state[own]
+        state[own] = True
+        found = any(visit(via) for via, _ in nodes[own].ways(destination))
+        state[own] = found
+        return found
+
+    return any(visit(own) for own in nodes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32), st.floats(0, 0.6))
+def test_no_choice_of_ways_closes_a_loop(seed, loss):
+    """Links come and go, words are lost: whatever is told late, ways never lead in a circle."""
+    rng = Random(seed)
+    names = [number.to_bytes(2, "big") for number in range(1, 8)]
+    nodes = {own: LoraRoutes(own, Rules(S), rng, 0) for own in names}
+    up = {(a, b): rng.random() < 0.4 for a in names for b in names if a != b}
+    now = 0
+    for _ in range(150):
+        own = min(names, key=lambda one: nodes[one].due_us())
+        now = max(now, nodes[own].due_us())
+        said = nodes[own].build(now, 200)
+        for other in names:
+            if said is not None and other != own and up[own, other] and rng.random() >= loss:
+                nodes[other].heard(own, rng.uniform(0, 9), now)
+                nodes[other].learn(own, said, now)
+        if rng.random() < 0.1:
+            link = rng.choice(sorted(up))
+            up[link] = not up[link]
+        if rng.random() < 0.1:
+            nodes[own].failed(rng.choice(names), now)
+        for destination in names:
+            assert not looped(nodes, destination), f"seed {seed} at {now}"

@@ -1,0 +1,275 @@
+"""Direct messages hop by hop: heard on, taken over, answered, given up by name."""
+
+from random import Random
+
+import pytest
+
+from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
+from meshd.forwarding.direct import (
+    CARRIED_MAX,
+    EVERYONE,
+    OWN_MAX,
+    SEEN_MAX,
+    Arrived,
+    Changed,
+    Forwarder,
+    Rules,
+    Send,
+    State,
+)
+from meshd.wire.lora_routes import Answer, Direct, Receipt
+
+S = 1_000_000
+A, B, C, D = b"\x00a", b"\x00b", b"\x00c", b"\x00d"
+TAG = b"answered"
+
+
+class Line:
+    """Ways along a line of nodes, one hop each; `skip` nodes can be reached by nobody."""
+
+    def __init__(self, own, order, known=True):
+        self.own, self.order, self.known = own, order, known
+        self.failures, self.wanted = [], []
+
+    def ways(self, short):
+        at, to = self.order.index(self.own), self.order.index(short)
+        if not self.known or at == to:
+            return []
+        return [(self.order[at + (1 if to > at else -1)], 15 * abs(to - at))]
+
+    def distance(self, short):
+        return abs(self.order.index(self.own) - self.order.index(short)) if self.known else 15
+
+    def failed(self, short, now):
+        self.failures.append(short)
+
+    def want(self, short, now):
+        self.wanted.append(short)
+
+
+class Air:
+    """Nodes on a line, each hears the next ones; `lost(sender, hearer, send)` says what is lost."""
+
+    def __init__(self, count=4, lost=lambda sender, hearer, send: False, spread=1):
+        self.order = [A, B, C, D][:count]
+        self.lost, self.spread = lost, spread
+        self.nodes = {
+            own: Forwarder(own, Line(own, self.order), Rules(S), Random(own[1]))
+            for own in self.order
+        }
+        self.now, self.frames, self.events = 0, [], {own: [] for own in self.order}
+
+    def run(self, limit_us):
+        while self.now < limit_us:
+            dues = [one.due_us() for one in self.nodes.values()]
+            dues = [due for due in dues if due is not None]
+            if not dues:
+                return
+            self.now = max(self.now, min(dues))
+            for own, node in self.nodes.items():
+                self.step(own, node)
+
+    def step(self, own, node):
+        node.handle_timeout(self.now)
+        send = node.poll_transmit(self.now)
+        if send is not None:
+            self.frames.append((own, send.next_hop, type(send.item).__name__))
+            self.now += S // 2
+            node.sent(send, self.now)
+            for hearer in self.order:
+                gap = abs(self.order.index(own) - self.order.index(hearer))
+                if 0 < gap <= self.spread and not self.lost(own, hearer, send):
+                    self.hear(own, hearer, send)
+        self.collect(own, node)
+
+    def hear(self, sender, hearer, send):
+        node = self.nodes[hearer]
+        named = send.next_hop == hearer
+        if node.receive(sender, send, named=named, now=self.now) == TAG:
+            node.confirm(send.item.number)
+        self.collect(hearer, node)
+
+    def collect(self, own, node):
+        while (event := node.poll_event()) is not None:
+            self.events[own].append(event)
+            if isinstance(event, Arrived):
+                node.answer(event, TAG, self.now)
+
+    def states(self, own=A):
+        return [event.state for event in self.events[own] if isinstance(event, Changed)]
+
+
+def direct(air_or_node, number=1, attempt=0, distance=3):
+    return Send(B, D, 7, Direct(A, number, attempt, distance, b"x"), None)
+
+
+def test_a_message_goes_three_hops_and_its_answer_back():
+    air = Air()
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(300 * S)
+    assert air.states() == [State.QUEUED, State.SENT, State.DELIVERED]
+    assert [event.body for event in air.events[D]] == [b"hello"]
+    assert [kind for _, _, kind in air.frames] == ["Direct"] * 3 + ["Answer"] * 3
+    assert all(node.due_us() is None for node in air.nodes.values())
+
+
+def test_the_answer_is_acknowledgement_of_the_last_hop():
+    air = Air(count=2)
+    air.nodes[A].send(B, b"hello", 0)
+    air.run(300 * S)
+    assert [kind for _, _, kind in air.frames] == ["Direct", "Answer"]
+
+
+def test_who_is_not_heard_passing_it_on_gets_it_again():
+    first = []
+
+    def lost(sender, hearer, send):
+        if (sender, hearer) == (B, C) and not first:
+            return bool(first.append(1)) or True
+        return False
+
+    air = Air(lost=lost)
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(300 * S)
+    assert air.states()[-1] is State.DELIVERED
+    assert [kind for who, _, kind in air.frames if who == B].count("Direct") == 2
+
+
+def test_who_was_not_heard_says_so_by_a_receipt():
+    deaf = []
+
+    def lost(sender, hearer, send):
+        mine = (sender, hearer) == (B, A) and isinstance(send.item, Direct)
+        return mine and bool(deaf.append(1) or True)
+
+    air = Air(lost=lost)
+    slow = air.nodes[C].answer
+    air.nodes[C].answer = slow
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(300 * S)
+    assert air.states()[-1] is State.DELIVERED
+
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node.receive(A, direct(node), named=True, now=0)
+    sent = node.poll_transmit(S)
+    node.sent(sent, S)
+    node.receive(C, direct(node, distance=1), named=False, now=2 * S)
+    node.receive(A, direct(node), named=True, now=3 * S)
+    assert node.poll_transmit(3 * S).item == Receipt(A, 1)
+
+
+def test_a_receipt_ends_the_tries():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node.receive(A, direct(node), named=True, now=0)
+    receipt = Send(B, B, 0, Receipt(A, 1), None)
+    node.receive(C, receipt, named=False, now=0)
+    assert node.due_us() is not None
+    node.receive(C, receipt, named=True, now=0)
+    assert node.due_us() is None
+
+
+def test_a_lost_answer_is_repeated_from_memory():
+    lost_once = []
+
+    def lost(sender, hearer, send):
+        mine = (sender, hearer) == (B, A) and isinstance(send.item, Answer) and not lost_once
+        return mine and bool(lost_once.append(1) or True)
+
+    air = Air(lost=lost)
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(300 * S)
+    assert air.states()[-1] is State.DELIVERED
+    kinds = [(who, kind) for who, _, kind in air.frames]
+    assert kinds.count((C, "Direct")) == 1
+    assert kinds.count((B, "Answer")) == 2
+
+
+def test_anybody_nearer_takes_over_from_a_silent_next_hop():
+    air = Air(lost=lambda sender, hearer, send: B in (sender, hearer), spread=2)
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(300 * S)
+    assert (A, EVERYONE, "Direct") in air.frames
+    assert [event.body for event in air.events[D]] == [b"hello"]
+
+
+def test_without_an_answer_it_is_given_up_by_name():
+    air = Air(lost=lambda sender, hearer, send: hearer == D)
+    air.nodes[A].send(D, b"hello", 0)
+    air.run(900 * S)
+    assert air.events[A][-1].state is State.GIVEN_UP
+    assert air.events[A][-1].reason is DropReason.DIRECT_UNANSWERED
+    assert DropReason.DIRECT_HOP_SILENT in air.nodes[C].drops
+
+
+def test_without_a_way_it_waits_asks_and_is_given_up_by_name():
+    ways = Line(A, [A, B], known=False)
+    node = Forwarder(A, ways, Rules(S), Random(1))
+    node.send(B, b"hello", 0)
+    for now in range(0, 700 * S, S):
+        node.handle_timeout(now)
+        assert node.poll_transmit(now) is None
+    assert ways.wanted
+    events = [node.poll_event() for _ in range(2)]
+    assert [event.state for event in events] == [State.QUEUED, State.GIVEN_UP]
+    assert events[-1].reason is DropReason.DIRECT_NO_WAY
+
+
+def test_a_forged_body_does_not_keep_the_true_one_out():
+    node = Forwarder(D, Line(D, [A, B, C, D]), Rules(S), Random(1))
+    for body in (b"forged", b"true"):
+        send = Send(D, D, 4, Direct(A, 1, 0, 1, body), None)
+        node.receive(C, send, named=True, now=0)
+    assert [node.poll_event().body for _ in range(2)] == [b"forged", b"true"]
+
+
+def test_a_wrong_answer_ends_nothing_and_late_attempts_pass_it_by():
+    air = Air(count=2)
+    number = air.nodes[A].send(B, b"hello", 0)
+    air.nodes[A].handle_timeout(0)
+    forged = Send(A, A, 3, Answer(number, 0, b"forged!!"), None)
+    assert air.nodes[A].receive(B, forged, named=True, now=0) == b"forged!!"
+    assert air.nodes[A].due_us() is not None
+
+    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    relay.receive(C, Send(B, A, 3, Answer(1, 2, b"forged!!"), None), named=False, now=0)
+    relay.receive(A, direct(relay, attempt=2), named=True, now=0)
+    assert isinstance(relay.poll_transmit(S).item, Direct)
+
+
+def test_the_hop_limit_ends_it():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node.receive(A, direct(node)._replace(hop_limit=0), named=True, now=0)
+    assert node.drops == [DropReason.DIRECT_HOP_LIMIT]
+    assert node.due_us() is None
+
+
+def test_what_is_not_for_us_is_left_alone():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node.receive(A, direct(node)._replace(next_hop=C), named=False, now=0)
+    assert node.due_us() is None
+
+
+def test_a_busy_channel_costs_no_try():
+    node = Forwarder(A, Line(A, [A, B]), Rules(S), Random(1))
+    node.send(B, b"hello", 0)
+    node.handle_timeout(0)
+    now = 0
+    for _ in range(20):
+        send = node.poll_transmit(now)
+        assert send.next_hop == B
+        node.refused(send, now)
+        now = node.due_us()
+
+
+def test_everything_is_bounded():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    for number in range(2 * SEEN_MAX):
+        node.receive(A, direct(node, number=number), named=True, now=0)
+    assert node.drops.count(DropReason.DIRECT_FULL) == 2 * SEEN_MAX - CARRIED_MAX
+    assert len(node._seen) == SEEN_MAX
+    for _ in range(OWN_MAX):
+        node.send(D, b"x", 0)
+    for to, body in ((D, b"x"), (D, b""), (B, b"x")):
+        with pytest.raises(UsageError):
+            node.send(to, body, 0)
