@@ -108,6 +108,11 @@ class DropReason(StrEnum):
     FILE_WRONG_BYTES = "file-wrong-bytes"
     FILE_QUOTA = "file-quota"
 
+    # forwarding/
+    CAST_STALE = "cast-stale"
+    CAST_TAG_TAKEN = "cast-tag-taken"
+    CAST_WANTS_FULL = "cast-wants-full"
+
     # radio/
     MODEM_GARBAGE = "modem-garbage"
     MODEM_TOO_LONG = "modem-too-long"

@@ -1,0 +1,96 @@
+"""Who is in earshot on one radio, and whom those hear: what relays are chosen by.
+
+Enters: whom a frame came from, and lists of whom neighbours hear. Leaves: who would hear a frame of
+this node, or of a neighbour. Short addresses may stand for two nodes: then a relay too few or too
+many is chosen, which the repair makes good. Must not know: objects, frames.
+"""
+
+NEIGHBOURS_MAX = 64
+LISTED_MAX = 40
+"""Neighbours named in one list: a list of 82 bytes. The strongest are named."""
+
+SILENT_US = 3 * 3600 * 1_000_000
+"""Who was not heard for so long is no neighbour: twice the slowest beacon and half of one."""
+
+
+class Neighbour:
+    """One node in earshot. `hears` is None until it said so."""
+
+    __slots__ = ("heard_us", "hears", "snr_db")
+
+    def __init__(self) -> None:
+        self.heard_us = 0
+        self.snr_db = 0.0
+        self.hears: frozenset[bytes] | None = None
+
+
+class Neighbours:
+    """All nodes in earshot of a radio."""
+
+    def __init__(self, own: bytes) -> None:
+        self.own = own
+        self.known: dict[bytes, Neighbour] = {}
+        self.listeners: tuple[bytes, ...] = ()
+        self.version = 0
+        """Rises when the list of whom this node hears has changed."""
+
+    def heard(self, short: bytes, snr_db: float, now: int) -> bool:
+        """Note a frame of a neighbour; False when there is no room for one more."""
+        neighbour = self.known.get(short)
+        if neighbour is None:
+            if len(self.known) >= NEIGHBOURS_MAX:
+                return False
+            neighbour = self.known[short] = Neighbour()
+            self.version += 1
+        neighbour.heard_us, neighbour.snr_db = now, snr_db
+        return True
+
+    def told(self, short: bytes, hears: tuple[bytes, ...]) -> None:
+        """Note whom a neighbour says that it hears."""
+        neighbour = self.known.get(short)
+        if neighbour is not None:
+            neighbour.hears = frozenset(hears)
+            self._reckon()
+
+    def expire(self, now: int) -> None:
+        """Forget who was silent too long."""
+        gone = [short for short, one in self.known.items() if now - one.heard_us > SILENT_US]
+        for short in gone:
+            del self.known[short]
+        if gone:
+            self.version += 1
+            self._reckon()
+
+    def told_to_others(self) -> tuple[bytes, ...]:
+        """Return whom this node hears, for its own list."""
+        known = sorted(self.known, key=lambda short: (-self.known[short].snr_db, short))
+        return tuple(sorted(known[:LISTED_MAX]))
+
+    def audience(self, sender: bytes) -> list[bytes]:
+        """Return which of this node's listeners hear a neighbour."""
+        return [short for short in self.listeners if self._hears(short, sender)]
+
+    def relays(self, uncovered_by: set[bytes], limit: int) -> list[bytes]:
+        """Choose listeners that reach others which nobody covers yet, the most useful first."""
+        done = uncovered_by | {self.own, *self.listeners}
+        reach = {short: self._around(short) - done for short in self.listeners}
+        chosen: list[bytes] = []
+        while reach and len(chosen) < limit:
+            best = max(reach, key=lambda short: (len(reach[short]), short))
+            gain = reach.pop(best)
+            if not gain:
+                break
+            chosen.append(best)
+            for others in reach.values():
+                others -= gain
+        return chosen
+
+    def _around(self, short: bytes) -> set[bytes]:
+        """Return whom a neighbour hears: most of them hear it too."""
+        return set(self.known[short].hears or ())
+
+    def _hears(self, short: bytes, sender: bytes) -> bool:
+        return sender in (self.known[short].hears or ())
+
+    def _reckon(self) -> None:
+        self.listeners = tuple(sorted(one for one in self.known if self._hears(one, self.own)))
