@@ -110,8 +110,10 @@ class DropReason(StrEnum):
 
     # forwarding/
     CAST_STALE = "cast-stale"
-    CAST_TAG_TAKEN = "cast-tag-taken"
+    CAST_FULL = "cast-full"
+    CAST_TOO_LONG = "cast-too-long"
     CAST_WANTS_FULL = "cast-wants-full"
+    CAST_VAIN = "cast-vain"
 
     # radio/
     MODEM_GARBAGE = "modem-garbage"

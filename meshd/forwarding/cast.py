@@ -13,12 +13,19 @@ from random import Random
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
+from meshd.forwarding.held import Held, Store, Wanted, name_of
 from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.rules import Rules
 from meshd.wire.lora_items import (
     AGE_MAX,
     AGE_STEP_US,
-    NAMED_MAX,
+    BODY_MAX,
+    COUNT_MAX,
+    ITEMS_MAX,
+    LISTING_HEAD,
     OBJECT_HEAD,
+    PRIORITIES,
     SHORT_LEN,
     TAG_LEN,
     TAGS_HEAD,
@@ -30,69 +37,25 @@ from meshd.wire.lora_items import (
     tag_of,
 )
 
-HELD_MAX = 128
-"""Objects held for repair; the oldest goes first, those of a low priority before others."""
+OBJECTS_MAX = ITEMS_MAX - 3
+"""Objects in a frame, so that wants, listing and neighbours have their items too."""
 
-WANTED_MAX = 64
+ROOM_MIN = 24
+"""Less is no use: no radio has frames so short."""
 
+FEW = 3
+"""A node with no more listeners lists everything twice: nobody else might tell them."""
 
-class Rules(NamedTuple):
-    """The times of a cast, in µs, for one modulation and priority of object; see `rules_for`.
-
-    own_us       an own object waits up to so long, that others may share its frame
-    hold_us      who would reach a single listener waits up to so long before sending on
-    named_us     who was named by the sender waits up to so long; 0: nobody is named
-    share_us     added to the wait of all that is sent on
-    slot_us      the least wait, and the step of random ones
-    listing_us   what was got is listed after so long, if no frame or neighbour did it before
-    settle_us    younger objects are on their way: that one lacks them means nothing
-    window_us    older ones are not listed any more
-    want_us      who misses an object asks within so long
-    """
-
-    own_us: int
-    hold_us: int
-    named_us: int
-    share_us: int
-    slot_us: int
-    listing_us: int
-    settle_us: int
-    window_us: int
-    want_us: int
-    ride_us: int = 10_000_000
-
-
-WANTS_MAX = 3
 SENDS_MAX = 4
+"""After so many transmissions of an object here, nobody gets it again by asking."""
+
+POWER = 1.5
+"""How much earlier one goes who reaches more: hold / reach ** POWER."""
+
 FLOOR = 0.8
-"""The random part of a wait is the upper 70 %: nobody goes at once."""
+"""The random part of a wait is the last fifth: order by reach comes before chance."""
 
-
-class Held:
-    """An object that this node has. `covered`: who has it too, as far as known."""
-
-    __slots__ = ("body", "born_us", "covered", "due_us", "own", "priority", "reach", "sends", "tag")
-
-    def __init__(self, tag: bytes, body: bytes, priority: int, born_us: int) -> None:
-        self.tag = tag
-        self.body = body
-        self.priority = priority
-        self.born_us = born_us
-        self.covered: set[bytes] = set()
-        self.due_us: int | None = None
-        self.reach = 0
-        self.sends = 0
-        self.own = False
-
-
-class Want:
-    """An object that a neighbour listed and this node has not."""
-
-    __slots__ = ("due_us", "left")
-
-    def __init__(self, due_us: int) -> None:
-        self.due_us = due_us
-        self.left = WANTS_MAX
+URGENT_SLOTS = 16
 
 
 class Batch(NamedTuple):
@@ -116,10 +79,12 @@ class Cast:
     def __init__(self, neighbours: Neighbours, rules: Rules, rng: Random) -> None:
         self.neighbours = neighbours
         self.rules = rules
-        self.held: dict[bytes, Held] = {}
-        self.wanted: dict[bytes, Want] = {}
+        self.store = Store(rules.window_us)
+        self.wanted = Wanted(rules.want_us, rng)
         self.drops: list[DropReason] = []
+        """What was refused since the owner last took them away; it counts them."""
         self._rng = rng
+        self._repeat = False
         self._listed_us: int | None = None
         self._listing_due_us: int | None = None
         self._heard_due_us: int | None = None
@@ -128,13 +93,21 @@ class Cast:
     # --- inputs -----------------------------------------------------------------------------------
 
     def publish(self, body: bytes, priority: int, now: int) -> bytes:
-        """Tell everybody; return the object's tag."""
-        tag = tag_of(body)
-        held = self._take(tag, body, priority, now)
-        held.own = True
+        """Tell everybody; return the object's tag.
+
+        Raises: UsageError when no frame can carry it, or too much that is more urgent is under way.
+        """
+        if not 0 < len(body) <= BODY_MAX or not 0 <= priority < PRIORITIES:
+            raise UsageError(f"an object has 1 to {BODY_MAX} bytes and priority 0 to 4")
+        if name_of(body) in self.store.by_name:
+            return tag_of(body)
+        held = Held(body, priority, now)
+        held.own, held.reach = True, len(self.neighbours.listeners)
+        if not self._keep(held, now):
+            raise UsageError("too many objects that are more urgent are under way")
         span_us = self.rules.own_us if priority else self.rules.slot_us
         held.due_us = now + self._rng.randint(min(self.rules.slot_us, span_us), span_us)
-        return tag
+        return held.tag
 
     def receive(self, sender: bytes, items: tuple[Item, ...], now: int) -> list[Object]:
         """Take what a neighbour sent; return the objects that are new here."""
@@ -142,18 +115,17 @@ class Cast:
         present: set[bytes] = set()
         for item in items:
             if isinstance(item, Object):
-                tag = tag_of(item.body)
-                present.add(tag)
-                if self._object(sender, tag, item, now):
+                present.add(tag_of(item.body))
+                if self._object(sender, item, now):
                     fresh.append(item)
             elif isinstance(item, Heard):
                 self.neighbours.told(sender, item.shorts)
             elif isinstance(item, Wants):
                 self._asked(sender, item.tags, now)
             elif isinstance(item, Listing):
-                self._compare(sender, present | set(item.tags), now)
+                self._compare(sender, present, item, now)
         if self._heard_due_us is None and self.neighbours.version != self._heard_version:
-            self._heard_due_us = now + self._rng.randint(self.rules.slot_us, self.rules.listing_us)
+            self._heard_due_us = now + self._rng.randint(self.rules.slot_us, self.rules.young_us)
         return fresh
 
     def beacon(self, now: int) -> None:
@@ -168,22 +140,20 @@ class Cast:
 
     def build(self, now: int, room: int) -> Batch | None:
         """Return items of at most `room` bytes when anything is due, all that waits among them."""
+        if room < ROOM_MIN:
+            raise UsageError(f"a frame needs room for {ROOM_MIN} bytes")
         due_us = self.due_us()
         if due_us is None or due_us > now:
             return None
         items: list[Item] = []
-        ride_us = now + self.rules.ride_us
-        waiting = [held for held in self.held.values() if held.due_us is not None and held.due_us <= ride_us]
-        waiting.sort(key=lambda held: (held.priority, held.due_us))
-        objects = []
-        for held in waiting:
-            if OBJECT_HEAD + len(held.body) <= room:
-                item = self._item(held, room - OBJECT_HEAD - len(held.body), now)
-                items.append(item)
-                objects.append(held)
-                room -= item.size
-        version = self._heard(items, now, room)
-        room -= sum(len(item.encode()) for item in items if isinstance(item, Heard))
+        objects = self._objects(now, room)
+        for held in objects:
+            age = min(max(now - held.born_us, 0) + AGE_STEP_US // 2, self.rules.window_us)
+            item = Object(held.body, held.priority, min(age // AGE_STEP_US, AGE_MAX - 1))
+            items.append(item)
+            room -= item.size
+        version, spent = self._heard(items, now, room)
+        room -= spent
         wants = self._wants(items, now, room)
         room -= TAGS_HEAD + TAG_LEN * len(wants) if wants else 0
         listed = self._list(items, objects, room, now)
@@ -197,52 +167,45 @@ class Cast:
             held.sends += 1
             held.due_us = None
             held.covered.update(self.neighbours.listeners)
-        for tag in batch.wants:
-            want = self.wanted.get(tag)
-            if want is not None:
-                want.left -= 1
-                want.due_us = now + self._rng.randint(2 * self.rules.want_us, 4 * self.rules.want_us)
-                if not want.left:
-                    del self.wanted[tag]
+        self.wanted.asked(batch.wants, now)
         if batch.listed:
-            self._listed_us, self._listing_due_us = now, None
+            self._listed_us = now
+            self._repeat = not self._repeat and len(self.neighbours.listeners) <= FEW
+            self._list_later(now)
         if batch.heard_version is not None:
             self._heard_version, self._heard_due_us = batch.heard_version, None
 
     # --- objects ----------------------------------------------------------------------------------
 
-    def _object(self, sender: bytes, tag: bytes, item: Object, now: int) -> bool:
+    def _object(self, sender: bytes, item: Object, now: int) -> bool:
         """Take an object from the air; True when it is new."""
-        held = self.held.get(tag)
+        held = self.store.by_name.get(name_of(item.body))
         if held is None:
-            born_us = now - item.age * AGE_STEP_US
-            if item.age == AGE_MAX or now - born_us > self.rules.window_us:
+            age_us = item.age * AGE_STEP_US
+            held = Held(item.body, item.priority, now - age_us)
+            if item.age == AGE_MAX or age_us > self.rules.window_us:
                 self.drops.append(DropReason.CAST_STALE)
                 return False
-            held = self._take(tag, item.body, item.priority, born_us)
+            if not self._keep(held, now):
+                self.drops.append(DropReason.CAST_FULL)
+                return False
             self._cover(held, sender)
-            self._plan(held, now, named=self.neighbours.own[-1] in item.named)
+            self._plan(held, now)
             return True
-        if held.body != item.body:
-            self.drops.append(DropReason.CAST_TAG_TAKEN)
-            return False
         self._cover(held, sender)
-        if held.due_us is not None and not (held.own and not held.sends):
-            reach = self._reach(held)
-            if reach < held.reach:
-                self._plan(held, now)
+        waits_first = held.own and not held.sends
+        if held.due_us is not None and not waits_first and self._reach(held) < held.reach:
+            self._plan(held, now)
         return False
 
-    def _take(self, tag: bytes, body: bytes, priority: int, born_us: int) -> Held:
-        self.wanted.pop(tag, None)
-        if len(self.held) >= HELD_MAX:
-            worst = max(self.held.values(), key=lambda held: (held.priority, -held.born_us))
-            del self.held[worst.tag]
-        held = self.held[tag] = Held(tag, body, priority, born_us)
+    def _keep(self, held: Held, now: int) -> bool:
+        if not self.store.add(held, now):
+            return False
+        self.wanted.came(held.tag)
         if self._listing_due_us is None:
             wait_us = self.rules.listing_us + self._rng.randint(0, self.rules.listing_us)
-            self._listing_due_us = born_us + wait_us
-        return held
+            self._listing_due_us = held.born_us + wait_us
+        return True
 
     def _cover(self, held: Held, sender: bytes) -> None:
         held.covered.add(sender)
@@ -252,125 +215,144 @@ class Cast:
         """Return how many listeners are not known to have an object."""
         return sum(short not in held.covered for short in self.neighbours.listeners)
 
-    def _plan(self, held: Held, now: int, *, named: bool = False) -> None:
+    def _plan(self, held: Held, now: int) -> None:
         """Decide when an object is sent on, or that it need not be."""
         held.reach = reach = self._reach(held)
         if not reach:
             held.due_us = None
             return
-        rules = self.rules
-        if not held.priority:
-            span_us = rules.slot_us * 8
-        elif named:
-            span_us = rules.named_us
-        else:
-            span_us = round(rules.hold_us / reach)
+        slot_us = self.rules.slot_us
+        hold_us = self.rules.hold_us if held.priority else URGENT_SLOTS * slot_us
         part = FLOOR + (1 - FLOOR) * self._rng.random()
-        share_us = rules.share_us if held.priority else 0
-        held.due_us = now + rules.slot_us + share_us + round(span_us * part)
+        held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
-    def _item(self, held: Held, spare: int, now: int) -> Object:
-        named: list[bytes] = []
-        if self.rules.named_us and spare >= NAMED_MAX:
-            named = self.neighbours.relays(held.covered, NAMED_MAX)
-        age = min(max(now - held.born_us, 0) // AGE_STEP_US, AGE_MAX)
-        return Object(held.body, held.priority, age, bytes(short[-1] for short in named))
+    def _objects(self, now: int, room: int) -> list[Held]:
+        """Choose what rides: the most urgent first, what is due before what is not."""
+        waiting = []
+        for held in self.store.recent(now):
+            if held.due_us is None:
+                continue
+            if OBJECT_HEAD + len(held.body) > room:
+                held.due_us = None
+                self.drops.append(DropReason.CAST_TOO_LONG)
+                continue
+            waiting.append((held.priority, held.due_us > now, -held.reach, held.due_us, held))
+        waiting.sort(key=lambda entry: entry[:4])
+        chosen: list[Held] = []
+        for *_, held in waiting:
+            size = OBJECT_HEAD + len(held.body)
+            if size <= room and len(chosen) < OBJECTS_MAX:
+                chosen.append(held)
+                room -= size
+        return chosen
 
     # --- repair -----------------------------------------------------------------------------------
 
-    def _recent(self, now: int) -> Iterator[Held]:
-        """Yield what a listing names; what is too old is let go."""
-        for held in list(self.held.values()):
-            if now - held.born_us > self.rules.window_us:
-                del self.held[held.tag]
-            else:
-                yield held
-
-    def _compare(self, sender: bytes, tags: set[bytes], now: int) -> None:
+    def _compare(self, sender: bytes, present: set[bytes], listing: Listing, now: int) -> None:
         """Take a listing: want what is missing here, send again what is missing there."""
-        rules = self.rules
-        for tag in tags - self.held.keys() - self.wanted.keys():
-            if len(self.wanted) >= WANTED_MAX:
-                self.drops.append(DropReason.CAST_WANTS_FULL)
-                break
-            self.wanted[tag] = Want(now + self._rng.randint(rules.slot_us, rules.want_us))
-        hears_us = sender in self.neighbours.listeners
-        mine = 0
-        for held in self._recent(now):
-            if held.tag in tags:
-                held.covered.add(sender)
+        rules, theirs = self.rules, present.union(listing.tags)
+        known = {held.tag for held in self.store.by_name.values()} | self.wanted.by_tag.keys()
+        for tag in dict.fromkeys(listing.tags):
+            if tag in known:
                 continue
-            age_us = now - held.born_us
-            mine += age_us > rules.settle_us
-            lacking = rules.settle_us < age_us < rules.window_us - rules.settle_us
-            if hears_us and lacking and held.sends < SENDS_MAX:
+            due_us = now + self._rng.randint(rules.slot_us, rules.want_us)
+            refused = self.wanted.add(sender, tag, due_us)
+            if refused is not None:
+                self.drops.append(refused)
+                break
+        listener = sender in self.neighbours.listeners
+        young_us = listing.young * AGE_STEP_US + rules.margin_us
+        old_us = listing.old * AGE_STEP_US - rules.margin_us
+        lacking = 0
+        for held in self.store.recent(now):
+            if held.tag in theirs:
+                held.covered.add(sender)
+            elif young_us < now - held.born_us < old_us:
+                lacking += 1
                 held.covered.discard(sender)
-                if held.due_us is None:
+                if listener and held.sends < SENDS_MAX and held.due_us is None:
                     self._plan(held, now)
-        if not mine and self._listing_due_us is not None:
-            self._listing_due_us = None
+        if not lacking and self._listing_due_us is not None:
+            self._list_later(now)
+
+    def _list_later(self, now: int) -> None:
+        """Plan the next listing, if there is something that none has named yet."""
+        rules = self.rules
+        later = self._repeat or any(now - held.born_us < rules.young_us for held in self.store.recent(now))
+        wait_us = rules.listing_us + self._rng.randint(0, rules.listing_us)
+        if self._repeat:
+            wait_us //= 4
+        self._listing_due_us = now + wait_us if later else None
 
     def _asked(self, sender: bytes, tags: tuple[bytes, ...], now: int) -> None:
         """Send again what a listener wants; want later what it wants too."""
-        rules = self.rules
+        listener = sender in self.neighbours.listeners
         for tag in tags:
-            held = self.held.get(tag)
-            if held is not None:
-                held.covered.discard(sender)
-                if sender in self.neighbours.listeners and held.sends < SENDS_MAX:
-                    due_us = now + self._rng.randint(rules.slot_us, 12 * rules.slot_us)
-                    held.due_us = min(held.due_us or due_us, due_us)
-            elif (want := self.wanted.get(tag)) is not None:
-                wait_us = self._rng.randint(rules.want_us, 2 * rules.want_us)
-                want.due_us = max(want.due_us, now + wait_us)
+            self.wanted.later(tag, now)
+        for held in self.store.tagged(frozenset(tags)):
+            held.covered.discard(sender)
+            if listener and held.sends < SENDS_MAX:
+                due_us = now + self._rng.randint(self.rules.slot_us, 12 * self.rules.slot_us)
+                held.due_us = due_us if held.due_us is None else min(held.due_us, due_us)
 
     # --- the parts of a frame ---------------------------------------------------------------------
 
     def _dues(self) -> Iterator[int]:
-        for held in self.held.values():
+        for held in self.store.by_name.values():
             if held.due_us is not None:
                 yield held.due_us
-        for want in self.wanted.values():
+        for want in self.wanted.by_tag.values():
             yield want.due_us
         if self._listing_due_us is not None:
             yield self._listing_due_us
         if self._heard_due_us is not None:
             yield self._heard_due_us
 
-    def _heard(self, items: list[Item], now: int, room: int) -> int | None:
-        """Add the list of neighbours when it changed; return the version that goes out."""
+    def _heard(self, items: list[Item], now: int, room: int) -> tuple[int | None, int]:
+        """Add the list of neighbours when it changed; return its version and size."""
         due = self._heard_due_us is not None and self._heard_due_us <= now
         changed = self.neighbours.version != self._heard_version
         if not (due or (items and changed)):
-            return None
-        shorts = self.neighbours.told_to_others()
-        if TAGS_HEAD + SHORT_LEN * len(shorts) > room:
-            return None
+            return None, 0
+        fits = max(room - TAGS_HEAD, 0) // SHORT_LEN
+        shorts = self.neighbours.told_to_others(fits)
+        whole = shorts == self.neighbours.told_to_others()
+        if TAGS_HEAD > room or (items and not whole):
+            return None, 0
         items.append(Heard(shorts))
-        return self.neighbours.version
+        return self.neighbours.version, TAGS_HEAD + SHORT_LEN * len(shorts)
 
     def _wants(self, items: list[Item], now: int, room: int) -> tuple[bytes, ...]:
-        soon_us = now + self.rules.want_us
-        tags = [tag for tag, want in self.wanted.items() if want.due_us <= soon_us]
-        if not items and not any(want.due_us <= now for want in self.wanted.values()):
-            return ()
+        tags = self.wanted.soon(now) if items else self.wanted.due(now)
         chosen = tuple(tags[: max(room - TAGS_HEAD, 0) // TAG_LEN])
         if chosen:
             items.append(Wants(chosen))
         return chosen
 
     def _list(self, items: list[Item], objects: list[Held], room: int, now: int) -> bool:
-        """Add the listing when its time has come."""
-        due = self._listing_due_us is not None and self._listing_due_us <= now
-        quiet = self._listed_us is None or now - self._listed_us >= self.rules.listing_us
-        if not due and not (items and quiet and self._listing_due_us is not None):
+        """Add the listing when its time has come: of the youngest, as many as there is room for."""
+        if self._listing_due_us is None:
+            return False
+        rules, alone = self.rules, not items
+        quiet = self._listed_us is None or now - self._listed_us >= rules.listing_us
+        if self._listing_due_us > now and not (items and quiet):
             return False
         inside = {held.tag for held in objects}
-        tags = [held.tag for held in self._recent(now) if held.tag not in inside]
-        if TAGS_HEAD + TAG_LEN * len(tags) > room or len(tags) > 255:
+        young, old = -(-rules.young_us // AGE_STEP_US), rules.old_us // AGE_STEP_US
+        ages = [
+            ((now - held.born_us) // AGE_STEP_US, held.tag)
+            for held in self.store.recent(now)
+            if held.tag not in inside
+        ]
+        named = sorted(one for one in ages if young <= one[0] < old)
+        fits = min(max(room - LISTING_HEAD, 0) // TAG_LEN, COUNT_MAX)
+        if len(named) > fits:
+            if not alone:
+                return False
+            old = named[fits][0]
+            named = [one for one in named[:fits] if one[0] < old]
+        if not named:
+            self._list_later(now)
             return False
-        if not tags:
-            self._listing_due_us = None
-            return False
-        items.append(Listing(tuple(tags)))
+        items.append(Listing(tuple(tag for _, tag in named), young, old))
         return True

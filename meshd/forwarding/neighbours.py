@@ -61,33 +61,14 @@ class Neighbours:
             self.version += 1
             self._reckon()
 
-    def told_to_others(self) -> tuple[bytes, ...]:
-        """Return whom this node hears, for its own list."""
+    def told_to_others(self, limit: int = LISTED_MAX) -> tuple[bytes, ...]:
+        """Return whom this node hears, for its own list; the strongest, if they are too many."""
         known = sorted(self.known, key=lambda short: (-self.known[short].snr_db, short))
-        return tuple(sorted(known[:LISTED_MAX]))
+        return tuple(sorted(known[: min(limit, LISTED_MAX)]))
 
     def audience(self, sender: bytes) -> list[bytes]:
         """Return which of this node's listeners hear a neighbour."""
         return [short for short in self.listeners if self._hears(short, sender)]
-
-    def relays(self, uncovered_by: set[bytes], limit: int) -> list[bytes]:
-        """Choose listeners that reach others which nobody covers yet, the most useful first."""
-        done = uncovered_by | {self.own, *self.listeners}
-        reach = {short: self._around(short) - done for short in self.listeners}
-        chosen: list[bytes] = []
-        while reach and len(chosen) < limit:
-            best = max(reach, key=lambda short: (len(reach[short]), short))
-            gain = reach.pop(best)
-            if not gain:
-                break
-            chosen.append(best)
-            for others in reach.values():
-                others -= gain
-        return chosen
-
-    def _around(self, short: bytes) -> set[bytes]:
-        """Return whom a neighbour hears: most of them hear it too."""
-        return set(self.known[short].hears or ())
 
     def _hears(self, short: bytes, sender: bytes) -> bool:
         return sender in (self.known[short].hears or ())

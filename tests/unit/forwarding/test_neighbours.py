@@ -1,0 +1,57 @@
+"""Who is in earshot, and whom those hear."""
+
+from meshd.forwarding.neighbours import LISTED_MAX, NEIGHBOURS_MAX, SILENT_US, Neighbours
+
+ME, A, B = b"me", b"aa", b"bb"
+
+
+def test_a_listener_is_who_says_that_it_hears_this_node():
+    neighbours = Neighbours(ME)
+    for short in (A, B):
+        neighbours.heard(short, 1.0, 0)
+    neighbours.told(A, (ME, B))
+    neighbours.told(B, (A,))
+    assert neighbours.listeners == (A,)
+    assert neighbours.audience(B) == [A]
+    assert neighbours.audience(ME) == [A]
+
+
+def test_lists_of_strangers_are_ignored():
+    neighbours = Neighbours(ME)
+    neighbours.told(A, (ME,))
+    assert neighbours.listeners == ()
+
+
+def test_neighbours_are_bounded_and_expire():
+    neighbours = Neighbours(ME)
+    shorts = [number.to_bytes(2) for number in range(1, NEIGHBOURS_MAX + 2)]
+    assert [neighbours.heard(short, 0.0, 0) for short in shorts] == [True] * NEIGHBOURS_MAX + [
+        False
+    ]
+    neighbours.heard(shorts[0], 0.0, SILENT_US)
+    neighbours.told(shorts[0], (ME,))
+    neighbours.told(shorts[1], (ME,))
+    neighbours.expire(SILENT_US + 1)
+    assert list(neighbours.known) == [shorts[0]]
+    assert neighbours.listeners == (shorts[0],)
+
+
+def test_the_strongest_are_named():
+    neighbours = Neighbours(ME)
+    for number in range(NEIGHBOURS_MAX):
+        neighbours.heard(number.to_bytes(2), float(number), 0)
+    listed = neighbours.told_to_others()
+    assert listed == tuple(
+        number.to_bytes(2) for number in range(NEIGHBOURS_MAX - LISTED_MAX, NEIGHBOURS_MAX)
+    )
+    assert len(neighbours.told_to_others(3)) == 3
+
+
+def test_version_rises_when_whom_this_node_hears_changes():
+    neighbours = Neighbours(ME)
+    neighbours.heard(A, 0.0, 0)
+    version = neighbours.version
+    neighbours.heard(A, 9.0, 5)
+    assert neighbours.version == version
+    neighbours.heard(B, 0.0, 5)
+    assert neighbours.version > version
