@@ -43,7 +43,7 @@ OBJECTS_MAX = ITEMS_MAX - 3
 ROOM_MIN = 24
 """Less is no use: no radio has frames so short."""
 
-FEW = 3
+FEW = 2
 """A node with no more listeners lists everything twice: nobody else might tell them."""
 
 SENDS_MAX = 4
@@ -278,7 +278,9 @@ class Cast:
     def _list_later(self, now: int) -> None:
         """Plan the next listing, if there is something that none has named yet."""
         rules = self.rules
-        later = self._repeat or any(now - held.born_us < rules.young_us for held in self.store.recent(now))
+        later = self._repeat or any(
+            now - held.born_us < rules.young_us for held in self.store.recent(now)
+        )
         wait_us = rules.listing_us + self._rng.randint(0, rules.listing_us)
         if self._repeat:
             wait_us //= 4
