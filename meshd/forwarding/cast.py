@@ -203,7 +203,7 @@ class Cast:
             return False
         self.wanted.came(held.tag)
         if self._listing_due_us is None:
-            wait_us = self.rules.listing_us + self._rng.randint(0, self.rules.listing_us)
+            wait_us = self.rules.listing_us + self._rng.randint(0, self.rules.spread_us)
             self._listing_due_us = held.born_us + wait_us
         return True
 
@@ -281,7 +281,7 @@ class Cast:
         later = self._repeat or any(
             now - held.born_us < rules.young_us for held in self.store.recent(now)
         )
-        wait_us = rules.listing_us + self._rng.randint(0, rules.listing_us)
+        wait_us = rules.listing_us + self._rng.randint(0, rules.spread_us)
         if self._repeat:
             wait_us //= 4
         self._listing_due_us = now + wait_us if later else None
@@ -354,6 +354,7 @@ class Cast:
             old = named[fits][0]
             named = [one for one in named[:fits] if one[0] < old]
         if not named:
+            self._repeat = False
             self._list_later(now)
             return False
         items.append(Listing(tuple(tag for _, tag in named), young, old))

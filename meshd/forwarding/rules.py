@@ -6,6 +6,7 @@ Enters: a modulation. Leaves: times. Must not know: objects, frames.
 from typing import NamedTuple
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
+from meshd.wire.lora_items import AGE_STEP_US
 
 SECOND = 1_000_000
 
@@ -34,6 +35,11 @@ class Rules(NamedTuple):
     window_us: int
     want_us: int
 
+    @property
+    def spread_us(self) -> int:
+        """Return the random part of the wait for a listing: what was young is not yet old then."""
+        return self.old_us - self.young_us - self.listing_us - 2 * AGE_STEP_US
+
 
 def rules_for(modulation: Modulation, *, shared: bool) -> Rules:
     """Return the times for a modulation: `shared` to save airtime, else prompt.
@@ -51,11 +57,11 @@ def rules_for(modulation: Modulation, *, shared: bool) -> Rules:
 
     return Rules(
         own_us=times(30 if shared else 5),
-        hold_us=times(120 if shared else 60),
+        hold_us=times(160 if shared else 60),
         slot_us=times(0.09),
         listing_us=times(300),
-        young_us=times(120),
-        old_us=times(500),
+        young_us=times(160 if shared else 100),
+        old_us=times(640 if shared else 580),
         margin_us=times(30),
         window_us=times(900),
         want_us=times(3),

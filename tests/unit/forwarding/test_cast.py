@@ -193,7 +193,7 @@ def test_listing_names_what_settled():
     cast.receive(A, (TEXT,), 0)
     cast.receive(A, (OTHER,), RULES.listing_us - SECOND)
     batch, now = after(cast)
-    assert RULES.listing_us <= now <= 2 * RULES.listing_us + SECOND
+    assert RULES.listing_us <= now <= RULES.listing_us + RULES.spread_us
     (item,) = batch.items
     assert set(item.tags) <= {tag_of(TEXT.body), tag_of(OTHER.body)}
     assert tag_of(TEXT.body) in item.tags
@@ -368,6 +368,7 @@ def test_times_of_all_modulations_fit_together(factor, shared):
     assert rules.window_us < AGE_MAX * AGE_STEP_US
     assert rules.margin_us >= 1.5 * AGE_STEP_US
     assert rules.old_us - rules.young_us - 2 * rules.margin_us >= rules.listing_us
+    assert rules.spread_us > rules.listing_us // 8
     assert rules.hold_us <= rules.young_us
     assert rules.old_us < rules.window_us
 
