@@ -41,7 +41,8 @@ SILENT_MAX = 3
 class Rules(NamedTuple):
     """Times in µs, costs in steps of 256.
 
-    soon_us      a change is told between one and two of it later, and again after eight
+    soon_us      a change is told between one and two of it later, and again after four to eight
+    want_us      what somebody waits for is asked and told between one and two of it later
     period_us    all that is known is told once in this time, or more seldom: see `share`
     byte_us      airtime of one byte, about
     share        of the channel that all in earshot together may use for it
@@ -50,6 +51,7 @@ class Rules(NamedTuple):
     """
 
     soon_us: int
+    want_us: int = 1_500_000
     period_us: int = 3_600_000_000
     byte_us: int = 10_000
     share: float = 0.006
@@ -332,11 +334,12 @@ class LoraRoutes:
             known.said_us = 0
 
     def _tell(self, short: bytes, now: int) -> None:
-        self.known[short].repeats = 2
-        self._hurry(now)
+        known = self.known[short]
+        known.repeats = 2
+        self._hurry(now, self.rules.want_us if known.asked else self.rules.soon_us)
 
-    def _hurry(self, now: int) -> None:
-        due_us = now + self.rules.soon_us + self._rng.randint(0, self.rules.soon_us)
+    def _hurry(self, now: int, wait_us: int) -> None:
+        due_us = now + wait_us + self._rng.randint(0, wait_us)
         if self._soon_us is None or due_us < self._soon_us:
             self._soon_us = due_us
 
@@ -361,14 +364,14 @@ class LoraRoutes:
         self._asked_us[want.short, want.seqno] = now
         if len(self._wants) < WANTS_MAX:
             self._wants[want.short] = want.seqno
-            self._hurry(now)
+            self._hurry(now, self.rules.want_us)
 
     def _asked(self, want: Want, now: int) -> None:
         """Answer who wants a route, or pass the question on once."""
         if want.short == self.own:
             if _newer(want.seqno, self.seqno):
                 self.seqno = want.seqno
-            self._hurry(now)
+            self._hurry(now, self.rules.want_us)
             return
         known = self._destination(want.short)
         if known is None:
@@ -377,7 +380,7 @@ class LoraRoutes:
             seqno = known.routes[known.best[0]].seqno
             if seqno == want.seqno or _newer(seqno, want.seqno):
                 known.repeats = max(known.repeats, 1)
-                self._hurry(now)
+                self._hurry(now, self.rules.want_us)
                 return
         known.asked = True
         self._ask(want, now)
