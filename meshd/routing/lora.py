@@ -5,7 +5,7 @@ what to say in the next frame, and next hops by destination, best first. Only wh
 ways is a next hop. What changed is told soon, twice; all that is known in turn, once a period that
 grows with the table, so that quiet nodes keep to a share of the channel. All next hops offered are
 feasible (RFC 8966 §3.5.1), so that no choice among them closes a loop.
-Must not know: frames, keys, the channel. Ref: docs/wire-format.md#lora-routes.
+Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.md.
 """
 
 from random import Random
