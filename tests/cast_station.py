@@ -18,7 +18,10 @@ ORIGIN_BYTES = 4
 
 
 class CastStation:
-    """An engine as `Station` wants it; three early beacons, as after a start."""
+    """An engine as `Station` wants it; three early beacons, as after a start.
+
+    The first byte of a payload is its priority.
+    """
 
     def __init__(self, number, rng, rules):
         self.number = number
@@ -31,10 +34,10 @@ class CastStation:
         self._flying: Batch | None = None
         self._back_us = self._now = self._messages = 0
 
-    def send_broadcast(self, payload, now, priority=1):
+    def send_broadcast(self, payload, now):
         self._now = now
         self._messages += 1
-        self.cast.publish(self._name() + payload, priority, now)
+        self.cast.publish(self._name() + payload, payload[0], now)
         self.events.append(Settled(self._messages, True))
         return self._messages
 

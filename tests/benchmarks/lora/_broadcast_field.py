@@ -25,6 +25,9 @@ SETTLE_S = 600
 
 TEXT_BYTES = 40
 
+SOON_S = 300
+"""Within this, reach is told by priority: what is shed under load comes later, or never."""
+
 
 @dataclass
 class Load:
@@ -47,6 +50,7 @@ class Played:
     delay_50_s: float
     delay_95_s: float
     by_priority: dict[int, float]
+    """Reach within `SOON_S`."""
 
 
 class Told(Field):
@@ -101,17 +105,20 @@ class Told(Field):
     def _played(self) -> Played:
         count, delays = len(self.stations), []
         got: dict[int, list[int]] = {}
-        total = 0
+        total = hit = 0
         for key, (born_us, priority) in self.born.items():
             arrived = self.arrived.get(key, {})
             tally = got.setdefault(priority, [0, 0])
-            tally[0] += len(self.reach[key[0]] & arrived.keys())
-            tally[1] += len(self.reach[key[0]])
+            near = self.reach[key[0]]
+            soon_us = born_us + SOON_S * SECOND
+            tally[0] += sum(arrived.get(number, soon_us) < soon_us for number in near)
+            tally[1] += len(near)
+            hit += len(near & arrived.keys())
             delays += [at_us - born_us for at_us in arrived.values()]
             total += len(arrived)
         delays.sort()
         messages = len(self.born)
-        hit, due = (sum(tally[place] for tally in got.values()) for place in (0, 1))
+        due = sum(tally[1] for tally in got.values())
         return Played(
             100 * hit / due,
             100 * total / (messages * (count - 1)),
