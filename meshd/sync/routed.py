@@ -91,6 +91,17 @@ class Routed:
         if len(seen) > SEEN_MAX:
             del seen[next(iter(seen))]
 
+    def is_searching(self, space_id: bytes) -> bool:
+        """Tell whether somebody far is wanted, or will be, for a space."""
+        return space_id in self._errands
+
+    def far(self, space_id: bytes) -> list[bytes]:
+        """Return the nodes that may have a space and are not connected, by id."""
+        space = self._hub.spaces.get(space_id)
+        members = space.members() if space is not None else ()
+        known = {member.node for member in members} | self._seen.get(space_id, {}).keys()
+        return sorted(known - {self._own, b""} - self._connected())
+
     def review(self, now: int) -> None:
         """Start to count for spaces that are lonely, end errands that are not needed any more."""
         for space in self._hub.spaces.all():
@@ -157,10 +168,7 @@ class Routed:
 
     def _away(self, space_id: bytes, errand: Errand) -> list[bytes]:
         """Return the nodes that may have a space, and are neither connected nor wanted, by id."""
-        space = self._hub.spaces.get(space_id)
-        members = space.members() if space is not None else ()
-        known = {member.node for member in members} | self._seen.get(space_id, {}).keys()
-        return sorted(known - {self._own, b""} - self._connected() - errand.likely.keys())
+        return [node for node in self.far(space_id) if node not in errand.likely]
 
     def _want_likely(self, errand: Errand, likely: Sequence[bytes], now: int) -> bool:
         """Want those of `likely` that are not yet; tell whether there are any."""

@@ -2,8 +2,9 @@
 
 Enters: events of sessions and spaces, timers, answers of the store, local requests. Leaves: records
 on sessions, verified entries for spaces, replies. This file only orders calls; each matter has its
-own file: greeting, vectors, wants, serving, intake, forks, leases, delivery, joins, routed.
-Must not know: how a session encrypts, how a space judges an entry. Ref: docs/wire-format.md#sync.
+own file: greeting, vectors, wants, serving, intake, forks, leases, delivery, joins, routed,
+lookout. Must not know: how a session encrypts, how a space judges an entry.
+Ref: docs/wire-format.md#sync.
 """
 
 from collections.abc import Callable
@@ -45,6 +46,7 @@ from meshd.sync.hub import Hub, Peer, Share
 from meshd.sync.intake import Intake
 from meshd.sync.joins import Joins
 from meshd.sync.leases import Leases
+from meshd.sync.lookout import Lookout
 from meshd.sync.ports import FilesPort, SessionsPort
 from meshd.sync.routed import Routed
 from meshd.sync.serving import Serving
@@ -94,6 +96,7 @@ class Sync:
         self._deliveries = Deliveries(ctx, spaces)
         self._joins = Joins(hub)
         self._routed = Routed(hub)
+        self._lookout = Lookout(hub, self._routed)
         self._set_quota(relay_quota_bytes)
         files.seek, files.gave = self._routed.seek, self._routed.gave
         self._wanted_by: dict[int, bytes] = {}
@@ -108,6 +111,8 @@ class Sync:
     def start(self, now: int) -> None:
         """Begin: spaces that nobody carries look for somebody."""
         self._routed.review(now)
+        for space in self._spaces.all():
+            self._lookout.news(space.id, now)
 
     def session_event(self, event: SessionEvent, now: int) -> None:
         """Take any event of a session."""
@@ -136,6 +141,7 @@ class Sync:
                 if own:
                     self._serving.durable(space_id, (author, seq), data, now)
                 self._vectors.changed(space_id, author, seq, now)
+                self._lookout.news(space_id, now)
             case EntryApplied(space_id):
                 self._deliveries.applied(space_id)
             case JoinAnswered():
@@ -169,6 +175,8 @@ class Sync:
                 self._forks.tick(now)
             case ("routed", bytes(space_id)):
                 self._routed.due(space_id, now)
+            case ("look", bytes(space_id)):
+                self._lookout.due(space_id, now)
             case ("join", int(number)):
                 self._joins.over(number, now)
             case ("join-again", int(number)):
@@ -243,6 +251,7 @@ class Sync:
         self._vectors.open(share, space, now)
         self._forks.opened(share, now)
         self._routed.shared(share.space, share.peer.node)
+        self._lookout.shared(share, now)
         self._files.share_opened(share.peer.session, share.space, now, node=share.peer.node)
         self._routed.review(now)
 
@@ -371,6 +380,7 @@ class Sync:
     def _accepted(self, share: Share, name: tuple[bytes, int], data: bytes, now: int) -> None:
         author, seq = name
         self._wants.heard(share.peer, now)
+        self._lookout.came(share, author, now)
         share.owed.add(author)
         self._serving.recent.put(share.space, author, seq, data)
         self._serving.forward(share, author, seq, data)

@@ -109,3 +109,36 @@ def test_relay_far_from_all_members_is_kept_up_to_date():
         hosts[0].ask("post", space="home", text=f"note {number}")
         world.run(20 * SECOND)
     assert hosts[3].store.entries == hosts[0].store.entries
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pairs_of_neighbours_beyond_strangers_hear_of_each_other(seed):
+    """Each of four members has a neighbour that carries the space: and yet looks further."""
+    world = World(seed)
+    hosts = world.add_line(6)
+    assert world.run_until(world.connected, 20 * SECOND)
+    members = [hosts[place] for place in (0, 1, 4, 5)]
+    members[0].ask("space.create", name="home")
+    url = members[0].ask("invite", space="home", role="writer", uses=9)["url"]
+    for member in members[1:]:
+        member.ask("join", url=url)
+    world.run(400 * SECOND)
+    for member in members:
+        member.ask("post", space="home", text=f"{member.name} is here")
+    assert world.run_until(lambda: {len(texts(each)) for each in members} == {4}, 600 * SECOND)
+
+
+def test_relay_that_forgot_its_members_by_a_restart_is_found_by_them():
+    """The members beside each other have no need of it, and it does not know whom to ask."""
+    world = World(4)
+    hosts = world.add_line(4)
+    assert world.run_until(world.connected, 20 * SECOND)
+    hosts[0].ask("space.create", name="home")
+    for host, role in ((hosts[1], "writer"), (hosts[3], "relay")):
+        url = hosts[0].ask("invite", space="home", role=role)["url"]
+        host.ask("join", url=url)
+    world.run(5 * SECOND)
+    hosts[3].crash()
+    hosts[3].start()
+    hosts[0].ask("post", space="home", text="news")
+    assert world.run_until(lambda: hosts[3].store.entries == hosts[0].store.entries, 300 * SECOND)
