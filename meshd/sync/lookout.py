@@ -6,7 +6,7 @@ strangers, and no pair ever hears of the other. So after news one far member at 
 routed session, first after a minute, then ever more rarely while nothing new comes of it. Nobody
 looks at who is heard of by neighbours, nor at who was met since the last news: so one node of an
 island keeps looking, the others hear by it that all is well, and a quiet mesh falls silent.
-A relay that lost its memory is found like this as well. Ref: docs/decisions/0010-islands.md.
+A relay that lost its memory is found like this as well. Ref: docs/decisions/0011-islands.md.
 """
 
 from meshd.core.ids import node_id
