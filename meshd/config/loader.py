@@ -7,9 +7,10 @@ Enters: a path or text. Leaves: a NodeConfig, or one ConfigError that lists all 
 from typing import cast
 
 from meshd.config.paths import default_state_dir
+from meshd.config.radio_plan import PlanError, radio_config
 from meshd.config.reader import Document, Reader, read_document, read_text
-from meshd.config.schema import INTERFACE, MQTT, RELAY, TABLES, TOP
-from meshd.config.values import Interface, MqttConfig, NodeConfig
+from meshd.config.schema import INTERFACE, MQTT, RADIO, RELAY, TABLES, TOP
+from meshd.config.values import RADIOS_MAX, Interface, MqttConfig, NodeConfig, RadioConfig
 from meshd.core.events import LinkKind
 
 _REMEDY = "mend the file and start again; docs/configuration.md describes every key"
@@ -32,6 +33,7 @@ def parse(text: str, file: str) -> NodeConfig:
     reader = Reader(text, file, remedy=_REMEDY)
     top = reader.table(TOP, document, (), tables=TABLES)
     interfaces = _interfaces(reader, document)
+    radios = _radios(reader, document)
     relay = reader.section(RELAY, document) or {}
     mqtt = reader.section(MQTT, document)
     if mqtt and "password_file" in mqtt and "username" not in mqtt:
@@ -48,7 +50,12 @@ def parse(text: str, file: str) -> NodeConfig:
         top["relay_quota_mb"] = relay["quota_mb"]
     top.setdefault("state_dir", default_state_dir())
     # Each value was converted by its key, so the types hold; the table cannot tell mypy so.
-    return NodeConfig(interfaces=interfaces, mqtt=_mqtt(mqtt), **top)  # type: ignore[arg-type]
+    return NodeConfig(
+        interfaces=interfaces,
+        radios=radios,
+        mqtt=_mqtt(mqtt),
+        **top,  # type: ignore[arg-type]
+    )
 
 
 def _interfaces(reader: Reader, document: Document) -> tuple[Interface, ...]:
@@ -60,6 +67,34 @@ def _interfaces(reader: Reader, document: Document) -> tuple[Interface, ...]:
         one = Interface(cast(str, read["name"]), cast(LinkKind | None, read.get("kind")))
         if any(one.name == other.name for other in found):
             reader.wrong(("interface", index, "name"), f'"{one.name}" stands there twice')
+        found.append(one)
+    return tuple(found)
+
+
+def _radios(reader: Reader, document: Document) -> tuple[RadioConfig, ...]:
+    """Convert every `[[radio]]`, and hold each against the law of its region."""
+    found: list[RadioConfig] = []
+    tables = reader.sections(RADIO, document)
+    if len(tables) > RADIOS_MAX:
+        reader.wrong(("radio", RADIOS_MAX), f"{len(tables)} radios; {RADIOS_MAX} are the most")
+    for index, read in enumerate(tables[:RADIOS_MAX]):
+        path = ("radio", index)
+        if "port" not in read:
+            continue
+        try:
+            one = radio_config(read)
+        except PlanError as error:
+            reader.wrong((*path, error.key) if error.key in read else path, error.text)
+            continue
+        for other in found:
+            if one.port == other.port:
+                reader.wrong((*path, "port"), f'"{one.port}" stands there twice')
+            if one.law.region and other.law.region and one.law.region != other.law.region:
+                where = f"another radio of this node is in {other.law.region}; a node is in one"
+                reader.wrong((*path, "region"), where)
+            if one.law.region and one.channel == other.channel:
+                same = "another radio of this node has the same frequency and data rate"
+                reader.wrong((*path, "port"), f"{same}: they would only disturb each other")
         found.append(one)
     return tuple(found)
 

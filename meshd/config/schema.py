@@ -4,7 +4,7 @@ One table, read by the loader and by the page of documentation, so that neither 
 """
 
 from meshd.config import values
-from meshd.config.table import Key, Table, boolean, each, filled, integer, parsed, text
+from meshd.config.table import Key, Table, boolean, each, filled, integer, number, parsed, text
 
 
 def _leaf(value: object) -> bool | str:
@@ -120,6 +120,97 @@ INTERFACE = Table(
     many=True,
     required=("name",),
 )
+RADIO = Table(
+    "radio",
+    "One `[[radio]]` table for each LoRa radio; [radios.md](radios.md) tells what to plug in.",
+    (
+        Key(
+            "port",
+            "path",
+            _path,
+            "required",
+            "The serial port. `meshd radio scan` tells the name that stays when plugs change.",
+            '"/dev/ttyUSB0"',
+        ),
+        Key(
+            "kind",
+            "text",
+            parsed(lambda kind: values.choice(kind, values.RADIO_KINDS)),
+            '"auto"',
+            "What is plugged in: auto asks the port, which takes longer. One of "
+            f"{', '.join(values.RADIO_KINDS)}.",
+            '"auto"',
+        ),
+        Key(
+            "region",
+            "text",
+            filled,
+            "none",
+            "Whose law holds here ([regions.md](regions.md)). Until it is chosen the radio sends "
+            "nothing, and `status` says so. All radios of a node are in one region.",
+            '"EU868"',
+        ),
+        Key(
+            "frequency_mhz",
+            "number",
+            number(100, 3000),
+            "the middle of the region's most generous band",
+            "All nodes of a mesh need the same. In EU868 it is 869.525 where none is given.",
+            "869.525",
+        ),
+        Key(
+            "spreading_factor",
+            "integer",
+            integer(7, 12),
+            "9, or less where the law bounds a frame",
+            "Higher reaches farther and is slower; all nodes of a mesh need the same. Where one "
+            "frame may take 400 ms (US915, AU915, AS923, JP920) it is 7.",
+            "9",
+        ),
+        Key(
+            "bandwidth_khz",
+            "number",
+            number(7.8, 500),
+            "125",
+            "Wider is faster and reaches less far; all nodes of a mesh need the same.",
+            "125",
+        ),
+        Key(
+            "power_dbm",
+            "integer",
+            integer(-9, 36),
+            "14, or what the law allows",
+            "What the module feeds into the antenna.",
+            "14",
+        ),
+        Key(
+            "antenna_dbi",
+            "number",
+            number(-20, 30),
+            "2.15",
+            "What the antenna gains; the law counts it with the power.",
+            "2.15",
+        ),
+        Key(
+            "rssi_scale",
+            "text",
+            parsed(lambda scale: values.choice(scale, ("full", "half"))),
+            '"full"',
+            "Ebyte only: whether its byte of signal strength counts whole or half decibels.",
+            '"full"',
+        ),
+        Key(
+            "strong",
+            "true or false",
+            boolean,
+            "false",
+            "Ebyte only: true for modules of 30 dBm, which send 8 dB more than they are told.",
+            "false",
+        ),
+    ),
+    many=True,
+    required=("port",),
+)
 RELAY = Table(
     "relay",
     "What this node carries for others.",
@@ -167,4 +258,4 @@ MQTT = Table(
     ),
     required=("url",),
 )
-TABLES = (INTERFACE, RELAY, MQTT)
+TABLES = (INTERFACE, RADIO, RELAY, MQTT)

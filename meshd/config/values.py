@@ -11,10 +11,16 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from meshd.config.paths import CONTROL_GROUP
+from meshd.core.airtime import Modulation
 from meshd.core.events import LinkKind
+from meshd.core.law import DIPOLE_DBI, NO_LAW, Law
 from meshd.core.limits import MESHD_PORT
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+RADIO_KINDS = (
+    *("auto", "rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),
+)
+RADIOS_MAX = 8
 INTERFACE_NAME_MAX = 15
 NAME_MAX = 32
 MQTT_PORT = 1883
@@ -65,6 +71,26 @@ class MqttConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RadioConfig:
+    """A LoRa radio on a serial port. Without a region its law is empty, and it stays silent."""
+
+    port: str
+    kind: str = "auto"
+    law: Law = NO_LAW
+    frequency_hz: int = 0
+    modulation: Modulation = Modulation()
+    tx_dbm: int = 0
+    antenna_dbi: float = DIPOLE_DBI
+    rssi_scale: str = "full"
+    strong: bool = False
+
+    @property
+    def channel(self) -> tuple[int, Modulation]:
+        """Return what two radios must share to hear each other."""
+        return self.frequency_hz, self.modulation
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Everything that a file or an option may say. `mqtt` is None when it is off.
 
@@ -74,6 +100,7 @@ class NodeConfig:
     state_dir: str
     name: str = ""
     interfaces: tuple[Interface, ...] = ()
+    radios: tuple[RadioConfig, ...] = ()
     peers: tuple[str, ...] = ()
     listen: Endpoint = LISTEN_ALL
     admit: tuple[Admit, ...] = ()

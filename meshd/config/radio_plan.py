@@ -1,0 +1,136 @@
+"""What a `[[radio]]` table means: the law of its region, and a setting where none is named.
+
+Enters: the converted keys of one table. Leaves: a `RadioConfig`, or a `PlanError` that names the
+key to blame. Without a region there is no law, so the radio is kept, and nothing is decided for it.
+Must not know: modems, ports, lines of files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import floor
+from typing import Any
+
+from meshd.config.regions import law_of
+from meshd.config.values import RadioConfig
+from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.errors import MeshdError, UsageError
+from meshd.core.law import DIPOLE_DBI, NO_LAW, Law, SubBand
+
+POWER_DBM = 14
+"""Power where none is named: what every module can do, and almost every law allows."""
+
+USUAL_BYTES = 200
+"""A data rate chosen here carries a frame so long within what the law gives one frame."""
+
+BEACON_BYTES = 154
+"""What no node can do without: a signed beacon in a sealed frame, and what a module adds."""
+
+RATES = (
+    Modulation(9, 125_000),
+    Modulation(8, 125_000),
+    Modulation(7, 125_000),
+    Modulation(7, 250_000),
+    Modulation(7, 500_000),
+)
+"""Data rates in the order of preference: the farthest reach first, the shortest frames last."""
+
+_KINDS_OF = {"rssi_scale": "ebyte", "strong": "ebyte"}
+
+
+class PlanError(MeshdError):
+    """A key of the table that does not fit the others, or the law."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+        self.text = text
+
+
+def radio_config(read: Mapping[str, Any]) -> RadioConfig:
+    """Return what the table asks for, completed. Raises: PlanError."""
+    kind = read.get("kind", "auto")
+    for key, only in _KINDS_OF.items():
+        if key in read and kind not in ("auto", only):
+            raise PlanError(key, f"is for {only} only, and this radio is {kind}")
+    law = _law(read)
+    antenna_dbi = read.get("antenna_dbi", DIPOLE_DBI)
+    band = _usual_band(law) if law.region else None
+    modulation = _modulation(read, band)
+    frequency_hz = round(read.get("frequency_mhz", 0.0) * 1_000_000)
+    if band is not None and not frequency_hz:
+        frequency_hz = (band.low_hz + band.high_hz) // 2
+    radio = RadioConfig(
+        port=read["port"],
+        kind=kind,
+        law=law,
+        frequency_hz=frequency_hz,
+        modulation=modulation,
+        tx_dbm=read.get("power_dbm", POWER_DBM),
+        antenna_dbi=antenna_dbi,
+        rssi_scale=read.get("rssi_scale", "full"),
+        strong=read.get("strong", False),
+    )
+    return _judged(radio, named="power_dbm" in read) if law.region else radio
+
+
+def _law(read: Mapping[str, Any]) -> Law:
+    if "region" not in read:
+        return NO_LAW
+    try:
+        return law_of(read["region"])
+    except UsageError as error:
+        raise PlanError("region", str(error)) from error
+
+
+def _usual_band(law: Law) -> SubBand:
+    """Return where a region lets a mesh send most; all nodes of the region choose alike."""
+    return max(law.sub_bands, key=lambda band: (band.duty_ppm, band.power_dbm, -band.low_hz))
+
+
+def _modulation(read: Mapping[str, Any], band: SubBand | None) -> Modulation:
+    """Return the data rate: as named, the rest so that usual frames are not too long."""
+    rates = [rate for rate in RATES if band is None or _carries(rate, band)] or list(RATES[-1:])
+    usual = rates[0]
+    modulation = Modulation(
+        read.get("spreading_factor", usual.spreading_factor),
+        round(read.get("bandwidth_khz", usual.bandwidth_hz / 1000) * 1000),
+    )
+    try:
+        return modulation.checked()
+    except UsageError as error:
+        raise PlanError("bandwidth_khz", str(error)) from error
+
+
+def _carries(rate: Modulation, band: SubBand) -> bool:
+    return airtime_us(rate, USUAL_BYTES) <= band.frame_us_max(rate.bandwidth_hz)
+
+
+def _judged(radio: RadioConfig, *, named: bool) -> RadioConfig:
+    """Return the radio when the law lets it send; a power that nobody named is lowered to it."""
+    modulation, dbi = radio.modulation, radio.antenna_dbi
+
+    def judge(tx_dbm: float) -> SubBand:
+        # Whether the modem listens first is known once it has answered, and is judged then.
+        return radio.law.judge(
+            radio.frequency_hz, modulation.bandwidth_hz, tx_dbm, antenna_dbi=dbi, listens=True
+        )
+
+    try:
+        band = judge(-100.0)
+    except UsageError as error:
+        raise PlanError("frequency_mhz", str(error)) from error
+    if airtime_us(modulation, BEACON_BYTES) > band.frame_us_max(modulation.bandwidth_hz):
+        limit_ms = band.frame_us_max(modulation.bandwidth_hz) // 1000
+        raise PlanError(
+            "spreading_factor",
+            f"SF{modulation.spreading_factor} at {modulation.bandwidth_hz / 1000:g} kHz is too "
+            f"slow here: one frame may take {limit_ms} ms, and a beacon takes "
+            f"{airtime_us(modulation, BEACON_BYTES) // 1000}; take a lower one, or more bandwidth",
+        )
+    if not named:
+        return replace(radio, tx_dbm=min(radio.tx_dbm, floor(band.tx_dbm_max(dbi) + 1e-9)))
+    try:
+        judge(radio.tx_dbm)
+    except UsageError as error:
+        raise PlanError("power_dbm", str(error)) from error
+    return radio

@@ -1,0 +1,124 @@
+"""`[[radio]]`: the law of its region, defaults that it allows, and mistakes with their lines."""
+
+import pytest
+
+from meshd.config.loader import parse
+from meshd.config.radio_plan import BEACON_BYTES, USUAL_BYTES, radio_config
+from meshd.config.regions import laws
+from meshd.config.values import RADIO_KINDS
+from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.errors import ConfigError
+from meshd.core.law import NO_LAW
+from meshd.radio.kinds import KINDS
+
+PORT = 'port = "/dev/ttyUSB0"\n'
+
+
+def radios(text):
+    return parse(text, "f").radios
+
+
+def test_kinds_are_those_that_there_are():
+    assert RADIO_KINDS == ("auto", *KINDS)
+
+
+@pytest.mark.parametrize("region", laws())
+def test_default_of_each_region_may_be_sent_and_carries_a_usual_frame(region):
+    (radio,) = radios(f'[[radio]]\n{PORT}region = "{region}"\n')
+    law = laws()[region]
+    band = law.judge(
+        radio.frequency_hz, radio.modulation.bandwidth_hz, radio.tx_dbm, listens=True
+    )
+    limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
+    assert airtime_us(radio.modulation, USUAL_BYTES) <= limit_us
+    assert 0 <= radio.tx_dbm <= 14
+
+
+def test_europe_gets_the_band_of_ten_percent():
+    (radio,) = radios(f'[[radio]]\n{PORT}region = "eu868"\n')
+    assert (radio.frequency_hz, radio.modulation) == (869_525_000, Modulation(9, 125_000))
+
+
+def test_america_gets_a_rate_whose_frames_are_short_enough():
+    (radio,) = radios(f'[[radio]]\n{PORT}region = "US915"\n')
+    assert radio.modulation.spreading_factor == 7
+
+
+def test_without_a_region_the_radio_is_kept_and_has_no_law():
+    (radio,) = radios(f"[[radio]]\n{PORT}")
+    assert radio.law == NO_LAW and radio.kind == "auto"
+
+
+def test_what_is_named_is_taken():
+    (radio,) = radios(
+        f'[[radio]]\n{PORT}kind = "ebyte"\nregion = "EU868"\nfrequency_mhz = 868.125\n'
+        "spreading_factor = 7\nbandwidth_khz = 250\npower_dbm = 5\nantenna_dbi = 8.5\n"
+        'rssi_scale = "half"\nstrong = true\n'
+    )
+    assert radio.frequency_hz == 868_125_000
+    assert radio.modulation == Modulation(7, 250_000)
+    assert (radio.tx_dbm, radio.antenna_dbi) == (5, 8.5)
+    assert (radio.rssi_scale, radio.strong) == ("half", True)
+
+
+def test_a_power_that_nobody_named_gives_way_to_the_antenna():
+    (radio,) = radios(f'[[radio]]\n{PORT}region = "EU433"\nantenna_dbi = 6\n')
+    assert radio.tx_dbm == 6
+
+
+EU = f'[[radio]]\n{PORT}region = "EU868"\n'
+MISTAKES = [
+    ("[[radio]]\n", 'f:1: radio: "port" is missing'),
+    ('[[radio]]\nport = "ttyUSB0"\n', "f:2: radio.port: "),
+    (f'[[radio]]\n{PORT}kind = "rnodes"\n', 'f:3: radio.kind: "rnodes" is not a choice, did'),
+    (f'[[radio]]\n{PORT}region = "EU686"\n', 'f:3: radio.region: "EU686" is no region, did'),
+    (f"{EU}frequency_mhz = 867.99\npower_dbm = 14\n", "f:4: radio.frequency_mhz: 867.99 MHz with"),
+    (f"{EU}power_dbm = 28\n", "f:4: radio.power_dbm: 28 dBm at 869.525 MHz is too much in EU868"),
+    (f"{EU}spreading_factor = 13\n", "f:4: radio.spreading_factor: 13 is not between 7 and 12"),
+    (f"{EU}bandwidth_khz = 500\n", "f:1: radio: 869.525 MHz with 500 kHz of bandwidth lies in"),
+    (f'{EU}kind = "rnode"\nstrong = true\n', "f:5: radio.strong: is for ebyte only"),
+    (f"{EU}{EU}", 'f:5: radio.port: "/dev/ttyUSB0" stands there twice'),
+    (
+        f'{EU}[[radio]]\nport = "/dev/b"\nregion = "US915"\n',
+        "f:6: radio.region: another radio of this node is in EU868",
+    ),
+    (
+        f'{EU}[[radio]]\nport = "/dev/b"\nregion = "EU868"\n',
+        "f:5: radio.port: another radio of this node has the same frequency",
+    ),
+    (
+        f'[[radio]]\n{PORT}region = "US915"\nspreading_factor = 11\nbandwidth_khz = 250\n',
+        "f:4: radio.spreading_factor: SF11 at 250 kHz is too slow here: one frame may take 400 ms",
+    ),
+    (
+        "".join(f'[[radio]]\nport = "/dev/tty{number}"\n' for number in range(9)),
+        "f:17: radio: 9 radios; 8 are the most",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=lambda item: item[:40])
+def test_mistake_is_named_with_its_line_and_advice(text, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f")
+    assert message in caught.value.text.splitlines()[0], caught.value.text
+
+
+def test_whatever_is_named_is_refused_or_within_the_law():
+    for region, law in laws().items():
+        for factor in range(7, 13):
+            text = f'[[radio]]\n{PORT}region = "{region}"\nspreading_factor = {factor}\n'
+            try:
+                (radio,) = radios(text)
+            except ConfigError as error:
+                assert "too slow here" in error.text
+                continue
+            band = law.judge(
+                radio.frequency_hz, radio.modulation.bandwidth_hz, radio.tx_dbm, listens=True
+            )
+            limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
+            assert airtime_us(radio.modulation, BEACON_BYTES) <= limit_us
+
+
+def test_keys_alone_are_enough():
+    assert radio_config({"port": "/dev/x"}).port == "/dev/x"
