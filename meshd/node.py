@@ -9,10 +9,9 @@ Time is integer microseconds of the host's monotonic clock.
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import NamedTuple, Protocol
 
 from meshd import __version__
-from meshd.core.context import Context
+from meshd.core.context import Context, Reader
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import (
@@ -21,6 +20,7 @@ from meshd.core.events import (
     Event,
     Link,
     Notice,
+    RadioSend,
     Reply,
     RouteInstalled,
     StoreImage,
@@ -29,7 +29,6 @@ from meshd.core.events import (
 )
 from meshd.core.identity import Identity
 from meshd.core.ids import (
-    OPEN_MESH_ID,
     Prefix,
     address_text,
     encode_text,
@@ -41,8 +40,12 @@ from meshd.core.ids import (
     node_text,
 )
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
+from meshd.core.options import Boot as Boot
+from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
+from meshd.link.radio_inputs import RadioInputs
+from meshd.link.radios import Radios
 from meshd.routing.speaker import Babel
 from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
@@ -55,32 +58,7 @@ _ECHOES = {bytes([kind]) for kind in ECHO_KINDS}
 Handler = Callable[[dict[str, object], int, int], None]
 
 
-class Reader(Protocol):
-    """A part that asks the store."""
-
-    def read_done(self, token: int, answer: Answer, now: int) -> None: ...
-    def read_failed(self, token: int, why: str, now: int) -> None: ...
-
-
-class NodeOptions(NamedTuple):
-    """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs."""
-
-    mesh: bytes = OPEN_MESH_ID
-    routing: bool = True
-    peers: tuple[str, ...] = ()
-    listen_port: int = MESHD_PORT
-    relay_quota_bytes: int = 256_000_000
-
-
-class Boot(NamedTuple):
-    """Numbers reserved on disk before this start; without a disk the limit is None, all a guess."""
-
-    number: int
-    seqno: int
-    seqno_limit: int | None
-
-
-class Node:
+class Node(RadioInputs):
     """One meshd node. `rng` is for jitter, `entropy(n)` for keys and nonces."""
 
     def __init__(
@@ -128,6 +106,7 @@ class Node:
             image=image,
             relay_quota_bytes=options.relay_quota_bytes,
         )
+        self.radios = Radios(ctx, identity=identity, mesh=options.mesh, boot=boot.number)
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self._name_parts()
 
@@ -140,6 +119,7 @@ class Node:
             "sync": self.sync.handle_timer,
             "files": self.files.handle_timer,
             "echo": self.echo.handle_timer,
+            "lora": self.radios.handle_timer,
         }
         self._readers: dict[str, Reader] = {
             "space": self.spaces,
@@ -189,8 +169,8 @@ class Node:
         self._ctx.timers.sooner = False
         return None if armed is None else (armed[0], f"{armed[1][0]} {armed[1][1]}")
 
-    def poll_transmit(self) -> Transmit | StreamSend | None:
-        """Return the next thing to send: datagrams before streams."""
+    def poll_transmit(self) -> Transmit | RadioSend | StreamSend | None:
+        """Return the next thing to send: datagrams and radio frames before streams."""
         if self._ctx.transmits:
             return self._ctx.transmits.popleft()
         if (sent := self.sessions.poll_send()) is not None:
@@ -350,11 +330,20 @@ class Node:
                 LinkStatus(link.name, link.kind.value, "up", address_text(link.address))
                 for link in self.links.values()
             ),
-            neighbours=self.routing.neighbours(now, {item.node for item in sessions}),
+            neighbours=(
+                *self.routing.neighbours(now, {item.node for item in sessions}),
+                *self.radios.neighbours(now),
+            ),
+            radios=self.radios.statuses(now),
             routes=self.routing.routes(now),
             sessions=sessions,
             spaces=self.sync.statuses(now),
-            problems=(*self.problems.values(), *self.sessions.problems(), *self.spaces.told()),
+            problems=(
+                *self.problems.values(),
+                *self.sessions.problems(),
+                *self.spaces.told(),
+                *self.radios.problems(),
+            ),
             drops=self._ctx.drops.as_dict(),
         )
 
@@ -369,6 +358,7 @@ class Node:
         """Say goodbye: retract what was announced. The host closes the streams."""
         if self.options.routing:
             self.routing.stop(now)
+        self.radios.stop(now)
         self._settle(now)
 
     def _hear(self, now: int) -> None:

@@ -6,9 +6,10 @@ from dataclasses import asdict
 
 from meshd.cli import radio_test
 from meshd.cli.main import Command
-from meshd.cli.output import common, say, show, talk
+from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
 from meshd.runtime.radio_scan import Found, ports, scan
+from meshd.status.text import duty_text, radios_text, rows_of
 
 _NONE = (
     "no USB serial port is there: plug the radio in, with a cable that carries data; "
@@ -28,6 +29,10 @@ def add_radio(parser: ArgumentParser) -> Command:
         metavar="PATH",
         help="ask this port only; may be given again",
     )
+    listing = commands.add_parser("list", help="what the daemon's radios are, and how they are")
+    common(listing, timeout_s=10.0)
+    duty = commands.add_parser("duty", help="how long they have sent, and what the law leaves")
+    common(duty, timeout_s=10.0)
     trying = commands.add_parser("test", help="send a few frames, and tell what is heard")
     radio_test.add_options(trying)
     return _radio
@@ -36,7 +41,23 @@ def add_radio(parser: ArgumentParser) -> Command:
 def _radio(options: Namespace) -> int:
     if options.what == "test":
         return radio_test.run_test(options)
+    if options.what in ("list", "duty"):
+        return _ask(options)
     return asyncio.run(_scan(options))
+
+
+def _ask(options: Namespace) -> int:
+    """Show what the running daemon knows of its radios."""
+    with connect(options) as client:
+        status = client.call("status")
+    value: dict[str, object] = {"radios": rows_of(status, "radios")}
+    text = (radios_text if options.what == "list" else duty_text)(value)
+    if not options.json and not value["radios"]:
+        talk("no radio is configured: meshd radio scan finds yours, a [[radio]] table names it")
+    elif not options.json and not text:
+        talk("no radio may send yet; meshd radio list tells why")
+    show(options, f"radio.{options.what}", value, text)
+    return Exit.OK
 
 
 async def _scan(options: Namespace) -> int:

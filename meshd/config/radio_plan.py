@@ -11,7 +11,7 @@ from math import floor
 from typing import Any
 
 from meshd.config.regions import law_of
-from meshd.config.values import RadioConfig
+from meshd.config.values import USUAL_RATE, RadioConfig
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.errors import MeshdError, UsageError
 from meshd.core.law import DIPOLE_DBI, NO_LAW, Law, SubBand
@@ -26,7 +26,7 @@ BEACON_BYTES = 154
 """What no node can do without: a signed beacon in a sealed frame, and what a module adds."""
 
 RATES = (
-    Modulation(9, 125_000),
+    USUAL_RATE,
     Modulation(8, 125_000),
     Modulation(7, 125_000),
     Modulation(7, 250_000),

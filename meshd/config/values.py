@@ -17,9 +17,8 @@ from meshd.core.law import DIPOLE_DBI, NO_LAW, Law
 from meshd.core.limits import MESHD_PORT
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-RADIO_KINDS = (
-    *("auto", "rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),
-)
+USUAL_RATE = Modulation(9, 125_000)
+RADIO_KINDS = (*("auto", "rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),)
 RADIOS_MAX = 8
 INTERFACE_NAME_MAX = 15
 NAME_MAX = 32
@@ -78,7 +77,7 @@ class RadioConfig:
     kind: str = "auto"
     law: Law = NO_LAW
     frequency_hz: int = 0
-    modulation: Modulation = Modulation()
+    modulation: Modulation = USUAL_RATE
     tx_dbm: int = 0
     antenna_dbi: float = DIPOLE_DBI
     rssi_scale: str = "full"

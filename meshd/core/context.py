@@ -7,11 +7,28 @@ A part never calls its neighbours to send: it puts a `Transmit` or an event here
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from meshd.core.drops import DropReason, Drops
-from meshd.core.events import Event, Query, Row, StoreAppend, StoreRead, Transmit
+from meshd.core.events import (
+    Answer,
+    Event,
+    Query,
+    RadioSend,
+    Row,
+    StoreAppend,
+    StoreRead,
+    Transmit,
+)
 from meshd.core.limits import STORE_READS_MAX
 from meshd.core.timers import Timers
+
+
+class Reader(Protocol):
+    """A part that asks the store."""
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None: ...
+    def read_failed(self, token: int, why: str, now: int) -> None: ...
 
 
 class Context:
@@ -27,7 +44,7 @@ class Context:
         self.entropy = entropy
         self.timers = Timers()
         self.drops = Drops()
-        self.transmits: deque[Transmit] = deque()
+        self.transmits: deque[Transmit | RadioSend] = deque()
         self.events: deque[Event] = deque()
         self._appended = 0
         self._token = 0
@@ -39,9 +56,9 @@ class Context:
         """Tell whether nothing is queued for the host, and its timer need not ring earlier."""
         return not (self.transmits or self.events or self.timers.sooner)
 
-    def transmit(self, datagram: Transmit) -> None:
-        """Queue a datagram for the host."""
-        self.transmits.append(datagram)
+    def transmit(self, sent: Transmit | RadioSend) -> None:
+        """Queue a datagram, or a frame of a radio, for the host."""
+        self.transmits.append(sent)
 
     def emit(self, event: Event) -> None:
         """Queue an event for the host."""

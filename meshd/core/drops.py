@@ -151,6 +151,7 @@ class DropReason(StrEnum):
     BEACON_STALE = "beacon-stale"
     CHALLENGE_LIMITED = "challenge-limited"
     SOURCES_FULL = "sources-full"
+    FRAME_UNUSED = "frame-unused"
 
     # link/: queue, airtime
     LORA_QUEUE_FULL = "lora-queue-full"

@@ -7,8 +7,10 @@ are integer microseconds of the host's monotonic clock, prefixes are `core.ids.P
 from enum import StrEnum
 from typing import NamedTuple
 
+from meshd.core.airtime import Modulation
 from meshd.core.errors import RequestError
 from meshd.core.ids import Prefix
+from meshd.core.law import DIPOLE_DBI, Law
 
 
 class LinkKind(StrEnum):
@@ -54,6 +56,59 @@ class StreamSend(NamedTuple):
 
     stream: int
     data: bytes
+
+
+# --- radios (LoRa) --------------------------------------------------------------------------------
+
+
+class RadioLink(NamedTuple):
+    """A LoRa radio that is set and ready. `airtimes_us` holds what a frame of each size takes on
+    the air, from 0 to the longest that the modem takes, with what the module adds.
+    """
+
+    name: str
+    kind: str
+    frequency_hz: int
+    modulation: Modulation
+    tx_dbm: int
+    airtimes_us: tuple[int, ...]
+    antenna_dbi: float = DIPOLE_DBI
+    listens: bool = False
+
+    @property
+    def frame_max(self) -> int:
+        """Return the longest frame in bytes."""
+        return len(self.airtimes_us) - 1
+
+
+class AirtimeImage(NamedTuple):
+    """What radios may send, and what the disk holds of what they did.
+
+    `boot` is 16 bytes that no other boot of this machine has; `ahead_us` is how far the clock since
+    that boot, suspended time included, is ahead of the engine's.
+    """
+
+    law: Law
+    boot: bytes
+    ahead_us: int
+    state: bytes | None
+
+
+class RadioSend(NamedTuple):
+    """A frame for a radio; answered by `radio_sent` or `radio_not_sent`, one at a time."""
+
+    link: str
+    data: bytes
+
+
+class AirtimeSave(NamedTuple):
+    """Make the ledger's state durable, then say `airtime_saved(number, True)`.
+
+    Number 0 is the last one of a run and is not answered.
+    """
+
+    number: int
+    state: bytes
 
 
 # --- routes ---------------------------------------------------------------------------------------
@@ -301,6 +356,7 @@ Event = (
     | StreamClose
     | StoreAppend
     | StoreRead
+    | AirtimeSave
     | Reply
     | Progress
     | Notice

@@ -33,6 +33,39 @@ class NeighbourStatus:
     reach: float
     age_s: float
     session: bool
+    snr_db: float | None = None
+    rssi_dbm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RadioStatus:
+    """One LoRa radio. `state` is "up", or says in a few words why it is not; `advice` what to do.
+
+    Airtime is of its sub-band and of all radios of the node; `left_ms` is for the most urgent.
+    """
+
+    name: str
+    port: str
+    state: str
+    kind: str
+    model: str | None = None
+    firmware: str | None = None
+    advice: str | None = None
+    region: str | None = None
+    frequency_mhz: float | None = None
+    spreading_factor: int | None = None
+    bandwidth_khz: float | None = None
+    tx_dbm: int | None = None
+    noise_dbm: float | None = None
+    protection: str | None = None
+    band: str | None = None
+    airtime_15_s_ms: int | None = None
+    airtime_hour_ms: int | None = None
+    airtime_hour_max_ms: int | None = None
+    left_ms: int | None = None
+    sent: int = 0
+    heard: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +143,7 @@ class NodeSnapshot:
     spaces: tuple[SpaceStatus, ...] = ()
     problems: tuple[Problem, ...] = ()
     drops: dict[str, dict[str, int]] = field(default_factory=dict)
+    radios: tuple[RadioStatus, ...] = ()
     name: str | None = None
 
 

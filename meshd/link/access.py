@@ -20,6 +20,7 @@ from meshd.core.law import SubBand
 from meshd.link.ledger import Emission, Ledger, Priority, Reservation
 from meshd.link.queue import Outgoing, TransmitQueue, Waiting
 from meshd.link.seal import NAME_LEN
+from meshd.wire.lora_frame import FrameKind
 
 BUSY_WINDOW_US = 60_000_000
 BUSY_SAMPLES_MAX = 1024
@@ -93,6 +94,15 @@ class Access:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def flying(self) -> bool:
+        """Tell whether a frame is with the modem."""
+        return self._flight is not None
+
+    def waits(self, kind: FrameKind) -> bool:
+        """Tell whether a frame of this kind waits to be sent."""
+        return any(waiting.outgoing.kind is kind for waiting in self._queue)
 
     @property
     def slot_us(self) -> int:

@@ -31,6 +31,10 @@ NOBODY = bytes(NODE_ID_LEN)
 """Stands for the sender where the receiver can not know it yet: in beacons and challenges."""
 
 
+OPEN_LINK = b"meshd-open-link"
+"""Everybody can derive the open mesh's link key: there a tag is no more than a checksum."""
+
+
 class FrameKeys(NamedTuple):
     """The two keys under which frames are sealed."""
 
@@ -55,6 +59,11 @@ def link_key(key: bytes) -> LinkKey:
     epoch = crypto.digest(b"", key=key, size=EPOCH_LEN, person=b"meshd-link-epoch")
     context = crypto.digest(b"", key=key, size=1, person=b"meshd-link-ctx")[0]
     return LinkKey(key, context, epoch, _derive(key, b"", b"meshd-group"))
+
+
+def open_link_key(mesh: bytes) -> LinkKey:
+    """Return the link key of an open mesh: it follows from the mesh's id, and is no secret."""
+    return link_key(crypto.digest(mesh, person=OPEN_LINK))
 
 
 def sender_keys(link: LinkKey, *, public: bytes, boot: int, salt: bytes) -> FrameKeys:

@@ -68,13 +68,13 @@ class Sender:
         )
         return seal(self.keys, frame, plaintext, mark).encode()
 
-    def beacon(self, *, with_key: bool = True) -> bytes:
-        """Return a signed beacon, which answers the challenges that wait.
+    def beacon(self, *, with_key: bool = True, echoes_max: int = ECHOES_MAX) -> bytes:
+        """Return a signed beacon, which answers the challenges that wait, the oldest first.
 
         `with_key`: for those who may not know the device's key: 32 bytes more.
         """
         counter = self._next()
-        echoes, self._echoes = tuple(self._echoes), []
+        echoes, self._echoes = tuple(self._echoes[:echoes_max]), self._echoes[echoes_max:]
         beacon = Beacon(self.public, self.boot, self.salt, counter, echoes)
         signature = self.identity.sign(beacon.statement(self.link.epoch, self.public))
         public = self.public if with_key else b""
@@ -101,6 +101,15 @@ class Sender:
         if len(self._answered_us) < ANSWERS_MAX:
             return due_us
         return max(due_us, self._answered_us[0] + ANSWERS_SPAN_US)
+
+    @property
+    def echoes(self) -> int:
+        """Return how many challenges wait for an answer."""
+        return len(self._echoes)
+
+    def answers(self, now: int) -> None:
+        """Note that a beacon which answers challenges goes out now."""
+        self._answered_us.append(now)
 
     def answer(self, now: int) -> bytes | None:
         """Return the beacon that answers, if one is due."""

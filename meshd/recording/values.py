@@ -73,6 +73,13 @@ def _integer(value: object) -> int:
     return value
 
 
+def _float(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if -INTEGER_MAX < value < INTEGER_MAX:  # nor is it when it is not a number at all
+            return value
+    raise refuse("a number", value)
+
+
 def _boolean(value: object) -> bool:
     if type(value) is not bool:
         raise refuse("true or false", value)
@@ -104,6 +111,7 @@ def _bytes_in(value: object) -> bytes:
 _PLAIN: dict[Any, Coder] = {
     int: Coder(_keep, _integer),
     bool: Coder(_keep, _boolean),
+    float: Coder(_keep, _float),
     str: Coder(_keep, _text),
     bytes: Coder(_bytes_out, _bytes_in),
     object: Coder(_keep, _shallow),

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from inspect import signature
 from typing import Any, NamedTuple, get_type_hints
 
-from meshd.core.events import Event, StreamSend, Transmit
+from meshd.core.events import Event, RadioSend, StreamSend, Transmit
 from meshd.core.snapshot import to_json
 from meshd.node import Node
 from meshd.recording.values import Coder, coder
@@ -20,6 +20,8 @@ VERBS = (
     *("set_wall_clock", "stream_opened", "stream_failed", "stream_accepted", "stream_received"),
     *("stream_writable", "stream_closed", "committed", "commit_failed", "reload", "read_done"),
     *("read_failed", "request", "snapshot", "start", "stop", "warn"),
+    *("radios_start", "radios_clock", "airtime_saved", "radio_up", "radio_down"),
+    *("radio_heard", "radio_sent", "radio_not_sent", "radio_dropped"),
 )
 """Every method of a Node that tells it something. Polls are not among them: they are counted."""
 _DIGEST_LEN = 8
@@ -54,7 +56,7 @@ class WitnessedNode(Node):
         self.outputs = 0
         self._digest = blake2b(digest_size=_DIGEST_LEN)
 
-    def poll_transmit(self) -> Transmit | StreamSend | None:
+    def poll_transmit(self) -> Transmit | RadioSend | StreamSend | None:
         """Return the next thing to send, and note it."""
         self.polls += 1
         sent = super().poll_transmit()

@@ -16,32 +16,20 @@ AIRTIME_FILE = "airtime"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class AirtimeFile:
-    """A ledger and its file. Raises: RequestError where the disk fails."""
+class AirtimeDisk:
+    """The file, and the clock and boot that its times belong to."""
 
-    def __init__(self, path: str, law: Law) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        boot = bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
-        self.ledger = Ledger(law, boot=boot, now=self.now(), state=self._read())
+        self.boot = bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
 
     @staticmethod
     def now() -> int:
         """Return microseconds since this boot, suspended time included."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
 
-    def save(self) -> None:
-        """Put on the disk what the ledger wants there before it goes on."""
-        wanted = self.ledger.poll_state(self.now())
-        if wanted is not None:
-            number, state = wanted
-            self._write(state)
-            self.ledger.stored(number)
-
-    def close(self) -> None:
-        """Give back what was claimed and not used."""
-        self._write(self.ledger.final_state(self.now()))
-
-    def _read(self) -> bytes | None:
+    def read(self) -> bytes | None:
+        """Return the state, None when there never was one. Raises: RequestError."""
         try:
             return Path(self._path).read_bytes()
         except FileNotFoundError:
@@ -49,7 +37,8 @@ class AirtimeFile:
         except OSError as error:
             raise self._trouble(error) from error
 
-    def _write(self, state: bytes) -> None:
+    def write(self, state: bytes) -> None:
+        """Make a state durable. Raises: RequestError."""
         try:
             write_atomically(self._path, state, mode=0o600)
         except OSError as error:
@@ -60,3 +49,24 @@ class AirtimeFile:
             f"{self._path}: {error.strerror}",
             remedy="without it nobody knows what was sent in this hour, and nothing may be sent",
         )
+
+
+class AirtimeFile:
+    """A ledger and its file. Raises: RequestError where the disk fails."""
+
+    def __init__(self, path: str, law: Law) -> None:
+        self._disk = AirtimeDisk(path)
+        self.now = self._disk.now
+        self.ledger = Ledger(law, boot=self._disk.boot, now=self.now(), state=self._disk.read())
+
+    def save(self) -> None:
+        """Put on the disk what the ledger wants there before it goes on."""
+        wanted = self.ledger.poll_state(self.now())
+        if wanted is not None:
+            number, state = wanted
+            self._disk.write(state)
+            self.ledger.stored(number)
+
+    def close(self) -> None:
+        """Give back what was claimed and not used."""
+        self._disk.write(self.ledger.final_state(self.now()))

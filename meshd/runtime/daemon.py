@@ -14,17 +14,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshd.config.paths import ADDRESS_FILE, CONTROL_SOCKET
 from meshd.config.values import LISTEN_ALL, NodeConfig
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import (
+    AirtimeSave,
     Answer,
     Datagram,
     Link,
     Notice,
     Progress,
+    RadioSend,
     Reply,
     RouteInstalled,
     RouteRemoved,
@@ -33,12 +35,13 @@ from meshd.core.events import (
     StoreRead,
     StreamClose,
     StreamOpen,
-    Transmit,
+    StreamSend,
 )
 from meshd.core.ids import Prefix, address_text, node_text
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.core.snapshot import NodeSnapshot, Problem
 from meshd.node import Node
+from meshd.runtime.airtime_file import AIRTIME_FILE
 from meshd.runtime.boot import boot_node
 from meshd.runtime.control import ControlServer
 from meshd.runtime.host import HostSide
@@ -52,6 +55,9 @@ from meshd.runtime.tape_worker import TapeWorker
 from meshd.status.text import visible
 from meshd.store.interface import StoreError
 from meshd.wire.membership import NAME_MAX as PERSON_BYTES_MAX
+
+if TYPE_CHECKING:
+    from meshd.runtime.lora_radios import LoraRadios
 
 log = logging.getLogger("meshd")
 
@@ -101,8 +107,9 @@ async def _main(config: NodeConfig) -> int:
 
 _NOTHING_TO_USE = Problem(
     "nothing-to-use",
-    "no interface and no peer is given: this node looks for nobody",
-    "run it with --interface NAME (`ip -br link` lists them) or --peer tcp://HOST:PORT",
+    "no interface, no radio and no peer is given: this node looks for nobody",
+    "run it with --interface NAME (`ip -br link` lists them) or --peer tcp://HOST:PORT, or add a "
+    "[[radio]] to its configuration",
 )
 
 
@@ -131,6 +138,7 @@ class Daemon:
         self._streams = Streams(self)
         self._control: ControlServer | None = None
         self._host: HostSide | None = None
+        self._radios: LoraRadios | None = None
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -148,7 +156,8 @@ class Daemon:
         self.store_state(started.fault)
         self._check_clock()
         listen = self.config.listen
-        if not self.config.interfaces and not self.config.peers and listen == LISTEN_ALL:
+        looks = self.config.interfaces or self.config.peers or self.config.radios
+        if not looks and listen == LISTEN_ALL:
             self.problem("use", _NOTHING_TO_USE)
         if listen.port == MESHD_PORT or not leaf:
             ports = (MESHD_PORT,) if leaf else (BABEL_PORT, MESHD_PORT)
@@ -159,6 +168,7 @@ class Daemon:
         self._host = HostSide(self, self.config, leaf=leaf, address=self.node.address)
         self._host.watch_links()
         self.drain()
+        self._start_radios()
         await self._streams.listen(listen.host, listen.port)
         self._host.take_over()
         self.drain()
@@ -182,6 +192,14 @@ class Daemon:
             self.node.boot,
         )
 
+    def _start_radios(self) -> None:
+        """Open the ports of the radios; the code for modems is loaded only where there are any."""
+        if self.config.radios:
+            from meshd.runtime.lora_radios import LoraRadios
+
+            self._radios = LoraRadios(self.config.radios, self.state.file(AIRTIME_FILE), self)
+            self._radios.start()
+
     def _write_address(self) -> None:
         """Tell scripts that the node is up, if the disk takes it."""
         path = self.state.file(ADDRESS_FILE)
@@ -204,6 +222,8 @@ class Daemon:
         if hasattr(self, "node"):
             self.node.stop(_now())
             self.drain()
+        if self._radios is not None:
+            await self._radios.stop()
         if self._timer is not None:
             self._timer.cancel()
         if self._host is not None:
@@ -251,8 +271,11 @@ class Daemon:
         node = self.node
         while True:
             if (sent := node.poll_transmit()) is not None:
-                if not isinstance(sent, Transmit):
+                if isinstance(sent, StreamSend):
                     self._streams.send(sent)
+                elif isinstance(sent, RadioSend):
+                    assert self._radios is not None
+                    self._radios.send(sent)
                 elif self._datagrams is not None:
                     self._datagrams.send(sent)
             elif (event := node.poll_event()) is not None:
@@ -274,6 +297,9 @@ class Daemon:
             case StoreRead():
                 assert self._store is not None
                 self._store.read(event)
+            case AirtimeSave():
+                assert self._radios is not None
+                self._radios.save(event)
             case Reply():
                 answer = self._waiting.pop(event.ticket, None)
                 if answer is not None:
@@ -424,7 +450,9 @@ class Daemon:
         """Describe the node now."""
         found = self.node.snapshot(_now())
         absent = self._host.absent if self._host is not None else ()
-        return replace(found, name=self.config.name or None, links=found.links + absent)
+        radios = self._radios.statuses(found.radios) if self._radios is not None else ()
+        links = found.links + absent
+        return replace(found, name=self.config.name or None, links=links, radios=radios)
 
     def watch(self, on_notice: Callable[[Notice], None]) -> Callable[[], None]:
         """Pass on every Notice until the returned function is called."""

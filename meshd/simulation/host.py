@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshd.core.errors import UsageError
 from meshd.core.events import (
+    AirtimeSave,
     Datagram,
     Link,
     MetaRow,
     Notice,
     Progress,
+    RadioSend,
     Reply,
     RouteInstalled,
     RouteRemoved,
@@ -42,6 +44,7 @@ from meshd.store.memory import MemoryStore
 if TYPE_CHECKING:
     from meshd.core.identity import Identity
     from meshd.simulation.clock import Clock
+    from meshd.simulation.lora_port import LoraPort
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
@@ -73,6 +76,7 @@ class Host:
         self.x_m = 0.0
         self.y_m = 0.0
         self.ports: dict[str, Port] = {}
+        self.lora: LoraPort | None = None
         self.routes: dict[bytes, Hop] = {}
         self.store = MemoryStore()
         self.disk = Disk(world.stream(f"disk of {name}"), world.stream(f"failing disk of {name}"))
@@ -133,6 +137,8 @@ class Host:
             port.medium.attach(port)
             link = Link(port.link, port.kind, port.address, port.medium.mtu)
             self.input(self.node.add_link, link)
+        if self.lora is not None:
+            self.lora.power_on()
 
     def _find_disk(self, disk: str) -> None:
         if disk not in DISKS:
@@ -184,6 +190,8 @@ class Host:
         self.pipes.clear()
         for port in self.ports.values():
             port.medium.detach(port)
+        if self.lora is not None:
+            self.lora.power_off()
         for observer in self.world.observers:
             observer.crashed(self)
 
@@ -256,6 +264,9 @@ class Host:
             if (sent := node.poll_transmit()) is not None:
                 if isinstance(sent, Transmit):
                     self.world.transmit(self, sent)
+                elif isinstance(sent, RadioSend):
+                    if self.lora is not None:
+                        self.lora.transmit(sent.data)
                 else:
                     self._send(sent)
             elif (event := node.poll_event()) is not None:
@@ -414,6 +425,10 @@ class Host:
         if pipe is not None:
             pipe.close()
 
+    def _on_airtime_save(self, event: AirtimeSave) -> None:
+        if self.lora is not None:
+            self.lora.save(event)
+
 
 _HANDLERS: dict[type, Callable[[Host, Any], None]] = {
     RouteInstalled: Host._on_route_installed,
@@ -425,4 +440,5 @@ _HANDLERS: dict[type, Callable[[Host, Any], None]] = {
     StoreRead: Host._on_store_read,
     StreamOpen: Host._on_stream_open,
     StreamClose: Host._on_stream_close,
+    AirtimeSave: Host._on_airtime_save,
 }

@@ -111,6 +111,7 @@ def status_text(value: Row) -> str:
     parts = [headline(value), _facts(value)]
     for title, part in (
         ("links", _links(value)),
+        ("radios", radios_text(value)),
         ("neighbours", neighbours_text(value)),
         ("peers", _peers(value)),
         ("sync", _sync(value)),
@@ -200,8 +201,9 @@ def _links(value: Row) -> str:
 
 
 def neighbours_text(value: Row) -> str:
-    """Return the table of neighbours, or nothing."""
-    rows = [
+    """Return the table of neighbours, or nothing; signals where a radio tells any."""
+    listed = rows_of(value, "neighbours")
+    rows: list[tuple[object, ...]] = [
         (
             grouped(row.get("node")),
             row.get("link"),
@@ -211,10 +213,74 @@ def neighbours_text(value: Row) -> str:
             "yes" if row.get("session") else "no",
             duration(number(row, "age_s")),
         )
-        for row in rows_of(value, "neighbours")
+        for row in listed
     ]
-    head = ("node", "link", "address", "cost", "heard", "session", "known for")
+    head: tuple[str, ...] = ("node", "link", "address", "cost", "heard", "session", "known for")
+    if any("snr_db" in row or "rssi_dbm" in row for row in listed):
+        head = (*head, "SNR", "RSSI")
+        for place, row in enumerate(listed):
+            signal = (_unit(row, "snr_db", "dB"), _unit(row, "rssi_dbm", "dBm"))
+            rows[place] = (*rows[place], *signal)
     return table(head, rows) if rows else ""
+
+
+def _unit(row: Row, key: str, unit: str) -> str | None:
+    return f"{number(row, key):g} {unit}" if key in row else None
+
+
+def radios_text(value: Row) -> str:
+    """Return the table of radios and what to do about those that do not work, or nothing."""
+    rows = [
+        (
+            row.get("name"),
+            row.get("port"),
+            row.get("state"),
+            row.get("model") or row.get("kind"),
+            row.get("region"),
+            _channel(row),
+            _unit(row, "tx_dbm", "dBm"),
+            _unit(row, "noise_dbm", "dBm"),
+            row.get("sent"),
+            row.get("heard"),
+        )
+        for row in rows_of(value, "radios")
+    ]
+    head = ("name", "port", "state", "modem", "region", "channel", "power", "noise")
+    if not rows:
+        return ""
+    text = table((*head, "sent", "heard"), rows)
+    duty = duty_text(value)
+    return f"{text}\n{duty}" if duty else text
+
+
+def duty_text(value: Row) -> str:
+    """Return the airtime of the radios that may send, or nothing."""
+    rows = [
+        (
+            row.get("name"),
+            row.get("band"),
+            _airtime(row, "airtime_15_s_ms"),
+            _airtime(row, "airtime_hour_ms"),
+            _airtime(row, "airtime_hour_max_ms") or "no limit",
+            _airtime(row, "left_ms") or "-",
+            row.get("waiting"),
+        )
+        for row in rows_of(value, "radios")
+        if row.get("band") is not None
+    ]
+    head = ("name", "band", "airtime 15 s", "1 h", "allowed", "left", "waiting")
+    return table(head, rows) if rows else ""
+
+
+def _airtime(row: Row, key: str) -> str | None:
+    return f"{number(row, key) / 1000:.1f} s" if key in row else None
+
+
+def _channel(row: Row) -> str | None:
+    if "frequency_mhz" not in row:
+        return None
+    rate = f"SF{int(number(row, 'spreading_factor'))}/{number(row, 'bandwidth_khz'):g}"
+    return f"{number(row, 'frequency_mhz'):g} MHz {rate}"
 
 
 def _peers(value: Row) -> str:

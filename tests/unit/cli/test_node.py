@@ -105,9 +105,11 @@ def test_wrong_usage_is_code_2_and_says_why(capsys, arguments, message):
 def test_every_command_has_help_json_and_a_state_directory(capsys, name):
     assert main([name, "--help"]) == 0
     shown = capsys.readouterr().out
-    if name == "space":
-        assert "create" in shown
-        return
+    if name in ("space", "radio"):
+        inner = "create" if name == "space" else "scan"
+        assert inner in shown
+        assert main([name, inner, "--help"]) == 0
+        shown = capsys.readouterr().out
     assert "--json" in shown
     assert ("--state-dir" in shown) == (name != "simulate")  # which asks no node
 

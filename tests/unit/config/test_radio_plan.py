@@ -26,9 +26,7 @@ def test_kinds_are_those_that_there_are():
 def test_default_of_each_region_may_be_sent_and_carries_a_usual_frame(region):
     (radio,) = radios(f'[[radio]]\n{PORT}region = "{region}"\n')
     law = laws()[region]
-    band = law.judge(
-        radio.frequency_hz, radio.modulation.bandwidth_hz, radio.tx_dbm, listens=True
-    )
+    band = law.judge(radio.frequency_hz, radio.modulation.bandwidth_hz, radio.tx_dbm, listens=True)
     limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
     assert airtime_us(radio.modulation, USUAL_BYTES) <= limit_us
     assert 0 <= radio.tx_dbm <= 14

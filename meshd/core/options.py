@@ -1,0 +1,24 @@
+"""What a node is made with, beside its keys and its store: options and reserved numbers."""
+
+from typing import NamedTuple
+
+from meshd.core.ids import OPEN_MESH_ID
+from meshd.core.limits import MESHD_PORT
+
+
+class NodeOptions(NamedTuple):
+    """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs."""
+
+    mesh: bytes = OPEN_MESH_ID
+    routing: bool = True
+    peers: tuple[str, ...] = ()
+    listen_port: int = MESHD_PORT
+    relay_quota_bytes: int = 256_000_000
+
+
+class Boot(NamedTuple):
+    """Numbers reserved on disk before this start; without a disk the limit is None, all a guess."""
+
+    number: int
+    seqno: int
+    seqno_limit: int | None

@@ -1,0 +1,249 @@
+"""One LoRa radio of a node: who is heard by it, beacons, and one frame at a time to the modem.
+
+Enters: frames from the air with their signal figures, frames to send, what became of what was sent,
+`now`. Leaves: `RadioSend`, notices, drops, and what opened for the layers above (`poll_arrived`).
+Beacons are paced by Trickle: soon after the start and after somebody new, then ever more seldom; a
+node of which nobody heard anything for an interval speaks whatever others say.
+Must not know: serial ports, what frames carry, routes. Ref: docs/wire-format.md#lora-beacon.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.events import Notice, RadioLink, RadioSend
+from meshd.core.identity import Identity
+from meshd.core.ids import node_text
+from meshd.core.law import SubBand
+from meshd.link.access import Access, Manners
+from meshd.link.account import Share
+from meshd.link.ledger import Ledger, Priority
+from meshd.link.lora_neighbours import LoraNeighbour, LoraNeighbours
+from meshd.link.queue import Outgoing
+from meshd.link.seal import LinkKey
+from meshd.link.sender import Sender
+from meshd.link.sources import Asked, Met, Opened, Sources
+from meshd.link.trickle import Trickle
+from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
+from meshd.wire.lora_frame import FrameKind, overhead
+
+BEACON_SHORTEST_US = 2_000_000
+BEACON_AIRTIMES = 8
+"""The shortest interval is that long, or so many beacons: on slow channels they come slower."""
+BEACON_DOUBLINGS = 10
+BEACON_REDUNDANCY = 3
+GONE_INTERVALS = 3
+"""A neighbour is forgotten after so many of the longest intervals without a word of it."""
+ARRIVED_MAX = 64
+
+_KEY_LEN, _SIGNATURE_LEN = 32, 64
+_BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
+_BEACON_LEN = len(_BEACON.encode())
+
+
+class LoraKeys(NamedTuple):
+    """Who this node is on the air."""
+
+    identity: Identity
+    link: LinkKey
+    boot: int
+
+
+class LoraLink:
+    """One radio; `up` while its modem takes frames. What it has heard outlives a pulled plug."""
+
+    def __init__(
+        self, ctx: Context, radio: RadioLink, keys: LoraKeys, *, ledger: Ledger, band: SubBand
+    ) -> None:
+        self.radio = radio
+        self.band = band
+        self.up = False
+        self.sent_frames = 0
+        self.heard_frames = 0
+        self.ahead_us = 0
+        self.neighbours = LoraNeighbours()
+        self.sender = Sender(keys.identity, keys.link, boot=keys.boot, salt=ctx.entropy(SALT_LEN))
+        self.sources = Sources(self.sender, (keys.link,))
+        self._ctx = ctx
+        self._access = Access(
+            ledger,
+            band,
+            radio.modulation,
+            manners=Manners(listens=radio.listens),
+            rng=ctx.rng,
+            drops=ctx.drops,
+            link=radio.name,
+        )
+        beacon_us = self.airtime_us(overhead(FrameKind.BEACON) + _BEACON_LEN)
+        self.trickle = Trickle(
+            ctx.rng,
+            shortest_us=max(BEACON_SHORTEST_US, BEACON_AIRTIMES * beacon_us),
+            doublings=BEACON_DOUBLINGS,
+            redundancy=BEACON_REDUNDANCY,
+        )
+        self._said_us: int | None = None
+        self._arrived: deque[Opened] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many frames wait to be sent."""
+        return len(self._access)
+
+    def airtime_us(self, size: int) -> int:
+        """Return how long a frame of so many bytes is on the air."""
+        return self.radio.airtimes_us[min(size, self.radio.frame_max)]
+
+    # --- the modem --------------------------------------------------------------------------------
+
+    def ready(self, now: int) -> None:
+        """The modem is set and takes frames: say soon who is here."""
+        if not self.up:
+            self.up = True
+            self.trickle.start(now)
+
+    def gone(self, now: int) -> None:
+        """The modem takes no frames any more; one that it held may have gone out."""
+        if self._access.flying:
+            self.not_sent(DropReason.MODEM_GONE, maybe=True, now=now)
+        self.up = False
+
+    def sent(self, now: int) -> None:
+        """The frame is on the air no more."""
+        if self._access.flying:
+            self._access.sent(now + self.ahead_us)
+            self.sent_frames += 1
+            self._said_us = now
+
+    def not_sent(self, reason: DropReason, *, maybe: bool, now: int) -> None:
+        """The frame did not go out, or nobody knows."""
+        if self._access.flying:
+            self._access.not_sent(now + self.ahead_us, reason=reason, maybe=maybe)
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def send(self, outgoing: Outgoing, now: int) -> bool:
+        """Queue a frame; False when there is no room for it, or no modem takes one so long."""
+        if outgoing.size > self.radio.frame_max:
+            self._ctx.drop(DropReason.MODEM_TOO_LONG, self.radio.name)
+            return False
+        return self._access.send(outgoing, now + self.ahead_us)
+
+    def poll_arrived(self) -> Opened | None:
+        """Return the next frame that opened: what it carries is for others to judge."""
+        return self._arrived.popleft() if self._arrived else None
+
+    def heard(self, data: bytes, rssi_dbm: float | None, snr_db: float | None, now: int) -> None:
+        """Take a frame from the air."""
+        self.heard_frames += 1
+        self._access.heard(self.airtime_us(len(data)), now + self.ahead_us)
+        found = self.sources.hear(data, now)
+        if isinstance(found, DropReason):
+            self._ctx.drop(found, self.radio.name)
+        elif isinstance(found, Met):
+            self._meet(found, rssi_dbm, snr_db, now)
+        elif isinstance(found, Opened):
+            self._note(found.node, found.counter, (rssi_dbm, snr_db), now)
+            if len(self._arrived) >= ARRIVED_MAX:
+                self._arrived.popleft()
+                self._ctx.drop(DropReason.FRAME_UNUSED, self.radio.name)
+            self._arrived.append(found)
+        elif not isinstance(found, Asked):
+            pass  # a challenge for somebody else
+        while (report := self.sources.poll_report()) is not None:
+            fields: dict[str, object] = {"node": node_text(report[1]), "link": self.radio.name}
+            self._ctx.emit(Notice(f"radio-{report[0].value}", fields, True))
+
+    def _meet(self, met: Met, rssi_dbm: float | None, snr_db: float | None, now: int) -> None:
+        known = any(row.node == met.node for row in self.neighbours)
+        row = self._note(met.node, met.counter, (rssi_dbm, snr_db), now, anew=met.new)
+        row.boot, row.proven = met.boot, met.proven
+        if met.new or not known:
+            self.trickle.inconsistent(now)
+        else:
+            self.trickle.consistent()
+        if not known:
+            fields: dict[str, object] = {"node": node_text(met.node), "link": self.radio.name}
+            if snr_db is not None:
+                fields["snr_db"] = round(snr_db, 1)
+            self._ctx.emit(Notice("radio-neighbour", fields))
+
+    def _note(
+        self,
+        node: bytes,
+        counter: int,
+        signal: tuple[float | None, float | None],
+        now: int,
+        *,
+        anew: bool = False,
+    ) -> LoraNeighbour:
+        row = self.neighbours.heard(node, now)
+        if anew:
+            row.counter = -1
+        row.frame(counter)
+        row.signal(*signal)
+        return row
+
+    # --- what goes out ----------------------------------------------------------------------------
+
+    def pump(self, now: int) -> None:
+        """Say what is due, and give the modem a frame when it may have one."""
+        for row in self.neighbours.expire(now - GONE_INTERVALS * self.trickle.longest_us):
+            fields: dict[str, object] = {"node": node_text(row.node), "link": self.radio.name}
+            self._ctx.emit(Notice("radio-neighbour-lost", fields))
+        if not self.up:
+            return
+        self._speak(now)
+        go = self._access.poll_go(now + self.ahead_us, self.airtime_us)
+        if go is not None:
+            self._ctx.transmit(RadioSend(self.radio.name, self._sealed(go.outgoing, now)))
+
+    def due_us(self, now: int) -> int | None:
+        """Return when `pump` is wanted next; None: not before the modem is there."""
+        if not self.up:
+            return None
+        due_us = [self.trickle.due_us]
+        access_us = self._access.poll_timeout()
+        if access_us is not None:
+            due_us.append(access_us - self.ahead_us)
+        answer_us = self.sender.answer_due()
+        if answer_us is not None and not self._access.waits(FrameKind.BEACON):
+            due_us.append(answer_us)
+        return max(min(due_us), now + 1_000)
+
+    def _speak(self, now: int) -> None:
+        """Queue the beacon and the challenge that are due."""
+        said_us, trickle = self._said_us, self.trickle
+        silent = said_us is None or now - said_us >= trickle.interval_us
+        wanted = now >= trickle.due_us and trickle.poll(now, silent=silent)
+        answer_us = self.sender.answer_due()
+        answers = answer_us is not None and now >= answer_us
+        if (wanted or answers) and not self._access.waits(FrameKind.BEACON):
+            room = (self.radio.frame_max - overhead(FrameKind.BEACON) - _BEACON_LEN) // NONCE_LEN
+            echoes = max(min(self.sender.echoes, room), 0) if answers else 0
+            # It is made when it goes, with a counter of that moment: these bytes hold its place.
+            self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)
+        node = self.sources.poll_challenge(now)
+        if node is not None and not self._access.waits(FrameKind.CHALLENGE):
+            challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
+            if challenge is not None:
+                self._control(FrameKind.CHALLENGE, challenge.encode(), now)
+
+    def _control(self, kind: FrameKind, plaintext: bytes, now: int) -> None:
+        self.send(Outgoing(kind, plaintext, Share.CONTROL, Priority.MEMBERSHIP), now)
+
+    def _sealed(self, outgoing: Outgoing, now: int) -> bytes:
+        if outgoing.kind is FrameKind.BEACON:
+            echoes = (len(outgoing.plaintext) - _BEACON_LEN) // NONCE_LEN
+            if echoes:
+                self.sender.answers(now)
+            return self.sender.beacon(echoes_max=echoes)
+        if outgoing.kind is FrameKind.CHALLENGE:
+            return self.sender.challenge(Challenge.decode(outgoing.plaintext))
+        return self.sender.seal(
+            outgoing.kind,
+            outgoing.plaintext,
+            hop_limit=outgoing.hop_limit,
+            next_hop=outgoing.next_hop,
+            destination=outgoing.destination,
+        )

@@ -1,0 +1,228 @@
+"""All LoRa radios of a node: one ledger of airtime over them, one `LoraLink` each, and status.
+
+Enters: what the host tells of radios and of the ledger's file. Leaves: frames for modems, states of
+the ledger to be stored before they are used, statuses. A radio that the law does not let send is
+not used, and that is a problem in `status`.
+Must not know: serial ports, files, routes.
+"""
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
+from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
+from meshd.core.identity import Identity
+from meshd.core.ids import address_text, mesh_address, node_text
+from meshd.core.law import NO_LAW
+from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
+from meshd.core.timers import Key
+from meshd.link.ledger import Airtime, Ledger
+from meshd.link.lora import LoraKeys, LoraLink
+from meshd.link.queue import Outgoing
+from meshd.link.seal import open_link_key
+from meshd.wire.ledger_state import BOOT_LEN
+
+SAVE_AGAIN_US = 10_000_000
+"""After a failed write the next one waits so long."""
+COST_MIN, COST_MAX = 3_072, 4_096
+"""What a LoRa hop costs, at SF7 and at SF12."""
+OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
+_INFINITE = 0xFFFF
+_SAVE: Key = ("lora", "save")
+
+
+class Radios:
+    """The radios of one node, by name."""
+
+    def __init__(self, ctx: Context, *, identity: Identity, mesh: bytes, boot: int) -> None:
+        self.links: dict[str, LoraLink] = {}
+        self._ctx = ctx
+        self._mesh = mesh
+        self._keys = LoraKeys(identity, open_link_key(mesh), boot)
+        self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
+        self._ahead_us = 0
+        self._refused: dict[str, Problem] = {}
+
+    # --- what the host tells ----------------------------------------------------------------------
+
+    def start(self, airtime: AirtimeImage, now: int) -> None:
+        """Radios will send under this law; the disk held this of what they did."""
+        self._ahead_us = airtime.ahead_us
+        self._ledger = Ledger(
+            airtime.law, boot=airtime.boot, now=now + airtime.ahead_us, state=airtime.state
+        )
+
+    def clock(self, ahead_us: int, now: int) -> None:
+        """The machine slept: its clock is ahead of the engine's by so much now."""
+        self._ahead_us = max(ahead_us, self._ahead_us)
+        for link in self.links.values():
+            link.ahead_us = self._ahead_us
+        self._pump(now)
+
+    def saved(self, number: int, *, durable: bool, now: int) -> None:
+        """The ledger's state is on the disk, or it is not known whether it is."""
+        if durable:
+            self._ledger.stored(number)
+            self._pump(now)
+        else:
+            self._ledger.store_failed(number)
+            self._ctx.timers.set(_SAVE, now + SAVE_AGAIN_US)
+
+    def up(self, radio: RadioLink, now: int) -> None:
+        """A modem is set and takes frames."""
+        known = self.links.get(radio.name)
+        try:
+            band = self._ledger.law.judge(
+                radio.frequency_hz,
+                radio.modulation.bandwidth_hz,
+                radio.tx_dbm,
+                antenna_dbi=radio.antenna_dbi,
+                listens=radio.listens,
+            )
+        except UsageError as error:
+            remedy = "choose another frequency, power or radio; docs/regions.md lists what may be"
+            text = f"{radio.name} does not send: {error}"
+            self._refused[radio.name] = Problem("radio-law", text, remedy)
+            return
+        self._refused.pop(radio.name, None)
+        if known is None or known.radio != radio:
+            if known is not None:
+                known.gone(now)
+            known = LoraLink(self._ctx, radio, self._keys, ledger=self._ledger, band=band)
+            known.ahead_us = self._ahead_us
+            self.links[radio.name] = known
+        self._ledger.prepare(band)
+        known.ready(now)
+        self._pump(now)
+
+    def down(self, name: str, now: int) -> None:
+        """A modem takes no frames any more."""
+        self._refused.pop(name, None)
+        if name in self.links:
+            self.links[name].gone(now)
+            self._pump(now)
+
+    def heard(
+        self, name: str, frame: bytes, rssi_dbm: float | None, snr_db: float | None, *, now: int
+    ) -> None:
+        """A frame came from the air."""
+        link = self.links.get(name)
+        if link is None:
+            self._ctx.drop(DropReason.UNKNOWN_LINK, name)
+            return
+        link.heard(frame, rssi_dbm, snr_db, now)
+        while link.poll_arrived() is not None:
+            self._ctx.drop(DropReason.FRAME_UNUSED, name)
+        self._pump(now)
+
+    def sent(self, name: str, now: int) -> None:
+        """A frame is on the air no more."""
+        if name in self.links:
+            self.links[name].sent(now)
+            self._pump(now)
+
+    def not_sent(self, name: str, reason: DropReason, *, maybe: bool, now: int) -> None:
+        """A frame did not go out, or nobody knows."""
+        if name in self.links:
+            self.links[name].not_sent(reason, maybe=maybe, now=now)
+            self._pump(now)
+
+    def dropped(self, name: str, reason: DropReason) -> None:
+        """A modem left something out."""
+        self._ctx.drop(reason, name)
+
+    # --- what the node asks -----------------------------------------------------------------------
+
+    def send(self, name: str, outgoing: Outgoing, now: int) -> bool:
+        """Queue a frame for a radio; False when there is no room, or no such radio."""
+        link = self.links.get(name)
+        queued = link is not None and link.send(outgoing, now)
+        self._pump(now)
+        return queued
+
+    def handle_timer(self, key: Key, now: int) -> None:
+        """Do what is due."""
+        self._pump(now)
+
+    def stop(self, now: int) -> None:
+        """Send nothing more, and give back what was claimed of the hour."""
+        for link in self.links.values():
+            link.gone(now)
+        if self._ledger.law.region:
+            self._ctx.emit(AirtimeSave(0, self._ledger.final_state(now + self._ahead_us)))
+            self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return which radios may not send as they are set."""
+        return tuple(self._refused.values())
+
+    def neighbours(self, now: int) -> tuple[NeighbourStatus, ...]:
+        """Return who is heard by each radio; nobody knows yet how well they hear this node."""
+        return tuple(
+            NeighbourStatus(
+                link=name,
+                address=address_text(mesh_address(self._mesh, row.node)),
+                node=node_text(row.node),
+                rxcost=_cost(link.radio),
+                txcost=_INFINITE,
+                cost=_cost(link.radio),
+                reach=round(row.reach, 3),
+                age_s=round((now - row.met_us) / 1e6, 3),
+                session=False,
+                snr_db=None if row.snr_db is None else round(row.snr_db, 1),
+                rssi_dbm=None if row.rssi_dbm is None else round(row.rssi_dbm, 1),
+            )
+            for name, link in self.links.items()
+            for row in link.neighbours
+        )
+
+    def statuses(self, now: int) -> tuple[RadioStatus, ...]:
+        """Return each radio as far as the engine knows it; the host adds port and model."""
+        by_band = {one.name: one for one in self._ledger.status(now + self._ahead_us)}
+        return tuple(
+            self._status(link, by_band.get(link.band.name)) for link in self.links.values()
+        )
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _status(self, link: LoraLink, airtime: Airtime | None) -> RadioStatus:
+        radio, modulation = link.radio, link.radio.modulation
+        limited = airtime is not None and link.band.limited
+        return RadioStatus(
+            name=radio.name,
+            port="",
+            state="up" if link.up else "down",
+            kind=radio.kind,
+            region=self._ledger.law.region or None,
+            frequency_mhz=radio.frequency_hz / 1e6,
+            spreading_factor=modulation.spreading_factor,
+            bandwidth_khz=modulation.bandwidth_hz / 1e3,
+            tx_dbm=radio.tx_dbm,
+            protection=OPEN_PROTECTION,
+            band=link.band.name,
+            airtime_15_s_ms=airtime.spent_15_s_us // 1000 if airtime else None,
+            airtime_hour_ms=airtime.spent_hour_us // 1000 if airtime else None,
+            airtime_hour_max_ms=airtime.limit_us // 1000 if airtime and limited else None,
+            left_ms=airtime.left_us // 1000 if airtime and limited else None,
+            sent=link.sent_frames,
+            heard=link.heard_frames,
+            waiting=link.waiting,
+        )
+
+    def _pump(self, now: int) -> None:
+        """Let each radio go on, then have stored what the ledger needs on the disk."""
+        for name, link in self.links.items():
+            link.pump(now)
+            due_us = link.due_us(now)
+            if due_us is not None:
+                self._ctx.timers.set(("lora", "link", name), due_us)
+            else:
+                self._ctx.timers.cancel(("lora", "link", name))
+        if self._ctx.timers.deadline(_SAVE) is None:
+            wanted = self._ledger.poll_state(now + self._ahead_us)
+            if wanted is not None:
+                self._ctx.emit(AirtimeSave(*wanted))
+
+
+def _cost(radio: RadioLink) -> int:
+    steps = radio.modulation.spreading_factor - 7
+    return COST_MIN + (COST_MAX - COST_MIN) * steps // 5

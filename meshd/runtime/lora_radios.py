@@ -1,0 +1,320 @@
+"""The LoRa radios of a daemon: each on its serial port, and the ledger's file beside them.
+
+Enters: `[[radio]]` of the configuration, `RadioSend` and `AirtimeSave` of the node. Leaves: the
+node's radio inputs, and for each radio a state with advice for `status`. A port that went away is
+opened again after growing pauses; nothing here blocks the event loop.
+Must not know: what frames hold; the law, but for naming it.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from meshd.config.values import RadioConfig
+from meshd.core.drops import DropReason
+from meshd.core.errors import RequestError, UsageError
+from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
+from meshd.core.snapshot import Problem, RadioStatus
+from meshd.node import Node
+from meshd.radio.ebyte import Ebyte, RssiScale
+from meshd.radio.kinds import KINDS
+from meshd.radio.modem import (
+    Broken,
+    Configured,
+    Dropped,
+    Event,
+    Heard,
+    Modem,
+    Noise,
+    NotSent,
+    Opened,
+    RadioPlan,
+    Sent,
+)
+from meshd.runtime.airtime_file import AirtimeDisk
+from meshd.runtime.radio_scan import Found, identify
+from meshd.runtime.serial_port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort
+
+AUTO = "auto"
+NO_REGION = "no region"
+CLOCK_STEP_US = 100_000
+"""A difference of clocks below this is how long it took to read them."""
+
+_STATES = {
+    DropReason.MODEM_GONE: "port gone",
+    DropReason.MODEM_OTHER_KIND: "other kind",
+    DropReason.MODEM_SILENT: "silent",
+    DropReason.MODEM_SETTING: "setting refused",
+    DropReason.MODEM_REFUSED: "refused",
+    DropReason.MODEM_RESET: "restarts",
+}
+_CHOOSE = (
+    'add region = "…" to its [[radio]] table: the law of where it stands; docs/regions.md lists '
+    "them"
+)
+
+log = logging.getLogger("meshd.radio")
+
+
+class RadioHost(Protocol):
+    """Who carries the node; see `Daemon`."""
+
+    node: Node
+
+    def drain(self) -> None: ...
+    def problem(self, kind: str, problem: Problem | None) -> None: ...
+
+
+class LoraRadios:
+    """All radios that the configuration names."""
+
+    def __init__(
+        self, configs: tuple[RadioConfig, ...], airtime_path: str, host: RadioHost
+    ) -> None:
+        self._host = host
+        self._path = airtime_path
+        self._disk: AirtimeDisk | None = None
+        self._ahead_us = 0
+        self._final: bytes | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._saving: set[asyncio.Task[None]] = set()
+        self._radios = {
+            f"lora{number}": _Radio(f"lora{number}", config, self)
+            for number, config in enumerate(configs)
+        }
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to open the ports of all radios whose region is chosen."""
+        chosen = [radio for radio in self._radios.values() if radio.config.law.region]
+        for radio in self._radios.values():
+            if not radio.config.law.region:
+                radio.trouble(NO_REGION, "no region is chosen, so it sends nothing", _CHOOSE)
+        if not chosen:
+            return
+        try:
+            self._disk = AirtimeDisk(self._path)
+            state = self._disk.read()
+        except (OSError, RequestError) as error:
+            self._disk = None
+            remedy = getattr(error, "remedy", "") or "without it nobody knows what was sent"
+            for radio in chosen:
+                radio.trouble("no ledger", f"the airtime ledger can not be read: {error}", remedy)
+            return
+        self._ahead_us = self._disk.now() - _now()
+        law = chosen[0].config.law
+        image = AirtimeImage(law, self._disk.boot, self._ahead_us, state)
+        self._host.node.radios_start(image, _now())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(radio.run()) for radio in chosen]
+        self._host.drain()
+
+    async def stop(self) -> None:
+        """Close the ports, and write the ledger's last state; the node has stopped."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._saving:
+            await asyncio.wait(self._saving)
+        if self._disk is not None and self._final is not None:
+            try:
+                self._disk.write(self._final)
+            except RequestError as error:
+                log.error("airtime not saved error=%s", error)
+
+    # --- what the node wants ----------------------------------------------------------------------
+
+    def send(self, sent: RadioSend) -> None:
+        """Give a modem a frame; one that takes none now says so."""
+        radio = self._radios[sent.link]
+        try:
+            if radio.port is None:
+                raise UsageError("its port is closed")
+            radio.port.transmit(sent.data)
+        except UsageError:
+            self._host.node.radio_not_sent(sent.link, DropReason.MODEM_GONE, False, _now())
+
+    def save(self, event: AirtimeSave) -> None:
+        """Make the ledger's state durable, in a thread."""
+        if not event.number:
+            self._final = event.state
+            return
+        saving = asyncio.get_running_loop().create_task(self._save(event))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+
+    async def _save(self, event: AirtimeSave) -> None:
+        assert self._disk is not None
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._disk.write, event.state)
+        except RequestError as error:
+            text = f"radios do not send: {error.text}"
+            self._host.problem("airtime", Problem("airtime-unsaved", text, error.remedy))
+            self._host.node.airtime_saved(event.number, False, _now())
+        else:
+            self._host.problem("airtime", None)
+            self._host.node.airtime_saved(event.number, True, _now())
+        self._host.drain()
+
+    def statuses(self, known: tuple[RadioStatus, ...]) -> tuple[RadioStatus, ...]:
+        """Return each radio: what the engine knows of it, and what its port shows."""
+        by_name = {status.name: status for status in known}
+        return tuple(radio.status(by_name.get(name)) for name, radio in self._radios.items())
+
+    # --- what the radios tell ---------------------------------------------------------------------
+
+    def problem(self, name: str, problem: Problem | None) -> None:
+        """Show or clear what is wrong with a radio."""
+        self._host.problem(f"radio {name}", problem)
+
+    def told(self, radio: "_Radio", event: Event) -> None:
+        """Carry an event of a modem into the node."""
+        node, name = self._host.node, radio.name
+        self._check_clock()
+        match event:
+            case Configured(plan):
+                node.radio_up(radio.link(plan), _now())
+            case Heard(frame, rssi_dbm, snr_db):
+                node.radio_heard(name, frame, rssi_dbm, snr_db, _now())
+            case Sent():
+                node.radio_sent(name, _now())
+            case NotSent(reason, maybe):
+                node.radio_not_sent(name, reason, maybe, _now())
+            case Dropped(reason):
+                node.radio_dropped(name, reason, _now())
+            case Broken(reason, _):
+                node.radio_dropped(name, reason, _now())
+                node.radio_down(name, _now())
+        self._host.drain()
+
+    def _check_clock(self) -> None:
+        """Tell the node when the machine slept: its hour went on meanwhile."""
+        ahead_us = AirtimeDisk.now() - _now()
+        if ahead_us > self._ahead_us + CLOCK_STEP_US:
+            self._ahead_us = ahead_us
+            self._host.node.radios_clock(ahead_us, _now())
+
+
+class _Radio:
+    """One radio: what was configured, and what it is now."""
+
+    def __init__(self, name: str, config: RadioConfig, owner: LoraRadios) -> None:
+        self.name = name
+        self.config = config
+        self.port: SerialPort | None = None
+        self._owner = owner
+        self._state = "looking"
+        self._kind = config.kind
+        self._model: str | None = None
+        self._firmware: str | None = None
+        self._advice: str | None = None
+        self._noise_dbm: float | None = None
+        self._other = asyncio.Event()
+        self._plan = RadioPlan(config.frequency_hz, config.modulation, config.tx_dbm)
+
+    async def run(self) -> None:
+        """Keep it at work until cancelled."""
+        while True:
+            if self.config.kind == AUTO:
+                self._kind = await self._identified()
+            self._other.clear()
+            self.port = SerialPort(self.config.port, self._make, self._told)
+            serving = asyncio.create_task(self.port.run())
+            try:
+                await self._other.wait()
+            finally:
+                self.port = None
+                serving.cancel()
+                with suppress(asyncio.CancelledError):
+                    await serving
+
+    async def _identified(self) -> str:
+        """Ask the port until a modem answers; return its kind."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            found = await identify(Found(self.config.port))
+            if found.kind:
+                return found.kind
+            self.trouble("no modem found", found.problem, "meshd radio scan tells what is there")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+    def _make(self) -> Modem:
+        if self._kind == Ebyte.kind:
+            scale = RssiScale[self.config.rssi_scale.upper()]
+            return Ebyte(self._plan, rssi_scale=scale, strong=self.config.strong)
+        return KINDS[self._kind](self._plan)
+
+    def link(self, plan: RadioPlan) -> RadioLink:
+        """Return what the node needs to know of it; the modem holds this plan."""
+        assert self.port is not None and self.port.modem is not None
+        modem = self.port.modem
+        return RadioLink(
+            self.name,
+            modem.kind,
+            self._plan.frequency_hz,
+            self._plan.modulation,
+            min(plan.tx_dbm, self._plan.tx_dbm),
+            tuple(modem.airtime_us(size) for size in range(modem.frame_max + 1)),
+            self.config.antenna_dbi,
+            modem.listens,
+        )
+
+    def trouble(self, state: str, text: str, advice: str) -> None:
+        """Note why it does not work, for `status`."""
+        self._state, self._advice = state, advice
+        code = "radio-" + state.replace(" ", "-")
+        where = f"{self.name} ({self.config.port})"
+        self._owner.problem(self.name, Problem(code, f"{where}: {text}", advice))
+
+    def _told(self, event: Event) -> None:
+        match event:
+            case Opened(model, firmware):
+                self._model, self._firmware = model, firmware
+            case Configured():
+                self._state, self._advice = "up", None
+                self._owner.problem(self.name, None)
+            case Noise(dbm):
+                self._noise_dbm = dbm
+            case Broken(reason, advice):
+                self._noise_dbm = None
+                state = _STATES.get(reason, str(reason))
+                self.trouble(state, f"{state} ({reason})", advice)
+                if reason is DropReason.MODEM_OTHER_KIND and self.config.kind == AUTO:
+                    self._other.set()
+        self._owner.told(self, event)
+
+    def status(self, known: RadioStatus | None) -> RadioStatus:
+        """Return what there is to show."""
+        config = self.config
+        if known is None:
+            known = RadioStatus(name=self.name, port="", state="", kind="")
+        if config.law.region:
+            known = replace(
+                known,
+                region=config.law.region,
+                frequency_mhz=config.frequency_hz / 1e6,
+                spreading_factor=config.modulation.spreading_factor,
+                bandwidth_khz=config.modulation.bandwidth_hz / 1e3,
+                tx_dbm=config.tx_dbm if known.tx_dbm is None else known.tx_dbm,
+            )
+        return replace(
+            known,
+            port=config.port,
+            state=self._state,
+            kind=self._kind,
+            model=self._model,
+            firmware=self._firmware,
+            advice=self._advice,
+            noise_dbm=self._noise_dbm,
+        )
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1000

@@ -1,0 +1,161 @@
+"""Two real daemons, each with an emulated RNode on a pseudo-terminal, on one air."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from meshd.lab.daemons import Daemon, wait_for
+from meshd.lab.namespaces import Place, stop
+
+DISCOVERY_S = 5.0
+SLACK_S = 10.0
+"""For starting interpreters on a busy machine; what is promised is measured from the log."""
+CONFIG = """
+listen = "[::1]:{listen}"
+leaf = true
+[[radio]]
+port = "{port}"
+kind = "{kind}"
+region = "EU868"
+spreading_factor = 7
+"""
+
+
+class Site(Place):
+    """A daemon and its radio."""
+
+    def __init__(self, folder, number):
+        super().__init__(f"site{number}", folder / f"site{number}")
+        self.port = self.folder / "radio"
+        self.number = number
+        self.emulator = None
+        self.config = self.folder / "meshd.toml"
+        self.configure("rnode")
+        self.daemon = Daemon(self, options=["--config", str(self.config)])
+
+    def configure(self, kind, more=""):
+        listen = 7600 + self.number
+        self.config.write_text(CONFIG.format(listen=listen, port=self.port, kind=kind) + more)
+
+    def plug(self, kind="rnode"):
+        argv = [sys.executable, "-m", "meshd", "emulate", kind, "--port", str(self.port)]
+        self.emulator = self.spawn([*argv, "--air", "roof"], log="radio.log")
+        assert wait_for(self.port.exists, SLACK_S)
+
+    def unplug(self):
+        self.emulator.send_signal(signal.SIGINT)
+        self.emulator.wait(SLACK_S)
+
+    def radio(self):
+        return self.daemon.ask("radio", "list")["radios"][0]
+
+    def neighbours(self):
+        return [row["node"] for row in self.daemon.ask("neighbours")["neighbours"]]
+
+
+@pytest.fixture
+def sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
+    found = [Site(tmp_path, number) for number in range(2)]
+    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        yield found
+        stop([process for site in found for process in site.processes])
+
+
+def start(sites):
+    for site in sites:
+        site.plug()
+    for site in sites:
+        site.daemon.start()
+    for site in sites:
+        site.daemon.wait_ready()
+
+
+def meet(sites):
+    one, two = sites
+    assert wait_for(
+        lambda: two.daemon.node in one.neighbours() and one.daemon.node in two.neighbours(),
+        DISCOVERY_S + SLACK_S,
+    ), one.daemon.log_end()
+
+
+def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
+    one, two = sites
+    start(sites)
+    meet(sites)
+    (row,) = one.daemon.ask("neighbours")["neighbours"]
+    assert row["link"] == "lora0" and row["snr_db"] > 0
+    status = one.radio()
+    assert (status["state"], status["model"], status["region"]) == ("up", "RNode (ESP32)", "EU868")
+    assert status["airtime_hour_max_ms"] == 360_000 and status["noise_dbm"] < -100
+    assert 0 < status["airtime_hour_ms"] <= status["airtime_hour_max_ms"] - status["left_ms"]
+    one.unplug()
+    assert wait_for(lambda: one.radio()["state"] == "port gone", SLACK_S)
+    codes = [problem["code"] for problem in one.daemon.ask("status")["problems"]]
+    assert codes == ["radio-port-gone"]
+    heard = two.radio()["heard"]
+    one.plug()
+    assert wait_for(lambda: one.radio()["state"] == "up", 2 * SLACK_S)
+    assert wait_for(lambda: two.radio()["heard"] > heard, DISCOVERY_S + SLACK_S)
+    assert one.daemon.ask("status")["problems"] == []
+    assert two.daemon.ask("radio", "duty")["radios"][0]["band"] == "P"
+
+
+def test_a_killed_daemon_finds_its_hour_again(sites):
+    one, _ = sites
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio().get("airtime_hour_ms", 0) > 0, SLACK_S)
+    one.daemon.kill()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", SLACK_S)
+    # The claim of a twentieth of the hour counts as spent.
+    assert one.radio()["left_ms"] <= 360_000 - 18_000 + 1_000
+
+
+def test_no_region_no_frame_and_advice(sites):
+    one, _ = sites
+    one.config.write_text(one.config.read_text().replace('region = "EU868"\n', ""))
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    status = one.radio()
+    assert (status["state"], status["sent"]) == ("no region", 0)
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert problem["code"] == "radio-no-region" and "region" in problem["remedy"]
+
+
+def test_another_kind_than_configured_is_named(sites):
+    one, _ = sites
+    one.plug("reyax")
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] in ("other kind", "silent"), 2 * SLACK_S)
+    assert one.radio()["advice"]
+
+
+def test_a_radio_of_unnamed_kind_is_asked_what_it_is(sites):
+    one, _ = sites
+    one.configure("auto")
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", 2 * SLACK_S)
+    assert one.radio()["kind"] == "rnode"
+
+
+def test_a_recording_of_radio_and_ledger_replays(sites, tmp_path):
+    one, _two = sites
+    tape = tmp_path / "tape"
+    one.daemon.options += ["--record", str(tape)]
+    start(sites)
+    meet(sites)
+    one.daemon.stop()
+    done = one.run([sys.executable, "-m", "meshd", "replay", str(tape), "--json"])
+    assert json.loads(done.stdout)["ended"] == "stopped"

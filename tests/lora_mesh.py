@@ -1,0 +1,48 @@
+"""Simulated hosts with LoRa radios on one air, in virtual time."""
+
+from meshd.config.regions import law_of
+from meshd.core.airtime import Modulation
+from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.media.lora import LoraAir, RadioSetting
+from meshd.simulation.world import SECOND, World
+
+SF7 = Modulation(7, 125_000)
+
+
+class Mesh:
+    """`count` hosts that hear each other, unless `cut` names a pair of them."""
+
+    def __init__(self, count, *, seed=1, modulation=SF7, region="EU868", running=True, tapes=None):
+        self.world = World(seed, tapes=tapes) if tapes else World(seed)
+        self.cut = set()
+        self.air = LoraAir(self.world, self.loss_db)
+        self.hosts = [self.world.add_host(media=()) for _ in range(count)]
+        for host in self.hosts:
+            setting = RadioSetting(modulation, 869_525_000, 14.0)
+            host.lora = LoraPort(host, self.air, setting, law=law_of(region))
+            if running:
+                host.lora.power_on()
+
+    def loss_db(self, sender, hearer):
+        return 999.0 if frozenset((sender.name, hearer.name)) in self.cut else 120.0
+
+    def run(self, seconds):
+        self.world.run(int(seconds * SECOND))
+
+    def known(self, host):
+        return sorted(row.node for row in host.node.snapshot(host.now).neighbours)
+
+    def complete(self):
+        return all(len(self.known(host)) == len(self.hosts) - 1 for host in self.hosts)
+
+    def until_complete(self, limit_s=60):
+        """Return after how many seconds everybody knew everybody."""
+        begin = self.world.now
+        assert self.world.run_until(self.complete, limit_s * SECOND)
+        return (self.world.now - begin) / SECOND
+
+
+def radio(host):
+    """Return the status of its radio."""
+    (status,) = host.node.snapshot(host.now).radios
+    return status
