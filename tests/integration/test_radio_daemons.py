@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
@@ -31,15 +32,15 @@ class Site(Place):
     def __init__(self, folder, number):
         super().__init__(f"site{number}", folder / f"site{number}")
         self.port = self.folder / "radio"
-        self.number = number
+        self.listen = free_port()
         self.emulator = None
         self.config = self.folder / "meshd.toml"
         self.configure("rnode")
         self.daemon = Daemon(self, options=["--config", str(self.config)])
 
-    def configure(self, kind, more=""):
-        listen = 7600 + self.number
-        self.config.write_text(CONFIG.format(listen=listen, port=self.port, kind=kind) + more)
+    def configure(self, kind):
+        text = CONFIG.format(listen=self.listen, port=self.port, kind=kind)
+        self.config.write_text(text)
 
     def plug(self, kind="rnode"):
         argv = [sys.executable, "-m", "meshd", "emulate", kind, "--port", str(self.port)]
@@ -55,6 +56,13 @@ class Site(Place):
 
     def neighbours(self):
         return [row["node"] for row in self.daemon.ask("neighbours")["neighbours"]]
+
+
+def free_port():
+    """Return a port that nobody listens on now."""
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture
