@@ -37,7 +37,7 @@ UPDATE_INTERVAL_US = 24_000_000
 """Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
 
 WIDE_INTERVAL_US = 60_000_000
-"""The same of a wide table: see docs/decisions/0008-wide-tables.md."""
+"""The same of a wide table: see docs/decisions/0012-wide-tables.md."""
 
 UPDATE_JITTER_US = 500_000
 TRIGGER_JITTER_US = 30_000
