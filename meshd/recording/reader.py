@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from meshd.core.events import StoreImage
+from meshd.core.events import Link, StoreImage
 from meshd.core.identity import Identity
 from meshd.node import Boot, NodeOptions
 from meshd.recording.recorder import SCHEMA
@@ -26,6 +26,7 @@ _RELOAD = re.compile(rb'\{(?:"at":\d{1,19},)?"do":"reload"')
 _START_BYTES = 64
 _WORDS = 625
 """What the state of Python's generator has: 624 words of 32 bits and a place among them."""
+ADDRESS_LEN = 16
 _Found = TypeVar("_Found")
 _INT, _TEXT, _BYTES = coder(int).decode, coder(str).decode, coder(bytes).decode
 
@@ -204,4 +205,6 @@ def _input(value: dict[str, object]) -> Input:
         if name not in value:
             raise RecordingError(f"{verb.name} without {name}")
     args = tuple(form.decode(value[name]) for name, form in verb.args)
+    if any(isinstance(item, Link) and len(item.address) != ADDRESS_LEN for item in args):
+        raise RecordingError("the address of a link has the wrong length")
     return Input(_done(value), verb, at, args)

@@ -109,6 +109,7 @@ def test_state_that_differs_is_named(recording):
         (lambda told: told[3].pop("link"), "line 4: add_link without link"),
         (lambda told: told[3]["link"].update(kind="rope"), "line 4: one of mesh"),
         (lambda told: told[3]["link"].update(address="?"), "line 4: base64"),
+        (lambda told: told[3]["link"].update(address="AAAA"), "line 4: the address of a link"),
         (lambda told: told[3].update(at="soon"), "line 4: a whole number"),
         (lambda told: told[3].update(polls=True), "line 4: a whole number"),
         (lambda told: told.insert(3, {"x": 1}), "line 4: an input, a check or an end"),
