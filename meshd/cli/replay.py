@@ -39,11 +39,11 @@ def _replay(options: Namespace) -> int:
             replay = Replay(file, watcher=_watcher(options) if options.events else None)
             until_us = None if options.until is None else int(options.until * 1e6)
             replay.run(until_us=until_us)
+            value = _value(replay)
     except RecordingError as error:
         raise RequestError(
             f"{options.file}: {error}", remedy="give it a whole file of `meshd run --record`"
         ) from error
-    value = _value(replay)
     show(options, "replay", value, _text(value))
     return Exit.ERROR if replay.difference is not None else Exit.OK
 
@@ -62,8 +62,8 @@ def _value(replay: Replay) -> dict[str, object]:
         found["failed"] = replay.failed
     if replay.difference is not None:
         found["difference"] = replay.difference._asdict()
-    found["state"] = replay.node.state()
-    found["status"] = to_json(replay.node.snapshot(replay.now))
+    state, status = replay.found()
+    found["state"], found["status"] = state, to_json(status)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from meshd.core.errors import MeshdError
 from meshd.core.events import Event, RadioSend, StreamSend, Transmit
+from meshd.core.snapshot import NodeSnapshot
 from meshd.recording.reader import Check, Done, Entropy, Input, Raised, Reader
 from meshd.recording.values import RecordingError
 from meshd.recording.witness import WitnessedNode
@@ -110,6 +111,18 @@ class Replay:
             self.difference = Difference(self._line, str(found))
         except _Ended:
             self.ended = "killed"
+
+    def found(self) -> tuple[str, NodeSnapshot]:
+        """Return the digest of the node as it is, and its status.
+
+        Raises: RecordingError when a recording of whoever made it too strange to be shown.
+        """
+        shown = None
+        with _Guard() as guard:
+            shown = self.node.state(), self.node.snapshot(self.now)
+        if shown is None:
+            raise RecordingError(f"the node that it makes cannot be shown: {guard.error}")
+        return shown
 
     @property
     def elapsed_us(self) -> int:

@@ -190,6 +190,15 @@ def test_command_shows_the_state_and_names_a_difference(recording, tmp_path, cap
     assert "this is no recording" in capsys.readouterr().err
 
 
+def test_node_too_strange_to_be_shown_is_refused(recording, tmp_path, capsys):
+    told = lines(recording)
+    told[0]["options"]["mesh"] = "AAAAAAAAAAAAAAAA"
+    path = tmp_path / "r"
+    path.write_bytes(unlines(told))
+    assert main(["replay", str(path)]) == Exit.ERROR
+    assert "cannot be shown" in capsys.readouterr().err
+
+
 def test_command_refuses_a_time_that_is_none():
     parser = Parser(prog="meshd replay")
     add_replay(parser)
