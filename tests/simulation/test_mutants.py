@@ -13,10 +13,10 @@ from meshd.core.crypto import TAG_LEN
 from meshd.core.events import Notice, Transmit
 from meshd.core.ids import ALL_NODES
 from meshd.core.limits import MESHD_PORT
-from meshd.routing import speaker
+from meshd.routing import chooser
+from meshd.routing.announce import Announcer
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
-from meshd.routing.requests import Requests
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Route
 from meshd.session.noise import Cipher
@@ -35,6 +35,7 @@ from meshd.space.verbs import Verbs
 from meshd.store.memory import MemoryFiles
 from meshd.sync.serving import Serving
 from meshd.sync.wants import Wants
+from meshd.wire.babel import SeqnoRequest
 from meshd.wire.entry import Kind
 
 END = Plan("mutant", duration_s=10, settle_s=10**6)
@@ -326,24 +327,30 @@ def nothing_let_go(monkeypatch):
 
 
 def lost_prefixes_not_held(monkeypatch):
-    monkeypatch.setattr(speaker, "HOLD_US", 0)
+    monkeypatch.setattr(chooser, "HOLD_US", 0)
 
 
 def hops_never_fewer(monkeypatch):
-    def change(send):
-        return lambda self, request, targets: send(self, request._replace(hop_count=64), targets)
+    def change(unicast):
+        return lambda self, neighbour, tlvs: unicast(self, neighbour, map(far, tlvs))
 
-    wrapped(monkeypatch, Requests, "_send", change)
+    def far(tlv):
+        return tlv._replace(hop_count=64) if isinstance(tlv, SeqnoRequest) else tlv
+
+    wrapped(monkeypatch, Announcer, "unicast", change)
 
 
 def requests_repeated(monkeypatch):
-    send = Requests._send
+    def change(unicast):
+        def twice(self, neighbour, tlvs):
+            tlvs = tuple(tlvs)
+            if any(isinstance(tlv, SeqnoRequest) for tlv in tlvs):
+                unicast(self, neighbour, tlvs)
+            return unicast(self, neighbour, tlvs)
 
-    def sending(self, request, targets):
-        for _ in range(2):
-            send(self, request, targets)
+        return twice
 
-    monkeypatch.setattr(Requests, "_send", sending)
+    wrapped(monkeypatch, Announcer, "unicast", change)
 
 
 def file_of_zeros(monkeypatch):
