@@ -5,6 +5,7 @@ The frame's seal is stood in for by its 16 bytes, of which two are the sender's 
 
 from collections import deque
 
+from meshd.core.drops import Drops
 from meshd.forwarding.cast import Batch, Cast
 from meshd.forwarding.neighbours import Neighbours
 from meshd.simulation.rivals.engine import Delivered, Frame, Settled
@@ -27,7 +28,7 @@ class CastStation:
         self.number = number
         self.own = number.to_bytes(2, "big")
         self.neighbours = Neighbours(self.own)
-        self.cast = Cast(self.neighbours, rules, rng)
+        self.cast = Cast(self.neighbours, rules, rng, drops=Drops(), link="lora0")
         self.events = deque()
         self.rng = rng
         self.beacons = [rng.randrange(a * SECOND, b * SECOND) for a, b in BEACONS_S]

@@ -8,6 +8,7 @@ from collections import deque
 from random import Random
 
 from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.drops import Drops
 from meshd.forwarding import direct
 from meshd.forwarding.direct import Arrived, Forwarder, Send, State
 from meshd.routing.lora import LoraRoutes, Rules
@@ -44,7 +45,14 @@ class DirectStation:
         self._frame_us = airtime_us(modulation, LONG_FRAME)
         rules = Rules(SOON_US, byte_us=airtime_us(modulation, 250) // 250, reach=reach)
         self.routes = LoraRoutes(self._own, rules, random, 0)
-        self.forwarder = Forwarder(self._own, self.routes, direct.Rules(self._frame_us), random)
+        self.forwarder = Forwarder(
+            self._own,
+            self.routes,
+            direct.Rules(self._frame_us),
+            random,
+            drops=Drops(),
+            link="lora0",
+        )
         self._events: deque[Event] = deque()
         self._flying: tuple[Send | None, Frame] | None = None
         self._waiting: Frame | None = None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
-from meshd.core.drops import DropReason
+from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.forwarding.held import Held, Store, Wanted, name_of
 from meshd.forwarding.neighbours import Neighbours
@@ -76,13 +76,15 @@ class Batch(NamedTuple):
 class Cast:
     """The objects of one radio."""
 
-    def __init__(self, neighbours: Neighbours, rules: Rules, rng: Random) -> None:
+    def __init__(
+        self, neighbours: Neighbours, rules: Rules, rng: Random, *, drops: Drops, link: str
+    ) -> None:
         self.neighbours = neighbours
         self.rules = rules
         self.store = Store(rules.window_us)
         self.wanted = Wanted(rules.want_us, rng)
-        self.drops: list[DropReason] = []
-        """What was refused since the owner last took them away; it counts them."""
+        self.drops = drops
+        self._link = link
         self._rng = rng
         self._repeat = False
         self._listed_us: int | None = None
@@ -184,10 +186,10 @@ class Cast:
             age_us = item.age * AGE_STEP_US
             held = Held(item.body, item.priority, now - age_us)
             if item.age == AGE_MAX or age_us > self.rules.window_us:
-                self.drops.append(DropReason.CAST_STALE)
+                self.drops.count(DropReason.CAST_STALE, self._link)
                 return False
             if not self._keep(held, now):
-                self.drops.append(DropReason.CAST_FULL)
+                self.drops.count(DropReason.CAST_FULL, self._link)
                 return False
             self._cover(held, sender)
             self._plan(held, now)
@@ -208,7 +210,8 @@ class Cast:
         return True
 
     def _cover(self, held: Held, sender: bytes) -> None:
-        held.covered.add(sender)
+        if sender in self.neighbours.known:
+            held.covered.add(sender)
         held.covered.update(self.neighbours.audience(sender))
 
     def _reach(self, held: Held) -> int:
@@ -234,7 +237,7 @@ class Cast:
                 continue
             if OBJECT_HEAD + len(held.body) > room:
                 held.due_us = None
-                self.drops.append(DropReason.CAST_TOO_LONG)
+                self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue
             waiting.append((held.priority, held.due_us > now, -held.reach, held.due_us, held))
         waiting.sort(key=lambda entry: entry[:4])
@@ -258,7 +261,7 @@ class Cast:
             due_us = now + self._rng.randint(rules.slot_us, rules.want_us)
             refused = self.wanted.add(sender, tag, due_us)
             if refused is not None:
-                self.drops.append(refused)
+                self.drops.count(refused, self._link)
                 break
         listener = sender in self.neighbours.listeners
         young_us = listing.young * AGE_STEP_US + rules.margin_us

@@ -13,7 +13,7 @@ from enum import Enum
 from random import Random
 from typing import NamedTuple, Protocol
 
-from meshd.core.drops import DropReason
+from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.wire.lora_routes import (
     BODY_MAX,
@@ -156,10 +156,13 @@ class _Seen:
 class Forwarder:
     """The direct messages of one radio."""
 
-    def __init__(self, own: bytes, ways: Ways, rules: Rules, rng: Random) -> None:
+    def __init__(
+        self, own: bytes, ways: Ways, rules: Rules, rng: Random, *, drops: Drops, link: str
+    ) -> None:
         self.own = own
         self.rules = rules
-        self.drops: list[DropReason] = []
+        self.drops = drops
+        self._link = link
         self._ways = ways
         self._rng = rng
         self._next = rng.getrandbits(16)
@@ -335,7 +338,7 @@ class Forwarder:
         if ways:
             self._ways.failed(ways[0][0], now)
         if key[0] != self.own or key[2]:
-            self.drops.append(DropReason.DIRECT_HOP_SILENT)
+            self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)
 
     def _passed_on(self, key: Key, sender: bytes, distance: int, destination: bytes) -> bool:
         """Tell whether an item was heard from where it should go: the next hop, or one nearer."""
@@ -385,10 +388,10 @@ class Forwarder:
     def _carry(self, key: Key, heard: Send, *, named: bool, now: int) -> None:
         """Take a message or answer to pass it on."""
         if not heard.hop_limit:
-            self.drops.append(DropReason.DIRECT_HOP_LIMIT)
+            self.drops.count(DropReason.DIRECT_HOP_LIMIT, self._link)
             return
         if len(self._carried) >= CARRIED_MAX:
-            self.drops.append(DropReason.DIRECT_FULL)
+            self.drops.count(DropReason.DIRECT_FULL, self._link)
             return
         assert not isinstance(heard.item, Receipt)
         span_us = self.rules.frame_us
@@ -406,7 +409,7 @@ class Forwarder:
         elif len(self._carried) < CARRIED_MAX:
             self._carried[key] = _Carried(answer, origin, hop_limit, due_us)
         else:
-            self.drops.append(DropReason.DIRECT_FULL)
+            self.drops.count(DropReason.DIRECT_FULL, self._link)
 
     def _overheard_answer(
         self, sender: bytes, heard: Send, item: Answer, *, named: bool, now: int

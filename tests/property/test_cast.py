@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.airtime import LONG_FAST, airtime_us
+from meshd.core.drops import Drops
 from meshd.core.errors import WireError
 from meshd.forwarding.cast import Cast
 from meshd.forwarding.held import HELD_MAX, LISTERS_MAX, WANTED_MAX
@@ -32,7 +33,13 @@ class Mesh:
         self.rng = Random(seed)
         self.links, self.loss = links, loss
         self.casts = [
-            Cast(Neighbours(number.to_bytes(2, "big")), RULES, Random(seed * 1000 + number))
+            Cast(
+                Neighbours(number.to_bytes(2, "big")),
+                RULES,
+                Random(seed * 1000 + number),
+                drops=Drops(),
+                link="lora0",
+            )
             for number in range(len(links))
         ]
         self.got = [set() for _ in links]

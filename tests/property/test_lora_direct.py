@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshd.core.drops import Drops
 from meshd.core.errors import WireError
 from meshd.forwarding.direct import CARRIED_MAX, Arrived, Forwarder, Send
 from meshd.forwarding.direct import Rules as DirectRules
@@ -57,7 +58,7 @@ def test_a_forwarder_takes_any_items_in_any_order(heard):
         short = number.to_bytes(2, "big")
         routes.heard(short, 9.0, 0)
         routes.learn(short, Routes(0, (RouteEntry(own, 0, 15, heard=True),)), 0)
-    node = Forwarder(own, routes, DirectRules(S), Random(1))
+    node = Forwarder(own, routes, DirectRules(S), Random(1), drops=Drops(), link="lora0")
     now = 0
     for sender, item, destination, named in heard:
         node.receive(sender, Send(own, destination, 3, item, None), named=named, now=now)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from meshd.core.drops import DropReason
+from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.forwarding.direct import (
     CARRIED_MAX,
@@ -55,7 +55,9 @@ class Air:
         self.order = [A, B, C, D][:count]
         self.lost, self.spread = lost, spread
         self.nodes = {
-            own: Forwarder(own, Line(own, self.order), Rules(S), Random(own[1]))
+            own: Forwarder(
+                own, Line(own, self.order), Rules(S), Random(own[1]), drops=Drops(), link="lora0"
+            )
             for own in self.order
         }
         self.now, self.frames, self.events = 0, [], {own: [] for own in self.order}
@@ -150,7 +152,7 @@ def test_who_was_not_heard_says_so_by_a_receipt():
     air.run(300 * S)
     assert air.states()[-1] is State.DELIVERED
 
-    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.receive(A, direct(node), named=True, now=0)
     sent = node.poll_transmit(S)
     node.sent(sent, S)
@@ -160,7 +162,7 @@ def test_who_was_not_heard_says_so_by_a_receipt():
 
 
 def test_a_receipt_ends_the_tries():
-    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.receive(A, direct(node), named=True, now=0)
     receipt = Send(B, B, 0, Receipt(A, 1), None)
     node.receive(C, receipt, named=False, now=0)
@@ -199,12 +201,12 @@ def test_without_an_answer_it_is_given_up_by_name():
     air.run(900 * S)
     assert air.events[A][-1].state is State.GIVEN_UP
     assert air.events[A][-1].reason is DropReason.DIRECT_UNANSWERED
-    assert DropReason.DIRECT_HOP_SILENT in air.nodes[C].drops
+    assert air.nodes[C].drops.total(DropReason.DIRECT_HOP_SILENT)
 
 
 def test_without_a_way_it_waits_asks_and_is_given_up_by_name():
     ways = Line(A, [A, B], known=False)
-    node = Forwarder(A, ways, Rules(S), Random(1))
+    node = Forwarder(A, ways, Rules(S), Random(1), drops=Drops(), link="lora0")
     node.send(B, b"hello", 0)
     for now in range(0, 700 * S, S):
         node.handle_timeout(now)
@@ -216,7 +218,7 @@ def test_without_a_way_it_waits_asks_and_is_given_up_by_name():
 
 
 def test_a_forged_body_does_not_keep_the_true_one_out():
-    node = Forwarder(D, Line(D, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(D, Line(D, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     for body in (b"forged", b"true"):
         send = Send(D, D, 4, Direct(A, 1, 0, 1, body), None)
         node.receive(C, send, named=True, now=0)
@@ -231,27 +233,27 @@ def test_a_wrong_answer_ends_nothing_and_late_attempts_pass_it_by():
     assert air.nodes[A].receive(B, forged, named=True, now=0) == b"forged!!"
     assert air.nodes[A].due_us() is not None
 
-    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     relay.receive(C, Send(B, A, 3, Answer(1, 2, b"forged!!"), None), named=False, now=0)
     relay.receive(A, direct(relay, attempt=2), named=True, now=0)
     assert isinstance(relay.poll_transmit(S).item, Direct)
 
 
 def test_the_hop_limit_ends_it():
-    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.receive(A, direct(node)._replace(hop_limit=0), named=True, now=0)
-    assert node.drops == [DropReason.DIRECT_HOP_LIMIT]
+    assert node.drops.as_dict() == {"direct-hop-limit": {"lora0": 1}}
     assert node.due_us() is None
 
 
 def test_what_is_not_for_us_is_left_alone():
-    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.receive(A, direct(node)._replace(next_hop=C), named=False, now=0)
     assert node.due_us() is None
 
 
 def test_a_busy_channel_costs_no_try():
-    node = Forwarder(A, Line(A, [A, B]), Rules(S), Random(1))
+    node = Forwarder(A, Line(A, [A, B]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.send(B, b"hello", 0)
     node.handle_timeout(0)
     now = 0
@@ -263,10 +265,10 @@ def test_a_busy_channel_costs_no_try():
 
 
 def test_everything_is_bounded():
-    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1))
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     for number in range(2 * SEEN_MAX):
         node.receive(A, direct(node, number=number), named=True, now=0)
-    assert node.drops.count(DropReason.DIRECT_FULL) == 2 * SEEN_MAX - CARRIED_MAX
+    assert node.drops.total(DropReason.DIRECT_FULL) == 2 * SEEN_MAX - CARRIED_MAX
     assert len(node._seen) == SEEN_MAX
     for _ in range(OWN_MAX):
         node.send(D, b"x", 0)
