@@ -9,6 +9,7 @@ Must not know: keys, airtime law, how ways are found.
 """
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from random import Random
 from typing import NamedTuple, Protocol
@@ -89,12 +90,15 @@ class Send(NamedTuple):
 class Arrived(NamedTuple):
     """A message for this node; its owner calls `answer` with the tag once it opened the body.
 
-    It may come again until then: anybody can send what does not open.
+    It may come again until then: anybody can send what does not open. Another `destination` is a
+    node to which this one leads on another medium; `hops` is how many the message made.
     """
 
     origin: bytes
     number: int
     body: bytes
+    destination: bytes = b""
+    hops: int = 0
 
 
 class Changed(NamedTuple):
@@ -154,12 +158,21 @@ class _Seen:
 
 
 class Forwarder:
-    """The direct messages of one radio."""
+    """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here."""
 
     def __init__(
-        self, own: bytes, ways: Ways, rules: Rules, rng: Random, *, drops: Drops, link: str
+        self,
+        own: bytes,
+        ways: Ways,
+        rules: Rules,
+        rng: Random,
+        *,
+        drops: Drops,
+        link: str,
+        leaves: Callable[[bytes], bool] | None = None,
     ) -> None:
         self.own = own
+        self._leaves = leaves
         self.rules = rules
         self.drops = drops
         self._link = link
@@ -264,6 +277,7 @@ class Forwarder:
 
     def sent(self, send: Send, now: int) -> None:
         """Note that an item has left the air: now the next hop should be heard."""
+        self._tell_sent(send)
         carried = self._carried.get(send.key) if send.key else None
         if carried is None:
             return
@@ -301,6 +315,13 @@ class Forwarder:
         own.attempt += 1
         own.due_us = now + rules.frame_us * (10 + 12 * hops) + self._rng.randint(0, rules.frame_us)
 
+    def _tell_sent(self, send: Send) -> None:
+        if isinstance(send.item, Direct) and send.item.origin == self.own:
+            own = self._own.get(send.item.number)
+            if own is not None and not own.sent:
+                own.sent = True
+                self._events.append(Changed(send.item.number, State.SENT))
+
     # --- carrying ---------------------------------------------------------------------------------
 
     def _launch(self, key: Key, carried: _Carried, now: int) -> Send | None:
@@ -321,11 +342,6 @@ class Forwarder:
             carried.via = shorts[0]
         distance = self._ways.distance(carried.destination)
         item = carried.item._replace(distance=distance)
-        if key[0] == self.own and not key[2] and key[1] in self._own:
-            own = self._own[key[1]]
-            if not own.sent:
-                own.sent = True
-                self._events.append(Changed(key[1], State.SENT))
         return Send(carried.via, carried.destination, carried.hop_limit, item, key)
 
     def _exhausted(self, carried: _Carried) -> bool:
@@ -361,11 +377,15 @@ class Forwarder:
                 self._settled(key)
             return
         seen = self._note(key)
-        if heard.destination == self.own:
+        if heard.destination == self.own or (
+            named and self._leaves is not None and self._leaves(heard.destination)
+        ):
             if seen.answer is not None:
                 self._pass_answer(item.origin, seen.answer, self.rules.hop_limit, now)
             else:
-                self._events.append(Arrived(item.origin, item.number, item.body))
+                hops = self.rules.hop_limit - heard.hop_limit + 1
+                numbered = (item.origin, item.number, item.body)
+                self._events.append(Arrived(*numbered, heard.destination, max(hops, 1)))
             return
         distance = self._ways.distance(heard.destination)
         if self._passed_on(key, sender, item.distance, heard.destination):

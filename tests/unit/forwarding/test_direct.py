@@ -275,3 +275,36 @@ def test_everything_is_bounded():
     for to, body in ((D, b"x"), (D, b""), (B, b"x")):
         with pytest.raises(UsageError):
             node.send(to, body, 0)
+
+
+def test_sent_is_told_when_the_message_left_the_air_not_before():
+    air = Air(count=2)
+    node = air.nodes[A]
+    node.send(B, b"x", 0)
+    node.handle_timeout(0)
+    send = node.poll_transmit(0)
+    air.collect(A, node)
+    assert air.states() == [State.QUEUED]
+    node.sent(send, S)
+    air.collect(A, node)
+    assert air.states() == [State.QUEUED, State.SENT]
+
+
+def test_a_message_to_somebody_behind_this_node_is_told_with_its_destination_and_answered():
+    gateway = Forwarder(
+        B,
+        Line(B, [A, B, D]),
+        Rules(S),
+        Random(1),
+        drops=Drops(),
+        link="lora0",
+        leaves=lambda short: short == D,
+    )
+    heard = Send(B, D, 6, Direct(A, 1, 0, 3, b"x"), None)
+    gateway.receive(A, heard, named=False, now=0)
+    assert gateway.poll_event() is None
+    gateway.receive(A, heard, named=True, now=0)
+    arrived = gateway.poll_event()
+    assert arrived == Arrived(A, 1, b"x", D, hops=2)
+    gateway.answer(arrived, TAG, 0)
+    assert gateway.poll_transmit(S).destination == A
