@@ -10,7 +10,7 @@ from meshd.cli.output import argument, common, positive, show, talk
 from meshd.core.errors import Exit, RequestError
 
 if TYPE_CHECKING:
-    from meshd.config.values import NodeConfig
+    from meshd.config.values import NodeConfig, RadioConfig
     from meshd.core.identity import Identity
 
 
@@ -43,6 +43,14 @@ def add_run(parser: ArgumentParser) -> Command:
         metavar="tcp://HOST:PORT",
         help="a node to connect to over any network; may be given several times",
     )
+    parser.add_argument(
+        "--radio",
+        action="append",
+        type=argument(values.parse_radio),
+        metavar="PORT[:KIND]",
+        help="a LoRa radio, with --region; may be given several times, replaces those of the file",
+    )
+    parser.add_argument("--region", metavar="NAME", help="whose law holds for --radio, as EU868")
     parser.add_argument(
         "--listen",
         type=argument(values.parse_listen),
@@ -97,6 +105,7 @@ def configuration(options: Namespace) -> "NodeConfig":
     given = {
         "state_dir": said,
         "interfaces": _unique(options.interface, "--interface"),
+        "radios": _radios(options),
         "admit": _unique(options.admit, "--admit"),
         "peers": _unique(options.peer, "--peer"),
         "listen": options.listen,
@@ -112,6 +121,36 @@ def configuration(options: Namespace) -> "NodeConfig":
         known = config.mqtt or MqttConfig(host)
         config = replace(config, mqtt=replace(known, host=host, port=port, tls=tls))
     return config
+
+
+def _radios(options: Namespace) -> "tuple[RadioConfig, ...] | None":
+    """Return the radios that options name, each as its region allows."""
+    if not options.radio:
+        if options.region:
+            raise RequestError("--region is for --radio, and none is given", code=Exit.USAGE)
+        return None
+    from meshd.cli.radio_set import region_list
+    from meshd.config.radio_plan import PlanError, clash, radio_config
+
+    if not options.region:
+        raise RequestError(
+            "no region is chosen, so the radio would send nothing",
+            code=Exit.USAGE,
+            remedy="add --region NAME, of where it stands:" + region_list(),
+        )
+    radios: list[RadioConfig] = []
+    for port, kind in options.radio:
+        try:
+            table = {"port": os.path.abspath(port), "kind": kind, "region": options.region}
+            one = radio_config(table)
+            wrong = clash(one, radios)
+        except PlanError as error:
+            wrong = error
+        if wrong is not None:
+            remedy = "meshd radio set writes a radio with all its settings into the configuration"
+            raise RequestError(f"--radio {port}: {wrong.text}", code=Exit.USAGE, remedy=remedy)
+        radios.append(one)
+    return tuple(radios)
 
 
 def _unique(given: list[object] | None, option: str) -> tuple[object, ...] | None:

@@ -4,7 +4,7 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from meshd.cli import radio_test
+from meshd.cli import radio_set, radio_test
 from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
@@ -33,6 +33,8 @@ def add_radio(parser: ArgumentParser) -> Command:
     common(listing, timeout_s=10.0)
     duty = commands.add_parser("duty", help="how long they have sent, and what the law leaves")
     common(duty, timeout_s=10.0)
+    setting = commands.add_parser("set", help="write a radio into the configuration, or change it")
+    radio_set.add_options(setting)
     trying = commands.add_parser("test", help="send a few frames, and tell what is heard")
     radio_test.add_options(trying)
     return _radio
@@ -41,6 +43,8 @@ def add_radio(parser: ArgumentParser) -> Command:
 def _radio(options: Namespace) -> int:
     if options.what == "test":
         return radio_test.run_test(options)
+    if options.what == "set":
+        return radio_set.run_set(options)
     if options.what in ("list", "duty"):
         return _ask(options)
     return asyncio.run(_scan(options))
@@ -53,7 +57,7 @@ def _ask(options: Namespace) -> int:
     value: dict[str, object] = {"radios": rows_of(status, "radios")}
     text = (radios_text if options.what == "list" else duty_text)(value)
     if not options.json and not value["radios"]:
-        talk("no radio is configured: meshd radio scan finds yours, a [[radio]] table names it")
+        talk("no radio is configured: meshd radio scan finds yours, meshd radio set names it")
     elif not options.json and not text:
         talk("no radio may send yet; meshd radio list tells why")
     show(options, f"radio.{options.what}", value, text)
@@ -72,6 +76,10 @@ async def _scan(options: Namespace) -> int:
         "not_asked": [found.port for found in others],
     }
     lines = [] if asked else [_NONE]
+    if any(found.kind for found in answers):
+        lines.append(
+            "meshd radio set PORT --kind KIND --region NAME writes it into the configuration"
+        )
     if others:
         names = ", ".join(found.port for found in others)
         lines.append(f"not asked, since they are no USB ports: {names} (--port asks one)")

@@ -7,7 +7,7 @@ Enters: a path or text. Leaves: a NodeConfig, or one ConfigError that lists all 
 from typing import cast
 
 from meshd.config.paths import default_state_dir
-from meshd.config.radio_plan import PlanError, radio_config
+from meshd.config.radio_plan import PlanError, clash, radio_config
 from meshd.config.reader import Document, Reader, read_document, read_text
 from meshd.config.schema import INTERFACE, MQTT, RADIO, RELAY, TABLES, TOP
 from meshd.config.values import RADIOS_MAX, Interface, MqttConfig, NodeConfig, RadioConfig
@@ -86,15 +86,9 @@ def _radios(reader: Reader, document: Document) -> tuple[RadioConfig, ...]:
         except PlanError as error:
             reader.wrong((*path, error.key) if error.key in read else path, error.text)
             continue
-        for other in found:
-            if one.port == other.port:
-                reader.wrong((*path, "port"), f'"{one.port}" stands there twice')
-            if one.law.region and other.law.region and one.law.region != other.law.region:
-                where = f"another radio of this node is in {other.law.region}; a node is in one"
-                reader.wrong((*path, "region"), where)
-            if one.law.region and one.channel == other.channel:
-                same = "another radio of this node has the same frequency and data rate"
-                reader.wrong((*path, "port"), f"{same}: they would only disturb each other")
+        wrong = clash(one, found)
+        if wrong is not None:
+            reader.wrong((*path, wrong.key), wrong.text)
         found.append(one)
     return tuple(found)
 

@@ -5,7 +5,7 @@ key to blame. Without a region there is no law, so the radio is kept, and nothin
 Must not know: modems, ports, lines of files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import floor
 from typing import Any
@@ -71,6 +71,20 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
         strong=read.get("strong", False),
     )
     return _judged(radio, named="power_dbm" in read) if law.region else radio
+
+
+def clash(one: RadioConfig, others: Sequence[RadioConfig]) -> PlanError | None:
+    """Return why a radio cannot stand beside the others of its node; None: it can."""
+    for other in others:
+        if one.port == other.port:
+            return PlanError("port", f'"{one.port}" stands there twice')
+        if one.law.region and other.law.region and one.law.region != other.law.region:
+            where = f"another radio of this node is in {other.law.region}; a node is in one"
+            return PlanError("region", where)
+        if one.law.region and one.channel == other.channel:
+            same = "another radio of this node has the same frequency and data rate"
+            return PlanError("port", f"{same}: they would only disturb each other")
+    return None
 
 
 def _law(read: Mapping[str, Any]) -> Law:

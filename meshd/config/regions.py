@@ -76,6 +76,14 @@ def laws() -> dict[str, Law]:
     return parse(content, place)
 
 
+def places() -> dict[str, str]:
+    """Return who each region is for, in words, in the order of the file."""
+    content, place = read_fact("regions.toml")
+    document = read_document(content, place, remedy=_REMEDY)
+    found = Reader(content, place, remedy=_REMEDY).sections(REGION, document)
+    return {cast(str, region["name"]): cast(str, region["where"]) for region in found}
+
+
 def law_of(region: str) -> Law:
     """Return the law of a region by its name, however it is capitalised.
 

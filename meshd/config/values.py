@@ -202,6 +202,16 @@ def parse_interface(text: str) -> Interface:
     return Interface(parse_interface_name(name), parse_kind(kind) if colon else None)
 
 
+def parse_radio(text: str) -> tuple[str, str]:
+    """Parse `PORT` or `PORT:kind` into both; a port's own name may hold colons too."""
+    port, _, kind = text.rpartition(":")
+    if not port or not (kind.isalnum() and kind[0].isalpha()):
+        port, kind = text, RADIO_KINDS[0]
+    if not port or not port.isprintable():
+        raise ValueError(f'"{text}" is not PORT or PORT:KIND; `meshd radio scan` tells yours')
+    return port, choice(kind, RADIO_KINDS)
+
+
 def parse_name(text: str) -> str:
     """Return a node name that is short and printable."""
     if len(text) > NAME_MAX or not text.isprintable() or text != text.strip():

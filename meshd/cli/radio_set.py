@@ -1,0 +1,223 @@
+"""radio set: a `[[radio]]` table of the configuration, made or changed, after the law was asked.
+
+Nothing is written before the whole file as it would be was read, and holds against its region.
+"""
+
+import os
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Callable
+
+from meshd.cli.client import state_dir
+from meshd.cli.output import argument, common, show
+from meshd.config.edit import Change, Value, edit_table
+from meshd.config.loader import parse
+from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
+from meshd.config.reader import read_document, read_text
+from meshd.config.regions import law_of, places
+from meshd.config.schema import RADIO
+from meshd.config.values import RadioConfig
+from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
+from meshd.runtime.disk import write_atomically
+
+_KEYS = {key.name: key for key in RADIO.keys}
+_MEND = "mend the file first; docs/configuration.md describes every key"
+_OPTIONS = (
+    ("--kind", "kind", "KIND", str, "what is plugged in; auto asks the port at each start"),
+    ("--region", "region", "NAME", str, "whose law holds where the radio stands, as EU868"),
+    ("--frequency", "frequency_mhz", "MHZ", float, "as 869.525"),
+    ("--sf", "spreading_factor", "N", int, "spreading factor, 7 to 12"),
+    ("--bandwidth", "bandwidth_khz", "KHZ", float, "as 125"),
+    ("--power", "power_dbm", "DBM", int, "what the module feeds into the antenna"),
+    ("--antenna", "antenna_dbi", "DBI", float, "what the antenna gains"),
+    ("--rssi-scale", "rssi_scale", "full|half", str, "Ebyte only: how it counts signal strength"),
+)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `meshd radio set`."""
+    common(parser)
+    parser.add_argument("port", metavar="PORT", help="as `meshd radio scan` tells it")
+    for option, key, shown, kind, about in _OPTIONS:
+        convert = argument(_converter(key, kind))
+        parser.add_argument(option, dest=key, type=convert, metavar=shown, help=about)
+    parser.add_argument(
+        "--strong",
+        action=BooleanOptionalAction,
+        default=None,
+        help="Ebyte only: whether it is a module of 30 dBm",
+    )
+    parser.add_argument(
+        "--usual",
+        action="append",
+        default=[],
+        choices=[name for name in _KEYS if name not in (*RADIO.required, "region")],
+        metavar="KEY",
+        help="take this key of the file out, so that its default holds; may be given again",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="the file to change; default: STATE_DIR/meshd.toml"
+    )
+
+
+def _converter(key: str, kind: type) -> Callable[[str], object]:
+    """Return a parser of an option's text, with the bounds of the file's key."""
+
+    def convert(text: str) -> object:
+        try:
+            value = kind(text)
+        except (ValueError, OverflowError):
+            raise ValueError(f'"{text}" is no number') from None
+        _KEYS[key].convert(value)
+        return law_of(text).region if key == "region" else value
+
+    def told(text: str) -> object:
+        try:
+            return convert(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    return told
+
+
+def run_set(options: Namespace) -> int:
+    """Carry out `meshd radio set`."""
+    folder = state_dir(options.state_dir)
+    file = os.path.abspath(options.config or os.path.join(folder, CONFIG_FILE))
+    made = not os.path.exists(file)
+    if made and not os.path.isdir(os.path.dirname(file)):
+        raise RequestError(
+            f"{os.path.dirname(file)}: no such directory",
+            code=Exit.NOT_FOUND,
+            remedy="make the node's with: meshd init, or name another with --state-dir",
+        )
+    text = "" if made else read_text(file, remedy=_MEND)
+    before = parse(text, file).radios
+    index, tables = _place(text, file, options.port)
+    wanted = _wanted(options)
+    if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
+        raise _no_region(before)
+    if index == len(tables):
+        wanted = {"port": os.path.abspath(options.port), **wanted}
+    edited = edit_table(text, file, ("radio", index), wanted)
+    radio = _judged(edited.text, file)[index]
+    if edited.text != text:
+        _write(file, edited.text)
+    value = {
+        "file": file,
+        "created": made and edited.text != text,
+        "changes": [change._asdict() for change in edited.changes],
+        "radio": _fields(radio),
+    }
+    show(options, "radio.set", value, _words(file, radio, edited.changes, folder))
+    return Exit.OK
+
+
+def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]]]:
+    """Return which table is about a port, the one after the last if none is, and all tables."""
+    tables = read_document(text, file, remedy=_MEND).get("radio", [])
+    assert isinstance(tables, list)
+    device = os.path.realpath(port)
+    for index, table in enumerate(tables):
+        if os.path.realpath(str(table["port"])) == device:
+            return index, tables
+    return len(tables), tables
+
+
+def _wanted(options: Namespace) -> dict[str, Value | None]:
+    """Return the keys that options name; None: its line goes."""
+    given = {key: getattr(options, key) for key in _KEYS if key != "port"}
+    wanted = {key: value for key, value in given.items() if value is not None}
+    for key in options.usual:
+        if key in wanted:
+            raise RequestError(f"{key} is set and taken out at once", code=Exit.USAGE)
+        wanted[key] = None
+    return wanted
+
+
+def _no_region(radios: tuple[RadioConfig, ...]) -> RequestError:
+    known = next((radio.law.region for radio in radios if radio.law.region), "")
+    if known:
+        remedy = f"the other radios of this node are in {known}: --region {known}"
+    else:
+        remedy = "add --region NAME, of where it stands:" + region_list()
+    text = "no region is chosen, so this radio would send nothing; nothing was written"
+    return RequestError(text, code=Exit.USAGE, remedy=remedy)
+
+
+def region_list() -> str:
+    """Return the regions there are, a line each."""
+    return "".join(f"\n    {name:<8}{where}" for name, where in places().items())
+
+
+def _judged(text: str, file: str) -> tuple[RadioConfig, ...]:
+    """Return the radios of a text that is not written yet. Raises: RequestError."""
+    try:
+        return parse(text, file).radios
+    except ConfigError as error:
+        said = [line.removeprefix(f"{file}:").partition(": ")[2] for line in error.text.split("\n")]
+        raise RequestError(
+            "\n".join(said), code=Exit.USAGE, remedy="nothing was written; docs/regions.md helps"
+        ) from error
+
+
+def _write(file: str, text: str) -> None:
+    """Replace the file, or what a link leads to, whole; who may read it stays."""
+    path = os.path.realpath(file)
+    try:
+        mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
+        owner = os.stat(path if os.path.exists(path) else os.path.dirname(path))
+        write_atomically(path, text.encode(), mode=mode)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise RequestError(
+            f"{file}: cannot be written: {error.strerror}; it is as it was",
+            code=Exit.DENIED if isinstance(error, PermissionError) else Exit.ERROR,
+            remedy="run this as the user who owns the file, or make room on its disk",
+        ) from error
+
+
+def _fields(radio: RadioConfig) -> dict[str, object]:
+    """Return what the radio does now, with what the law gives it."""
+    band = radio.law.judge(
+        radio.frequency_hz,
+        radio.modulation.bandwidth_hz,
+        radio.tx_dbm,
+        antenna_dbi=radio.antenna_dbi,
+        listens=True,
+    )
+    return {
+        "port": radio.port,
+        "kind": radio.kind,
+        "region": radio.law.region,
+        "frequency_mhz": radio.frequency_hz / 1e6,
+        "spreading_factor": radio.modulation.spreading_factor,
+        "bandwidth_khz": radio.modulation.bandwidth_hz / 1e3,
+        "power_dbm": radio.tx_dbm,
+        "power_dbm_max": round(band.tx_dbm_max(radio.antenna_dbi), 2),
+        "antenna_dbi": radio.antenna_dbi,
+        "band": band.name,
+        "duty_percent": band.duty_ppm / 10_000,
+    }
+
+
+def _words(file: str, radio: RadioConfig, changes: tuple[Change, ...], folder: str) -> str:
+    now = _fields(radio)
+    said = [f"{file}: [[radio]] {radio.port}"]
+    said += [f"  {key}: {_was(before)} -> {_was(after)}" for key, before, after in changes]
+    if not changes:
+        said.append("  it stands there so already")
+    said.append(
+        f"it sends at {now['frequency_mhz']:g} MHz, SF{now['spreading_factor']}, "
+        f"{now['bandwidth_khz']:g} kHz, {now['power_dbm']} dBm; {radio.law.region} allows "
+        f"{now['power_dbm_max']:g} dBm with this antenna, and {now['duty_percent']:g} % of any hour"
+    )
+    if changes and os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
+        said.append("the daemon reads its file when it starts: start it again")
+    return "\n".join(said)
+
+
+def _was(value: Value | None) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "not set" if value is None else str(value)

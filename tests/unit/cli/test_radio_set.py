@@ -1,0 +1,181 @@
+"""`meshd radio set` and `meshd run --radio`: nothing unlawful, nothing half, nothing guessed."""
+
+import json
+import os
+import sys
+import types
+
+import pytest
+
+from meshd.cli import radio_set
+from meshd.cli.main import main
+from meshd.config.loader import load
+from meshd.core.airtime import Modulation
+from meshd.core.errors import Exit
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    """The configuration of a state directory of the test's own; not there yet."""
+    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
+    return tmp_path / "meshd.toml"
+
+
+def set_radio(*words):
+    return main(["radio", "set", *words])
+
+
+def test_new_file_holds_a_radio_that_the_daemon_takes(file, capsys):
+    assert set_radio("/dev/ttyUSB0", "--kind", "rnode", "--region", "eu868") == 0
+    assert (
+        file.read_text() == '[[radio]]\nport = "/dev/ttyUSB0"\nkind = "rnode"\nregion = "EU868"\n'
+    )
+    (radio,) = load(str(file)).radios
+    assert (radio.port, radio.kind, radio.law.region) == ("/dev/ttyUSB0", "rnode", "EU868")
+    said = capsys.readouterr().out
+    assert "region: not set -> EU868" in said and "27 dBm" in said and "10 % of any hour" in said
+
+
+def test_change_is_told_as_json_and_keeps_comments_mode_and_link(file, tmp_path, capsys):
+    real = tmp_path / "elsewhere.toml"
+    real.write_text('# mine\n[[radio]]\nport = "/dev/a" # left\nregion = "EU868"\npower_dbm = 2\n')
+    real.chmod(0o640)
+    file.symlink_to(real)
+    assert set_radio("/dev/a", "--power", "20", "--sf", "8", "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["schema"] == "meshd.radio.set/1"
+    assert value["changes"] == [
+        {"key": "spreading_factor", "before": None, "after": 8},
+        {"key": "power_dbm", "before": 2, "after": 20},
+    ]
+    assert value["radio"]["power_dbm"] == 20 and value["radio"]["duty_percent"] == 10
+    assert file.is_symlink() and real.stat().st_mode & 0o777 == 0o640
+    assert real.read_text().startswith('# mine\n[[radio]]\nport = "/dev/a" # left\n')
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere.toml", "meshd.toml"]
+
+
+def test_port_is_known_by_its_other_name(file, tmp_path):
+    (tmp_path / "tty").touch()
+    (tmp_path / "lasting").symlink_to(tmp_path / "tty")
+    assert set_radio(str(tmp_path / "lasting"), "--region", "EU868") == 0
+    assert set_radio(str(tmp_path / "tty"), "--power", "3") == 0
+    (radio,) = load(str(file)).radios
+    assert (radio.port, radio.tx_dbm) == (str(tmp_path / "lasting"), 3)
+
+
+def test_same_again_writes_nothing(file, capsys):
+    set_radio("/dev/a", "--region", "EU868")
+    before = file.stat()
+    assert set_radio("/dev/a", "--region", "EU868") == 0
+    assert file.stat().st_ino == before.st_ino
+    assert "stands there so already" in capsys.readouterr().out
+
+
+def test_usual_takes_a_key_out(file):
+    set_radio("/dev/a", "--region", "EU868", "--power", "3")
+    assert set_radio("/dev/a", "--usual", "power_dbm") == 0
+    assert "power_dbm" not in file.read_text()
+
+
+def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, capsys):
+    assert set_radio("/dev/a") == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "EU868" in said and "United States" in said and not file.exists()
+    set_radio("/dev/a", "--region", "US915")
+    assert set_radio("/dev/b", "--sf", "8") == Exit.USAGE
+    assert "--region US915" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--power 28", "28 dBm at 869.525 MHz is too much in EU868"),
+        ("--power 14.5", '"14.5" is no number'),
+        ("--frequency 915", "lies in no band of EU868"),
+        ("--frequency nan", "not between"),
+        ("--sf 13", "13 is not between 7 and 12"),
+        ("--bandwidth 500", "with 500 kHz of bandwidth lies in"),
+        ("--region EU86", 'did you mean "EU868"'),
+        ("--region US915", "another radio of this node is in EU868"),
+        ("--kind rnod", 'did you mean "rnode"'),
+        ("--kind rnode --strong", "is for ebyte only"),
+        ("--power 3 --usual power_dbm", "at once"),
+        ("--usual region", "invalid choice"),
+        ("", "same frequency and data rate"),
+    ],
+)
+def test_what_the_law_or_the_file_forbids_is_refused_unwritten(file, capsys, words, said):
+    set_radio("/dev/first", "--region", "EU868")
+    before = file.read_text()
+    region = () if "region" in words and "usual" not in words else ("--region", "EU868")
+    assert set_radio("/dev/a", *region, *words.split()) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert said in told and "Traceback" not in told
+    assert file.read_text() == before
+
+
+def test_file_with_a_mistake_is_left_alone(file, capsys):
+    file.write_text("nmae = 1\n")
+    assert set_radio("/dev/a", "--region", "EU868") == Exit.CONFIG
+    assert 'did you mean "name"' in capsys.readouterr().err
+    assert file.read_text() == "nmae = 1\n"
+
+
+def test_full_disk_leaves_the_file_as_it_was(file, capsys, monkeypatch):
+    def full(*_args, **_named):
+        raise OSError(28, "No space left on device")
+
+    set_radio("/dev/a", "--region", "EU868")
+    before = file.read_text()
+    monkeypatch.setattr(radio_set, "write_atomically", full)
+    assert set_radio("/dev/a", "--power", "3") == Exit.ERROR
+    assert "No space left" in capsys.readouterr().err and file.read_text() == before
+
+
+def test_missing_folder_is_told(tmp_path, capsys):
+    assert set_radio("/dev/a", "--region", "EU868", "--state-dir", str(tmp_path / "no")) == 4
+    assert "meshd init" in capsys.readouterr().err
+
+
+# --- meshd run --radio ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What `meshd run` hands to the daemon."""
+    configs = []
+    daemon = types.ModuleType("meshd.runtime.daemon")
+    daemon.run = lambda config: configs.append(config) or 0
+    monkeypatch.setitem(sys.modules, "meshd.runtime.daemon", daemon)
+    return configs
+
+
+def test_run_takes_a_radio_without_a_file(started):
+    by_path = "/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0"
+    assert main(["run", "--radio", "/dev/ttyUSB0:rnode", "--region", "US915"]) == 0
+    assert main(["run", "--radio", by_path, "--region", "EU868"]) == 0
+    (radio,), (other,) = started[0].radios, started[1].radios
+    assert (radio.port, radio.kind, radio.law.region) == ("/dev/ttyUSB0", "rnode", "US915")
+    assert radio.modulation == Modulation(7, 125_000)
+    assert (other.port, other.kind) == (by_path, "auto")
+
+
+def test_radio_of_the_command_line_replaces_those_of_the_file(started, file):
+    file.write_text('[[radio]]\nport = "/dev/a"\nregion = "EU868"\n')
+    main(["run", "--radio", "b", "--region", "EU868"])
+    assert [radio.port for radio in started[0].radios] == [os.path.abspath("b")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--radio /dev/a", "United States"),
+        ("--radio /dev/a:rnod --region EU868", 'did you mean "rnode"'),
+        ("--radio /dev/a --region EU86", 'did you mean "EU868"'),
+        ("--radio /dev/a --radio /dev/b --region EU868", "same frequency and data rate"),
+        ("--region EU868", "--region is for --radio"),
+    ],
+)
+def test_run_says_what_is_wrong_with_a_radio(started, capsys, words, said):
+    assert main(["run", *words.split()]) == Exit.USAGE
+    assert said in capsys.readouterr().err and not started
