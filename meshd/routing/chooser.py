@@ -8,9 +8,10 @@ Must not know: packets, links.
 
 from meshd.core.context import Context
 from meshd.core.events import RouteInstalled, RouteRemoved
-from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
 from meshd.routing.announce import Announcer
+from meshd.routing.held import Held
 from meshd.routing.learn import Learner
 from meshd.routing.recall import recall
 from meshd.routing.requests import Requests
@@ -49,7 +50,7 @@ class Chooser:
         self._learner = learner
         self._requests = requests
         self._announcer = announcer
-        self._held: dict[Prefix, None] = {}
+        self._held = Held()
 
     def start(self, now: int) -> None:
         """Begin to sweep, if that is not done already."""
@@ -72,7 +73,8 @@ class Chooser:
             if lost:
                 recall(self._learner, lost, now)
                 for entry in lost:
-                    self._choose(entry, now, spare=False)
+                    if entries.get(entry.prefix) is entry:  # else let go for one that was lost
+                        self._choose(entry, now, spare=False)
         self._announcer.flush_urgent(now)
 
     def sweep(self, now: int) -> None:
@@ -81,16 +83,12 @@ class Chooser:
         for prefix in tuple(self._held):
             entry = self._table.entries.get(prefix)
             if entry is None or entry.held_until is None:
-                del self._held[prefix]
+                self._held.discard(prefix)
             elif now < entry.held_until:
                 due = min(due, entry.held_until)
             else:
-                del self._held[prefix]
-                entry.held_until = None
-                if entry.installed is not None:
-                    entry.installed = None
-                    self._ctx.emit(RouteRemoved(prefix))
-                self._tidy(entry)
+                self._held.discard(prefix)
+                self._let_go(entry)
         for prefix in self._sources.collect(now, self._announcer.announced):
             entry = self._table.entries.get(prefix)
             if entry is not None and entry.selected is None:
@@ -117,7 +115,7 @@ class Chooser:
         if route is None:
             if before is not None:
                 self._announcer.pages.touch(entry.prefix)
-                self._lost(entry, now)
+                self._lost(entry, before.neighbour, now)
             self._tidy(entry)
             return
         said = entry.said
@@ -131,6 +129,8 @@ class Chooser:
             self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
         awaited = self._requests.met(route)
         held, entry.held_until = entry.held_until, None
+        if held is not None:
+            self._held.discard(entry.prefix)
         if awaited or (said is not None and said[0] != route.router_id):
             self._announcer.changed(entry.prefix, now, urgent=True)
         elif before is None or said is None:
@@ -141,10 +141,12 @@ class Chooser:
         elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
             self._announcer.drifted(entry.prefix, now)
 
-    def _lost(self, entry: Entry, now: int) -> None:
+    def _lost(self, entry: Entry, cause: Neighbour, now: int) -> None:
         """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""
         entry.held_until = now + HOLD_US
-        self._held[entry.prefix] = None
+        crowded = self._held.add(entry.prefix, cause)
+        if crowded is not None:
+            self._let_go(self._table.entries[crowded])
         self._ctx.timers.set_earlier(("routing", "sweep"), now + HOLD_US)
         if self._table.covered(entry.prefix):
             entry.installed = UNREACHABLE
@@ -154,6 +156,14 @@ class Chooser:
             self._ctx.emit(RouteRemoved(entry.prefix))
         self._announcer.changed(entry.prefix, now, urgent=True)
         self._requests.starving(entry, entry.said, now)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Hold an entry no longer."""
+        entry.held_until = None
+        if entry.installed is not None:
+            entry.installed = None
+            self._ctx.emit(RouteRemoved(entry.prefix))
+        self._tidy(entry)
 
     def _tidy(self, entry: Entry) -> None:
         if self._table.tidy(entry):

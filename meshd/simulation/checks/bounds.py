@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshd.neighbour.table import NEIGHBOURS_PER_LINK_MAX
 from meshd.routing.forwarded import FORWARDED_MAX
+from meshd.routing.held import HELD_MAX
 from meshd.routing.memory import REMEMBERED_MAX
 from meshd.routing.requests import PENDING_MAX
 from meshd.routing.source import SOURCES_MAX
@@ -33,9 +34,10 @@ ANY_MAX = 20_000
 TOTAL_MAX = 120_000
 TURNS = 16
 MAXIMA = {
-    "routing._table.entries": ROUTES_MAX,
+    "routing._table.entries": ROUTES_MAX + HELD_MAX,
     "routing._sources._sources": SOURCES_MAX,
     "routing._learner.remembered.*": REMEMBERED_MAX,
+    "routing._chooser._held._causes": HELD_MAX,
     "routing._requests._pending": PENDING_MAX,
     "routing._requests._forwarded": FORWARDED_MAX,
     "routing._neighbours._by_link.*": NEIGHBOURS_PER_LINK_MAX,
