@@ -16,6 +16,7 @@ from meshd.core.events import Notice, RadioLink, RadioSend
 from meshd.core.identity import Identity
 from meshd.core.ids import node_text
 from meshd.core.law import SubBand
+from meshd.core.trickle import Trickle
 from meshd.link.access import Access, Manners
 from meshd.link.account import Share
 from meshd.link.ledger import Ledger, Priority
@@ -24,7 +25,6 @@ from meshd.link.queue import Outgoing
 from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
 from meshd.link.sources import Asked, Met, Opened, Sources
-from meshd.link.trickle import Trickle
 from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
 from meshd.wire.lora_frame import FrameKind, overhead
 

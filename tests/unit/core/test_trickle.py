@@ -3,7 +3,7 @@
 import itertools
 from random import Random
 
-from meshd.link.trickle import EARLY, RESETS_MAX, RESETS_SPAN_US, Trickle
+from meshd.core.trickle import EARLY, RESETS_MAX, RESETS_SPAN_US, Trickle
 
 S = 1_000_000
 
