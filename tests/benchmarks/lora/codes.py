@@ -53,7 +53,7 @@ def _differences(count: int, seeds: int) -> list[Figure]:
         sizes.append(len(batch.encode()) / count)
         taken.append(1000 * spent_s)
     name = f"sets of 10,000, {count} differences"
-    how = f"{min(symbols):.3g} to {max(symbols):.3g} over {seeds} seeds; decoding {mean(taken):.3g} ms"
+    how = f"{min(symbols):.3g} to {max(symbols):.3g}, {seeds} seeds; decoding {mean(taken):.3g} ms"
     target = 1.7 if count >= 100 else None
     return [
         Figure(f"{name}: symbols each", mean(symbols), "", target, how),
