@@ -7,16 +7,21 @@ Ref: docs/mqtt.md.
 
 import json
 
-from meshd.core.snapshot import NeighbourStatus, NodeSnapshot
+from meshd.core.snapshot import NeighbourStatus, NodeSnapshot, RadioStatus
 
 VERSION = 1
 PAYLOAD_BYTES_MAX = 4096
 NEIGHBOURS_MAX = 32
 LINKS_MAX = 16
 PROBLEMS_MAX = 16
+RADIOS_MAX = 8
 CHANGE_MIN = 0.05
+CHANGE_MIN_DB = 3.0
+"""Decibels are a logarithm already, and a signal wavers by one or two."""
 _INFINITE = 0xFFFF
-_NEVER_A_CHANGE = {"seq", "up", "age", "drops"}
+_NEVER_A_CHANGE = {"seq", "up", "age", "drops", "sent", "heard", "tx_15s_pct"}
+_DECIBELS = ("_db", "_dbm")
+_SECONDS_15_MS, _HOUR_MS = 15_000, 3_600_000
 
 Json = dict[str, object]
 
@@ -32,7 +37,10 @@ def info(snapshot: NodeSnapshot) -> Json:
     shown = {**_head(snapshot), "ver": snapshot.version, "mode": snapshot.mode}
     if snapshot.name:
         shown["name"] = snapshot.name
-    return {**shown, "addr": snapshot.address, "ifaces": links}
+    shown |= {"addr": snapshot.address, "ifaces": links}
+    if snapshot.radios:
+        shown["radios"] = [_radio_info(radio) for radio in snapshot.radios[:RADIOS_MAX]]
+    return shown
 
 
 def state(snapshot: NodeSnapshot) -> Json:
@@ -47,11 +55,13 @@ def state(snapshot: NodeSnapshot) -> Json:
     entries = sum(space.entries for space in snapshot.spaces)
     complete = 100 if not behind else min(99, 100 * entries // (entries + behind))
     sync: Json = {"spaces": len(snapshot.spaces), "behind": behind, "pct": complete}
+    radios = {radio.name: _radio(radio) for radio in snapshot.radios[:RADIOS_MAX]}
     return {
         **_head(snapshot),
         "up": int(snapshot.uptime_s),
         "ver": snapshot.version,
         "net": net,
+        **({"radio": radios} if radios else {}),
         "sync": sync,
         "drops": sum(sum(links.values()) for links in snapshot.drops.values()),
         "problems": [problem.code for problem in snapshot.problems[:PROBLEMS_MAX]],
@@ -85,13 +95,19 @@ def changed(old: object, new: object) -> bool:
     """Tell whether two payloads differ by more than 5 % somewhere that is not mere time."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = (old.keys() | new.keys()) - _NEVER_A_CHANGE
-        return any(changed(old.get(key), new.get(key)) for key in keys)
+        return any(_differ(key, old.get(key), new.get(key)) for key in keys)
     if isinstance(old, list) and isinstance(new, list):
         pairs = zip(old, new, strict=False)
         return len(old) != len(new) or any(changed(*pair) for pair in pairs)
     if isinstance(old, int | float) and isinstance(new, int | float):
         return abs(new - old) > CHANGE_MIN * max(abs(old), abs(new))
     return old != new
+
+
+def _differ(key: str, old: object, new: object) -> bool:
+    if key.endswith(_DECIBELS) and isinstance(old, int | float) and isinstance(new, int | float):
+        return abs(new - old) >= CHANGE_MIN_DB
+    return changed(old, new)
 
 
 def _head(snapshot: NodeSnapshot) -> Json:
@@ -104,7 +120,44 @@ def _neighbour(row: NeighbourStatus) -> Json:
     for name, cost in (("cost", row.cost), ("rxcost", row.rxcost), ("txcost", row.txcost)):
         if cost < _INFINITE:
             shown[name] = cost
-    return shown
+    return shown | _known(rssi_dbm=row.rssi_dbm, snr_db=row.snr_db)
+
+
+def _radio_info(radio: RadioStatus) -> Json:
+    """Return what seldom changes of a radio: what it is, and how it is set."""
+    return {"if": radio.name, "kind": radio.kind} | _known(
+        model=radio.model,
+        region=radio.region,
+        freq_mhz=radio.frequency_mhz,
+        sf=radio.spreading_factor,
+        bw_khz=radio.bandwidth_khz,
+        tx_dbm=radio.tx_dbm,
+        protection=radio.protection,
+    )
+
+
+def _radio(radio: RadioStatus) -> Json:
+    """Return the numbers of a radio; its airtime is that of the node in its band."""
+    left_ms = radio.left_ms
+    return {"state": radio.state} | _known(
+        tx_15s_pct=_percent(radio.airtime_15_s_ms, _SECONDS_15_MS),
+        tx_1h_pct=_percent(radio.airtime_hour_ms, _HOUR_MS),
+        duty_max_pct=_percent(radio.airtime_hour_max_ms, _HOUR_MS),
+        duty_left_s=None if left_ms is None else round(left_ms / 1000),
+        noise_dbm=radio.noise_dbm,
+        sent=radio.sent,
+        heard=radio.heard,
+        wait=radio.waiting,
+    )
+
+
+def _percent(part_ms: int | None, whole_ms: int) -> float | None:
+    return None if part_ms is None else round(100 * part_ms / whole_ms, 2)
+
+
+def _known(**values: object) -> Json:
+    """Return what is known of these values: what is unknown is absent, never 0."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _quality(row: NeighbourStatus) -> float:

@@ -1,68 +1,17 @@
 """Two real daemons, each with an emulated RNode on a pseudo-terminal, on one air."""
 
 import json
-import signal
-import socket
 import sys
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 import pytest
+from radio_site import SLACK_S, Site
 
-from meshd.lab.daemons import Daemon, wait_for
-from meshd.lab.namespaces import Place, stop
+from meshd.lab.daemons import wait_for
+from meshd.lab.namespaces import stop
 
 DISCOVERY_S = 5.0
-SLACK_S = 10.0
-"""For starting interpreters on a busy machine; what is promised is measured from the log."""
-CONFIG = """
-listen = "[::1]:{listen}"
-leaf = true
-[[radio]]
-port = "{port}"
-kind = "{kind}"
-region = "EU868"
-spreading_factor = 7
-"""
-
-
-class Site(Place):
-    """A daemon and its radio."""
-
-    def __init__(self, folder, number):
-        super().__init__(f"site{number}", folder / f"site{number}")
-        self.port = self.folder / "radio"
-        self.listen = free_port()
-        self.emulator = None
-        self.config = self.folder / "meshd.toml"
-        self.configure("rnode")
-        self.daemon = Daemon(self, options=["--config", str(self.config)])
-
-    def configure(self, kind):
-        text = CONFIG.format(listen=self.listen, port=self.port, kind=kind)
-        self.config.write_text(text)
-
-    def plug(self, kind="rnode"):
-        argv = [sys.executable, "-m", "meshd", "emulate", kind, "--port", str(self.port)]
-        self.emulator = self.spawn([*argv, "--air", "roof"], log="radio.log")
-        assert wait_for(self.port.exists, SLACK_S)
-
-    def unplug(self):
-        self.emulator.send_signal(signal.SIGINT)
-        self.emulator.wait(SLACK_S)
-
-    def radio(self):
-        return self.daemon.ask("radio", "list")["radios"][0]
-
-    def neighbours(self):
-        return [row["node"] for row in self.daemon.ask("neighbours")["neighbours"]]
-
-
-def free_port():
-    """Return a port that nobody listens on now."""
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

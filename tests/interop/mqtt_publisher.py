@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fake_host import snapshot
 
 from meshd.config.values import MqttConfig
+from meshd.core.snapshot import NeighbourStatus, RadioStatus
 from meshd.status.mqtt import Pace, publish
 
 
@@ -32,8 +33,15 @@ async def main() -> None:
     def told(problem):
         print(problem.code if problem else "fine", flush=True)
 
+    def change():
+        said = json.loads(sys.stdin.readline() or "{}")
+        for name, kind in (("radios", RadioStatus), ("neighbours", NeighbourStatus)):
+            if name in said:
+                said[name] = tuple(kind(**row) for row in said[name])
+        changes.update(said)
+
     loop = asyncio.get_running_loop()
-    loop.add_reader(0, lambda: changes.update(json.loads(sys.stdin.readline() or "{}")))
+    loop.add_reader(0, change)
     task = loop.create_task(
         publish(
             MqttConfig(**options["broker"]),

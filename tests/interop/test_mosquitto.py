@@ -9,9 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from fake_host import FAR, NODE, OTHER
+from radio_site import Site
+
+from meshd.lab.namespaces import stop
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(
@@ -302,3 +306,80 @@ def test_clean_stop_is_quick_while_the_broker_hangs(stage, broker):
     assert publisher.process.returncode == 0
     broker.process.send_signal(signal.SIGCONT)
     assert time.monotonic() - begun < 10
+
+
+RADIO = {
+    "name": "lora0",
+    "port": "/dev/ttyUSB0",
+    "state": "up",
+    "kind": "rnode",
+    "airtime_15_s_ms": 150,
+    "airtime_hour_ms": 36_000,
+    "airtime_hour_max_ms": 360_000,
+    "left_ms": 324_000,
+    "noise_dbm": -117.0,
+}
+
+
+def test_radio_that_goes_is_told_soon(stage, broker):
+    publisher = stage(Publisher(broker.port))
+    assert publisher.says() == "fine"
+    live = stage(Subscriber(broker))
+    live.until(*ALL)
+    publisher.change(radios=[RADIO])
+    state = json.loads(live.until(("state", '"lora0"'), ("info", '"radios"'), ("state", "{"))[2])
+    assert state["radio"]["lora0"]["duty_left_s"] == 324
+    publisher.change(radios=[{**RADIO, "state": "port gone", "noise_dbm": None}])
+    state = json.loads(live.until(("state", "port gone"))[2])
+    assert "noise_dbm" not in state["radio"]["lora0"]
+
+
+def test_daemons_tell_their_radios_and_how_they_hear_each_other(broker, tmp_path, monkeypatch):
+    sites = [Site(tmp_path, number) for number in range(2)]
+    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        try:
+            for site in sites:
+                site.plug()
+                site.daemon.options += ["--mqtt", f"mqtt://127.0.0.1:{broker.port}"]
+                site.daemon.start()
+            one, two = sites
+            told = heard_of(broker, one, two)
+        finally:
+            stop([process for site in sites for process in site.processes])
+    near, state, info = told["neighbours"], told["state"], told["info"]
+    (row,) = near["neighbours"]
+    assert row["id"] == two.daemon.node and row["if"] == "lora0"
+    assert row["snr_db"] > 0 > row["rssi_dbm"]
+    radio = state["radio"]["lora0"]
+    assert radio["state"] == "up" and radio["duty_max_pct"] == 10 and radio["noise_dbm"] < -100
+    assert 0 < radio["duty_left_s"] < 360 and radio["tx_1h_pct"] > 0
+    assert info["radios"][0]["region"] == "EU868" and info["radios"][0]["sf"] == 7
+
+
+def heard_of(broker, one, two):
+    """Return what a node publishes, once it tells the other as its neighbour by LoRa."""
+    one.daemon.wait_ready()
+    two.daemon.wait_ready()
+    base = f"meshd/v1/pq4ohv4c/{one.daemon.node}/"
+    sub = subprocess.Popen(
+        ["mosquitto_sub", "-p", str(broker.port), "-t", base + "+", "-W", "40", "-F", "%t %p"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told = {}
+    try:
+        for line in sub.stdout:
+            topic, payload = line.rstrip("\n").split(" ", 1)
+            if payload.startswith("{"):
+                told[topic.removeprefix(base)] = json.loads(payload)
+            near = told.get("neighbours", {}).get("neighbours")
+            radio = told.get("state", {}).get("radio", {}).get("lora0", {})
+            if near and "noise_dbm" in radio and "radios" in told["info"]:
+                if "snr_db" in near[0] and "region" in told["info"]["radios"][0]:
+                    return told
+    finally:
+        sub.kill()
+        sub.wait()
+        sub.stdout.close()
+    raise AssertionError(f"only this was told: {told}")

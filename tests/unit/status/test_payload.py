@@ -1,8 +1,9 @@
 import json
+from dataclasses import replace
 
 from fake_host import NODE, OTHER, PROBLEM, snapshot
 
-from meshd.core.snapshot import LinkStatus, NeighbourStatus, SpaceStatus
+from meshd.core.snapshot import LinkStatus, NeighbourStatus, RadioStatus, SpaceStatus
 from meshd.status.payload import (
     NEIGHBOURS_MAX,
     PAYLOAD_BYTES_MAX,
@@ -44,6 +45,57 @@ def test_neighbours_golden():
     )
 
 
+RADIO = RadioStatus(
+    *("lora0", "/dev/ttyUSB0", "up", "rnode", "RNode (ESP32)", "1.86", None, "EU868"),
+    *(869.525, 9, 125.0, 14, -117.0, "open", "P", 150, 36_000, 360_000, 324_000, 5, 7, 1),
+)
+
+
+def test_radio_golden():
+    shown = snapshot(radios=(RADIO,))
+    assert json.dumps(state(shown)["radio"]) == (
+        '{"lora0": {"state": "up", "tx_15s_pct": 1.0, "tx_1h_pct": 1.0, "duty_max_pct": 10.0, '
+        '"duty_left_s": 324, "noise_dbm": -117.0, "sent": 5, "heard": 7, "wait": 1}}'
+    )
+    assert json.dumps(info(shown)["radios"]) == (
+        '[{"if": "lora0", "kind": "rnode", "model": "RNode (ESP32)", "region": "EU868", '
+        '"freq_mhz": 869.525, "sf": 9, "bw_khz": 125.0, "tx_dbm": 14, "protection": "open"}]'
+    )
+    assert "port" not in info(shown)["radios"][0], "the path of a port is nobody's business"
+
+
+def test_radio_that_is_not_there_says_why_and_no_numbers():
+    silent = RadioStatus("lora0", "/dev/ttyUSB0", "no region", "auto")
+    shown = snapshot(radios=(silent,))
+    assert state(shown)["radio"]["lora0"] == {
+        "state": "no region",
+        "sent": 0,
+        "heard": 0,
+        "wait": 0,
+    }
+    assert info(shown)["radios"] == [{"if": "lora0", "kind": "auto"}]
+    assert "radio" not in state(snapshot()) and "radios" not in info(snapshot())
+
+
+def test_signal_of_a_lora_neighbour_is_told():
+    row = NeighbourStatus(
+        "lora0", "fd7c::9", OTHER, 3072, 0xFFFF, 3072, 0.9, 8.0, False, 7.5, -98.0
+    )
+    (shown,) = neighbours(snapshot(neighbours=(row,)))["neighbours"]
+    assert (shown["if"], shown["rssi_dbm"], shown["snr_db"]) == ("lora0", -98.0, 7.5)
+    deaf = replace(row, snr_db=None, rssi_dbm=None)
+    (shown,) = neighbours(snapshot(neighbours=(deaf,)))["neighbours"]
+    assert "snr_db" not in shown and "rssi_dbm" not in shown
+
+
+def test_wavering_signal_and_each_frame_are_no_change():
+    before = state(snapshot(radios=(RADIO,)))
+    wavers = replace(RADIO, noise_dbm=-115.0, sent=6, heard=99, airtime_15_s_ms=0)
+    assert not changed(before, state(snapshot(radios=(wavers,))))
+    for other in ({"noise_dbm": -110.0}, {"left_ms": 300_000}, {"state": "port gone"}):
+        assert changed(before, state(snapshot(radios=(replace(RADIO, **other),)))), other
+
+
 def test_unknown_is_absent():
     alone = state(snapshot(neighbours=()))
     assert "best_q" not in alone["net"]
@@ -61,7 +113,8 @@ def test_payloads_are_bounded_whatever_the_node_holds():
     )
     links = tuple(LinkStatus(f"{n:x}" * 4, "mesh", "up") for n in range(999))
     problems = (PROBLEM,) * 99
-    full = snapshot(neighbours=rows, links=links, problems=problems, name="n" * 32)
+    radios = (replace(RADIO, model="m" * 64),) * 20
+    full = snapshot(neighbours=rows, links=links, problems=problems, name="n" * 32, radios=radios)
     for build in (info, state, neighbours):
         assert len(encode(build(full))) <= PAYLOAD_BYTES_MAX
     shown = json.loads(encode(neighbours(full)))
