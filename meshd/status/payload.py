@@ -143,7 +143,7 @@ def _radio(radio: RadioStatus) -> Json:
         tx_15s_pct=_percent(radio.airtime_15_s_ms, _SECONDS_15_MS),
         tx_1h_pct=_percent(radio.airtime_hour_ms, _HOUR_MS),
         duty_max_pct=_percent(radio.airtime_hour_max_ms, _HOUR_MS),
-        duty_left_s=None if left_ms is None else round(left_ms / 1000),
+        duty_left_s=None if left_ms is None else left_ms // 1000,
         noise_dbm=radio.noise_dbm,
         sent=radio.sent,
         heard=radio.heard,

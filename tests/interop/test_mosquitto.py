@@ -375,9 +375,9 @@ def heard_of(broker, one, two):
                 told[topic.removeprefix(base)] = json.loads(payload)
             near = told.get("neighbours", {}).get("neighbours")
             radio = told.get("state", {}).get("radio", {}).get("lora0", {})
-            if near and "noise_dbm" in radio and "radios" in told["info"]:
-                if "snr_db" in near[0] and "region" in told["info"]["radios"][0]:
-                    return told
+            spent = "noise_dbm" in radio and radio.get("tx_1h_pct", 0) > 0
+            if spent and near and "snr_db" in near[0] and "radios" in told.get("info", {}):
+                return told
     finally:
         sub.kill()
         sub.wait()
