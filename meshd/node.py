@@ -26,6 +26,7 @@ from meshd.core.events import (
     StoreImage,
     StreamSend,
     Transmit,
+    TunSend,
 )
 from meshd.core.identity import Identity
 from meshd.core.ids import (
@@ -169,7 +170,7 @@ class Node(RadioInputs):
         self._ctx.timers.sooner = False
         return None if armed is None else (armed[0], f"{armed[1][0]} {armed[1][1]}")
 
-    def poll_transmit(self) -> Transmit | RadioSend | StreamSend | None:
+    def poll_transmit(self) -> Transmit | RadioSend | TunSend | StreamSend | None:
         """Return the next thing to send: datagrams and radio frames before streams."""
         if self._ctx.transmits:
             return self._ctx.transmits.popleft()

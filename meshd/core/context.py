@@ -19,6 +19,7 @@ from meshd.core.events import (
     StoreAppend,
     StoreRead,
     Transmit,
+    TunSend,
 )
 from meshd.core.limits import STORE_READS_MAX
 from meshd.core.timers import Timers
@@ -44,7 +45,7 @@ class Context:
         self.entropy = entropy
         self.timers = Timers()
         self.drops = Drops()
-        self.transmits: deque[Transmit | RadioSend] = deque()
+        self.transmits: deque[Transmit | RadioSend | TunSend] = deque()
         self.events: deque[Event] = deque()
         self._appended = 0
         self._token = 0
@@ -56,7 +57,7 @@ class Context:
         """Tell whether nothing is queued for the host, and its timer need not ring earlier."""
         return not (self.transmits or self.events or self.timers.sooner)
 
-    def transmit(self, sent: Transmit | RadioSend) -> None:
+    def transmit(self, sent: Transmit | RadioSend | TunSend) -> None:
         """Queue a datagram, or a frame of a radio, for the host."""
         self.transmits.append(sent)
 

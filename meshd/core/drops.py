@@ -115,6 +115,22 @@ class DropReason(StrEnum):
     CAST_WANTS_FULL = "cast-wants-full"
     CAST_VAIN = "cast-vain"
 
+    # forwarding/: IP over LoRa
+    PACKET_MALFORMED = "packet-malformed"
+    PACKET_FOREIGN = "packet-foreign"
+    PACKET_HEADERS = "packet-headers"
+    PACKET_PROTOCOL = "packet-protocol"
+    PACKET_PORT = "packet-port"
+    PACKET_CHECKSUM = "packet-checksum"
+    PACKET_TOO_LONG = "packet-too-long"
+    PACKET_NO_WAY = "packet-no-way"
+    PACKET_HOPS = "packet-hops"
+    PACKET_SPOOFED = "packet-spoofed"
+    PACKET_UNNAMED = "packet-unnamed"
+    PACKET_FULL = "packet-full"
+    PACKET_LATE = "packet-late"
+    PACKET_UNANSWERED = "packet-unanswered"
+
     # radio/
     MODEM_GARBAGE = "modem-garbage"
     MODEM_TOO_LONG = "modem-too-long"

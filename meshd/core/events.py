@@ -58,6 +58,12 @@ class StreamSend(NamedTuple):
     data: bytes
 
 
+class TunSend(NamedTuple):
+    """An IPv6 packet for the host's kernel, by the TUN device: to this host, or to be routed on."""
+
+    data: bytes
+
+
 # --- radios (LoRa) --------------------------------------------------------------------------------
 
 

@@ -7,13 +7,17 @@ from meshd.core.limits import MESHD_PORT
 
 
 class NodeOptions(NamedTuple):
-    """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs."""
+    """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs.
+
+    `lora_udp_ports` may go over LoRa beside meshd's own.
+    """
 
     mesh: bytes = OPEN_MESH_ID
     routing: bool = True
     peers: tuple[str, ...] = ()
     listen_port: int = MESHD_PORT
     relay_quota_bytes: int = 256_000_000
+    lora_udp_ports: tuple[int, ...] = ()
 
 
 class Boot(NamedTuple):

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from inspect import signature
 from typing import Any, NamedTuple, get_type_hints
 
-from meshd.core.events import Event, RadioSend, StreamSend, Transmit
+from meshd.core.events import Event, RadioSend, StreamSend, Transmit, TunSend
 from meshd.core.snapshot import to_json
 from meshd.node import Node
 from meshd.recording.values import Coder, coder
@@ -56,7 +56,7 @@ class WitnessedNode(Node):
         self.outputs = 0
         self._digest = blake2b(digest_size=_DIGEST_LEN)
 
-    def poll_transmit(self) -> Transmit | RadioSend | StreamSend | None:
+    def poll_transmit(self) -> Transmit | RadioSend | TunSend | StreamSend | None:
         """Return the next thing to send, and note it."""
         self.polls += 1
         sent = super().poll_transmit()

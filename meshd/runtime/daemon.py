@@ -36,6 +36,7 @@ from meshd.core.events import (
     StreamClose,
     StreamOpen,
     StreamSend,
+    Transmit,
 )
 from meshd.core.ids import Prefix, address_text, node_text
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
@@ -276,7 +277,7 @@ class Daemon:
                 elif isinstance(sent, RadioSend):
                     assert self._radios is not None
                     self._radios.send(sent)
-                elif self._datagrams is not None:
+                elif isinstance(sent, Transmit) and self._datagrams is not None:
                     self._datagrams.send(sent)
             elif (event := node.poll_event()) is not None:
                 self._carry_out(event)

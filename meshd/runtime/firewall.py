@@ -23,6 +23,7 @@ from meshd.core.errors import Exit
 from meshd.core.ids import Prefix, address_text
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.runtime.netlink import RIGHTS_REMEDY, KernelError
+from meshd.runtime.tun import TUN_NAME
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _TIMEOUT_S = 20
@@ -91,6 +92,7 @@ table inet meshd {{
   set lan {{ type ipv6_addr; flags interval; {_prefixes(policy.lan)} }}
 
   chain spoofed {{
+    {_answers(policy)}
     ip6 saddr {own} counter drop comment "our own address, from outside"
     iifname != @links ip6 saddr {mesh} counter drop comment "a mesh address, from elsewhere"
     iifname @mesh ip6 saddr @lan counter drop comment "an address of our LAN, from the mesh"
@@ -147,6 +149,18 @@ _ICMPV6 = (
     " echo-reply, mld-listener-query, mld-listener-report, mld-listener-done,"
     " mld2-listener-report, nd-neighbor-solicit, nd-neighbor-advert"
 )
+
+
+def _answers(policy: Policy) -> str:
+    """Let in what meshd itself says of packets that LoRa does not carry, in this node's name.
+
+    Nothing else writes to that device, and nothing from the air gets there in this node's name.
+    """
+    if TUN_NAME not in policy.mesh_links:
+        return ""
+    own = address_text(policy.own)
+    types = "destination-unreachable, packet-too-big"
+    return f'iifname "{TUN_NAME}" ip6 saddr {own} icmpv6 type {{ {types} }} return'
 
 
 def _elements(names: Iterable[str]) -> str:

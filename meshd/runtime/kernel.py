@@ -183,6 +183,7 @@ class Kernel:
     def apply(self, changes: Sequence[RouteInstalled | RouteRemoved]) -> list[tuple[Prefix, str]]:
         """Write route changes in order; return those that the kernel refused, and why.
 
+        A route with an empty next hop leads to the interface itself.
         Raises: KernelError when nothing can be written at all.
         """
         failed: list[tuple[Prefix, str]] = []
@@ -194,7 +195,8 @@ class Kernel:
             if isinstance(change, RouteRemoved):
                 batch.append(netlink.route_removal(key))
             elif not change.link:
-                # Two messages: the kernel would keep the old route beside the new one.
+                # Two messages: the kernel would keep the old route beside the new one. So it is
+                # below, where a route leads to an interface that knows no neighbours.
                 batch.append(netlink.route_removal(key))
                 sent.append(RouteRemoved(change.prefix))
                 batch.append(netlink.unreachable_message(key))
@@ -204,6 +206,9 @@ class Kernel:
                     failed.append((change.prefix, f"there is no interface {change.link}"))
                     continue
                 indices[change.link] = index
+                if not change.next_hop:
+                    batch.append(netlink.route_removal(key))
+                    sent.append(RouteRemoved(change.prefix))
                 hop = NextHop(index, change.next_hop)
                 batch.append(netlink.route_message(key, hop, self._address))
             sent.append(change)

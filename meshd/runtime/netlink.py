@@ -67,7 +67,10 @@ class RouteKey(NamedTuple):
 
 
 class NextHop(NamedTuple):
-    """Where a route leads: a neighbour's packed address, on the interface of that index."""
+    """Where a route leads: a neighbour's packed address, on the interface of that index.
+
+    An empty address: to the interface itself, which knows no neighbours.
+    """
 
     interface: int
     gateway: bytes
@@ -272,10 +275,24 @@ _RT_TABLE_UNSPEC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, _RTN_UNREACHABLE = 0, 0, 1, 
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 _RTMSG = (_RT_TABLE_UNSPEC, ROUTE_PROTOCOL, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
 _DELETE = struct.Struct("=IHHII 8BI HHI HHI HH16s")
+_DEVICE = struct.Struct("=IHHII 8BI HHI HHI HH16s HH16s HHI")
 
 
 def route_message(key: RouteKey, hop: NextHop, source: bytes) -> bytes:
-    """Return the message that installs a route or atomically replaces it."""
+    """Return the message that installs a route or atomically replaces it.
+
+    One without a neighbour replaces none that has one: remove that first.
+    """
+    if not hop.gateway:
+        return _DEVICE.pack(
+            *(_DEVICE.size, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, 0, 0),
+            *(socket.AF_INET6, key.length, 0, 0, *_RTMSG),
+            *(8, RTA_TABLE, key.table),
+            *(8, _RTA_PRIORITY, ROUTE_METRIC),
+            *(20, _RTA_DST, key.prefix),
+            *(20, _RTA_PREFSRC, source),
+            *(8, _RTA_OIF, hop.interface),
+        )
     return _ROUTE.pack(
         *(_ROUTE.size, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, 0, 0),
         *(socket.AF_INET6, key.length, 0, 0, *_RTMSG),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 
 from meshd.core.arguments import Args, number_of, seconds_of
+from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, UsageError, WireError
@@ -18,7 +19,6 @@ from meshd.core.events import Datagram, Reply, Transmit
 from meshd.core.ids import address_text, is_link_local, parse_node
 from meshd.core.limits import MESHD_PORT
 from meshd.core.timers import Key
-from meshd.session.buckets import Buckets
 from meshd.wire.echo import TOKEN_LEN, EchoPacket
 
 PINGS_MAX = 32

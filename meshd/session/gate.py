@@ -5,8 +5,8 @@ Enters: where it comes from, what is half open, the time. Leaves: a named refusa
 
 from collections.abc import Collection
 
+from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason
-from meshd.session.buckets import Buckets
 from meshd.session.connection import Connection, Ends
 
 HALF_OPEN_MAX = 64

@@ -11,6 +11,7 @@ Ref: docs/wire-format.md#knock.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
@@ -18,7 +19,6 @@ from meshd.core.events import Datagram, Link, Transmit
 from meshd.core.ids import ALL_NODES, address_text, is_link_local
 from meshd.core.limits import MESHD_PORT
 from meshd.core.timers import Key
-from meshd.session.buckets import Buckets
 from meshd.wire.knock import Knock
 
 AGAIN_US = (1_000_000, 4_000_000, 16_000_000)

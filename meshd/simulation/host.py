@@ -267,7 +267,7 @@ class Host:
                 elif isinstance(sent, RadioSend):
                     if self.lora is not None:
                         self.lora.transmit(sent.data)
-                else:
+                elif isinstance(sent, StreamSend):
                     self._send(sent)
             elif (event := node.poll_event()) is not None:
                 _HANDLERS[type(event)](self, event)

@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from meshd.core.errors import MeshdError
-from meshd.core.events import Event, RadioSend, StreamSend, Transmit
+from meshd.core.events import Event, RadioSend, StreamSend, Transmit, TunSend
 from meshd.core.snapshot import NodeSnapshot
 from meshd.recording.reader import Check, Done, Entropy, Input, Raised, Reader
 from meshd.recording.values import RecordingError
 from meshd.recording.witness import WitnessedNode
 from meshd.simulation.crypto import primitives
 
-Output = Event | Transmit | RadioSend | StreamSend
+Output = Event | Transmit | RadioSend | TunSend | StreamSend
 _DRY_MAX = 3
 """After so many polls in vain nothing is left to poll for."""
 

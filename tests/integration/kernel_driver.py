@@ -6,21 +6,25 @@ import os
 import struct
 import sys
 from pathlib import Path
+from select import select
 from time import perf_counter, process_time
 
 from meshd.core.events import LinkKind, RouteInstalled, RouteRemoved
-from meshd.core.ids import parse_prefix
+from meshd.core.ids import OPEN_MESH_ID, parse_prefix
 from meshd.runtime import firewall, netlink, sysctl
 from meshd.runtime.firewall import Admit
 from meshd.runtime.kernel import Kernel
 from meshd.runtime.netlink import KernelError
+from meshd.runtime.tun import Tun
+from meshd.wire.ip_lora import Packet
 
 
 def change(item):
     prefix = parse_prefix(item[0])
     if len(item) == 1:
         return RouteRemoved(prefix)
-    return RouteInstalled(prefix, item[1], parse_prefix(item[2]).address, 256)
+    next_hop = parse_prefix(item[2]).address if item[2] else b""
+    return RouteInstalled(prefix, item[1], next_hop, 256)
 
 
 class Driver:
@@ -89,6 +93,36 @@ class Driver:
 
     def link_removed(self, name):
         self.kernel.link_removed(name)
+
+    def tun_open(self):
+        """Make the device and take it into the mesh, as a daemon with a radio does."""
+        self.tun = Tun()
+        self.kernel.link_added(self.tun.name, LinkKind.MESH)
+
+    def tun_read(self):
+        """Return the next packet of the kernel that goes to one node, in hex."""
+        while select([self.tun], [], [], 2.0)[0]:
+            for packet in self.tun.read():
+                if packet[24] != 0xFF:
+                    return packet.hex()
+        return None
+
+    def tun_write(self, packet):
+        self.tun.write(bytes.fromhex(packet))
+
+    def tun_answer(self):
+        """Answer the next echo as the node that it is for; return who asked whom."""
+        asked = Packet.decode(bytes.fromhex(self.tun_read()), OPEN_MESH_ID)
+        answer = asked._replace(
+            source=asked.destination,
+            destination=asked.source,
+            content=asked.content._replace(reply=True),
+        )
+        self.tun.write(answer.encode(OPEN_MESH_ID))
+        return [asked.source.hex(), asked.destination.hex(), asked.hop_limit]
+
+    def tun_close(self):
+        self.tun.close()
 
     def protected(self):
         return sorted(str(prefix) for prefix in self.kernel.protected())

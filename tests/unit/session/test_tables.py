@@ -1,6 +1,6 @@
 """The bounded tables of the session room: buckets, known keys."""
 
-from meshd.session.buckets import Buckets
+from meshd.core.buckets import Buckets
 from meshd.session.known import KNOWN_MAX, TWINS_MAX, Keys, KnownPeers
 
 
