@@ -4,7 +4,7 @@ Nothing is written before the whole file as it would be was read, and holds agai
 """
 
 import os
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 from meshd.cli.client import state_dir
@@ -29,6 +29,7 @@ _OPTIONS = (
     ("--bandwidth", "bandwidth_khz", "KHZ", float, "as 125"),
     ("--power", "power_dbm", "DBM", int, "what the module feeds into the antenna"),
     ("--antenna", "antenna_dbi", "DBI", float, "what the antenna gains"),
+    ("--module-dbm", "module_dbm", "22|30", int, "Ebyte only: the number after the T in its name"),
     ("--rssi-scale", "rssi_scale", "full|half", str, "Ebyte only: how it counts signal strength"),
 )
 
@@ -40,12 +41,6 @@ def add_options(parser: ArgumentParser) -> None:
     for option, key, shown, kind, about in _OPTIONS:
         convert = argument(_converter(key, kind))
         parser.add_argument(option, dest=key, type=convert, metavar=shown, help=about)
-    parser.add_argument(
-        "--strong",
-        action=BooleanOptionalAction,
-        default=None,
-        help="Ebyte only: whether it is a module of 30 dBm",
-    )
     parser.add_argument(
         "--usual",
         action="append",

@@ -8,10 +8,12 @@ from typing import Any
 from meshd.cli.client import state_dir
 from meshd.cli.output import argument, common, print_json, say, seconds, talk
 from meshd.config.regions import law_of
+from meshd.config.values import EBYTE_DBM
 from meshd.core.airtime import Modulation
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.law import SubBand
 from meshd.link.ledger import Wait
+from meshd.radio.ebyte import UNNAMED, Ebyte
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Broken, Configured, Event, Heard, Noise, NotSent, RadioPlan, Sent
 from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
@@ -36,6 +38,12 @@ def add_options(parser: ArgumentParser) -> None:
     )
     _add_number(parser, "--power", 10, "in dBm")
     _add_number(parser, "--count", 0, "how many frames to send")
+    parser.add_argument(
+        "--module-dbm",
+        type=int,
+        choices=EBYTE_DBM,
+        help="Ebyte only, and needed there: the number after the T in its name",
+    )
     parser.add_argument(
         "--listen", type=seconds, default=10.0, metavar="SECONDS", help="and then; default 10"
     )
@@ -75,7 +83,14 @@ def run_test(options: Namespace) -> int:
         ) from error
     if not 0 <= options.count <= COUNT_MAX:
         raise RequestError(f"--count is at most {COUNT_MAX}", code=Exit.USAGE)
-    trial = Trial(options.port, options.kind, plan, band, options.count, options.listen)
+    if options.kind == Ebyte.kind and options.module_dbm is None:
+        raise RequestError(
+            UNNAMED, code=Exit.USAGE, remedy="add --module-dbm 22 or --module-dbm 30"
+        )
+    trial = Trial(
+        *(options.port, options.kind, plan, band, options.count, options.listen),
+        module_dbm=options.module_dbm,
+    )
     return _with_ledger(options, trial) if band else _carry_out(options, trial, None)
 
 

@@ -34,7 +34,11 @@ RATES = (
 )
 """Data rates in the order of preference: the farthest reach first, the shortest frames last."""
 
-_KINDS_OF = {"rssi_scale": "ebyte", "strong": "ebyte"}
+_KINDS_OF = {"rssi_scale": "ebyte", "module_dbm": "ebyte"}
+_UNNAMED = (
+    "is missing, and an Ebyte does not tell it: name the number after the T in its name, 22 (as "
+    "E22-900T22S) or 30 (as E22-900T30S, which sends 8 dB more or worse for the same setting)"
+)
 
 
 class PlanError(MeshdError):
@@ -52,6 +56,8 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     for key, only in _KINDS_OF.items():
         if key in read and kind not in ("auto", only):
             raise PlanError(key, f"is for {only} only, and this radio is {kind}")
+    if kind == "ebyte" and "module_dbm" not in read:
+        raise PlanError("module_dbm", f'"module_dbm" {_UNNAMED}')
     law = _law(read)
     antenna_dbi = read.get("antenna_dbi", DIPOLE_DBI)
     band = _usual_band(law) if law.region else None
@@ -68,7 +74,7 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
         tx_dbm=read.get("power_dbm", POWER_DBM),
         antenna_dbi=antenna_dbi,
         rssi_scale=read.get("rssi_scale", "full"),
-        strong=read.get("strong", False),
+        module_dbm=read.get("module_dbm"),
     )
     return _judged(radio, named="power_dbm" in read) if law.region else radio
 

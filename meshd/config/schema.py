@@ -20,6 +20,13 @@ def _path(value: object) -> str:
     return path
 
 
+def _module_dbm(value: object) -> int:
+    if value in values.EBYTE_DBM and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    known = " or ".join(map(str, values.EBYTE_DBM))
+    raise ValueError(f"must be {known}, the number after the T in the module's name")
+
+
 TOP = Table(
     "",
     "Keys of the node itself, at the top of the file, before the first table.",
@@ -200,12 +207,13 @@ RADIO = Table(
             '"full"',
         ),
         Key(
-            "strong",
-            "true or false",
-            boolean,
-            "false",
-            "Ebyte only: true for modules of 30 dBm, which send 8 dB more than they are told.",
-            "false",
+            "module_dbm",
+            "integer",
+            _module_dbm,
+            "none",
+            "Ebyte only, and required there: the number after the T in the module's name, 22 or "
+            "30. It can not be read from the module, and a wrong one sends 8 dB too much or more.",
+            "22",
         ),
     ),
     many=True,

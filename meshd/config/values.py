@@ -20,6 +20,9 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 USUAL_RATE = Modulation(9, 125_000)
 RADIO_KINDS = (*("auto", "rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),)
 RADIOS_MAX = 8
+EBYTE_DBM = (22, 30)
+"""What an Ebyte's name says after its T, and meshd knows the steps of power of."""
+
 INTERFACE_NAME_MAX = 15
 NAME_MAX = 32
 MQTT_PORT = 1883
@@ -81,7 +84,7 @@ class RadioConfig:
     tx_dbm: int = 0
     antenna_dbi: float = DIPOLE_DBI
     rssi_scale: str = "full"
-    strong: bool = False
+    module_dbm: int | None = None
 
     @property
     def channel(self) -> tuple[int, Modulation]:

@@ -43,8 +43,8 @@ BANDS_HZ = ((850_125_000, 81), (410_125_000, 84))
 """Channel 0 and how many there are, for the two families of modules."""
 
 CHANNEL_STEP_HZ = 1_000_000
-POWERS_DBM = (22, 17, 13, 10)
-"""By their number in the register REG1; modules of 30 dBm send 8 dB more at each."""
+POWERS_DBM = {22: (22, 17, 13, 10), 30: (30, 27, 24, 21)}
+"""By what a module's name says after its T, and by their number in the register REG1."""
 
 MODE_US = SECOND // 5
 """From setting the pins until the module is in its new mode."""
@@ -55,6 +55,12 @@ STALE_US = SECOND // 2
 
 QUIET_US = SECOND // 10
 """A signal byte that has not followed its frame by now will not come."""
+
+UNNAMED = (
+    "an Ebyte does not tell how strong it is, and one of 30 dBm sends 8 dB more or worse for the "
+    "same setting: set module_dbm to the number after the T in its name, 22 (as E22-900T22S) or 30 "
+    "(as E22-900T30S)"
+)
 
 READ_PRODUCT = b"\xc1\x80\x07"
 READ_SETTINGS = b"\xc1\x00\x07"
@@ -82,7 +88,11 @@ class Stage(Enum):
 
 
 class Ebyte(Modem):
-    """An E22 module, as on many serial HATs. `strong`: one of 30 dBm, which sends 8 dB more."""
+    """An E22 module, as on many serial HATs.
+
+    `module_dbm` is what its name says after the T, 22 or 30. No register tells it, and the stronger
+    one sends 8 to 11 dB more for the same number: so it is named, or nothing is set and sent.
+    """
 
     kind = "ebyte"
     baud = 9_600
@@ -91,13 +101,17 @@ class Ebyte(Modem):
     needs_pins = True
 
     def __init__(
-        self, plan: RadioPlan, *, rssi_scale: RssiScale = RssiScale.FULL, strong: bool = False
+        self,
+        plan: RadioPlan,
+        *,
+        rssi_scale: RssiScale = RssiScale.FULL,
+        module_dbm: int | None = None,
     ) -> None:
         super().__init__(plan)
         self.wanted = plan
         self.air_rate = nearest_air_rate(plan)
         self.rssi_scale = rssi_scale
-        self.strong_db = 8 if strong else 0
+        self.module_dbm = module_dbm
         self._stage = Stage.TO_SETTINGS
         self._buffer = bytearray()
         self._asked = b""
@@ -176,6 +190,8 @@ class Ebyte(Modem):
 
     def _plan_settings(self) -> str:
         """Reckon the registers, and what of the plan is granted; return advice if that is none."""
+        if self.module_dbm not in POWERS_DBM:
+            return UNNAMED
         plan = self.wanted
         channels = [
             (plan.frequency_hz - first_hz) // CHANNEL_STEP_HZ
@@ -185,7 +201,7 @@ class Ebyte(Modem):
         ]
         if not channels:
             return _raster_advice(plan.frequency_hz)
-        powers = [dbm + self.strong_db for dbm in POWERS_DBM]
+        powers = POWERS_DBM[self.module_dbm]
         fitting = [dbm for dbm in powers if dbm <= plan.tx_dbm]
         if not fitting:
             return f"this module can not send with less than {min(powers)} dBm"

@@ -6,10 +6,10 @@ a radio state to an RNode, though one that means nothing. What wakes a Meshtasti
 line; AT commands make others say an error; an Ebyte comes last: its mode pins have to be moved.
 """
 
-from meshd.radio.ebyte import Ebyte
+from meshd.radio.ebyte import Ebyte, RssiScale
 from meshd.radio.meshcore import MeshCore
 from meshd.radio.meshtastic import Meshtastic
-from meshd.radio.modem import Modem
+from meshd.radio.modem import Modem, RadioPlan
 from meshd.radio.rak3172 import Rak3172
 from meshd.radio.reyax import Reyax
 from meshd.radio.rn2483 import Rn2483
@@ -18,3 +18,12 @@ from meshd.radio.rnode import Rnode
 KINDS: dict[str, type[Modem]] = {
     modem.kind: modem for modem in (Rnode, MeshCore, Meshtastic, Rak3172, Reyax, Rn2483, Ebyte)
 }
+
+
+def made(
+    kind: str, plan: RadioPlan, *, rssi_scale: str = "full", module_dbm: int | None = None
+) -> Modem:
+    """Return a modem of a kind for a plan; the rest is for an Ebyte alone."""
+    if kind == Ebyte.kind:
+        return Ebyte(plan, rssi_scale=RssiScale(rssi_scale), module_dbm=module_dbm)
+    return KINDS[kind](plan)

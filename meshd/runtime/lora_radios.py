@@ -19,8 +19,7 @@ from meshd.core.errors import RequestError, UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
 from meshd.core.snapshot import Problem, RadioStatus
 from meshd.node import Node
-from meshd.radio.ebyte import Ebyte, RssiScale
-from meshd.radio.kinds import KINDS
+from meshd.radio.kinds import made
 from meshd.radio.modem import (
     Broken,
     Configured,
@@ -246,10 +245,10 @@ class _Radio:
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     def _make(self) -> Modem:
-        if self._kind == Ebyte.kind:
-            scale = RssiScale[self.config.rssi_scale.upper()]
-            return Ebyte(self._plan, rssi_scale=scale, strong=self.config.strong)
-        return KINDS[self._kind](self._plan)
+        config = self.config
+        return made(
+            self._kind, self._plan, rssi_scale=config.rssi_scale, module_dbm=config.module_dbm
+        )
 
     def link(self, plan: RadioPlan) -> RadioLink:
         """Return what the node needs to know of it; the modem holds this plan."""

@@ -14,8 +14,8 @@ from meshd.core.errors import UsageError
 from meshd.core.law import SubBand
 from meshd.link.account import Share
 from meshd.link.ledger import Emission, Priority, Reservation, Wait
-from meshd.radio.kinds import KINDS
-from meshd.radio.modem import Broken, Configured, Event, NotSent, RadioPlan, Sent
+from meshd.radio.kinds import made
+from meshd.radio.modem import Broken, Configured, Event, Modem, NotSent, RadioPlan, Sent
 from meshd.runtime.airtime_file import AirtimeFile
 from meshd.runtime.serial_port import SerialPort
 
@@ -34,6 +34,7 @@ class Trial:
     band: SubBand | None
     count: int
     listen_s: float
+    module_dbm: int | None = None
 
 
 Tell = Callable[[Event | Wait], None]
@@ -48,7 +49,10 @@ class RadioTest:
         self._tell = tell
         self.held: Wait | None = None
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._port = SerialPort(trial.port, lambda: KINDS[trial.kind](trial.plan), self._told)
+        self._port = SerialPort(trial.port, self._make, self._told)
+
+    def _make(self) -> Modem:
+        return made(self._trial.kind, self._trial.plan, module_dbm=self._trial.module_dbm)
 
     async def run(self) -> bool:
         """Carry it out; tell whether the radio worked all the time. Raises: RequestError."""

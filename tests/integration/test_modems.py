@@ -15,7 +15,7 @@ from meshd.config.regions import law_of
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
-from meshd.radio.kinds import KINDS
+from meshd.radio.kinds import KINDS, made
 from meshd.radio.modem import Broken, Configured, Heard, NotSent, RadioPlan, Sent
 from meshd.runtime import radio_scan, serial_port
 from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
@@ -35,7 +35,9 @@ class Driver:
 
     def __init__(self, path, kind, plan=PLAN):
         self.events = asyncio.Queue()
-        self.port = SerialPort(str(path), lambda: KINDS[kind](plan), self.events.put_nowait)
+        self.port = SerialPort(
+            str(path), lambda: made(kind, plan, module_dbm=22), self.events.put_nowait
+        )
         self.task = asyncio.create_task(self.port.run())
 
     async def wait(self, *kinds):

@@ -107,6 +107,17 @@ def test_a_radio_of_unnamed_kind_is_asked_what_it_is(sites):
     assert one.radio()["kind"] == "rnode"
 
 
+def test_a_found_module_of_unnamed_strength_stays_silent_and_the_key_is_named(sites):
+    one, _ = sites
+    one.configure("auto")
+    one.plug("ebyte")
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "setting refused", 2 * SLACK_S)
+    status = one.radio()
+    assert (status["kind"], status["sent"]) == ("ebyte", 0) and "module_dbm" in status["advice"]
+
+
 def test_a_recording_of_radio_and_ledger_replays(sites, tmp_path):
     one, _two = sites
     tape = tmp_path / "tape"

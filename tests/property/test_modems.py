@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.airtime import Modulation
-from meshd.radio.kinds import KINDS
+from meshd.radio.kinds import KINDS, made
 from meshd.radio.modem import Broken, NotSent, RadioPlan, Sent
 from meshd.simulation.modems.desk import Desk
 from meshd.simulation.modems.kinds import EMULATORS
@@ -41,7 +41,9 @@ STEPS = st.lists(
 def test_owner_is_never_left_in_the_dark(kind, data, steps):
     faults = data.draw(st.sets(st.sampled_from(sorted(EMULATORS[kind].FAULTS)), max_size=2))
     desk = Desk()
-    plug = desk.plug(KINDS[kind](PLANS.get(kind, PLAN)), EMULATORS[kind], faults=faults)
+    plug = desk.plug(
+        made(kind, PLANS.get(kind, PLAN), module_dbm=22), EMULATORS[kind], faults=faults
+    )
     plug.open()
     desk.run(12 * SECOND)
     assert plug.modem.ready or faults, plug.events

@@ -56,6 +56,7 @@ def test_scan_without_ports_says_what_to_plug_in(monkeypatch, capsys):
         ("p rnode --frequency inf", "no frequency in MHz"),
         ("p rnode --frequency 868.1 --bandwidth nan", "no bandwidth in kHz"),
         ("p rnod --frequency 868.1", 'did you mean "rnode"'),
+        ("p ebyte --frequency 868.125", "add --module-dbm 22 or"),
         ("p rnode", "--frequency"),
     ],
 )

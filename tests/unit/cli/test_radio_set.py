@@ -98,7 +98,9 @@ def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, ca
         ("--region EU86", 'did you mean "EU868"'),
         ("--region US915", "another radio of this node is in EU868"),
         ("--kind rnod", 'did you mean "rnode"'),
-        ("--kind rnode --strong", "is for ebyte only"),
+        ("--kind rnode --module-dbm 30", "is for ebyte only"),
+        ("--kind ebyte", "30 (as E22-900T30S"),
+        ("--module-dbm 33", "must be 22 or 30"),
         ("--power 3 --usual power_dbm", "at once"),
         ("--usual region", "invalid choice"),
         ("", "same frequency and data rate"),
@@ -170,6 +172,7 @@ def test_radio_of_the_command_line_replaces_those_of_the_file(started, file):
     ("words", "said"),
     [
         ("--radio /dev/a", "United States"),
+        ("--radio /dev/a:ebyte --region EU868", "module_dbm"),
         ("--radio /dev/a:rnod --region EU868", 'did you mean "rnode"'),
         ("--radio /dev/a --region EU86", 'did you mean "EU868"'),
         ("--radio /dev/a --radio /dev/b --region EU868", "same frequency and data rate"),

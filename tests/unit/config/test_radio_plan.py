@@ -51,12 +51,12 @@ def test_what_is_named_is_taken():
     (radio,) = radios(
         f'[[radio]]\n{PORT}kind = "ebyte"\nregion = "EU868"\nfrequency_mhz = 868.125\n'
         "spreading_factor = 7\nbandwidth_khz = 250\npower_dbm = 5\nantenna_dbi = 8.5\n"
-        'rssi_scale = "half"\nstrong = true\n'
+        'rssi_scale = "half"\nmodule_dbm = 30\n'
     )
     assert radio.frequency_hz == 868_125_000
     assert radio.modulation == Modulation(7, 250_000)
     assert (radio.tx_dbm, radio.antenna_dbi) == (5, 8.5)
-    assert (radio.rssi_scale, radio.strong) == ("half", True)
+    assert (radio.rssi_scale, radio.module_dbm) == ("half", 30)
 
 
 def test_a_power_that_nobody_named_gives_way_to_the_antenna():
@@ -74,7 +74,10 @@ MISTAKES = [
     (f"{EU}power_dbm = 28\n", "f:4: radio.power_dbm: 28 dBm at 869.525 MHz is too much in EU868"),
     (f"{EU}spreading_factor = 13\n", "f:4: radio.spreading_factor: 13 is not between 7 and 12"),
     (f"{EU}bandwidth_khz = 500\n", "f:1: radio: 869.525 MHz with 500 kHz of bandwidth lies in"),
-    (f'{EU}kind = "rnode"\nstrong = true\n', "f:5: radio.strong: is for ebyte only"),
+    (f'{EU}kind = "rnode"\nmodule_dbm = 30\n', "f:5: radio.module_dbm: is for ebyte only"),
+    (f"{EU}module_dbm = 33\n", "f:4: radio.module_dbm: must be 22 or 30, the number after the T"),
+    (f"{EU}module_dbm = true\n", "f:4: radio.module_dbm: must be 22 or 30, the number after the T"),
+    (f'{EU}kind = "ebyte"\n', 'f:1: radio: "module_dbm" is missing, and an Ebyte does not tell it'),
     (f"{EU}{EU}", 'f:5: radio.port: "/dev/ttyUSB0" stands there twice'),
     (
         f'{EU}[[radio]]\nport = "/dev/b"\nregion = "US915"\n',

@@ -27,10 +27,15 @@ PLAN = RadioPlan(868_125_000, Modulation(9, 125_000, 1, 8), 14)
 SIGNAL = bytes((256 - 97,))
 
 
+def ebyte(plan=PLAN, *, module_dbm=22, **settings):
+    """A modem whose module's strength is named."""
+    return Ebyte(plan, module_dbm=module_dbm, **settings)
+
+
 def set_up(*faults, plan=PLAN, others=(), **settings):
     desk = Desk()
     plugs = [
-        desk.plug(Ebyte(plan, **settings), EbyteEmulator, faults=names)
+        desk.plug(ebyte(plan, **settings), EbyteEmulator, faults=names)
         for names in (faults, others)
     ]
     for plug in plugs:
@@ -69,14 +74,14 @@ def test_pins_then_registers_then_pins_then_pipe():
 def test_registers_that_are_right_are_not_written_again():
     plug, _ = set_up()
     plug.written.clear()
-    plug.modem = Ebyte(PLAN)
+    plug.modem = ebyte()
     plug.open()
     plug.wait(Configured)
     assert bytes(plug.written) == b"\xc1\x80\x07\xc1\x00\x07"
 
 
 def test_asking_writes_no_register():
-    plug = Desk().plug(Ebyte(PLAN), EbyteEmulator)
+    plug = Desk().plug(ebyte(), EbyteEmulator)
     plug.ask()
     assert plug.wait(Opened) == Opened("E22", "00220b10160000")
     plug.desk.run(5 * SECOND)
@@ -150,10 +155,20 @@ def test_band_of_400_megahertz():
 
 
 def test_power_steps_of_both_families():
-    for wanted, strong, granted in ((14, False, 13), (30, False, 22), (30, True, 30)):
-        plug, _ = set_up(plan=PLAN._replace(tx_dbm=wanted), strong=strong)
+    steps = ((14, 22, 13, 2), (30, 22, 22, 0), (30, 30, 30, 0), (26, 30, 24, 2), (21, 30, 21, 3))
+    for wanted, module_dbm, granted, number in steps:
+        plug, _ = set_up(plan=PLAN._replace(tx_dbm=wanted), module_dbm=module_dbm)
         assert plug.told(Configured)[0].plan.tx_dbm == granted
-    assert "18 dBm" in set_up(plan=PLAN, strong=True)[0].told(Broken)[0].advice
+        assert plug.emulator._registers[4] & 3 == number
+    assert "21 dBm" in set_up(plan=PLAN, module_dbm=30)[0].told(Broken)[0].advice
+
+
+@pytest.mark.parametrize("named", [None, 33])
+def test_module_of_unnamed_strength_is_never_set_and_never_sends(named):
+    plug, _ = set_up(module_dbm=named)
+    (broken,) = plug.told(Broken)
+    assert broken.reason is DropReason.MODEM_SETTING and "module_dbm" in broken.advice
+    assert not plug.told(Configured) and not plug.told(Pins) and not plug.modem.ready
 
 
 def test_pins_that_are_not_wired():
@@ -169,7 +184,7 @@ def test_registers_that_are_not_taken(fault):
 
 
 def test_other_kind_answers():
-    plug = Desk().plug(Ebyte(PLAN), EbyteEmulator, faults=["silent"])
+    plug = Desk().plug(ebyte(), EbyteEmulator, faults=["silent"])
     plug.open()
     plug.desk.run(SECOND // 2)
     plug.line.to_host(b"invalid_param\r\n")
@@ -250,8 +265,8 @@ def test_flipped_bit_costs_one_frame():
 
 def test_networks_do_not_hear_each_other():
     desk = Desk()
-    one = desk.plug(Ebyte(PLAN), EbyteEmulator)
-    other = desk.plug(Ebyte(PLAN._replace(network=3)), EbyteEmulator)
+    one = desk.plug(ebyte(), EbyteEmulator)
+    other = desk.plug(ebyte(PLAN._replace(network=3)), EbyteEmulator)
     for plug in (one, other):
         plug.open()
         plug.wait(Configured)
@@ -289,4 +304,4 @@ def test_frames_between_noise_cut_anywhere(frames, noise, cuts):
 )
 @settings(max_examples=150, deadline=None)
 def test_any_talk_is_stood(talk):
-    stand(Ebyte(PLAN), talk)
+    stand(ebyte(), talk)
