@@ -326,6 +326,10 @@ def nothing_let_go(monkeypatch):
     monkeypatch.setattr(Lesson, "_let_go", lambda self, prefix, lease: None)
 
 
+def retractions_ignored(monkeypatch):
+    monkeypatch.setattr(Lesson, "retraction", lambda self, retraction: None)
+
+
 def lost_prefixes_not_held(monkeypatch):
     monkeypatch.setattr(chooser, "HOLD_US", 0)
 
@@ -404,6 +408,7 @@ SEEN = [
     (routes_never_expire, unheard_loss, "hearsay"),
     (renewed_by_the_beginning, unheard_loss, "hearsay"),
     (nothing_let_go, unheard_loss, "hearsay"),
+    (retractions_ignored, unheard_loss, "retractions"),
     (lost_prefixes_not_held, unheard_loss, "hearsay"),
     (hops_never_fewer, ring, "requests"),
     (requests_repeated, ring, "requests"),

@@ -19,6 +19,7 @@ from meshd.simulation.checks.ledger import Ledger
 from meshd.simulation.checks.loops import Loops
 from meshd.simulation.checks.promises import Promises
 from meshd.simulation.checks.requests import Requests
+from meshd.simulation.checks.retractions import Retractions
 from meshd.simulation.checks.rights import Rights
 from meshd.simulation.checks.secrecy import Secrecy
 from meshd.simulation.checks.told import Told
@@ -37,6 +38,7 @@ def all_checkers(world: World, plan: Plan) -> list[Checker]:
         Loops(world, exempt),
         Feasibility(world),
         Hearsay(world, exempt),
+        Retractions(world, exempt),
         Requests(world, exempt),
         Bounds(world),
         Duty(world, plan),

@@ -1,7 +1,7 @@
 """A second reading of Babel packets, apart from `wire/`: only what checkers need of them.
 
 Enters: a datagram as it was sent. Leaves: its finite updates, each with prefix, router-id, seqno
-and metric; its seqno requests. It shares no line with the parser of the nodes, so that one mistake
+and metric; its retractions and seqno requests. It shares no line with the parser of the nodes, so that one mistake
 cannot hide in both; of a packet whose framing is broken it reads nothing.
 Ref: RFC 8966 §4.6.7, §4.6.9, §4.6.11.
 """
@@ -17,7 +17,7 @@ _KEPT_MAX = 4_096
 
 
 class Said(NamedTuple):
-    """One finite update: `prefix` as (16 bytes, length)."""
+    """One update: `prefix` as (16 bytes, length); a retraction has an infinite metric."""
 
     prefix: tuple[bytes, int]
     router_id: bytes
@@ -39,16 +39,32 @@ class Reader:
 
     def __init__(self) -> None:
         self._read: dict[bytes, tuple[Said, ...]] = {}
+        self._lost: dict[bytes, tuple[Said, ...]] = {}
         self._asked: dict[bytes, tuple[Asked, ...]] = {}
 
     def read(self, packet: bytes) -> tuple[Said, ...]:
         """Return the finite IPv6 updates of a packet."""
         known = self._read.get(packet)
         if known is None:
-            if len(self._read) >= _KEPT_MAX:
-                self._read.clear()
-            known = self._read[packet] = tuple(_updates(packet))
+            known = self._parse(packet)[0]
         return known
+
+    def retracted(self, packet: bytes) -> tuple[Said, ...]:
+        """Return the retractions of a packet that name an IPv6 prefix."""
+        known = self._lost.get(packet)
+        if known is None:
+            known = self._parse(packet)[1]
+        return known
+
+    def _parse(self, packet: bytes) -> tuple[tuple[Said, ...], tuple[Said, ...]]:
+        if len(self._read) >= _KEPT_MAX:
+            self._read.clear()
+            self._lost.clear()
+        found = _updates(packet)
+        said = tuple(one for one in found if one.metric != _INFINITY)
+        lost = tuple(one for one in found if one.metric == _INFINITY)
+        self._read[packet], self._lost[packet] = said, lost
+        return said, lost
 
     def asked(self, packet: bytes) -> tuple[Asked, ...]:
         """Return the IPv6 seqno requests of a packet."""
@@ -100,8 +116,6 @@ def _updates(packet: bytes) -> list[Said]:
                 default = address
             if flags & _SETS_ROUTER_ID:
                 router_id = address[8:]
-            metric = int.from_bytes(body[8:10], "big")
-            if metric != _INFINITY:
-                seqno = int.from_bytes(body[6:8], "big")
-                found.append(Said((address, length), router_id, seqno, metric))
+            seqno, metric = int.from_bytes(body[6:8], "big"), int.from_bytes(body[8:10], "big")
+            found.append(Said((address, length), router_id, seqno, metric))
     return found
