@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from meshd.core.ids import node_text
-from meshd.simulation.checks import census
 from meshd.simulation.faults import attacks
 from meshd.simulation.plan import Fault
 from meshd.simulation.world import SECOND, World
@@ -14,12 +13,10 @@ ANSWER_US = 20 * SECOND
 
 
 class Played(NamedTuple):
-    """Shares of pings answered and of posts that came to every member, and what nodes held."""
+    """Shares of pings answered and of posts that came to every member; identities that came."""
 
     answered: float
     posted: float
-    held_before: int
-    held_most: int
     identities: int
 
 
@@ -32,24 +29,22 @@ def play(*, flooded: bool, seconds: int, identities: int, seed: int = 3) -> Play
     members = [host for host in hosts if host is not middle]
     found(world, members)
     world.run(20 * SECOND)
-    before = max(census.take(host.node).total for host in members)
     order = Fault("hostile", 0, seconds, behaviour="identities", count=identities)
     begun = attacks.begin(world, middle, order) if flooded else None
-    asked, posts, most = [], [], before
+    asked, posts = [], []
     rng = world.random("who asks whom")
     for _ in range(seconds * SECOND // ASK_EVERY_US):
         one, other = rng.sample(members, 2)
         asked.append((one, one.request("ping", node=node_text(other.node.id), count=1)))
         posts.append((one, one.request("post", space="camp", text=f"the post of {world.now} µs")))
         world.run(ASK_EVERY_US)
-        most = max(most, *(census.take(host.node).total for host in members[:2]))
     world.run(ANSWER_US)
     if begun is not None:
         begun.end()
     reached = getattr(begun, "_next", 0)
     answered = sum(_answered(host, ticket) for host, ticket in asked) / len(asked)
     posted = sum(_arrived(host, ticket, members) for host, ticket in posts) / len(posts)
-    return Played(answered, posted, before, most, reached)
+    return Played(answered, posted, reached)
 
 
 def found(world: World, members) -> None:

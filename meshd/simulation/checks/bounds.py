@@ -14,6 +14,7 @@ from meshd.neighbour.table import NEIGHBOURS_PER_LINK_MAX
 from meshd.routing.forwarded import FORWARDED_MAX
 from meshd.routing.held import HELD_MAX
 from meshd.routing.memory import REMEMBERED_MAX
+from meshd.routing.pages import PAGE
 from meshd.routing.requests import PENDING_MAX
 from meshd.routing.source import SOURCES_MAX
 from meshd.routing.table import ROUTES_MAX
@@ -33,8 +34,15 @@ if TYPE_CHECKING:
 ANY_MAX = 20_000
 TOTAL_MAX = 120_000
 TURNS = 16
+PREFIXES_MAX = ROUTES_MAX + HELD_MAX + 64
+"""All that are known or held, and those of the node itself."""
+
 MAXIMA = {
     "routing._table.entries": ROUTES_MAX + HELD_MAX,
+    "routing._table.leases": ROUTES_MAX,
+    "routing._announcer.pages._places": PREFIXES_MAX,
+    "routing._announcer.pages._pages.*.prefixes": PAGE,
+    "routing._announcer.outlets.*.said": PREFIXES_MAX,
     "routing._sources._sources": SOURCES_MAX,
     "routing._learner.remembered.*": REMEMBERED_MAX,
     "routing._chooser._held._causes": HELD_MAX,
@@ -85,7 +93,14 @@ class Bounds(Checker):
         self.most = max(self.most, found.total)
         if found.total > TOTAL_MAX:
             self.fail(host, f"holds {found.total} items in all tables")
-        for way, count in found.largest.items():
-            most = MAXIMA.get(way, ANY_MAX)
-            if count > most:
-                self.fail(host, f"{way} has {count} items, of {most}")
+        for text in beyond(found):
+            self.fail(host, text)
+
+
+def beyond(found: census.Census) -> list[str]:
+    """Say which tables hold more than they may."""
+    return [
+        f"{way} has {count} items, of {MAXIMA.get(way, ANY_MAX)}"
+        for way, count in found.largest.items()
+        if count > MAXIMA.get(way, ANY_MAX)
+    ]
