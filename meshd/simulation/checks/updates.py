@@ -1,8 +1,9 @@
 """A second reading of Babel packets, apart from `wire/`: only what checkers need of them.
 
-Enters: a datagram as it was sent. Leaves: its finite updates, each with prefix, router-id, seqno
-and metric; its retractions and seqno requests. It shares no line with the parser of the nodes, so that one mistake
-cannot hide in both; of a packet whose framing is broken it reads nothing.
+Enters: a datagram as it was sent. Leaves: its updates, each with prefix, router-id, seqno and
+metric, those of an infinite metric apart; its seqno requests. It shares no line with the parser of
+the nodes, so that one mistake cannot hide in both; of a packet whose framing is broken it reads
+nothing.
 Ref: RFC 8966 §4.6.7, §4.6.9, §4.6.11.
 """
 
