@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session", "space", "sync"}
+PURE |= {"messages"}
 MAY_IMPORT = {
     "core": set(),
     "config": {"core"},
@@ -30,6 +31,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}
+MAY_IMPORT["messages"] |= {"space", "forwarding", "session.buckets", "session.echo"}
 BANNED = {
     *("asyncio", "socket", "serial", "threading", "time", "sqlite3", "subprocess", "select"),
     *("os", "pyroute2", "aiomqtt", "scapy"),

@@ -60,6 +60,20 @@ def exchange(secret: bytes, public: bytes) -> bytes | None:
         return None
 
 
+def exchange_public_of(sign_public: bytes) -> bytes | None:
+    """Return the X25519 key of an Ed25519 public key, or None for what is no such key."""
+    try:
+        return bytes(bindings.crypto_sign_ed25519_pk_to_curve25519(sign_public))
+    except (CryptoError, ValueError, RuntimeError):
+        return None
+
+
+def exchange_secret_of(seed: bytes) -> bytes:
+    """Return the X25519 secret that fits the Ed25519 key of a 32-byte seed."""
+    _, secret = bindings.crypto_sign_seed_keypair(seed)
+    return bytes(bindings.crypto_sign_ed25519_sk_to_curve25519(secret))
+
+
 def seal(key: bytes, nonce: bytes, plaintext: bytes, data: bytes = b"") -> bytes:
     """Encrypt with XChaCha20-Poly1305: 24-byte nonce, 16-byte tag at the end."""
     return bytes(bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, data, nonce, key))

@@ -131,6 +131,15 @@ class DropReason(StrEnum):
     PACKET_LATE = "packet-late"
     PACKET_UNANSWERED = "packet-unanswered"
 
+    # messages/
+    LETTER_MALFORMED = "letter-malformed"
+    LETTER_STRANGER = "letter-stranger"
+    LETTER_FORGED = "letter-forged"
+    LETTER_OLD = "letter-old"
+    LETTER_LIMITED = "letter-limited"
+    LETTER_SENDERS_FULL = "letter-senders-full"
+    LETTER_UNASKED = "letter-unasked"
+
     # radio/
     MODEM_GARBAGE = "modem-garbage"
     MODEM_TOO_LONG = "modem-too-long"

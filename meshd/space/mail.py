@@ -1,8 +1,8 @@
 """Messages under way in one space: own ones that wait for a receipt, and receipts that are due.
 
-Enters: opened MESSAGE and RECEIPT entries. Leaves: what to acknowledge, what was delivered, and the
-row that keeps both across a restart. A message is *delivered* when a receipt came in the feed of
-the very node it was addressed to.
+Enters: opened MESSAGE, LETTER and RECEIPT entries. Leaves: what to acknowledge, what was delivered,
+and the row that keeps both across a restart. A message is *delivered* when a receipt came in the
+feed of the very node it was addressed to.
 """
 
 from json import JSONDecodeError, dumps, loads
@@ -12,6 +12,7 @@ from meshd.core.events import MetaRow
 from meshd.space.entries import Opened
 from meshd.space.record import mail_key
 from meshd.wire import payload
+from meshd.wire.entry import Kind
 from meshd.wire.payload import Receipt
 
 OUTBOX_MAX = 1024
@@ -39,6 +40,10 @@ class Mail:
         """How many receipts are due."""
         return len(self._due)
 
+    def due_names(self) -> list[Name]:
+        """Return what is to be acknowledged."""
+        return list(self._due)
+
     @property
     def has_room(self) -> bool:
         """Whether one more own message may be sent."""
@@ -49,17 +54,20 @@ class Mail:
         return (author, seq) in self._outbox
 
     def message(self, author: bytes, opened: Opened, *, own: bool, node: bytes) -> bool:
-        """Note a MESSAGE: an own one waits, one for `node` is to be acknowledged."""
+        """Note a MESSAGE or LETTER: an own one waits, one for `node` is to be acknowledged."""
         try:
-            message = payload.decode_message(opened.payload)
+            if opened.kind == Kind.LETTER:
+                to = payload.decode_letter(opened.payload).to
+            else:
+                to = payload.decode_message(opened.payload).to
         except WireError:
             return False
         if own:
             if not self.has_room:
                 return False
-            self._outbox[author, opened.seq] = message.to
+            self._outbox[author, opened.seq] = to
             return True
-        if message.to != node:
+        if to != node:
             return False
         if len(self._due) >= DUE_MAX:
             del self._due[next(iter(self._due))]

@@ -36,7 +36,7 @@ from meshd.space.record import (
 )
 from meshd.wire import entry as wire
 from meshd.wire import membership as wire_membership
-from meshd.wire.entry import MEMBERSHIP_KINDS, Entry, Kind
+from meshd.wire.entry import MAIL_KINDS, MEMBERSHIP_KINDS, Entry, Kind
 from meshd.wire.genesis import Genesis
 from meshd.wire.membership import InviteCard, Rank, Record
 
@@ -435,7 +435,7 @@ class Space:
         ]
         if record is not None:
             self._learn_card(author, entry, record, digest)
-        elif entry.head.kind in (Kind.MESSAGE, Kind.RECEIPT) and not self.carries_only:
+        elif entry.head.kind in MAIL_KINDS and not self.carries_only:
             rows += self._learn_mail(author, entry)
         return tuple(rows)
 
@@ -444,7 +444,7 @@ class Space:
         if opened is None:
             return []
         own = self.is_own(author)
-        if opened.kind == Kind.MESSAGE:
+        if opened.kind != Kind.RECEIPT:
             node = b"" if own else self.node
             changed = self.mail.message(author, opened, own=own, node=node)
         else:

@@ -54,7 +54,10 @@ SPACES_MAX = 64
 APPENDS_MAX = 1024
 """Own entries that wait for the disk; a further one is refused to its caller."""
 PROBLEMS_MAX = 16
-KNOWN_ROWS = ("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "boot", "babel-")
+KNOWN_ROWS = (
+    *("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "letter/"),
+    *("boot", "babel-"),
+)
 """How the names of all rows of a store begin, of whatever part."""
 _REMEDY = (
     "stop meshd and put a copy of store.db back if there is one; "
@@ -182,7 +185,7 @@ class Spaces:
             raise RequestError(
                 "too many entries wait for the disk", code=Exit.TEMPORARY, remedy="try again later"
             )
-        if draft.kind == Kind.MESSAGE and not space.mail.has_room:
+        if draft.kind in (Kind.MESSAGE, Kind.LETTER) and not space.mail.has_room:
             raise RequestError(
                 "too many messages wait for their receivers",
                 code=Exit.TEMPORARY,

@@ -14,7 +14,10 @@ class DatagramKind(IntEnum):
     KNOCK_ANSWER = 2
     ECHO_REQUEST = 3
     ECHO_REPLY = 4
+    DIRECT = 5
+    DIRECT_ANSWER = 6
 
 
 KNOCK_KINDS = frozenset({DatagramKind.KNOCK, DatagramKind.KNOCK_ANSWER})
 ECHO_KINDS = frozenset({DatagramKind.ECHO_REQUEST, DatagramKind.ECHO_REPLY})
+DIRECT_KINDS = frozenset({DatagramKind.DIRECT, DatagramKind.DIRECT_ANSWER})

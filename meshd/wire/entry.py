@@ -50,9 +50,11 @@ class Kind(IntEnum):
     MESSAGE = 33
     RECEIPT = 34
     FILE = 35
+    LETTER = 36
 
 
 MEMBERSHIP_KINDS = 32
+MAIL_KINDS = (Kind.MESSAGE, Kind.RECEIPT, Kind.LETTER)
 
 
 class Head(NamedTuple):

@@ -13,6 +13,7 @@ from meshd.core.ids import NODE_ID_LEN
 
 RECEIPTS_MAX = 64
 FILE_NAME_MAX = 255
+LETTER_TAG_LEN = 8
 _RECEIPT = Struct("!32sI")
 _FILE_CLEAR = Struct("!32sBIQ")
 _FILE_SECRET = Struct("!32sQB")
@@ -37,6 +38,20 @@ class Message(NamedTuple):
     def encode(self) -> bytes:
         """Return the payload: NodeId (10), text."""
         return self.to + self.text.encode()
+
+
+class SealedLetter(NamedTuple):
+    """A text for one node alone, sealed under the pairwise key of two devices.
+
+    Other members see for whom it is. Acknowledged by a receipt, as a message is.
+    """
+
+    to: bytes
+    body: bytes
+
+    def encode(self) -> bytes:
+        """Return the payload: NodeId (10), tag (8), ciphertext."""
+        return self.to + self.body
 
 
 class Receipt(NamedTuple):
@@ -99,6 +114,16 @@ def decode_message(data: bytes) -> Message:
     if len(data) < NODE_ID_LEN:
         raise WireError("message length")
     return Message(data[:NODE_ID_LEN], _text(data[NODE_ID_LEN:]))
+
+
+def decode_letter(data: bytes) -> SealedLetter:
+    """Decode the payload of a LETTER.
+
+    Raises: WireError.
+    """
+    if len(data) <= NODE_ID_LEN + LETTER_TAG_LEN:
+        raise WireError("letter length")
+    return SealedLetter(data[:NODE_ID_LEN], data[NODE_ID_LEN:])
 
 
 def decode_receipt(data: bytes) -> Receipt:

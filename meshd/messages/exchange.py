@@ -1,0 +1,234 @@
+"""Say something sealed to a node, and hear what is said to this one: keys, answers, introductions.
+
+Enters: plaintext for a node, what `Carriage` brings. Leaves: opened letters for their owner, and
+for each plaintext sent whether it left, was answered by who alone could, or failed. Whose key is
+not known is asked for it; who asks is told, both seldom. An answer that does not fit moves nothing.
+Must not know: what letters mean.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.forwarding import pairwise
+from meshd.messages.carriage import Answered, Came, Carriage, Failed, Left
+from meshd.messages.contacts import Contacts, Opened
+from meshd.session.buckets import Buckets
+from meshd.wire.letters import SHORT_LEN, Introduction
+
+ASK_US = 60_000_000
+"""A node is asked for its key, and told ours, at most so often."""
+
+ASKED_MAX = 64
+
+
+class Hears(Protocol):
+    """Who sent something, and hears what became of it."""
+
+    def left(self, now: int) -> None: ...
+    def answered(self, hops: int, now: int) -> None: ...
+    def failed(self, reason: DropReason, now: int) -> None: ...
+
+
+class Heard(NamedTuple):
+    """An opened letter. `answer(now)` tells its sender that it arrived."""
+
+    opened: Opened
+    tag: bytes
+    answer: Callable[[int], None]
+
+
+class _Sent(NamedTuple):
+    """What a parcel is. `hears` None: an introduction."""
+
+    node: bytes
+    body: bytes
+    hears: Hears | None
+
+
+class Exchange:
+    """Sealed words between this node and others."""
+
+    def __init__(
+        self, ctx: Context, carriage: Carriage, contacts: Contacts, *, public: bytes
+    ) -> None:
+        self.on_letter: Callable[[Heard, int], None]
+        self.on_key: Callable[[bytes, int], None]
+        self._ctx = ctx
+        self._carriage = carriage
+        self._contacts = contacts
+        self._public = public
+        self._sent: dict[int, _Sent] = {}
+        self._asked: dict[bytes, int] = {}
+        self._asks = Buckets(burst=1, interval_us=ASK_US, sources_max=256)
+        self._tells = Buckets(burst=2, interval_us=ASK_US // 2, sources_max=256)
+        self._all = Buckets(burst=10, interval_us=3_000_000, sources_max=4)
+
+    # --- to others --------------------------------------------------------------------------------
+
+    def send(self, node: bytes, plaintext: bytes, hears: Hears, now: int) -> int | None:
+        """Seal and send; return the parcel. None: no key, no way, or no room now."""
+        pair = self._contacts.pair(node)
+        if pair is None:
+            return None
+        body = pairwise.seal(pair.there, plaintext)
+        parcel = self._carriage.send(node, body, now)
+        if parcel is not None:
+            self._sent[parcel] = _Sent(node, body, hears)
+        return parcel
+
+    def sealed(self, node: bytes, plaintext: bytes) -> bytes | None:
+        """Return what `send` would send; None without the node's key."""
+        pair = self._contacts.pair(node)
+        return None if pair is None else pairwise.seal(pair.there, plaintext)
+
+    def cancel(self, parcel: int, now: int) -> None:
+        """Nobody waits for this answer any more."""
+        self._sent.pop(parcel, None)
+        self._carriage.settle(parcel, now)
+
+    def knows(self, node: bytes) -> bool:
+        """Tell whether a node's key is known."""
+        return self._contacts.pair(node) is not None
+
+    def ask(self, node: bytes, now: int) -> bool:
+        """Ask a node for its key, and bring ours; False: no way, or it was asked just now."""
+        if not self._asks.allow(node, now):
+            return False
+        body = Introduction(self._public, wanted=True).encode()
+        parcel = self._carriage.send(node, body, now)
+        if parcel is None:
+            return False
+        self._note_asked(node, now)
+        self._sent[parcel] = _Sent(node, body, None)
+        return True
+
+    def open_of(self, node: bytes, body: bytes) -> Opened | DropReason:
+        """Open what a certain node has sealed."""
+        return self._contacts.open_of(node, body)
+
+    def doubt(self, node: bytes) -> None:
+        """Nothing was answered: perhaps the node has lost our key, so introduce each other anew."""
+        self._contacts.forget(node)
+
+    # --- from others ------------------------------------------------------------------------------
+
+    def pump(self, now: int) -> None:
+        """Take what the carriage brought."""
+        while (event := self._carriage.poll_event()) is not None:
+            if isinstance(event, Came):
+                self._came(event, now)
+            elif isinstance(event, Answered):
+                self._answered(event, now)
+            else:
+                self._changed(event, now)
+
+    def _came(self, came: Came, now: int) -> None:
+        for origin, body in _readings(came):
+            opened = self._contacts.open(origin, body)
+            if isinstance(opened, Opened):
+                self._opened(came, opened, body, now)
+                return
+            if opened is not DropReason.LETTER_STRANGER:
+                self._ctx.drop(opened, came.link)
+                return
+        for origin, body in _readings(came):
+            try:
+                said = Introduction.decode(body)
+            except WireError:
+                continue
+            if said.node[:SHORT_LEN] == origin:
+                self._introduced(came, said, body, now)
+                return
+        self._ctx.drop(DropReason.LETTER_STRANGER, came.link)
+        self._ask_back(came, now)
+
+    def _opened(self, came: Came, opened: Opened, body: bytes, now: int) -> None:
+        def answer(at: int) -> None:
+            came.answer(opened.answer, at)
+
+        self.on_letter(Heard(opened, body[: pairwise.TAG_LEN], answer), now)
+
+    def _ask_back(self, came: Came, now: int) -> None:
+        """Ask whoever sealed what does not open for a key, once in a while."""
+        if self._asks.allow(came.via or came.origin, now) and self._all.allow("ask", now):
+            body = Introduction(self._public, wanted=True).encode()
+            parcel = self._carriage.send_back(came, body, now)
+            if parcel is not None:
+                self._note_asked(came.via or came.origin, now)
+                self._sent[parcel] = _Sent(came.via or came.origin, body, None)
+
+    def _introduced(self, came: Came, said: Introduction, body: bytes, now: int) -> None:
+        asked = self._was_asked(said.node, now)
+        if not said.wanted and not asked:
+            self._ctx.drop(DropReason.LETTER_UNASKED, came.link)
+            return
+        if not self._contacts.learn(said):
+            self._ctx.drop(DropReason.LETTER_MALFORMED, came.link)
+            return
+        for parcel, sent in list(self._sent.items()):
+            if sent.hears is None and sent.node in (said.node, said.node[:SHORT_LEN]):
+                self.cancel(parcel, now)
+        if said.wanted:
+            self._tell(came, said.node, now)
+        else:
+            pair = self._contacts.pair(said.node)
+            if pair is not None:
+                came.answer(pairwise.answer(pair.back, body), now)
+        self.on_key(said.node, now)
+
+    def _tell(self, came: Came, node: bytes, now: int) -> None:
+        """Tell who asked for it this node's key."""
+        if not self._tells.allow(node, now) or not self._all.allow("tell", now):
+            self._ctx.drop(DropReason.LETTER_LIMITED, came.link)
+            return
+        body = Introduction(self._public).encode()
+        parcel = self._carriage.send(node, body, now)
+        if parcel is None:
+            parcel = self._carriage.send_back(came, body, now)
+        if parcel is not None:
+            self._sent[parcel] = _Sent(node, body, None)
+
+    def _answered(self, event: Answered, now: int) -> None:
+        sent = self._sent.get(event.parcel)
+        pair = None if sent is None else self._contacts.pair(sent.node)
+        if sent is None or pair is None:
+            return
+        if not pairwise.answers(pair.there, sent.body, event.tag):
+            self._ctx.drop(DropReason.LETTER_FORGED)
+            return
+        self.cancel(event.parcel, now)
+        if sent.hears is not None:
+            sent.hears.answered(event.hops, now)
+
+    def _changed(self, event: Left | Failed, now: int) -> None:
+        sent = self._sent.get(event.parcel)
+        if isinstance(event, Failed):
+            self._sent.pop(event.parcel, None)
+        if sent is None or sent.hears is None:
+            return
+        if isinstance(event, Left):
+            sent.hears.left(now)
+        else:
+            sent.hears.failed(event.reason, now)
+
+    def _note_asked(self, name: bytes, now: int) -> None:
+        self._asked.pop(name, None)
+        self._asked[name] = now
+        if len(self._asked) > ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+
+    def _was_asked(self, node: bytes, now: int) -> bool:
+        """Tell whether a node was asked lately, by NodeId or by the short address it wrote from."""
+        return any(
+            now - self._asked.get(name, -20 * ASK_US) < 10 * ASK_US
+            for name in (node, node[:SHORT_LEN])
+        )
+
+
+def _readings(came: Came) -> tuple[tuple[bytes, bytes], ...]:
+    """Return whose body it may be: as it stands, or brought by a gateway, that says whose it is."""
+    body = came.body
+    return (came.origin, body), (body[:SHORT_LEN], body[SHORT_LEN:])

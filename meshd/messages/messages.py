@@ -1,0 +1,375 @@
+"""Direct messages of one node: composes outbox, inbox, exchange and carriage; serves people.
+
+Enters: the local requests `message`, `messages` and `ping`, datagrams, events of radios and spaces,
+timers. Leaves: replies, notices, and what its parts send. Holds no rule of its own but who waits
+for what, and when a text that came was seen.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from meshd.core.arguments import Args, number_of, seconds_of, text_of
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import Exit, RequestError, UsageError, WireError
+from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
+from meshd.core.identity import Identity
+from meshd.core.ids import parse_node
+from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.timers import Key
+from meshd.messages.carriage import Carriage
+from meshd.messages.contacts import Contacts, Known
+from meshd.messages.exchange import Exchange, Heard
+from meshd.messages.inbox import Inbox, Taken
+from meshd.messages.letter import FINAL, Got, Letter, State, letter_id
+from meshd.messages.outbox import Outbox
+from meshd.messages.pings import Pings
+from meshd.messages.sending import Sending
+from meshd.messages.ways import RadioVerbs, Ways
+from meshd.session.buckets import Buckets
+from meshd.space.feed import EntryApplied, SpaceEvent
+from meshd.space.space import Space
+from meshd.space.spaces import Spaces
+from meshd.wire import entry as wire_entry
+from meshd.wire import payload
+from meshd.wire.entry import Kind
+from meshd.wire.letters import SHORT_LEN, TAG_LEN, TEXT_HEAD_LEN, Echo, Read, Text
+
+WAITS_MAX = 64
+"""Callers that wait for a state at a time."""
+
+LIST_MAX = 500
+TEXT_MAX = ENTRY_PAYLOAD_MAX - 64 - TEXT_HEAD_LEN
+READ_AGAIN_US = 300_000_000
+READS_PER_TURN = 8
+_REPLY_BYTES = 40 * 1024
+_WAITABLE = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ}
+
+
+class _Waiting(NamedTuple):
+    ticket: int
+    number: int
+    state: State
+
+
+class _Telling:
+    """A note to a sender that its text was read."""
+
+    def __init__(self, inbox: Inbox, got: Got) -> None:
+        self._inbox = inbox
+        self._got = got
+
+    def left(self, now: int) -> None:
+        """It left."""
+
+    def answered(self, hops: int, now: int) -> None:
+        """The sender knows."""
+        self._inbox.mark(self._got, told=True)
+
+    def failed(self, reason: DropReason, now: int) -> None:
+        """It will be told another time."""
+
+
+class Messages:
+    """The direct messages of one node. `tells_read`: senders hear when a person saw their text."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        identity: Identity,
+        mesh: bytes,
+        spaces: Spaces,
+        ways: Ways,
+        radios: RadioVerbs,
+        known: Known,
+    ) -> None:
+        self.tells_read = False
+        self.damaged: list[str] = []
+        self.ip_ping: Callable[[Args, int, int], None] | None = None
+        self._ctx = ctx
+        self._node = identity.node
+        self._mesh = mesh
+        self._spaces = spaces
+        self.carriage = Carriage(ctx, self._node, ways=ways, radios=radios)
+        contacts = Contacts(identity.device_seed, mesh, known=(self._members_of, known))
+        self._exchange = Exchange(ctx, self.carriage, contacts, public=identity.public)
+        self._exchange.on_letter = self._letter
+        self._exchange.on_key = self._key_known
+        self.outbox = Outbox(ctx, spaces.commit, node=self._node)
+        self.inbox = Inbox(ctx, spaces.commit, knows=self._is_member)
+        self._sending = Sending(
+            ctx, self.outbox, exchange=self._exchange, carriage=self.carriage, spaces=spaces
+        )
+        self._sending.on_state = self._state_changed
+        self._pings = Pings(ctx, self._exchange, mesh=mesh)
+        self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
+        self._members: dict[bytes, dict[bytes, bytes]] | None = None
+        self._waits: dict[int, _Waiting] = {}
+        self._reads: dict[int, tuple[Space, bytes]] = {}
+        self.requests: dict[str, Callable[[Args, int, int], None]] = {
+            "message": self.message,
+            "messages": self.messages,
+            "ping": self.ping,
+        }
+
+    # --- people -----------------------------------------------------------------------------------
+
+    def message(self, args: Args, ticket: int, now: int) -> None:
+        """Send `text` to `node`; answers once it is on disk, or with `wait` when it got so far."""
+        node = self._recipient(text_of(args, "node"))
+        text = text_of(args, "text")
+        if len(text.encode()) > TEXT_MAX:
+            raise RequestError(
+                f"the text has {len(text.encode())} bytes, a message holds {TEXT_MAX}",
+                remedy="send it as a file: meshd put",
+            )
+        word = args.get("wait")
+        if word is not None and word not in _WAITABLE:
+            raise RequestError("wait for sent, delivered or read", code=Exit.USAGE)
+        timeout_s = seconds_of(args, "timeout_s", default=60.0, most=3600)
+        if word is not None and len(self._waits) >= WAITS_MAX:
+            raise RequestError(
+                f"{WAITS_MAX} callers wait already", code=Exit.TEMPORARY, remedy="try again later"
+            )
+
+        def written(letter: Letter, why: str, at: int) -> None:
+            if why:
+                remedy = "nothing was written; see `meshd status` for the state of the store"
+                self._ctx.emit(Reply(ticket, None, f"not written: {why}", int(Exit.ERROR), remedy))
+                return
+            if word is None:
+                self._ctx.emit(Reply(ticket, letter.shown(self._node)))
+            else:
+                waiting = _Waiting(ticket, letter.number, _WAITABLE[str(word)])
+                self._waits[ticket] = waiting
+                self._ctx.timers.set(("messages", "wait", ticket), at + int(timeout_s * 1e6))
+            self._sending.go(letter.number, at)
+            self._exchange.pump(at)
+
+        self.outbox.add(node, text, self._spaces.wall_s(now) or 0, written)
+
+    def messages(self, args: Args, ticket: int, now: int) -> None:
+        """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none."""
+        limit = number_of(args, "limit", default=50, least=1, most=LIST_MAX)
+        node = self._recipient(text_of(args, "node")) if args.get("node") else None
+        out = [letter for letter in self.outbox.letters.values() if node in (None, letter.to)]
+        got = [one for one in self.inbox.texts.values() if node in (None, one.node)]
+        rows: list[tuple[int, dict[str, object], Got | None]]
+        rows = [(letter.time_s, letter.shown(self._node), None) for letter in out[-limit:]]
+        rows += [(one.time_s, one.shown(), one) for one in got[-limit:]]
+        rows.sort(key=lambda row: row[0])
+        rows = rows[-limit:]
+        shown: list[dict[str, object]] = []
+        room = _REPLY_BYTES
+        for _, value, text in reversed(rows):
+            room -= len(str(value)) + 16
+            if room < 0 and shown:
+                break
+            shown.insert(0, value)
+            if text is not None and not text.read and not args.get("peek"):
+                self.inbox.mark(text, read=True)
+                self._ctx.timers.set_earlier(("messages", "read"), now + 1)
+        self._ctx.emit(Reply(ticket, {"messages": shown, "more": len(shown) < len(out) + len(got)}))
+
+    def ping(self, args: Args, ticket: int, now: int) -> None:
+        """Ask a node for a sign of life: sealed where a LoRa hop lies on the way, else by IP."""
+        node = args.get("node")
+        if isinstance(node, str) and args.get("address") is None:
+            try:
+                found = parse_node(node)
+            except UsageError:
+                found = b""
+            if found and self.carriage.thin(found):
+                self._pings.ping(found, args, ticket, now)
+                self._exchange.pump(now)
+                return
+        assert self.ip_ping is not None
+        self.ip_ping(args, ticket, now)
+
+    # --- inputs -----------------------------------------------------------------------------------
+
+    def receive(self, link: str, datagram: Datagram, now: int) -> None:
+        """Take a datagram of a neighbour."""
+        self.carriage.receive(link, datagram, now)
+        self._exchange.pump(now)
+
+    def pump(self, now: int) -> None:
+        """Take what the carriage brought, after events of radios."""
+        self._exchange.pump(now)
+
+    def load(self, image: StoreImage, now: int) -> None:
+        """Start, or start again, from what the store holds."""
+        self.damaged = self.outbox.load(image.metas) + self.inbox.load(image.metas)
+        self._members = None
+        self._sending.reset()
+        self._ctx.timers.set(("messages", "start"), now)
+
+    def space_event(self, event: SpaceEvent, now: int) -> None:
+        """Look for letters among new entries, and for receipts of own ones."""
+        self._members = None
+        if isinstance(event, EntryApplied):
+            space = self._spaces.get(event.space)
+            if space is not None and not space.is_own(event.author):
+                self._entry(space, event.author, event.data, now)
+                self._sending.look(now)
+
+    def handle_timer(self, key: Key, now: int) -> None:
+        """Do what is due."""
+        why, which = key[1], key[2] if len(key) > 2 else 0
+        assert isinstance(which, int)
+        if why == "start":
+            self._sending.start(now)
+            self._take_up(now)
+        elif why == "letter":
+            self._sending.go(which, now)
+        elif why == "stored":
+            self._sending.look(now)
+        elif why == "parcel":
+            self.carriage.handle_timer(which, now)
+        elif why == "ping":
+            self._pings.handle_timer(which, now)
+        elif why == "wait":
+            self._over(which)
+        elif why == "read":
+            self._tell_read(now)
+        self._exchange.pump(now)
+
+    def read_done(self, token: int, answer: Answer, now: int) -> None:
+        """An entry that is not acknowledged yet was read at the start."""
+        space, author = self._reads.pop(token, (None, b""))
+        datas = answer if isinstance(answer, tuple) else ()
+        for data in datas:
+            if space is not None and isinstance(data, bytes):
+                self._entry(space, author, data, now)
+
+    def read_failed(self, token: int, why: str, now: int) -> None:
+        """An entry could not be read; its text is in the log of the space."""
+        self._reads.pop(token, None)
+
+    # --- what came --------------------------------------------------------------------------------
+
+    def _letter(self, heard: Heard, now: int) -> None:
+        node, letter = heard.opened.node, heard.opened.letter
+        if isinstance(letter, Echo):
+            if self._echoes.allow(node, now):
+                heard.answer(now)
+            else:
+                self._ctx.drop(DropReason.LETTER_LIMITED)
+        elif isinstance(letter, Read):
+            self._sending.read(node, letter.number, now)
+            heard.answer(now)
+        else:
+            taken = Taken(node, letter.number, heard.tag, letter.text, stored=False)
+            self.inbox.take(taken, self._spaces.wall_s(now) or 0, heard.answer, now)
+
+    def _entry(self, space: Space, author: bytes, data: bytes, now: int) -> None:
+        """Take the sealed letter in an entry, if there is one for this node."""
+        try:
+            if wire_entry.decode(data).head.kind != Kind.LETTER:
+                return
+            opened = space.open(author, data)
+            sealed = payload.decode_letter(opened.payload) if opened is not None else None
+        except WireError:
+            return
+        if sealed is None or sealed.to != self._node:
+            return
+        found = self._exchange.open_of(space.node_of(author), sealed.body)
+        if isinstance(found, DropReason):
+            self._ctx.drop(found)
+        elif isinstance(found.letter, Text):
+            said, tag = found.letter, sealed.body[:TAG_LEN]
+            taken = Taken(found.node, said.number, tag, said.text, stored=True)
+            wall_s = self._spaces.wall_s(now) or 0
+            self.inbox.take(taken, wall_s, lambda at: None, now)
+
+    def _take_up(self, now: int) -> None:
+        """Read again what no receipt was written for: the last run may not have kept its texts."""
+        for space in self._spaces.all():
+            for author, seq in space.mail.due_names():
+                query = EntriesQuery(space.id, author, seq, seq, 1)
+                self._reads[self._ctx.read("messages", query)] = (space, author)
+        self._tell_read(now)
+
+    def _tell_read(self, now: int) -> None:
+        """Tell senders which of their texts were seen, if this node's people want that."""
+        if not self.tells_read:
+            return
+        waiting = [got for got in self.inbox.texts.values() if got.read and not got.told]
+        for got in waiting[-READS_PER_TURN:]:
+            said = Read(got.number).encode()
+            self._exchange.send(got.node, said, _Telling(self.inbox, got), now)
+        if waiting:
+            self._ctx.timers.set(("messages", "read"), now + READ_AGAIN_US)
+
+    def _key_known(self, node: bytes, now: int) -> None:
+        self._sending.key_known(node, now)
+        self._pings.key_known(node, now)
+
+    # --- who waits --------------------------------------------------------------------------------
+
+    def _state_changed(self, letter: Letter, now: int) -> None:
+        for ticket, waiting in list(self._waits.items()):
+            if waiting.number != letter.number:
+                continue
+            if letter.reached >= waiting.state:
+                self._drop_wait(ticket)
+                self._ctx.emit(Reply(ticket, letter.shown(self._node)))
+            elif letter.state in FINAL:
+                self._over(ticket)
+
+    def _over(self, ticket: int) -> None:
+        """Wait no longer: tell the caller how far it came."""
+        waiting = self._waits.get(ticket)
+        self._drop_wait(ticket)
+        letter = self.outbox.letters.get(waiting.number) if waiting else None
+        if waiting is None or letter is None:
+            return
+        text = (
+            f"message {letter_id(self._node, letter.number)} is {letter.state.text}: "
+            f"not yet {waiting.state.text}"
+        )
+        remedy = "it goes on by itself; `meshd messages` shows how far it is"
+        self._ctx.emit(Reply(ticket, None, text, int(Exit.TEMPORARY), remedy))
+
+    def _drop_wait(self, ticket: int) -> None:
+        self._waits.pop(ticket, None)
+        self._ctx.timers.cancel(("messages", "wait", ticket))
+
+    # --- who is who -------------------------------------------------------------------------------
+
+    def _recipient(self, text: str) -> bytes:
+        """Return the NodeId that `text` means: an id, or the name of a member of some space."""
+        try:
+            node = parse_node(text)
+        except UsageError:
+            found = {
+                member.node
+                for space in self._spaces.all()
+                for member in space.members()
+                if member.node and member.name == text and member.node != self._node
+            }
+            if len(found) != 1:
+                raise RequestError(
+                    f"{text!r} is {'nobody' if not found else 'more than one node'} known here",
+                    code=Exit.NOT_FOUND,
+                    remedy="give its id; it looks like k7q2-m9xw-abcd-efgh",
+                ) from None
+            node = found.pop()
+        if node == self._node:
+            raise RequestError("that is this node itself", remedy="choose another one")
+        return node
+
+    def _members_of(self, short: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the devices of all spaces with this short address, and their keys."""
+        if self._members is None:
+            self._members = {}
+            for space in self._spaces.all():
+                for member in space.members():
+                    if member.node and member.node != self._node:
+                        same = self._members.setdefault(member.node[:SHORT_LEN], {})
+                        same[member.node] = member.device_public
+        return list(self._members.get(short, {}).items())
+
+    def _is_member(self, node: bytes) -> bool:
+        return any(known == node for known, _ in self._members_of(node[:SHORT_LEN]))

@@ -1,0 +1,122 @@
+"""Own texts and what became of them: kept, numbered, told when their state changes.
+
+Enters: texts of people, what happened to them, and what the store held at start. Leaves: rows,
+notices, and which texts wait. Numbers rise by one and are on disk before a text leaves.
+Must not know: keys, ways.
+"""
+
+from collections.abc import Callable
+
+from meshd.core.context import Context
+from meshd.core.errors import Exit, RequestError, WireError
+from meshd.core.events import MetaRow, Notice
+from meshd.core.ids import node_text
+from meshd.messages.inbox import Commit
+from meshd.messages.letter import (
+    FINAL,
+    KEEPERS_MAX,
+    NEXT_KEY,
+    Letter,
+    State,
+    decode_letter,
+    letter_id,
+    out_key,
+    rows_of,
+)
+from meshd.wire.letters import NUMBER_MAX
+
+WAITING_MAX = 128
+"""Own texts that are not delivered or given up; a further one is refused."""
+
+SENT_MAX = 256
+"""Own texts that are kept in all; the oldest that nobody waits for goes."""
+
+
+class Outbox:
+    """The own texts of this node, by number."""
+
+    def __init__(self, ctx: Context, commit: Commit, *, node: bytes) -> None:
+        self.letters: dict[int, Letter] = {}
+        self._ctx = ctx
+        self._commit = commit
+        self._node = node
+        self._next = 1
+
+    def load(self, metas: dict[str, bytes]) -> list[str]:
+        """Take what the store held; return the names of rows that are damaged."""
+        self.letters, damaged = {}, []
+        for key, value in rows_of(metas, "out"):
+            try:
+                letter = decode_letter(key, value)
+                self.letters[letter.number] = letter
+            except (WireError, ValueError):
+                damaged.append(key)
+        kept = int.from_bytes(metas.get(NEXT_KEY, b"\1"), "big")
+        self._next = max(kept, max(self.letters, default=0) + 1)
+        return damaged
+
+    def waiting(self) -> list[Letter]:
+        """Return the texts for which something is still to be done."""
+        return [letter for letter in self.letters.values() if letter.state not in FINAL]
+
+    def add(
+        self, to: bytes, text: str, time_s: int, done: Callable[[Letter, str, int], None]
+    ) -> Letter:
+        """Keep a text; `done(letter, why not, now)` when it is on disk, or is not.
+
+        Raises: RequestError when too many wait.
+        """
+        if len(self.waiting()) >= WAITING_MAX or self._next > NUMBER_MAX:
+            raise RequestError(
+                f"{WAITING_MAX} messages wait already",
+                code=Exit.TEMPORARY,
+                remedy="wait until some are delivered; `meshd messages` shows them",
+            )
+        letter = Letter(self._next, to, text, time_s)
+        self._next += 1
+        self.letters[letter.number] = letter
+        size = (self._next.bit_length() + 7) // 8
+        rows = (letter.row(), MetaRow(NEXT_KEY, self._next.to_bytes(size, "big")))
+
+        def finished(why: str, now: int) -> None:
+            if why:
+                self.letters.pop(letter.number, None)
+            done(letter, why, now)
+
+        self._commit((*rows, *self._make_room()), finished)
+        return letter
+
+    def advance(self, letter: Letter, state: State, **told: object) -> bool:
+        """Let a text go on to a state, keep that, and tell it; False when it is no step forward."""
+        if letter.number not in self.letters or not letter.advance(state):
+            return False
+        self.keep(letter)
+        fields: dict[str, object] = {
+            "id": letter_id(self._node, letter.number),
+            "node": node_text(letter.to),
+            "state": state.text,
+        }
+        self._ctx.emit(Notice("message-state", fields | told))
+        return True
+
+    def kept_by(self, letter: Letter, nodes: list[bytes]) -> None:
+        """Note who holds a stored text."""
+        new = [node for node in nodes if node not in letter.kept_by]
+        if not new or letter.state in FINAL or len(letter.kept_by) >= KEEPERS_MAX:
+            return
+        letter.kept_by = (letter.kept_by + new)[:KEEPERS_MAX]
+        names = [node_text(node) for node in letter.kept_by]
+        if not self.advance(letter, State.KEPT, kept_by=names):
+            self.keep(letter)
+
+    def keep(self, letter: Letter) -> None:
+        """Have the row of a text written."""
+        self._commit((letter.row(),), lambda why, now: None)
+
+    def _make_room(self) -> tuple[MetaRow, ...]:
+        rows = []
+        done = [letter for letter in self.letters.values() if letter.state in FINAL]
+        for letter in done[: max(len(self.letters) - SENT_MAX, 0)]:
+            del self.letters[letter.number]
+            rows.append(MetaRow(out_key(letter.number), None))
+        return tuple(rows)

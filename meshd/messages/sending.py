@@ -1,0 +1,243 @@
+"""Bring own texts to their receivers: sealed by a way that is there now, else stored in a space.
+
+Enters: texts of the outbox, what became of what was sent, entries and acknowledgements of spaces.
+Leaves: sealed letters, entries with a sealed letter, states that are true. A text goes as a mesh
+datagram when a way exists; when none does, or nobody answers, its sealed form waits as an entry in
+a space that both devices share, the smallest one. It is the same text with the same id.
+Must not know: how bodies travel, how entries do.
+"""
+
+from collections.abc import Callable
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import RequestError, WireError
+from meshd.messages.carriage import Carriage
+from meshd.messages.exchange import Exchange
+from meshd.messages.letter import FINAL, Letter, State
+from meshd.messages.outbox import Outbox
+from meshd.space.entries import Draft
+from meshd.space.space import Space
+from meshd.space.spaces import Spaces
+from meshd.wire import payload
+from meshd.wire.entry import Kind
+from meshd.wire.letters import Text
+from meshd.wire.membership import Rank
+
+AGAIN_US = 30_000_000
+AGAIN_MAX_US = 3_600_000_000
+TRIES_MAX = 200
+"""A text that found neither way nor space is tried for about a week of uptime, then given up."""
+
+KEY_WAIT_US = 3_000_000
+THIN_KEY_WAIT_US = 30_000_000
+KEY_ASKS = 3
+STORED_US = 5_000_000
+"""How often it is looked who holds stored texts."""
+
+
+class _Flight:
+    """One try of one text. It hears what becomes of it."""
+
+    __slots__ = ("number", "sending")
+
+    def __init__(self, sending: "Sending", number: int) -> None:
+        self.sending = sending
+        self.number = number
+
+    def left(self, now: int) -> None:
+        """It left this node."""
+        self.sending.left(self.number)
+
+    def answered(self, hops: int, now: int) -> None:
+        """Its receiver has it on its disk."""
+        self.sending.delivered(self.number, now)
+
+    def failed(self, reason: DropReason, now: int) -> None:
+        """Nobody answered."""
+        self.sending.failed(self.number, now)
+
+
+class Sending:
+    """What is done for the texts that wait."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        outbox: Outbox,
+        *,
+        exchange: Exchange,
+        carriage: Carriage,
+        spaces: Spaces,
+    ) -> None:
+        self.on_state: Callable[[Letter, int], None] = lambda letter, now: None
+        self._ctx = ctx
+        self._outbox = outbox
+        self._exchange = exchange
+        self._carriage = carriage
+        self._spaces = spaces
+        self._flying: dict[int, int] = {}
+        self._storing: set[int] = set()
+        self._asks: dict[int, int] = {}
+
+    def reset(self) -> None:
+        """Forget what is under way: the outbox was read anew."""
+        self._flying, self._storing, self._asks = {}, set(), {}
+
+    def start(self, now: int) -> None:
+        """Take up what an earlier run left."""
+        for letter in self._outbox.waiting():
+            self._at(letter, now + self._ctx.jitter(1_000_000, 5_000_000))
+
+    def go(self, number: int, now: int) -> None:
+        """Try to bring a text to its receiver."""
+        letter = self._outbox.letters.get(number)
+        if letter is None or letter.state in FINAL or letter.entry is not None:
+            if letter is not None and letter.entry is not None:
+                self._watch(now)
+            return
+        if number in self._flying or number in self._storing:
+            return
+        thin = self._carriage.thin(letter.to)
+        if thin is None:
+            self._store(letter, now)
+        elif not self._exchange.knows(letter.to):
+            self._ask(letter, now, thin=thin)
+        else:
+            said = Text(letter.number, letter.text).encode()
+            parcel = self._exchange.send(letter.to, said, _Flight(self, number), now)
+            if parcel is None:
+                self._store(letter, now)
+            else:
+                self._flying[number] = parcel
+
+    def key_known(self, node: bytes, now: int) -> None:
+        """A key came that texts may have waited for."""
+        for letter in self._outbox.waiting():
+            if letter.to == node and letter.entry is None:
+                self._at(letter, now)
+
+    # --- what became of it ------------------------------------------------------------------------
+
+    def left(self, number: int) -> None:
+        """A text left this node."""
+        letter = self._outbox.letters.get(number)
+        if letter is not None:
+            self._advance(letter, State.SENT, 0)
+
+    def delivered(self, number: int, now: int) -> None:
+        """A text's receiver has it."""
+        self._flying.pop(number, None)
+        letter = self._outbox.letters.get(number)
+        if letter is not None:
+            letter.tries = 0
+            self._advance(letter, State.DELIVERED, now)
+
+    def failed(self, number: int, now: int) -> None:
+        """Nobody answered: let it wait in a space, or try again later."""
+        self._flying.pop(number, None)
+        letter = self._outbox.letters.get(number)
+        if letter is not None and letter.state not in FINAL:
+            self._exchange.doubt(letter.to)
+            self._store(letter, now)
+
+    def read(self, node: bytes, number: int, now: int) -> None:
+        """The receiver says that a person has seen a text."""
+        letter = self._outbox.letters.get(number)
+        if letter is not None and letter.to == node:
+            self._advance(letter, State.READ, now)
+
+    def look(self, now: int) -> None:
+        """See who holds stored texts, and which have a receipt."""
+        left = False
+        for letter in self._outbox.waiting():
+            if letter.entry is None:
+                continue
+            space_id, author, seq = letter.entry
+            space = self._spaces.get(space_id)
+            if space is None:
+                continue
+            if not space.mail.awaits(author, seq):
+                self._advance(letter, State.DELIVERED, now)
+                continue
+            left = True
+            before = letter.state
+            self._outbox.kept_by(letter, list(space.acks.holders(author, seq)))
+            if letter.state is not before:
+                self.on_state(letter, now)
+        if left:
+            self._watch(now)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _advance(self, letter: Letter, state: State, now: int) -> None:
+        if self._outbox.advance(letter, state):
+            self.on_state(letter, now)
+
+    def _ask(self, letter: Letter, now: int, *, thin: bool) -> None:
+        """Ask the receiver for its key; who does not answer gets the text by a space."""
+        asks = self._asks.pop(letter.number, 0)
+        if asks >= KEY_ASKS:
+            self._store(letter, now)
+            return
+        self._asks[letter.number] = asks + 1
+        self._exchange.ask(letter.to, now)
+        self._at(letter, now + ((THIN_KEY_WAIT_US if thin else KEY_WAIT_US) << asks))
+
+    def _store(self, letter: Letter, now: int) -> None:
+        """Leave the sealed text in a space that the receiver reads, or try again later."""
+        space = self.shared(letter.to)
+        sealed = self._exchange.sealed(letter.to, Text(letter.number, letter.text).encode())
+        if space is None or sealed is None:
+            self._later(letter, now)
+            return
+        number = letter.number
+        place: list[int] = []
+
+        def stored(why: str, at: int) -> None:
+            self._storing.discard(number)
+            if why:
+                self._later(letter, at)
+                return
+            letter.entry = (space.id, author, place[0])
+            self._outbox.keep(letter)
+            self._watch(at)
+
+        author = space.author
+        draft = Draft(Kind.LETTER, b"", payload.SealedLetter(letter.to, sealed).encode())
+        self._storing.add(number)
+        try:
+            place.append(self._spaces.append(space, draft, now, stored))
+        except (RequestError, WireError):
+            self._storing.discard(number)
+            self._later(letter, now)
+
+    def shared(self, node: bytes) -> Space | None:
+        """Return the smallest space that both this node and another may write to and read."""
+        found: list[tuple[int, bytes, Space]] = []
+        for space in self._spaces.all():
+            rank = space.rank
+            if space.carries_only or rank is None or rank < Rank.WRITER:
+                continue
+            readers = {
+                member.node
+                for member in space.members()
+                if member.current and member.node and member.role != "relay"
+            }
+            if node in readers:
+                found.append((len(readers), space.id, space))
+        return min(found, key=lambda one: one[:2])[2] if found else None
+
+    def _later(self, letter: Letter, now: int) -> None:
+        letter.tries += 1
+        if letter.tries > TRIES_MAX:
+            self._advance(letter, State.GIVEN_UP, now)
+            return
+        wait_us = min(AGAIN_US << min(letter.tries - 1, 10), AGAIN_MAX_US)
+        self._at(letter, now + wait_us)
+
+    def _at(self, letter: Letter, due_us: int) -> None:
+        self._ctx.timers.set(("messages", "letter", letter.number), due_us)
+
+    def _watch(self, now: int) -> None:
+        self._ctx.timers.set_earlier(("messages", "stored"), now + STORED_US)
