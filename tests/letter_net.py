@@ -64,6 +64,10 @@ class LetterDevice(Device):
         return self.identity.node
 
     @property
+    def text_id(self):
+        return node_text(self.node)
+
+    @property
     def local(self):
         return b"\xfe\x80" + bytes(4) + self.node
 

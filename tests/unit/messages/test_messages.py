@@ -4,6 +4,7 @@ from letter_net import Net
 from space_devices import SECOND
 
 from meshd.core.drops import DropReason
+from meshd.core.events import MetaRow
 from meshd.core.ids import node_text
 
 
@@ -251,8 +252,6 @@ def test_a_twin_that_uses_a_number_again_is_reported_and_both_texts_are_shown():
     net.run(10)
     twin = net["a"]
     for key in [key for key in twin.store.load().metas if key.startswith("letter/")]:
-        from meshd.core.events import MetaRow
-
         twin.store.commit([(MetaRow(key, None),)])
     net.restart("a")
     net.run(10)
