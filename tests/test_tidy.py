@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}
-MAY_IMPORT["messages"] |= {"space", "forwarding", "session.buckets", "session.echo"}
+MAY_IMPORT["messages"] |= {"space", "forwarding", "session.echo"}
 BANNED = {
     *("asyncio", "socket", "serial", "threading", "time", "sqlite3", "subprocess", "select"),
     *("os", "pyroute2", "aiomqtt", "scapy"),

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
@@ -18,7 +19,6 @@ from meshd.core.events import Datagram, Transmit
 from meshd.core.ids import is_link_local
 from meshd.core.limits import MESHD_PORT
 from meshd.messages.ways import DirectArrival, RadioVerbs, Way, Ways
-from meshd.session.buckets import Buckets
 from meshd.wire.letters import (
     DATAGRAM_BODY_MAX,
     HOP_LIMIT,

@@ -9,13 +9,13 @@ Must not know: what letters mean.
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.forwarding import pairwise
 from meshd.messages.carriage import Answered, Came, Carriage, Failed, Left
 from meshd.messages.contacts import Contacts, Opened
-from meshd.session.buckets import Buckets
 from meshd.wire.letters import SHORT_LEN, Introduction
 
 ASK_US = 60_000_000

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from meshd.core.arguments import Args, number_of, seconds_of, text_of
+from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, UsageError, WireError
@@ -26,7 +27,6 @@ from meshd.messages.outbox import Outbox
 from meshd.messages.pings import Pings
 from meshd.messages.sending import Sending
 from meshd.messages.ways import RadioVerbs, Ways
-from meshd.session.buckets import Buckets
 from meshd.space.feed import EntryApplied, SpaceEvent
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
