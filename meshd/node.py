@@ -50,6 +50,7 @@ from meshd.link.radios import Radios
 from meshd.routing.speaker import Babel
 from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
+from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
 from meshd.sync.files import Files
 from meshd.sync.sync import Sync
@@ -59,7 +60,7 @@ _ECHOES = {bytes([kind]) for kind in ECHO_KINDS}
 Handler = Callable[[dict[str, object], int, int], None]
 
 
-class Node(RadioInputs):
+class Node(StreamInputs, RadioInputs):
     """One meshd node. `rng` is for jitter, `entropy(n)` for keys and nonces."""
 
     def __init__(
@@ -224,39 +225,6 @@ class Node(RadioInputs):
     def set_wall_clock(self, offset_us: int | None) -> None:
         """Tell how far the wall clock is ahead of `now`; None while nobody knows the time."""
         self.spaces.wall_offset_us = offset_us
-
-    # --- streams ----------------------------------------------------------------------------------
-
-    def stream_opened(self, stream: int, now: int) -> None:
-        """A stream that the engine asked for is open."""
-        self.sessions.stream_opened(stream, now)
-        self._settle(now)
-
-    def stream_failed(self, stream: int, why: str, now: int) -> None:
-        """A stream that the engine asked for could not be opened."""
-        self.sessions.stream_failed(stream, why, now)
-        self._settle(now)
-
-    def stream_accepted(self, peer: str, link: str, now: int) -> int | None:
-        """Somebody connected; return the number of the stream, or None to refuse it."""
-        stream = self.sessions.stream_accepted(peer, link, now)
-        self._settle(now)
-        return stream
-
-    def stream_received(self, stream: int, data: bytes, now: int) -> None:
-        """Bytes came on a stream."""
-        self.sessions.stream_received(stream, data, now)
-        self._settle(now)
-
-    def stream_writable(self, stream: int, count: int, now: int) -> None:
-        """The host has sent `count` bytes of a stream: that much credit is back."""
-        self.sessions.stream_writable(stream, count, now)
-        self._settle(now)
-
-    def stream_closed(self, stream: int, now: int) -> None:
-        """A stream has ended at the other side or by a fault."""
-        self.sessions.stream_closed(stream, "closed by peer", now)
-        self._settle(now)
 
     # --- store ------------------------------------------------------------------------------------
 
