@@ -108,7 +108,10 @@ def _with_ledger(options: Namespace, trial: Trial) -> Exit:
     """Hold the state directory: what is sent here counts for the node."""
     state = open_state_dir(state_dir(options.state_dir))
     try:
-        airtime = AirtimeFile(state.file(AIRTIME_FILE), law_of(options.region))
+        node = state.identity().node
+        airtime = AirtimeFile(state.file(AIRTIME_FILE), law_of(options.region), node)
+        if airtime.suspicion and not options.json:
+            talk(f"{airtime.suspicion}: the hour counts as spent")
         try:
             return _carry_out(options, trial, airtime)
         finally:

@@ -17,6 +17,7 @@ from meshd.config.values import RadioConfig
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
+from meshd.core.law import HOUR_US
 from meshd.core.snapshot import Problem, RadioStatus
 from meshd.node import Node
 from meshd.radio.kinds import made
@@ -55,6 +56,8 @@ _CHOOSE = (
     "them"
 )
 
+_KEEP = "leave the files `airtime` of the state directory alone, and copy none back"
+
 log = logging.getLogger("meshd.radio")
 
 
@@ -78,6 +81,7 @@ class LoraRadios:
         self._disk: AirtimeDisk | None = None
         self._ahead_us = 0
         self._final: bytes | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._saving: set[asyncio.Task[None]] = set()
         self._radios = {
@@ -96,7 +100,7 @@ class LoraRadios:
         if not chosen:
             return
         try:
-            self._disk = AirtimeDisk(self._path)
+            self._disk = AirtimeDisk(self._path, self._host.node.id)
             state = self._disk.read()
         except (OSError, RequestError) as error:
             self._disk = None
@@ -104,6 +108,13 @@ class LoraRadios:
             for radio in chosen:
                 radio.trouble("no ledger", f"the airtime ledger can not be read: {error}", remedy)
             return
+        if self._disk.suspicion:
+            text = f"{self._disk.suspicion}: the hour counts as spent, radios wait it out"
+            self._host.problem("airtime past", Problem("airtime-suspect", text, _KEEP))
+            log.warning("airtime suspect: %s", self._disk.suspicion)
+            self._later = asyncio.get_running_loop().call_later(
+                HOUR_US / 1e6, self._host.problem, "airtime past", None
+            )
         self._ahead_us = self._disk.now() - _now()
         law = chosen[0].config.law
         image = AirtimeImage(law, self._disk.boot, self._ahead_us, state)
@@ -114,6 +125,8 @@ class LoraRadios:
 
     async def stop(self) -> None:
         """Close the ports, and write the ledger's last state; the node has stopped."""
+        if self._later is not None:
+            self._later.cancel()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -22,6 +22,7 @@ from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
 from meshd.runtime.radio_scan import Found, scan
 from meshd.runtime.serial_device import PortError, open_port
 from meshd.runtime.serial_port import SerialPort
+from meshd.runtime.statedir import read_identity
 from meshd.simulation.modems.air import RealAir, Wanted
 from meshd.simulation.modems.clock import RealTime
 
@@ -381,7 +382,8 @@ def test_radio_test_sends_within_the_law(emulate, tmp_path):
     assert events[1]["plan"]["frequency_hz"] == 869_525_000
     assert events[-1] == {"schema": "meshd.radio.test/1", "event": "sent", "told": True}
 
-    airtime = AirtimeFile(str(tmp_path / "s" / AIRTIME_FILE), law_of("EU868"))
+    node = read_identity(str(tmp_path / "s")).node
+    airtime = AirtimeFile(str(tmp_path / "s" / AIRTIME_FILE), law_of("EU868"), node)
     spent = [band.spent_hour_us for band in airtime.ledger.status(airtime.now())]
     modem = KINDS["meshcore"](RadioPlan(869_525_000, Modulation(7, 125_000), 10))
     assert sum(spent) == modem.airtime_us(len(b"meshd radio test 1"))

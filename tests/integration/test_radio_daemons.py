@@ -76,6 +76,23 @@ def test_a_killed_daemon_finds_its_hour_again(sites):
     assert one.radio()["left_ms"] <= 360_000 - 18_000 + 1_000
 
 
+def test_a_removed_ledger_spends_the_hour_and_is_told(sites):
+    one, _ = sites
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["sent"] > 0, SLACK_S)
+    one.daemon.stop()
+    for file in one.daemon.state.glob("airtime*"):
+        file.unlink()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", SLACK_S)
+    assert (one.radio()["left_ms"], one.radio()["sent"]) == (0, 0)
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert problem["code"] == "airtime-suspect" and "removed" in problem["text"]
+
+
 def test_no_region_no_frame_and_advice(sites):
     one, _ = sites
     one.config.write_text(one.config.read_text().replace('region = "EU868"\n', ""))
