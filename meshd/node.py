@@ -45,8 +45,8 @@ from meshd.core.options import Boot as Boot
 from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
-from meshd.link.radio_inputs import RadioInputs
-from meshd.link.radios import Radios
+from meshd.forwarding.radio_inputs import RadioInputs
+from meshd.forwarding.radios import Radios
 from meshd.routing.speaker import Babel
 from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
@@ -347,6 +347,8 @@ class Node(StreamInputs, RadioInputs):
             elif (happened := spaces.poll_event()) is not None:
                 sync.space_event(happened, now)
                 self.files.space_event(happened, now)
+            elif (aired := self.radios.poll_event()) is not None:
+                self.radios.dispatch(aired, now)
             else:
                 return
 

@@ -9,7 +9,7 @@ from meshd.core.drops import Drops
 from meshd.forwarding.cast import Batch, Cast
 from meshd.forwarding.neighbours import Neighbours
 from meshd.simulation.rivals.engine import Delivered, Frame, Settled
-from meshd.wire.lora_items import encode, parse
+from meshd.wire.lora_payload import encode, parse
 
 SEAL_BYTES = 16
 ROOM = 255 - SEAL_BYTES

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "lab": {"core"},
 }
 MAY_IMPORT["routing"] |= {"neighbour"}
+MAY_IMPORT["forwarding"] |= {"link", "routing"}
 MAY_IMPORT["sync"] |= {"space", "session", "store.interface"}
 MAY_IMPORT["messages"] |= {"space", "forwarding", "session.echo"}
 BANNED = {

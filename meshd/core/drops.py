@@ -181,6 +181,7 @@ class DropReason(StrEnum):
     # link/: queue, airtime
     LORA_QUEUE_FULL = "lora-queue-full"
     LORA_QUEUE_LATE = "lora-queue-late"
+    LORA_MALFORMED = "lora-malformed"
     DIRECT_NO_WAY = "direct-no-way"
     DIRECT_UNANSWERED = "direct-unanswered"
     DIRECT_HOP_SILENT = "direct-hop-silent"

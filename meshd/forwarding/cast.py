@@ -17,12 +17,12 @@ from meshd.core.errors import UsageError
 from meshd.forwarding.held import Held, Store, Wanted, name_of
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.rules import Rules
+from meshd.wire import lora_payload
 from meshd.wire.lora_items import (
     AGE_MAX,
     AGE_STEP_US,
     BODY_MAX,
     COUNT_MAX,
-    ITEMS_MAX,
     LISTING_HEAD,
     OBJECT_HEAD,
     PRIORITIES,
@@ -37,8 +37,8 @@ from meshd.wire.lora_items import (
     tag_of,
 )
 
-OBJECTS_MAX = ITEMS_MAX - 3
-"""Objects in a frame, so that wants, listing and neighbours have their items too."""
+OBJECTS_MAX = lora_payload.ITEMS_MAX - 12
+"""Objects in a frame, so that wants, listing, neighbours and others have their items too."""
 
 ROOM_MIN = 24
 """Less is no use: no radio has frames so short."""
@@ -111,7 +111,9 @@ class Cast:
         held.due_us = now + self._rng.randint(min(self.rules.slot_us, span_us), span_us)
         return held.tag
 
-    def receive(self, sender: bytes, items: tuple[Item, ...], now: int) -> list[Object]:
+    def receive(
+        self, sender: bytes, items: tuple[lora_payload.Item, ...], now: int
+    ) -> list[Object]:
         """Take what a neighbour sent; return the objects that are new here."""
         fresh = []
         present: set[bytes] = set()
@@ -140,15 +142,18 @@ class Cast:
         """Return when `build` has something; may be in the past."""
         return min(self._dues(), default=None)
 
-    def build(self, now: int, room: int) -> Batch | None:
-        """Return items of at most `room` bytes when anything is due, all that waits among them."""
+    def build(self, now: int, room: int, *, whole: int | None = None) -> Batch | None:
+        """Return items of at most `room` bytes when anything is due, all that waits among them.
+
+        `whole`: what a frame with nothing else in it has room for, when others take part of this.
+        """
         if room < ROOM_MIN:
             raise UsageError(f"a frame needs room for {ROOM_MIN} bytes")
         due_us = self.due_us()
         if due_us is None or due_us > now:
             return None
         items: list[Item] = []
-        objects = self._objects(now, room)
+        objects = self._objects(now, room, room if whole is None else whole)
         for held in objects:
             age = min(max(now - held.born_us, 0) + AGE_STEP_US // 2, self.rules.window_us)
             item = Object(held.body, held.priority, min(age // AGE_STEP_US, AGE_MAX - 1))
@@ -229,13 +234,13 @@ class Cast:
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
-    def _objects(self, now: int, room: int) -> list[Held]:
+    def _objects(self, now: int, room: int, whole: int) -> list[Held]:
         """Choose what rides: the most urgent first, what is due before what is not."""
         waiting = []
         for held in self.store.recent(now):
             if held.due_us is None:
                 continue
-            if OBJECT_HEAD + len(held.body) > room:
+            if OBJECT_HEAD + len(held.body) > whole:
                 held.due_us = None
                 self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue

@@ -267,6 +267,13 @@ class Forwarder:
         key = min(ready)[2]
         return self._launch(key, self._carried[key], now)
 
+    def needed(self, send: Send) -> bool:
+        """Tell whether an item that waits to be sent is still of use."""
+        if send.key is None:
+            return True
+        carried = self._carried.get(send.key)
+        return carried is not None and carried.flying
+
     def refused(self, send: Send, now: int) -> None:
         """Take an item back that could not be sent."""
         carried = self._carried.get(send.key) if send.key else None

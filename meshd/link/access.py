@@ -152,6 +152,25 @@ class Access:
         if not self._manners.listens:
             self._quiet_us = max(self._quiet_us, now + self._slots(self._manners.window_min))
 
+    def holds(self, outgoing: Outgoing) -> bool:
+        """Tell whether a frame waits here or is with the modem."""
+        return self.carries(outgoing) or any(one.outgoing is outgoing for one in self._queue)
+
+    def carries(self, outgoing: Outgoing) -> bool:
+        """Tell whether a frame is with the modem."""
+        return self._flight is not None and self._flight.waiting.outgoing is outgoing
+
+    def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None:
+        """Send another frame in the place of one that waits here, or none."""
+        for waiting in self._queue:
+            if waiting.outgoing is outgoing:
+                if other is None:
+                    self._queue.remove(waiting)
+                else:
+                    waiting.exchange(other)
+                self._law_us = None
+                return
+
     # --- what comes out ---------------------------------------------------------------------------
 
     def poll_timeout(self) -> int | None:
@@ -200,8 +219,8 @@ class Access:
         self._law_us = min(wait_us, default=None)
         return None
 
-    def sent(self, now: int, airtime_us: int | None = None) -> None:
-        """The frame is on the air no more; it took so long, None: as reckoned."""
+    def sent(self, now: int, airtime_us: int | None = None) -> Outgoing:
+        """The frame is on the air no more; it took so long, None: as reckoned. Return it."""
         waiting, reservation = self._landed()
         self._ledger.settle(reservation.number, now, airtime_us=airtime_us)
         took_us = reservation.airtime_us if airtime_us is None else airtime_us
@@ -209,11 +228,13 @@ class Access:
         self._busy.append((now, took_us))
         if not self._manners.listens:
             self._quiet_us = now + self._own_wait_us(now)
+        return waiting.outgoing
 
-    def not_sent(self, now: int, *, reason: DropReason, maybe: bool = False) -> None:
+    def not_sent(self, now: int, *, reason: DropReason, maybe: bool = False) -> Outgoing | None:
         """The frame did not go out, or nobody knows (`maybe`). It is tried again a few times.
 
-        One that may have gone out is not: its copies would be others' work.
+        One that may have gone out is not: its copies would be others' work. Returns: the frame
+        when it is not tried again.
         """
         waiting, reservation = self._landed()
         airtime_us = None if maybe else 0
@@ -221,9 +242,10 @@ class Access:
         waiting.tries += 1
         if maybe or waiting.tries >= TRIES_MAX:
             self._drops.count(reason, self._link)
-            return
+            return waiting.outgoing
         self._quiet_us = max(self._quiet_us, now + self._own_wait_us(now))
         self._queue.put_back(waiting)
+        return None
 
     # --- inside -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ node of which nobody heard anything for an interval speaks whatever others say.
 Must not know: serial ports, what frames carry, routes. Ref: docs/wire-format.md#lora-beacon.
 """
 
+from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
@@ -33,9 +34,15 @@ BEACON_AIRTIMES = 8
 """The shortest interval is that long, or so many beacons: on slow channels they come slower."""
 BEACON_DOUBLINGS = 10
 BEACON_REDUNDANCY = 3
+ANSWER_SLOTS = 8
+ASK_SPREAD_US = 250_000
+ASK_GAP_US = 500_000
+ASK_QUICKLY = 4
+ASK_DOUBLINGS = 6
+"""Challenges go that far apart, and after so many twice as far, up to 32 s: among many neighbours
+their answers would fill the channel after a start."""
 GONE_INTERVALS = 3
 """A neighbour is forgotten after so many of the longest intervals without a word of it."""
-ARRIVED_MAX = 64
 
 _KEY_LEN, _SIGNATURE_LEN = 32, 64
 _BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
@@ -83,7 +90,14 @@ class LoraLink:
             redundancy=BEACON_REDUNDANCY,
         )
         self._said_us: int | None = None
-        self._arrived: deque[Opened] = deque()
+        self._ask_us = self._asked = 0
+        self._arrived: deque[Opened | Met | Asked] = deque()
+
+    @property
+    def frame_max(self) -> int:
+        """Return the longest frame that the modem takes and the law lets go in one piece."""
+        limit_us = self.band.frame_us_max(self.radio.modulation.bandwidth_hz)
+        return bisect_right(self.radio.airtimes_us, limit_us) - 1
 
     @property
     def waiting(self) -> int:
@@ -101,6 +115,7 @@ class LoraLink:
         if not self.up:
             self.up = True
             self.trickle.start(now)
+            self._ask_us = max(self._ask_us, now + self.trickle.interval_us)
 
     def gone(self, now: int) -> None:
         """The modem takes no frames any more; one that it held may have gone out."""
@@ -108,17 +123,21 @@ class LoraLink:
             self.not_sent(DropReason.MODEM_GONE, maybe=True, now=now)
         self.up = False
 
-    def sent(self, now: int) -> None:
-        """The frame is on the air no more."""
-        if self._access.flying:
-            self._access.sent(now + self.ahead_us)
-            self.sent_frames += 1
+    def sent(self, now: int) -> Outgoing | None:
+        """The frame is on the air no more; return it."""
+        if not self._access.flying:
+            return None
+        self.sent_frames += 1
+        outgoing = self._access.sent(now + self.ahead_us)
+        if outgoing.kind is FrameKind.BEACON:
             self._said_us = now
+        return outgoing
 
-    def not_sent(self, reason: DropReason, *, maybe: bool, now: int) -> None:
-        """The frame did not go out, or nobody knows."""
-        if self._access.flying:
-            self._access.not_sent(now + self.ahead_us, reason=reason, maybe=maybe)
+    def not_sent(self, reason: DropReason, *, maybe: bool, now: int) -> Outgoing | None:
+        """The frame did not go out, or nobody knows; return it when it is not tried again."""
+        if not self._access.flying:
+            return None
+        return self._access.not_sent(now + self.ahead_us, reason=reason, maybe=maybe)
 
     # --- frames -----------------------------------------------------------------------------------
 
@@ -127,9 +146,33 @@ class LoraLink:
         if outgoing.size > self.radio.frame_max:
             self._ctx.drop(DropReason.MODEM_TOO_LONG, self.radio.name)
             return False
-        return self._access.send(outgoing, now + self.ahead_us)
+        wait_us = 0
+        if self.radio.listens:
+            # The modem waits while others send, but several nodes may answer one frame at once.
+            wait_us = self._ctx.jitter(0, ANSWER_SLOTS * self._access.slot_us)
+        return self._access.send(outgoing, now + self.ahead_us + wait_us)
 
-    def poll_arrived(self) -> Opened | None:
+    def holds(self, outgoing: Outgoing) -> bool:
+        """Tell whether a frame waits here or is with the modem."""
+        return self._access.holds(outgoing)
+
+    def carries(self, outgoing: Outgoing) -> bool:
+        """Tell whether a frame is with the modem."""
+        return self._access.carries(outgoing)
+
+    def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None:
+        """Send another frame in the place of one that waits here, or none."""
+        self._access.exchange(outgoing, other)
+
+    def prove(self, node: bytes, now: int) -> None:
+        """Ask a node soon to show that it is there now: what it says matters here."""
+        self.sources.want(node)
+        if self._ask_us <= now:
+            # Others have heard the same, and will ask too.
+            rows = len(self.neighbours)
+            self._ask_us = now + self._ctx.jitter(0, ASK_SPREAD_US * rows * rows)
+
+    def poll_arrived(self) -> Opened | Met | Asked | None:
         """Return the next frame that opened: what it carries is for others to judge."""
         return self._arrived.popleft() if self._arrived else None
 
@@ -144,12 +187,9 @@ class LoraLink:
             self._meet(found, rssi_dbm, snr_db, now)
         elif isinstance(found, Opened):
             self._note(found.node, found.counter, (rssi_dbm, snr_db), now)
-            if len(self._arrived) >= ARRIVED_MAX:
-                self._arrived.popleft()
-                self._ctx.drop(DropReason.FRAME_UNUSED, self.radio.name)
             self._arrived.append(found)
-        elif not isinstance(found, Asked):
-            pass  # a challenge for somebody else
+        elif isinstance(found, Asked):
+            self._arrived.append(found)
         while (report := self.sources.poll_report()) is not None:
             fields: dict[str, object] = {"node": node_text(report[1]), "link": self.radio.name}
             self._ctx.emit(Notice(f"radio-{report[0].value}", fields, True))
@@ -158,6 +198,7 @@ class LoraLink:
         known = any(row.node == met.node for row in self.neighbours)
         row = self._note(met.node, met.counter, (rssi_dbm, snr_db), now, anew=met.new)
         row.boot, row.proven = met.boot, met.proven
+        self._arrived.append(met)
         if met.new or not known:
             self.trickle.inconsistent(now)
         else:
@@ -223,11 +264,14 @@ class LoraLink:
             echoes = max(min(self.sender.echoes, room), 0) if answers else 0
             # It is made when it goes, with a counter of that moment: these bytes hold its place.
             self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)
-        node = self.sources.poll_challenge(now)
+        node = self.sources.poll_challenge(now) if now >= self._ask_us else None
         if node is not None and not self._access.waits(FrameKind.CHALLENGE):
             challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
             if challenge is not None:
                 self._control(FrameKind.CHALLENGE, challenge.encode(), now)
+                doublings = min(self._asked // ASK_QUICKLY, ASK_DOUBLINGS)
+                self._ask_us = now + (ASK_GAP_US << doublings)
+                self._asked += 1
 
     def _control(self, kind: FrameKind, plaintext: bytes, now: int) -> None:
         self.send(Outgoing(kind, plaintext, Share.CONTROL, Priority.MEMBERSHIP), now)

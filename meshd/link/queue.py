@@ -68,6 +68,11 @@ class Waiting:
         self.relayed = relayed
         self.tries = 0
 
+    def exchange(self, outgoing: Outgoing) -> None:
+        """Hold another frame in this one's place."""
+        self.outgoing = outgoing
+        self.name = outgoing.name
+
 
 class TransmitQueue:
     """The frames of one radio that are not with its modem yet."""

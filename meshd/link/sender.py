@@ -13,10 +13,10 @@ from meshd.link.seal import NOBODY, LinkKey, Mark, hop_address, seal, sender_key
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, SALT_LEN, Beacon, Challenge
 from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
 
-ANSWER_EVERY_US = 10_000_000
+ANSWER_EVERY_US = 4_000_000
 """One signed answer for all challenges of that time."""
 
-ANSWERS_MAX = 6
+ANSWERS_MAX = 12
 ANSWERS_SPAN_US = 600_000_000
 """So many answers in ten minutes: recorded challenges shall not spend the airtime."""
 

@@ -151,9 +151,19 @@ class Sources:
         """Return the next thing for a person, with the NodeId it is about."""
         return self._reports.popleft() if self._reports else None
 
+    def want(self, node: bytes) -> None:
+        """Have a node challenged that has not shown yet that it is there now."""
+        for device in self._devices.values():
+            if device.node == node and not device.proven:
+                device.wanted = True
+
     def proven(self, node: bytes) -> bool:
         """Tell whether a node has shown that it is there."""
         return any(device.node == node and device.proven for device in self._devices.values())
+
+    def public_of(self, node: bytes) -> bytes | None:
+        """Return the key of a device that said it in a beacon."""
+        return next((one.public for one in self._devices.values() if one.node == node), None)
 
     def __len__(self) -> int:
         return len(self._devices)

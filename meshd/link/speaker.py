@@ -12,9 +12,9 @@ from meshd.wire.lora_frame import SHORT_LEN
 SOURCES_MAX = 4
 """Boots of one device that are kept."""
 
-CHALLENGE_EVERY_US = 60_000_000
-CHALLENGE_DOUBLINGS_MAX = 6
-"""A node is asked after a minute again, then after two, at last after an hour, while it is no news
+CHALLENGE_EVERY_US = 6_000_000
+CHALLENGE_DOUBLINGS_MAX = 9
+"""A node is asked after 6 s again, then after 12, at last after an hour, while it is no news
 what it answers: who plays recordings shall not make others spend their airtime."""
 
 _LONG_AGO_US = -1 << 62

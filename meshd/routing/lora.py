@@ -148,6 +148,18 @@ class LoraRoutes:
         for want in said.wants:
             self._asked(want, now)
 
+    def hears(self, short: bytes, now: int) -> None:
+        """Note that a neighbour has shown that it hears this node."""
+        neighbour = self.neighbours.get(short)
+        if neighbour is not None and not neighbour.hears_us:
+            neighbour.hears_us = True
+            known = self.known.get(short)
+            if known is not None and short not in known.routes:
+                self._offer(
+                    short, short, RouteEntry(short, self._seqno_of(short), 0, heard=True), now
+                )
+            self._reselect_all(now)
+
     def failed(self, short: bytes, now: int) -> None:
         """Note that a neighbour stayed silent through all tries of a message."""
         neighbour = self.neighbours.get(short)
@@ -352,6 +364,10 @@ class LoraRoutes:
         if neighbour.margin_db < self.rules.margin_db:
             cost += cost // 4
         return cost
+
+    def _seqno_of(self, short: bytes) -> int:
+        distance = self.known[short].distance
+        return distance[0] if distance is not None else 0
 
     # --- wants ------------------------------------------------------------------------------------
 

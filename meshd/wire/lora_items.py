@@ -1,7 +1,8 @@
-"""What a LoRa frame holds once it is opened: items, one behind the other.
+"""Items of LoRa frames that spread objects: the objects, and who has which.
 
-Enters: the decrypted payload of a frame. Leaves: a tuple of values, or WireError. An item is a head
-byte, whose upper three bits are its type, and a body that tells its own length:
+Enters: the payload of an opened frame, and where an item begins. Leaves: a value and where the next
+one begins, or WireError. An item is a head byte, whose upper three bits are its type, and a body
+that tells its own length:
 
     1 OBJECT    head [type:3 priority:3 0:2] age:1 length:1 body
     2 LISTING   head [type:3 0:5] count:1 young:1 old:1 count * tag:2
@@ -22,7 +23,6 @@ from meshd.core.errors import WireError
 TAG_LEN = 2
 SHORT_LEN = 2
 BODY_MAX = 240
-ITEMS_MAX = 32
 AGE_STEP_US = 8_000_000
 AGE_MAX = 255
 PRIORITIES = 5
@@ -100,24 +100,8 @@ class Heard(NamedTuple):
 Item = Object | Listing | Wants | Heard
 
 
-def encode(items: tuple[Item, ...]) -> bytes:
-    """Return the payload of a frame."""
-    return b"".join(item.encode() for item in items)
-
-
-def parse(data: bytes) -> tuple[Item, ...]:
-    """Take a payload apart. Raises: WireError."""
-    items: list[Item] = []
-    at = 0
-    while at < len(data):
-        if len(items) == ITEMS_MAX:
-            raise WireError("more items than a frame may hold")
-        item, at = _item(data, at)
-        items.append(item)
-    return tuple(items)
-
-
-def _item(data: bytes, at: int) -> tuple[Item, int]:
+def parse_item(data: bytes, at: int) -> tuple[Item, int]:
+    """Take the item apart that begins at `at`; return it and where it ends. Raises: WireError."""
     kind, low = data[at] >> 5, data[at] & 0x1F
     if kind == _OBJECT:
         return _object(data, at, low)

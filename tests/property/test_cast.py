@@ -17,7 +17,8 @@ from meshd.forwarding.cast import Cast
 from meshd.forwarding.held import HELD_MAX, LISTERS_MAX, WANTED_MAX
 from meshd.forwarding.neighbours import NEIGHBOURS_MAX, Neighbours
 from meshd.forwarding.rules import rules_for
-from meshd.wire.lora_items import Heard, Listing, Object, Wants, encode, parse
+from meshd.wire.lora_items import Heard, Listing, Object, Wants
+from meshd.wire.lora_payload import encode, parse
 
 ROOM = 239
 SECOND = 1_000_000

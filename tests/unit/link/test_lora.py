@@ -8,12 +8,10 @@ from meshd.core import crypto
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
-from meshd.link.account import Share
+from meshd.forwarding.radios import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import GAP_MAX, NEIGHBOURS_MAX, LoraNeighbours
-from meshd.link.queue import Outgoing
-from meshd.link.radios import SAVE_AGAIN_US
-from meshd.wire.lora_frame import FrameKind
+from meshd.wire.lora_payload import Local
 
 S = 1_000_000
 EU_LINK = RadioLink(
@@ -184,17 +182,17 @@ def test_a_frame_that_nothing_here_uses_is_a_named_drop():
     mesh = Mesh(2)
     mesh.until_complete()
     one, two = mesh.hosts
-    hello = Outgoing(FrameKind.LOCAL, b"hello", Share.OWN, Priority.TEXT)
-    two.input(lambda now: two.node.radios.send("lora0", hello, now))
+    later = Local(31, b"of a later version")
+    two.input(lambda now: two.node.radios.tell("lora0", later, Priority.TEXT, now))
     mesh.run(5)
     assert drops(one)[DropReason.FRAME_UNUSED] == {"lora0": 1}
 
 
-def test_a_frame_too_long_for_the_modem_is_refused():
+def test_an_item_too_long_for_the_modem_is_refused():
     mesh = Mesh(1)
     host = mesh.hosts[0]
-    long = Outgoing(FrameKind.LOCAL, bytes(250), Share.OWN, Priority.TEXT)
-    host.input(lambda now: host.node.radios.send("lora0", long, now))
+    long = Local(31, bytes(host.node.radios.room("lora0") + 1))
+    assert not host.node.radios.tell("lora0", long, Priority.TEXT, host.now)
     assert drops(host) == {"modem-too-long": {"lora0": 1}}
 
 

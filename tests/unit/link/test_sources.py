@@ -475,7 +475,7 @@ def test_recording_played_for_a_day_has_a_node_asked_once_an_hour():
             asked += 1
             a.hear(challenge, now)
             b.hear(a.sender.answer(now), now)
-    assert asked < 24 + 7
+    assert asked < 24 + 14
     # What is new is asked at once again.
     a = a.reboot()
     b.meet(a, now)

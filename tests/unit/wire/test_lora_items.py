@@ -17,15 +17,13 @@ from hypothesis import strategies as st
 from meshd.core.errors import WireError
 from meshd.wire.lora_items import (
     BODY_MAX,
-    ITEMS_MAX,
     Heard,
     Listing,
     Object,
     Wants,
-    encode,
-    parse,
     tag_of,
 )
+from meshd.wire.lora_payload import ITEMS_MAX, encode, parse
 
 GOLDEN = {
     "240309" + "416c6c2077656c6c2e": (Object(b"All well.", 1, 3),),

@@ -5,7 +5,7 @@ A part of `Node`, which inherits it: each input is handed to `Radios`, and recor
 
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, RadioLink
-from meshd.link.radios import Radios
+from meshd.forwarding.radios import Radios
 
 
 class RadioInputs:
@@ -32,11 +32,13 @@ class RadioInputs:
         """A radio is set and takes frames; told again after each time that it was set anew."""
         self._hear(now)
         self.radios.up(radio, now)
+        self._settle(now)
 
     def radio_down(self, link: str, now: int) -> None:
         """A radio takes no frames any more."""
         self._hear(now)
         self.radios.down(link, now)
+        self._settle(now)
 
     def radio_heard(
         self, link: str, frame: bytes, rssi_dbm: float | None, snr_db: float | None, now: int
@@ -44,16 +46,19 @@ class RadioInputs:
         """A frame came from the air, with signal figures where the modem tells them."""
         self._hear(now)
         self.radios.heard(link, frame, rssi_dbm, snr_db, now=now)
+        self._settle(now)
 
     def radio_sent(self, link: str, now: int) -> None:
         """The frame of a `RadioSend` is on the air no more."""
         self._hear(now)
         self.radios.sent(link, now)
+        self._settle(now)
 
     def radio_not_sent(self, link: str, reason: DropReason, maybe: bool, now: int) -> None:
         """The frame of a `RadioSend` did not go out; `maybe`: nobody knows."""
         self._hear(now)
         self.radios.not_sent(link, reason, maybe=maybe, now=now)
+        self._settle(now)
 
     def radio_dropped(self, link: str, reason: DropReason, now: int) -> None:
         """A modem left something out, or failed, for this reason."""
@@ -62,4 +67,8 @@ class RadioInputs:
 
     def _hear(self, now: int) -> None:
         """Note the time."""
+        raise NotImplementedError
+
+    def _settle(self, now: int) -> None:
+        """Let the parts hear of each other."""
         raise NotImplementedError

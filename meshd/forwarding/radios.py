@@ -1,10 +1,12 @@
-"""All LoRa radios of a node: one ledger of airtime over them, one `LoraLink` each, and status.
+"""All LoRa radios of a node: one ledger of airtime over them, a link and its mesh each, status.
 
-Enters: what the host tells of radios and of the ledger's file. Leaves: frames for modems, states of
-the ledger to be stored before they are used, statuses. A radio that the law does not let send is
-not used, and that is a problem in `status`.
-Must not know: serial ports, files, routes.
+Enters: what the host tells of radios and of the ledger's file, what other parts want sent. Leaves:
+frames for modems, states of the ledger to be stored before they are used, events for those parts,
+statuses. A radio that the law does not let send is not used, and that is a problem in `status`.
+Must not know: serial ports, files, what objects and messages mean.
 """
+
+from collections.abc import Callable
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -15,11 +17,23 @@ from meshd.core.ids import address_text, mesh_address, node_text
 from meshd.core.law import NO_LAW
 from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
 from meshd.core.timers import Key
-from meshd.link.ledger import Airtime, Ledger
+from meshd.forwarding.direct import Arrived
+from meshd.forwarding.radio_events import (
+    DirectAnswered,
+    DirectArrived,
+    DirectChanged,
+    LocalHeard,
+    ObjectHeard,
+    RadioEvent,
+)
+from meshd.forwarding.radio_mesh import RadioMesh, Waiting
+from meshd.link.account import Share
+from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
-from meshd.link.queue import Outgoing
 from meshd.link.seal import open_link_key
+from meshd.link.sources import Asked, Met
 from meshd.wire.ledger_state import BOOT_LEN
+from meshd.wire.lora_payload import Local
 
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
@@ -30,12 +44,26 @@ _INFINITE = 0xFFFF
 _SAVE: Key = ("lora", "save")
 
 
+ObjectHandler = Callable[[ObjectHeard, int], None]
+LocalHandler = Callable[[LocalHeard, int], None]
+DirectHandler = Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None]
+
+
 class Radios:
-    """The radios of one node, by name."""
+    """The radios of one node, by name.
+
+    `on_object` by the first byte of a body, `on_local` by the `sub` of an item, and `on_direct` are
+    set by who uses them; what nobody has a use for is a named drop.
+    """
 
     def __init__(self, ctx: Context, *, identity: Identity, mesh: bytes, boot: int) -> None:
         self.links: dict[str, LoraLink] = {}
+        self.meshes: dict[str, RadioMesh] = {}
+        self.on_object: dict[int, ObjectHandler] = {}
+        self.on_local: dict[int, LocalHandler] = {}
+        self.on_direct: DirectHandler | None = None
         self._ctx = ctx
+        self._node = identity.node
         self._mesh = mesh
         self._keys = LoraKeys(identity, open_link_key(mesh), boot)
         self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
@@ -90,6 +118,7 @@ class Radios:
             known = LoraLink(self._ctx, radio, self._keys, ledger=self._ledger, band=band)
             known.ahead_us = self._ahead_us
             self.links[radio.name] = known
+            self.meshes[radio.name] = RadioMesh(self._ctx, known, self._node, now)
         self._ledger.prepare(band)
         known.ready(now)
         self._pump(now)
@@ -110,34 +139,146 @@ class Radios:
             self._ctx.drop(DropReason.UNKNOWN_LINK, name)
             return
         link.heard(frame, rssi_dbm, snr_db, now)
-        while link.poll_arrived() is not None:
-            self._ctx.drop(DropReason.FRAME_UNUSED, name)
+        mesh = self.meshes[name]
+        while (arrived := link.poll_arrived()) is not None:
+            if isinstance(arrived, Met):
+                mesh.met(arrived, now)
+            elif isinstance(arrived, Asked):
+                mesh.asked(now)
+            else:
+                mesh.opened(arrived, now)
         self._pump(now)
 
     def sent(self, name: str, now: int) -> None:
         """A frame is on the air no more."""
         if name in self.links:
-            self.links[name].sent(now)
+            outgoing = self.links[name].sent(now)
+            if outgoing is not None:
+                self.meshes[name].sent(outgoing, now)
             self._pump(now)
 
     def not_sent(self, name: str, reason: DropReason, *, maybe: bool, now: int) -> None:
         """A frame did not go out, or nobody knows."""
         if name in self.links:
-            self.links[name].not_sent(reason, maybe=maybe, now=now)
+            outgoing = self.links[name].not_sent(reason, maybe=maybe, now=now)
+            if outgoing is not None and maybe:
+                self.meshes[name].sent(outgoing, now)
             self._pump(now)
 
     def dropped(self, name: str, reason: DropReason) -> None:
         """A modem left something out."""
         self._ctx.drop(reason, name)
 
-    # --- what the node asks -----------------------------------------------------------------------
+    # --- what other parts of the node send --------------------------------------------------------
 
-    def send(self, name: str, outgoing: Outgoing, now: int) -> bool:
-        """Queue a frame for a radio; False when there is no room, or no such radio."""
-        link = self.links.get(name)
-        queued = link is not None and link.send(outgoing, now)
+    def names(self) -> tuple[str, ...]:
+        """Return the radios that take frames now."""
+        return tuple(name for name, link in self.links.items() if link.up)
+
+    def publish(self, body: bytes, priority: int, now: int, *, link: str = "") -> int:
+        """Tell everybody by one radio or all; return how many took it. `body` begins with a Kind.
+
+        Each node that hears it sends it on as far as its neighbours need that, and repairs losses
+        for some minutes.
+        """
+        names = (name for name in self.names() if not link or name == link)
+        taken = sum(self.meshes[name].publish(body, priority, now) for name in names)
         self._pump(now)
-        return queued
+        return taken
+
+    def body_max(self, link: str = "") -> int:
+        """Return how long a body may be for `publish`; 0 when there is no such radio now."""
+        names = (name for name in self.names() if not link or name == link)
+        return min((self.meshes[name].body_max for name in names), default=0)
+
+    def tell(
+        self,
+        link: str,
+        item: Local,
+        priority: Priority,
+        now: int,
+        *,
+        to: bytes | None = None,
+        share: Share = Share.OWN,
+    ) -> bool:
+        """Send an item to all in earshot, or to one neighbour by NodeId. It may get lost.
+
+        Returns: False when it is too long, when there is no such radio now, or no room.
+        """
+        if link not in self.names():
+            return False
+        taken = self.meshes[link].tell(item, Waiting(item.encode(), to, share, priority))
+        self._pump(now)
+        return taken
+
+    def room(self, link: str) -> int:
+        """Return how long the body of an item for `tell` may be; 0: no such radio now."""
+        return self.meshes[link].room if link in self.names() else 0
+
+    def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
+        """Send a sealed body to a node by its short address; return the message's number.
+
+        Raises: UsageError when there is no such radio now, or too much waits.
+        """
+        if link not in self.names():
+            raise UsageError(f"no radio {link} is up")
+        number = self.meshes[link].forwarder.send(to, body, now)
+        self._pump(now)
+        return number
+
+    def next_number(self, link: str) -> int:
+        """Return the number of the next message by `direct`: its body is sealed with it."""
+        return self.meshes[link].forwarder.number()
+
+    def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
+        """Tell the origin that its message arrived here; `tag` proves it."""
+        mesh = self.meshes[arrived.link]
+        mesh.forwarder.answer(Arrived(arrived.origin, arrived.number, arrived.body), tag, now)
+        self._pump(now)
+
+    def confirm(self, link: str, number: int, now: int) -> None:
+        """Take an own message as delivered: its answer's tag was right."""
+        self.meshes[link].forwarder.confirm(number)
+        self._pump(now)
+
+    def neighbours_of(self, link: str) -> tuple[bytes, ...]:
+        """Return the NodeIds of all that a radio hears."""
+        return tuple(row.node for row in self.links[link].neighbours) if link in self.links else ()
+
+    def public_of(self, node: bytes) -> bytes | None:
+        """Return a device's Ed25519 key if its beacon was heard."""
+        for link in self.links.values():
+            public = link.sources.public_of(node)
+            if public is not None:
+                return public
+        return None
+
+    def poll_event(self) -> RadioEvent | None:
+        """Return the next event of any radio, for `dispatch`."""
+        for mesh in self.meshes.values():
+            if (event := mesh.poll_event()) is not None:
+                return event
+        return None
+
+    def dispatch(self, event: RadioEvent, now: int) -> None:
+        """Give an event to the part of the node that asked for its kind."""
+        if isinstance(event, ObjectHeard):
+            for name in self.names():
+                if name != event.link:
+                    self.publish(event.body, event.priority, now, link=name)
+            on_object = self.on_object.get(event.body[0])
+            if on_object is not None:
+                return on_object(event, now)
+        elif isinstance(event, LocalHeard):
+            on_local = self.on_local.get(event.sub)
+            if on_local is not None:
+                return on_local(event, now)
+        elif self.on_direct is not None:
+            return self.on_direct(event, now)
+        self._ctx.drop(DropReason.FRAME_UNUSED, event.link)
+        return None
+
+    # --- what the node asks -----------------------------------------------------------------------
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Do what is due."""
@@ -211,10 +352,13 @@ class Radios:
     def _pump(self, now: int) -> None:
         """Let each radio go on, then have stored what the ledger needs on the disk."""
         for name, link in self.links.items():
+            mesh = self.meshes[name]
+            if link.up:
+                mesh.pump(now)
             link.pump(now)
-            due_us = link.due_us(now)
-            if due_us is not None:
-                self._ctx.timers.set(("lora", "link", name), due_us)
+            dues = [due_us for due_us in (link.due_us(now), mesh.due_us()) if due_us is not None]
+            if link.up and dues:
+                self._ctx.timers.set(("lora", "link", name), max(min(dues), now + 1_000))
             else:
                 self._ctx.timers.cancel(("lora", "link", name))
         if self._ctx.timers.deadline(_SAVE) is None:

@@ -1,0 +1,445 @@
+"""One radio of a node as a part of the mesh: objects, routes, direct messages, items for earshot.
+
+Enters: frames that opened and who was met (from a `LoraLink`), what others here want sent, `now`.
+Leaves: frames for the link, and `RadioEvent`s. Whatever is for everybody in earshot shares a frame,
+which is made anew until the modem has it: what came meanwhile rides along, and what others have
+sent meanwhile is left out. Senders that have not shown that they are there now are heard, and
+nothing of theirs is sent on.
+Must not know: keys, airtime law, what objects and messages mean.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from meshd.core.airtime import LONG_FAST, airtime_us
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError, WireError
+from meshd.core.events import RadioLink
+from meshd.forwarding import direct
+from meshd.forwarding.cast import ROOM_MIN, Batch, Cast
+from meshd.forwarding.direct import EVERYONE, Arrived, Changed, Forwarder, Send
+from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.radio_events import (
+    DirectAnswered,
+    DirectArrived,
+    DirectChanged,
+    LocalHeard,
+    ObjectHeard,
+    RadioEvent,
+)
+from meshd.forwarding.rules import rules_for
+from meshd.link.account import Share
+from meshd.link.ledger import Priority
+from meshd.link.lora_neighbours import LoraNeighbours
+from meshd.link.queue import Outgoing
+from meshd.link.sources import Aim, Met, Opened
+from meshd.routing import lora as lora_routing
+from meshd.routing.lora import LoraRoutes
+from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
+from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
+from meshd.wire.lora_items import OBJECT_HEAD, Heard, Object
+from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, encode, parse
+from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
+
+LOCALS_MAX = 48
+"""Items for those in earshot that wait; of the least urgent the oldest goes first."""
+SHARING_MAX = 4
+"""Items of each of two rounds that share a frame: with objects never more than one may hold."""
+SENDS_MAX = 8
+"""Direct messages in the link's queue at a time."""
+HEARD_SHORTEST_US = 1_000_000
+"""How soon after a new neighbour was met the list of neighbours is told, at first."""
+HEARD_DOUBLINGS = 6
+HEARD_TELLS = 3
+MARGIN_DB = 10.0
+"""What is taken for the margin where a modem tells no signal."""
+_STRANGER = bytes(SHORT_LEN)
+"""As next hop: a neighbour that is not this node."""
+
+
+class LinkPort(Protocol):
+    """The radio's link: its queue, and who is heard."""
+
+    radio: RadioLink
+    neighbours: LoraNeighbours
+
+    @property
+    def frame_max(self) -> int: ...
+    def send(self, outgoing: Outgoing, now: int) -> bool: ...
+    def holds(self, outgoing: Outgoing) -> bool: ...
+    def carries(self, outgoing: Outgoing) -> bool: ...
+    def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
+    def prove(self, node: bytes, now: int) -> None: ...
+
+
+class Waiting(NamedTuple):
+    """An encoded item for everybody in earshot (`to` None), or for one of them."""
+
+    item: bytes
+    to: bytes | None
+    share: Share
+    priority: Priority
+
+
+class _Shared:
+    """A frame for all in earshot, or for one, in the link's queue, and what is in it."""
+
+    __slots__ = ("batch", "items", "outgoing")
+
+    def __init__(self, outgoing: Outgoing, batch: Batch | None, items: list[Waiting]) -> None:
+        self.outgoing = outgoing
+        self.batch = batch
+        self.items = items
+
+
+class RadioMesh:
+    """What one radio does for the mesh."""
+
+    def __init__(self, ctx: Context, link: LinkPort, own: bytes, now: int) -> None:
+        self.name = link.radio.name
+        self._ctx = ctx
+        self._link = link
+        self._own = own
+        short = own[:SHORT_LEN]
+        modulation = link.radio.modulation
+        self._room = link.frame_max - overhead(FrameKind.LOCAL)
+        self.neighbours = Neighbours(short)
+        self.cast = Cast(
+            self.neighbours,
+            rules_for(modulation, shared=False),
+            ctx.rng,
+            drops=ctx.drops,
+            link=self.name,
+        )
+        long_us = airtime_us(modulation, 83)
+        part = long_us / airtime_us(LONG_FAST, 83)
+        rules = lora_routing.Rules(
+            round(20_000_000 * min(part, 2.0)),
+            byte_us=max(airtime_us(modulation, 250) // 250, 1),
+        )
+        self.ways = LoraRoutes(short, rules, ctx.rng, now)
+        self.forwarder = Forwarder(
+            short, self.ways, direct.Rules(long_us), ctx.rng, drops=ctx.drops, link=self.name
+        )
+        self._locals: list[Waiting] = []
+        self._shared: dict[bytes | None, _Shared] = {}
+        self._sends: list[tuple[Send, Outgoing]] = []
+        self._events: deque[RadioEvent] = deque()
+        self._hears = 0
+        self._hear_us: int | None = None
+        self._told = self._tells = 0
+
+    # --- what others here want sent ---------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """Return how long the body of a LOCAL item may be."""
+        return min(self._room - LOCAL_HEAD, LOCAL_MAX)
+
+    @property
+    def body_max(self) -> int:
+        """Return how long the body of an object may be."""
+        return min(self._room - OBJECT_HEAD, OBJECT_MAX)
+
+    def publish(self, body: bytes, priority: int, now: int) -> bool:
+        """Tell everybody; False when it is too long, or too much that is more urgent waits."""
+        if len(body) > self.body_max:
+            self._ctx.drop(DropReason.CAST_TOO_LONG, self.name)
+            return False
+        try:
+            self.cast.publish(body, priority, now)
+        except UsageError:
+            self._ctx.drop(DropReason.CAST_FULL, self.name)
+            return False
+        return True
+
+    def tell(self, item: Local, waiting: Waiting) -> bool:
+        """Queue an item for those in earshot; False when it is too long or gave way at once."""
+        if len(item.body) > self.room:
+            self._ctx.drop(DropReason.MODEM_TOO_LONG, self.name)
+            return False
+        self._locals.append(waiting)
+        if len(self._locals) <= LOCALS_MAX:
+            return True
+        victim = max(self._locals, key=lambda one: one.priority)
+        self._locals.remove(victim)
+        self._ctx.drop(DropReason.LORA_QUEUE_FULL, self.name)
+        return victim is not waiting
+
+    def poll_event(self) -> RadioEvent | None:
+        """Return what is next for others here."""
+        return self._events.popleft() if self._events else None
+
+    # --- what came from the air -------------------------------------------------------------------
+
+    def met(self, met: Met, now: int) -> None:
+        """Note a beacon of a node that is there now: it heard this node ask."""
+        if met.proven:
+            self._heard(met.node, now)
+            self.ways.hears(met.node[:SHORT_LEN], now)
+        else:
+            self._link.prove(met.node, now)
+
+    def asked(self, now: int) -> None:
+        """A neighbour will know in a moment that this node is there: say whom this one hears."""
+        self._say_soon(now)
+
+    def opened(self, opened: Opened, now: int) -> None:
+        """Take a frame."""
+        try:
+            items = parse(opened.plaintext)
+        except WireError:
+            self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
+            return
+        if opened.trusted:
+            self._heard(opened.node, now)
+        elif not all(isinstance(item, Local) for item in items):
+            self._link.prove(opened.node, now)
+        self._objects(opened, items, now)
+        for item in items:
+            self._take(opened, item, now)
+        while (event := self.forwarder.poll_event()) is not None:
+            self._direct_event(event)
+
+    def _objects(self, opened: Opened, items: tuple[Item, ...], now: int) -> None:
+        """Take what is for everybody; of a sender not proven only for this node itself."""
+        objects: Iterable[Object] = (item for item in items if isinstance(item, Object))
+        if opened.trusted:
+            objects = self.cast.receive(opened.node[:SHORT_LEN], items, now)
+        for item in objects:
+            self._events.append(ObjectHeard(self.name, opened.node, item.body, item.priority))
+
+    def _take(self, opened: Opened, item: Item, now: int) -> None:
+        short = opened.node[:SHORT_LEN]
+        named = opened.aim is Aim.ME
+        if isinstance(item, Local):
+            if opened.aim is not Aim.OTHER:
+                trusted = opened.trusted
+                heard = LocalHeard(
+                    self.name, opened.node, item.sub, item.body, named=named, trusted=trusted
+                )
+                self._events.append(heard)
+        elif isinstance(item, Heard):
+            if opened.trusted and self._own[:SHORT_LEN] in item.shorts:
+                self.ways.hears(short, now)
+        elif isinstance(item, Routes):
+            if opened.trusted:
+                self.ways.learn(short, item, now)
+        elif isinstance(item, Direct | Answer | Receipt):
+            self._message(opened, item, now)
+
+    def _message(self, opened: Opened, item: Direct | Answer | Receipt, now: int) -> None:
+        frame, own = opened.frame, self._own[:SHORT_LEN]
+        if frame.kind is FrameKind.LOCAL and not isinstance(item, Receipt):
+            self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
+            return
+        next_hop = {Aim.ME: own, Aim.EVERYONE: EVERYONE}.get(opened.aim, _STRANGER)
+        destination = frame.destination[:SHORT_LEN] or next_hop
+        if not opened.trusted and destination != own:
+            return
+        heard = Send(next_hop, destination, frame.hop_limit, item, None)
+        short, named = opened.node[:SHORT_LEN], opened.aim is Aim.ME
+        tag = self.forwarder.receive(short, heard, named=named, now=now)
+        if tag is not None and isinstance(item, Answer):
+            self._events.append(DirectAnswered(self.name, item.number, tag))
+
+    def _direct_event(self, event: direct.Event) -> None:
+        if isinstance(event, Arrived):
+            self._events.append(DirectArrived(self.name, *event))
+        else:
+            self._changed(event)
+
+    def _changed(self, event: Changed) -> None:
+        self._events.append(DirectChanged(self.name, *event))
+
+    def _heard(self, node: bytes, now: int) -> None:
+        """Note who is in earshot, and say soon whom this node hears when that is news."""
+        row = next((row for row in self._link.neighbours if row.node == node), None)
+        snr_db = None if row is None else row.snr_db
+        limit_db = self._link.radio.modulation.snr_limit_db
+        margin_db = MARGIN_DB if snr_db is None else snr_db - limit_db
+        short = node[:SHORT_LEN]
+        self.neighbours.heard(short, limit_db + margin_db, now)
+        self.ways.heard(short, margin_db, now)
+        if self._hears != self.neighbours.version:
+            self._hears = self.neighbours.version
+            self._say_soon(now)
+
+    def _say_soon(self, now: int) -> None:
+        """Tell whom this node hears, a few times: each may be lost, or not be believed yet."""
+        self._tells = HEARD_TELLS
+        self._say_again(now)
+
+    def _say_again(self, now: int) -> None:
+        if self._hear_us is None:
+            wait_us = HEARD_SHORTEST_US << min(self._told, HEARD_DOUBLINGS)
+            self._hear_us = now + self._ctx.jitter(wait_us // 2, wait_us)
+
+    # --- what goes out ----------------------------------------------------------------------------
+
+    def sent(self, outgoing: Outgoing, now: int) -> None:
+        """A frame is on the air no more, or perhaps was."""
+        for to, shared in self._shared.items():
+            if shared.outgoing is outgoing:
+                del self._shared[to]
+                if shared.batch is not None:
+                    self.cast.sent(shared.batch, now)
+                for item in shared.items:
+                    self._locals.remove(item)
+                return
+        for entry in self._sends:
+            if entry[1] is outgoing:
+                self._sends.remove(entry)
+                self.forwarder.sent(entry[0], now)
+                return
+
+    def pump(self, now: int) -> None:
+        """Queue what is due, and bring what waits up to date."""
+        self._direct(now)
+        if self._hear_us is not None and self._hear_us <= now:
+            self._hear_us = None
+            self._told += 1
+            self._tells -= 1
+            self.neighbours.expire(now)
+            self.cast.beacon(now)
+            if self._tells:
+                self._say_again(now)
+        said = self.ways.build(now, self._room) if self.ways.neighbours else None
+        if said is not None:
+            control = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
+            self._locals.append(control)
+        for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
+            self._share(to, now)
+
+    def due_us(self) -> int | None:
+        """Return when `pump` has something to do; None: not before somebody is heard."""
+        dues = [self.ways.due_us()] if self.ways.neighbours else []
+        forwarder_us = self.forwarder.due_us()
+        if forwarder_us is not None and len(self._sends) < SENDS_MAX:
+            dues.append(forwarder_us)
+        if self._hear_us is not None:
+            dues.append(self._hear_us)
+        cast_us = self.cast.due_us()
+        if None not in self._shared and cast_us is not None:
+            dues.append(cast_us)
+        return min(dues, default=None)
+
+    def _direct(self, now: int) -> None:
+        """Hand direct messages to the link, and take back what it let go or nobody needs."""
+        for entry in tuple(self._sends):
+            send, outgoing = entry
+            if not self._link.holds(outgoing):
+                self._sends.remove(entry)
+                self.forwarder.refused(send, now)
+            elif not self._link.carries(outgoing) and not self.forwarder.needed(send):
+                self._link.exchange(outgoing, None)
+                self._sends.remove(entry)
+        self.forwarder.handle_timeout(now)
+        while len(self._sends) < SENDS_MAX:
+            found = self.forwarder.poll_transmit(now)
+            if found is None:
+                break
+            self._hand_over(found, now)
+        while (event := self.forwarder.poll_event()) is not None:
+            self._direct_event(event)
+
+    def _hand_over(self, send: Send, now: int) -> None:
+        item = send.item
+        own = isinstance(item, Direct) and item.origin == self._own[:SHORT_LEN]
+        receipt = isinstance(item, Receipt)
+        to = self._node_of(send.next_hop)
+        if to is None and send.next_hop != EVERYONE:
+            self.forwarder.refused(send, now)
+            return
+        outgoing = Outgoing(
+            FrameKind.LOCAL if receipt else FrameKind.ROUTED,
+            item.encode(),
+            Share.OWN if own else Share.RELAYED,
+            Priority.TEXT,
+            hop_limit=send.hop_limit,
+            next_hop=to,
+            destination=b"" if receipt else send.destination,
+        )
+        if self._link.send(outgoing, now):
+            self._sends.append((send, outgoing))
+        else:
+            self.forwarder.refused(send, now)
+
+    def _node_of(self, short: bytes) -> bytes | None:
+        """Return the neighbour with a short address, the one heard last if there are two."""
+        found = None
+        for row in self._link.neighbours:
+            if row.node[:SHORT_LEN] == short:
+                found = row.node
+        return found
+
+    def _share(self, to: bytes | None, now: int) -> None:
+        """Have one frame in the queue for all in earshot, or for one, with all that waits."""
+        known = self._shared.get(to)
+        if known is not None and self._link.carries(known.outgoing):
+            return
+        if known is not None and not self._link.holds(known.outgoing):
+            del self._shared[to]  # nobody wants it any more, or nothing that waits is less urgent
+            self._locals = [one for one in self._locals if one not in known.items]
+            known = None
+        made = self._made(to, now)
+        if made is None:
+            if known is not None:
+                self._link.exchange(known.outgoing, None)
+                del self._shared[to]
+        elif known is None:
+            if self._link.send(made.outgoing, now):
+                self._shared[to] = made
+            else:
+                self._locals = [one for one in self._locals if one not in made.items]
+        else:
+            if known.outgoing != made.outgoing:
+                self._link.exchange(known.outgoing, made.outgoing)
+            else:
+                made.outgoing = known.outgoing
+            self._shared[to] = made
+
+    def _made(self, to: bytes | None, now: int) -> _Shared | None:
+        """Put a frame together: items for half of it, then objects, then what else there is."""
+        waiting = sorted(
+            (one for one in self._locals if one.to == to), key=lambda one: one.priority
+        )
+        chosen = _fitting(waiting, self._room // 2) or waiting[:1]
+        room = self._room - _size(chosen)
+        batch = None
+        if to is None and room >= ROOM_MIN:
+            batch = self.cast.build(now, room, whole=self._room)
+            room -= len(encode(batch.items)) if batch is not None else 0
+        chosen += _fitting([one for one in waiting if one not in chosen], room)
+        if batch is None and not chosen:
+            return None
+        return _Shared(self._frame(to, batch, chosen), batch, chosen)
+
+    def _frame(self, to: bytes | None, batch: Batch | None, chosen: list[Waiting]) -> Outgoing:
+        items = b"".join(one.item for one in chosen)
+        shares = {one.share for one in chosen}
+        priorities = [one.priority for one in chosen]
+        if batch is not None:
+            items += encode(batch.items)
+            priorities += [Priority(held.priority) for held in batch.objects]
+            for held in batch.objects:
+                shares.add(Share.OWN if held.own and not held.sends else Share.RELAYED)
+        share = max(shares, default=Share.CONTROL)
+        priority = min(priorities, default=Priority.MEMBERSHIP)
+        return Outgoing(FrameKind.LOCAL, items, share, priority, next_hop=to)
+
+
+def _fitting(waiting: list[Waiting], room: int) -> list[Waiting]:
+    """Return those that fit, in their order."""
+    chosen: list[Waiting] = []
+    for one in waiting:
+        if len(chosen) < SHARING_MAX and len(one.item) <= room:
+            chosen.append(one)
+            room -= len(one.item)
+    return chosen
+
+
+def _size(waiting: list[Waiting]) -> int:
+    return sum(len(one.item) for one in waiting)

@@ -1,0 +1,171 @@
+"""What one radio does for the mesh, between simulated hosts: objects, items, direct messages."""
+
+import pytest
+from lora_mesh import Mesh
+
+from meshd.core.drops import DropReason
+from meshd.core.errors import UsageError
+from meshd.forwarding.direct import State
+from meshd.forwarding.radio_events import (
+    DirectAnswered,
+    DirectArrived,
+    DirectChanged,
+    LocalHeard,
+    ObjectHeard,
+)
+from meshd.forwarding.radio_mesh import LOCALS_MAX
+from meshd.link.account import Share
+from meshd.link.ledger import Priority
+from meshd.link.queue import Outgoing
+from meshd.wire.lora_frame import FrameKind
+from meshd.wire.lora_payload import Local
+
+KIND, SUB = 200, 30
+TAG = b"proof it"
+
+
+class Ears:
+    """What the parts of one host would hear."""
+
+    def __init__(self, host):
+        self.host, self.events = host, []
+        radios = host.node.radios
+        radios.on_object[KIND] = radios.on_local[SUB] = radios.on_direct = self.take
+
+    def take(self, event, now):
+        self.events.append((now / 1e6, event))
+        radios = self.host.node.radios
+        if isinstance(event, DirectArrived):
+            radios.answer(event, TAG, now)
+        elif isinstance(event, DirectAnswered) and event.tag == TAG:
+            radios.confirm(event.link, event.number, now)
+
+    def of(self, kind):
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+
+def mesh_of(count, *, line=False, seed=1):
+    mesh = Mesh(count, seed=seed)
+    if line:
+        mesh.cut = {
+            frozenset((mesh.hosts[a].name, mesh.hosts[b].name))
+            for a in range(count)
+            for b in range(a + 2, count)
+        }
+    ears = [Ears(host) for host in mesh.hosts]
+    mesh.run(120)
+    return mesh, ears
+
+
+def do(host, verb, *args, **options):
+    done = []
+    host.input(lambda now: done.append(verb(*args, now=now, **options)))
+    return done[0]
+
+
+def publish(host, text, priority=1):
+    body = bytes([KIND]) + text
+    assert do(host, host.node.radios.publish, body, priority) == 1
+    return body
+
+
+def test_an_object_reaches_all_over_three_hops_and_comes_once():
+    mesh, ears = mesh_of(4, line=True)
+    body = publish(mesh.hosts[0], b"the bridge holds")
+    mesh.run(300)
+    assert [event.body for one in ears[1:] for event in one.of(ObjectHeard)] == [body] * 3
+    assert ears[0].of(ObjectHeard) == []
+
+
+def test_between_two_an_object_takes_seconds():
+    mesh, ears = mesh_of(2)
+    begin = mesh.world.now / 1e6
+    publish(mesh.hosts[0], b"water rises")
+    mesh.run(60)
+    assert ears[1].events[0][0] - begin < 6
+
+
+def test_what_waits_shares_a_frame():
+    mesh, ears = mesh_of(2)
+    host = mesh.hosts[0]
+    before = host.node.radios.links["lora0"].sent_frames
+    for number in range(5):
+        publish(host, b"reading %d" % number)
+    do(host, host.node.radios.tell, "lora0", Local(SUB, b"and this"), Priority.TEXT)
+    mesh.run(20)
+    assert len(ears[1].of(ObjectHeard)) == 5 and len(ears[1].of(LocalHeard)) == 1
+    assert host.node.radios.links["lora0"].sent_frames - before <= 3
+
+
+def test_an_item_for_one_is_not_given_to_others():
+    mesh, ears = mesh_of(3)
+    one, two, _ = mesh.hosts
+    item = Local(SUB, b"for you")
+    assert do(one, one.node.radios.tell, "lora0", item, Priority.TEXT, to=two.node.id)
+    mesh.run(10)
+    (heard,) = ears[1].of(LocalHeard)
+    assert heard.named and heard.trusted and heard.node == one.node.id
+    assert ears[2].of(LocalHeard) == []
+
+
+@pytest.mark.parametrize("hops", [1, 3])
+def test_a_direct_message_is_answered(hops):
+    mesh, ears = mesh_of(hops + 1, line=True)
+    first, last = mesh.hosts[0], mesh.hosts[-1]
+    number = first.node.radios.next_number("lora0")
+    begin = mesh.world.now / 1e6
+    assert do(first, first.node.radios.direct, "lora0", last.node.id[:2], b"sealed") == number
+    mesh.run(120)
+    (arrived,) = ears[-1].of(DirectArrived)
+    assert arrived.body == b"sealed" and arrived.origin == first.node.id[:2]
+    states = [event.state for event in ears[0].of(DirectChanged)]
+    assert states == [State.QUEUED, State.SENT, State.DELIVERED]
+    took_s = [at for at, event in ears[0].events if isinstance(event, DirectChanged)][-1] - begin
+    assert took_s < (1 if hops == 1 else 30)
+
+
+def test_a_wrong_answer_moves_no_state():
+    mesh, ears = mesh_of(2)
+    first, last = mesh.hosts
+    ears[1].take = lambda event, now: last.node.radios.answer(event, b"forgery!", now)
+    last.node.radios.on_direct = ears[1].take
+    do(first, first.node.radios.direct, "lora0", last.node.id[:2], b"sealed")
+    mesh.run(700)
+    states = [event.state for event in ears[0].of(DirectChanged)]
+    assert states == [State.QUEUED, State.SENT, State.GIVEN_UP]
+
+
+def test_items_that_wait_are_bounded_and_the_urgent_stay():
+    mesh, _ = mesh_of(2)
+    one, two = mesh.hosts
+    one.input(one.node.radio_down, "lora0")
+    assert do(one, one.node.radios.publish, bytes([KIND]), 1) == 0
+    assert not do(one, one.node.radios.tell, "lora0", Local(SUB, b""), Priority.TEXT)
+    with pytest.raises(UsageError):
+        one.node.radios.direct("lora0", two.node.id[:2], b"x", one.now)
+    tell = two.node.radios.tell
+    told = [
+        do(two, tell, "lora0", Local(SUB, b"%d" % number), Priority.BULK)
+        for number in range(LOCALS_MAX + 10)
+    ]
+    assert do(two, tell, "lora0", Local(SUB, b"urgent"), Priority.DISTRESS)
+    assert all(told)  # the oldest gave way
+    dropped = two.node.snapshot(two.now).drops
+    assert dropped[DropReason.LORA_QUEUE_FULL] == {"lora0": LOCALS_MAX + 11 - LOCALS_MAX}
+
+
+def test_a_body_too_long_is_not_published():
+    mesh, _ = mesh_of(1)
+    host = mesh.hosts[0]
+    body = bytes([KIND]) + bytes(host.node.radios.body_max())
+    assert do(host, host.node.radios.publish, body, 1) == 0
+    assert host.node.snapshot(host.now).drops[DropReason.CAST_TOO_LONG] == {"lora0": 1}
+
+
+def test_a_frame_of_nonsense_is_a_named_drop():
+    mesh, _ = mesh_of(2)
+    one, two = mesh.hosts
+    nonsense = Outgoing(FrameKind.LOCAL, b"\x20\xff", Share.OWN, Priority.TEXT)
+    two.input(lambda now: two.node.radios.links["lora0"].send(nonsense, now))
+    mesh.run(30)
+    assert one.node.snapshot(one.now).drops[DropReason.LORA_MALFORMED] == {"lora0": 1}
