@@ -7,7 +7,7 @@ alone: what an item claims is for its reader to prove. Shorts are first bytes of
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
-from meshd.forwarding.direct import State
+from meshd.forwarding.direct import Arrived, State
 
 
 class ObjectHeard(NamedTuple):
@@ -33,12 +33,22 @@ class LocalHeard(NamedTuple):
 
 
 class DirectArrived(NamedTuple):
-    """A sealed message for this node. Who opens it calls `Radios.answer` with a tag."""
+    """A sealed message for this node. Who opens it calls `Radios.answer` with a tag.
+
+    Another `destination` is a node to which this one leads; the message has made `hops`.
+    """
 
     link: str
     origin: bytes
     number: int
     body: bytes
+    destination: bytes
+    hops: int
+
+    @property
+    def arrived(self) -> Arrived:
+        """Return it as its radio's forwarder knows it."""
+        return Arrived(self.origin, self.number, self.body, self.destination, self.hops)
 
 
 class DirectAnswered(NamedTuple):

@@ -247,7 +247,8 @@ class RadioMesh:
 
     def _direct_event(self, event: direct.Event) -> None:
         if isinstance(event, Arrived):
-            self._events.append(DirectArrived(self.name, *event))
+            origin, number, body, destination, hops = event
+            self._events.append(DirectArrived(self.name, origin, number, body, destination, hops))
         else:
             self._changed(event)
 

@@ -17,7 +17,6 @@ from meshd.core.ids import address_text, mesh_address, node_text
 from meshd.core.law import NO_LAW
 from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
 from meshd.core.timers import Key
-from meshd.forwarding.direct import Arrived
 from meshd.forwarding.radio_events import (
     DirectAnswered,
     DirectArrived,
@@ -233,7 +232,7 @@ class Radios:
     def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
         """Tell the origin that its message arrived here; `tag` proves it."""
         mesh = self.meshes[arrived.link]
-        mesh.forwarder.answer(Arrived(arrived.origin, arrived.number, arrived.body), tag, now)
+        mesh.forwarder.answer(arrived.arrived, tag, now)
         self._pump(now)
 
     def confirm(self, link: str, number: int, now: int) -> None:
