@@ -98,6 +98,7 @@ class Mesh:
         while self.heap and (until_us is None or self.heap[0][0] <= until_us):
             self.now, _, action, args = heappop(self.heap)
             action(*args)
+        self.now = max(self.now, until_us or 0)
 
 
 def connected(count, seed):
