@@ -21,6 +21,9 @@ from typing import Any
 from meshd.core.errors import Exit, RequestError
 from meshd.simulation.modems.air import RealAir, Wanted
 
+SOCKET_PATH_MAX = 107
+"""What the kernel's address of a socket has room for."""
+
 _LINE_BYTES_MAX = 16_384
 _ANSWER_MAX_S = 10.0
 _JOIN_TRIES, _JOIN_PAUSE_S = 50, 0.1
@@ -46,6 +49,18 @@ def folder() -> str:
             f"{path} is not a folder of yours alone",
             code=Exit.DENIED,
             remedy="remove it, or set XDG_RUNTIME_DIR to a folder that only you may read",
+        )
+    return path
+
+
+def socket_of(name: str) -> str:
+    """Return where the processes of an air meet. Raises: RequestError when it is no path for it."""
+    path = os.path.join(folder(), name) + ".sock"
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+        raise RequestError(
+            f"{path}: longer than {SOCKET_PATH_MAX} bytes, the most for a socket",
+            remedy="set XDG_RUNTIME_DIR to a shorter folder of yours alone, as /run/user/$UID, or "
+            "unset it, or name the --air shorter",
         )
     return path
 
@@ -88,8 +103,10 @@ async def _hosting(name: str, seed: int) -> AsyncIterator[RealAir | None]:
     """Hold an air if nobody else does; None when somebody does."""
     lock = -1
     if name:
-        path = os.path.join(folder(), name)
-        lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = socket_of(name)
+        lock = os.open(
+            path.removesuffix(".sock") + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,10 +119,10 @@ async def _hosting(name: str, seed: int) -> AsyncIterator[RealAir | None]:
     try:
         if name:
             with suppress(FileNotFoundError):
-                os.unlink(path + ".sock")
+                os.unlink(path)
             server = await asyncio.start_unix_server(
                 lambda reader, writer: _keep(guests, _serve(air, reader, writer)),
-                path + ".sock",
+                path,
                 limit=_LINE_BYTES_MAX,
             )
         yield air
@@ -164,7 +181,7 @@ def _wanted(line: bytes) -> Wanted:
 
 async def _joined(wanted: Wanted, name: str) -> AsyncIterator[Shown]:
     """Have the host place a modem, and stay until the host ends."""
-    opened = await _connected(os.path.join(folder(), name) + ".sock")
+    opened = await _connected(socket_of(name))
     if opened is None:
         return
     reader, writer = opened

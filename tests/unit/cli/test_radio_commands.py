@@ -30,6 +30,17 @@ def test_emulate_says_what_is_wrong(tmp_path, monkeypatch, capsys, words, said):
     assert said in capsys.readouterr().err
 
 
+def test_emulate_in_a_folder_whose_name_is_too_long_for_a_socket(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / ("d" * 100)
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.chdir(tmp_path)
+    assert main(["emulate", "rnode", "--port", "a", "--air", "roof"]) == 1
+    said = capsys.readouterr().err
+    assert "roof.sock: longer than 107 bytes" in said and "XDG_RUNTIME_DIR" in said
+    assert not (tmp_path / "a").is_symlink()
+
+
 def test_help_lists_every_fault(capsys):
     assert main(["emulate", "--help"]) == 0
     text = capsys.readouterr().out
