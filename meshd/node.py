@@ -45,6 +45,7 @@ from meshd.core.options import Boot as Boot
 from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
+from meshd.forwarding.packets import Packets
 from meshd.forwarding.radio_inputs import RadioInputs
 from meshd.forwarding.radios import Radios
 from meshd.routing.speaker import Babel
@@ -109,6 +110,9 @@ class Node(StreamInputs, RadioInputs):
             relay_quota_bytes=options.relay_quota_bytes,
         )
         self.radios = Radios(ctx, identity=identity, mesh=options.mesh, boot=boot.number)
+        self.packets = Packets(
+            ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
+        )
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self._name_parts()
 
@@ -122,6 +126,7 @@ class Node(StreamInputs, RadioInputs):
             "files": self.files.handle_timer,
             "echo": self.echo.handle_timer,
             "lora": self.radios.handle_timer,
+            "packets": self.packets.handle_timer,
         }
         self._readers: dict[str, Reader] = {
             "space": self.spaces,

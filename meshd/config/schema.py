@@ -73,6 +73,15 @@ TOP = Table(
             '["udp/9797"]',
         ),
         Key(
+            "lora_ports",
+            "list of texts",
+            each(values.parse_lora_port),
+            "[]",
+            "UDP ports that this node lets over its LoRa radios, at either end of a datagram, "
+            "beside pings and meshd's own. A datagram of some 180 bytes fits; each costs airtime.",
+            '["udp/5683"]',
+        ),
+        Key(
             "leaf",
             'true, false or "auto"',
             _leaf,

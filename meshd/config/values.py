@@ -106,6 +106,7 @@ class NodeConfig:
     peers: tuple[str, ...] = ()
     listen: Endpoint = LISTEN_ALL
     admit: tuple[Admit, ...] = ()
+    lora_ports: tuple[int, ...] = ()
     leaf: bool | str = "auto"
     log_level: str = "info"
     control_group: str = CONTROL_GROUP
@@ -113,6 +114,16 @@ class NodeConfig:
     mqtt: MqttConfig | None = None
     record: str = ""
     record_mb_max: int = 64
+
+    @property
+    def radio_names(self) -> tuple[str, ...]:
+        """Return what the radios are called, in their order."""
+        return tuple(radio_name(number) for number in range(len(self.radios)))
+
+
+def radio_name(number: int) -> str:
+    """Return what the radio of this place in the configuration is called."""
+    return f"lora{number}"
 
 
 def suggest(word: str, known: tuple[str, ...]) -> str:
@@ -184,6 +195,16 @@ def parse_admit(text: str) -> Admit:
     if not slash or protocol not in ("tcp", "udp"):
         raise ValueError(f'"{text}" is not a port to admit; write udp/9797 or tcp/22')
     return Admit(protocol, parse_port(port))
+
+
+def parse_lora_port(text: str) -> int:
+    """Parse `udp/5683`: the short form of packets has room for UDP alone."""
+    protocol, slash, port = text.partition("/")
+    if protocol == "tcp":
+        raise ValueError(f'"{text}": TCP does not go over LoRa; posts, files and messages do')
+    if not slash or protocol != "udp":
+        raise ValueError(f'"{text}" is not a port to carry; write udp/5683')
+    return parse_port(port)
 
 
 def parse_kind(text: str) -> LinkKind:

@@ -127,6 +127,7 @@ class DropReason(StrEnum):
     PACKET_HOPS = "packet-hops"
     PACKET_SPOOFED = "packet-spoofed"
     PACKET_UNNAMED = "packet-unnamed"
+    PACKET_UNPROVEN = "packet-unproven"
     PACKET_FULL = "packet-full"
     PACKET_LATE = "packet-late"
     PACKET_UNANSWERED = "packet-unanswered"

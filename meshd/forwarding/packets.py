@@ -9,32 +9,33 @@ Must not know: frames, the law, how routes are found. Ref: docs/wire-format.md#i
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import TunSend
+from meshd.core.events import Link, TunSend
 from meshd.core.ids import mesh_address, node_of_address
 from meshd.core.options import NodeOptions
 from meshd.core.timers import Key
 from meshd.forwarding.packet_queue import LIFE_US, PacketQueue, Waiting
+from meshd.forwarding.radio_events import LocalHeard
+from meshd.forwarding.radios import Radios
+from meshd.link.account import Share
+from meshd.link.ledger import Priority
 from meshd.wire import ipv6
 from meshd.wire.ip_lora import NotCarried, Packet, Udp
 from meshd.wire.lora_frame import FrameKind, overhead
+from meshd.wire.lora_payload import LOCAL_HEAD, Local, Sub
 
-LOCAL_HEAD = 2
-PACKET = 10
-"""Bytes before the body of a LOCAL item, and the number of those that are packets."""
 PERCENT = 25
 """Packets take no more of a radio's time than this,"""
 BURST_US = 10_000_000
 """but so much at once after a pause."""
-PRIORITY = 3
-"""Behind messages and membership, beside documents."""
-AHEAD_MAX = 2
-"""A packet waits here while so many frames go before it: there it would not get old."""
+PRIORITY = Priority.DOCUMENT
+"""Behind messages and membership."""
+HANDED_MAX = 2
+"""So many packets wait with the radio, where they do not get old; the others here."""
 RETRY_US = 100_000
 
 OWN, HOST = b"own", b"host"
@@ -47,39 +48,8 @@ _ANSWERS: Mapping[DropReason, tuple[int, int]] = {
     DropReason.PACKET_NO_WAY: ipv6.NO_ROUTE,
     DropReason.PACKET_TOO_LONG: ipv6.TOO_BIG,
 }
-Hop = tuple[str, bytes]
-"""A link, and the address of the next hop: its last 10 bytes are the NodeId where it is a radio."""
-
-
-class PacketLink(Protocol):
-    """One radio."""
-
-    def airtime_us(self, size: int) -> int: ...
-    def ahead(self, priority: int) -> int: ...
-
-
-class PacketRadios(Protocol):
-    """All radios, as this part uses them; see `link.radios.Radios`."""
-
-    @property
-    def links(self) -> Mapping[str, PacketLink]: ...
-    def room(self, link: str) -> int: ...
-    def tell(
-        self, link: str, sub: int, body: bytes, priority: int, now: int, *, to: bytes | None
-    ) -> bool: ...
-
-
-class Local(Protocol):
-    """A packet as a neighbour sent it."""
-
-    @property
-    def link(self) -> str: ...
-    @property
-    def node(self) -> bytes: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def named(self) -> bool: ...
+Hop = tuple[Link, bytes, int]
+"""A link, the address of the next hop, its metric. By radio the address ends with the NodeId."""
 
 
 class _Outlet:
@@ -100,7 +70,7 @@ class _Outlet:
 
 
 class Packets:
-    """All packets of one node. `hop` tells where the selected route to an address leads."""
+    """All packets of one node. `route_to` tells where the selected route to an address leads."""
 
     def __init__(
         self,
@@ -108,8 +78,8 @@ class Packets:
         node: bytes,
         options: NodeOptions,
         *,
-        radios: PacketRadios,
-        hop: Callable[[bytes], Hop | None],
+        radios: Radios,
+        route_to: Callable[[bytes], Hop | None],
     ) -> None:
         self._ctx = ctx
         self._node = node
@@ -117,7 +87,8 @@ class Packets:
         self._ports = frozenset(options.lora_udp_ports)
         self._address = mesh_address(options.mesh, node)
         self._radios = radios
-        self._hop = hop
+        self._route_to = route_to
+        radios.on_local[Sub.PACKET] = self.heard
         self._outlets: dict[str, _Outlet] = {}
         self._answered = Buckets(burst=4, interval_us=500_000, sources_max=64)
         self._answers = Buckets(burst=20, interval_us=50_000, sources_max=1)
@@ -138,7 +109,7 @@ class Packets:
             mtu = self._mtu(packet, hop, len(data)) if hop else 0
             self._refuse(reason, data, now, mtu=mtu)
 
-    def heard(self, local: Local, now: int) -> None:
+    def heard(self, local: LocalHeard, now: int) -> None:
         """Take a packet that a neighbour sent by radio: for this node, or to be sent on."""
         try:
             packet = Packet.expand(local.body, local.node, self._node)
@@ -157,11 +128,13 @@ class Packets:
 
     # --- judging ----------------------------------------------------------------------------------
 
-    def _judge(self, packet: Packet, local: Local) -> DropReason | None:
+    def _judge(self, packet: Packet, local: LocalHeard) -> DropReason | None:
         if not local.named:
             return DropReason.PACKET_UNNAMED
         if packet.source == self._node:
             return DropReason.PACKET_SPOOFED
+        if packet.destination != self._node and not local.trusted:  # it may be a recording
+            return DropReason.PACKET_UNPROVEN
         return None
 
     def _take(self, packet: Packet, sender: bytes, now: int) -> DropReason | None:
@@ -185,10 +158,10 @@ class Packets:
                 return DropReason.PACKET_PORT
         if hop is None or not self._is_radio(hop):
             return DropReason.PACKET_NO_WAY
-        link, to = hop[0], node_of_address(hop[1])
-        body = packet.compress(self._node, to)
-        if len(body) > self._radios.room(link):
-            return DropReason.PACKET_TOO_LONG
+        link, to = hop[0].name, node_of_address(hop[1])
+        body, room = packet.compress(self._node, to), self._radios.room(link)
+        if len(body) > room:  # no room at all: the radio is gone, and its routes will be
+            return DropReason.PACKET_TOO_LONG if room else DropReason.PACKET_NO_WAY
         size = overhead(FrameKind.LOCAL) + LOCAL_HEAD + len(body)
         airtime_us = self._radios.links[link].airtime_us(size)
         waiting = Waiting(ingress, packet.source, to, body, airtime_us, now + LIFE_US)
@@ -200,26 +173,28 @@ class Packets:
     def _mtu(self, packet: Packet, hop: Hop, size: int) -> int:
         """Return how long a packet like this one may be."""
         body = packet.compress(self._node, node_of_address(hop[1]))
-        return size - len(body) + self._radios.room(hop[0])
+        return size - len(body) + self._radios.room(hop[0].name)
 
     def _way(self, packet: Packet) -> Hop | None:
-        return self._hop(mesh_address(self._mesh, packet.destination))
+        return self._route_to(mesh_address(self._mesh, packet.destination))
 
     def _is_radio(self, hop: Hop) -> bool:
-        return hop[0] in self._radios.links
+        return hop[0].name in self._radios.links
 
     # --- what leaves ------------------------------------------------------------------------------
 
     def _pump(self, link: str, now: int) -> None:
         """Give the radio what it may have now, and see when to go on."""
-        outlet, radio = self._outlets[link], self._radios.links[link]
+        outlet = self._outlets[link]
         queue = outlet.queue
         for _ in range(queue.expire(now)):
             self._ctx.drop(DropReason.PACKET_LATE, link)
-        while queue and outlet.free_us() <= now and radio.ahead(PRIORITY) < AHEAD_MAX:
+        while queue and outlet.free_us() <= now and self._takes(link):
             waiting = queue.next()
             queue.served(waiting)
-            told = self._radios.tell(link, PACKET, waiting.body, PRIORITY, now, to=waiting.to)
+            item = Local(Sub.PACKET, waiting.body)
+            share = Share.OWN if waiting.ingress == OWN else Share.RELAYED
+            told = self._radios.tell(link, item, PRIORITY, now, to=waiting.to, share=share)
             if told:
                 outlet.pay(waiting.airtime_us, now)
             else:
@@ -229,6 +204,9 @@ class Packets:
             self._ctx.timers.set(("packets", link), min(again_us, queue.expires_us))
         else:
             self._ctx.timers.cancel(("packets", link))
+
+    def _takes(self, link: str) -> bool:
+        return self._radios.waiting(link, Sub.PACKET) < HANDED_MAX
 
     def _refuse(self, reason: DropReason, data: bytes, now: int, *, mtu: int = 0) -> None:
         """Drop a packet of the host, and tell its source why where that helps."""

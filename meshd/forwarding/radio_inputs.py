@@ -5,13 +5,15 @@ A part of `Node`, which inherits it: each input is handed to `Radios`, and recor
 
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, RadioLink
+from meshd.forwarding.packets import Packets
 from meshd.forwarding.radios import Radios
 
 
 class RadioInputs:
-    """The inputs of radios; `radios` is set by the node."""
+    """The inputs of radios and of the TUN device; `radios` and `packets` are set by the node."""
 
     radios: Radios
+    packets: Packets
 
     def radios_start(self, airtime: AirtimeImage, now: int) -> None:
         """Name the law that radios send under, and what the disk holds of the hour; once."""
@@ -64,6 +66,11 @@ class RadioInputs:
         """A modem left something out, or failed, for this reason."""
         self._hear(now)
         self.radios.dropped(link, reason)
+
+    def tun_received(self, packet: bytes, now: int) -> None:
+        """The kernel sent an IPv6 packet to the TUN device: its route leads over LoRa."""
+        self._hear(now)
+        self.packets.from_host(packet, now)
 
     def _hear(self, now: int) -> None:
         """Note the time."""

@@ -40,7 +40,7 @@ from meshd.routing.lora import LoraRoutes
 from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_items import OBJECT_HEAD, Heard, Object
-from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, encode, parse
+from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, encode, parse
 from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
 LOCALS_MAX = 48
@@ -167,6 +167,10 @@ class RadioMesh:
         self._locals.remove(victim)
         self._ctx.drop(DropReason.LORA_QUEUE_FULL, self.name)
         return victim is not waiting
+
+    def waiting(self, sub: Sub) -> int:
+        """Return how many items of one kind wait to be sent."""
+        return sum(one.item[0] == Local(sub, b"").encode()[0] for one in self._locals)
 
     def poll_event(self) -> RadioEvent | None:
         """Return what is next for others here."""

@@ -32,7 +32,7 @@ from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import open_link_key
 from meshd.link.sources import Asked, Met
 from meshd.wire.ledger_state import BOOT_LEN
-from meshd.wire.lora_payload import Local
+from meshd.wire.lora_payload import Local, Sub
 
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
@@ -213,6 +213,10 @@ class Radios:
     def room(self, link: str) -> int:
         """Return how long the body of an item for `tell` may be; 0: no such radio now."""
         return self.meshes[link].room if link in self.names() else 0
+
+    def waiting(self, link: str, sub: Sub) -> int:
+        """Return how many items of one kind wait for a radio."""
+        return self.meshes[link].waiting(sub) if link in self.meshes else 0
 
     def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
         """Send a sealed body to a node by its short address; return the message's number.

@@ -15,7 +15,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Datagram, Link, Notice
-from meshd.core.ids import Prefix, address_text, host_prefix, is_link_local
+from meshd.core.ids import Prefix, address_text, is_link_local
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.core.timers import Key
 from meshd.neighbour.cost import INFINITY
@@ -23,7 +23,7 @@ from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing import view
 from meshd.routing.announce import Announcer, Outlet
 from meshd.routing.answers import Answers
-from meshd.routing.chooser import UNREACHABLE, Chooser
+from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
@@ -256,11 +256,6 @@ class Babel:
         """Describe all neighbours; `connected` holds the nodes that a session is open with."""
         mesh = self._mesh
         return tuple(view.neighbour_status(item, mesh, now, connected) for item in self._neighbours)
-
-    def hop(self, address: bytes) -> tuple[str, bytes] | None:
-        """Return link and next hop of the selected route to a node's address."""
-        entry = self._table.entries.get(host_prefix(address))
-        return entry.installed if entry is not None and entry.installed != UNREACHABLE else None
 
     def routes(self, now: int) -> tuple[RouteStatus, ...]:
         """Describe all routes, the selected one of each prefix first."""

@@ -58,6 +58,7 @@ def boot_node(
         peers=config.peers,
         listen_port=config.listen.port,
         relay_quota_bytes=config.relay_quota_mb * 1_000_000,
+        lora_udp_ports=config.lora_ports,
     )
     make = Node if tape is None else partial(RecordingNode, tape=tape)
     node = make(options, identity=identity, boot=boot, image=image, rng=rng, entropy=os.urandom)

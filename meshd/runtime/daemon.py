@@ -36,7 +36,7 @@ from meshd.core.events import (
     StreamClose,
     StreamOpen,
     StreamSend,
-    Transmit,
+    TunSend,
 )
 from meshd.core.ids import Prefix, address_text, node_text
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
@@ -277,7 +277,10 @@ class Daemon:
                 elif isinstance(sent, RadioSend):
                     assert self._radios is not None
                     self._radios.send(sent)
-                elif isinstance(sent, Transmit) and self._datagrams is not None:
+                elif isinstance(sent, TunSend):
+                    if self._host is not None:
+                        self._host.tun_send(sent.data)
+                elif self._datagrams is not None:
                     self._datagrams.send(sent)
             elif (event := node.poll_event()) is not None:
                 self._carry_out(event)
@@ -358,6 +361,11 @@ class Daemon:
     def remember(self, prefixes: tuple[Prefix, ...]) -> None:
         """Routes that a crashed run left behind: what it knew is asked for again by name."""
         self.node.remember(prefixes, _now())
+        self.drain()
+
+    def tun_received(self, packet: bytes) -> None:
+        """See `Node`."""
+        self.node.tun_received(packet, _now())
         self.drain()
 
     def problem(self, kind: str, problem: Problem | None) -> None:

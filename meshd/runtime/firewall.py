@@ -90,6 +90,7 @@ table inet meshd {{
   set links {{ type ifname; {_elements(links)} }}
   set opened {{ type ifname; {_elements(policy.opened)} }}
   set lan {{ type ipv6_addr; flags interval; {_prefixes(policy.lan)} }}
+  {_TALKERS if TUN_NAME in policy.mesh_links else ""}
 
   chain spoofed {{
     {_answers(policy)}
@@ -132,6 +133,7 @@ table inet meshd {{
   chain forward {{
     type filter hook forward priority -10; policy accept;
     jump spoofed
+    {_slowly(policy)}
     iifname @mesh goto transit
     iifname @links ip6 saddr {mesh} goto transit
     iifname @links ip6 daddr {mesh} goto transit
@@ -142,6 +144,7 @@ table inet meshd {{
 """
 
 
+_TALKERS = "set talkers { type ether_addr; size 256; flags dynamic, timeout; timeout 30s; }"
 _NEARBY = "fe80::/10, ff02::/16"
 _REMOVE = "table inet meshd {}\ndelete table inet meshd\n"
 _ICMPV6 = (
@@ -161,6 +164,15 @@ def _answers(policy: Policy) -> str:
     own = address_text(policy.own)
     types = "destination-unreachable, packet-too-big"
     return f'iifname "{TUN_NAME}" ip6 saddr {own} icmpv6 type {{ {types} }} return'
+
+
+def _slowly(policy: Policy) -> str:
+    """Let no neighbour send the radios more than they ever carry: meshd looks at each packet."""
+    if TUN_NAME not in policy.mesh_links:
+        return ""
+    to_radio, each = f'oifname "{TUN_NAME}"', "limit rate over 20/second burst 40 packets"
+    return f"""{to_radio} update @talkers {{ ether saddr {each} }} counter drop
+    {to_radio} limit rate over 200/second burst 200 packets counter drop"""
 
 
 def _elements(names: Iterable[str]) -> str:

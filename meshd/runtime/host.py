@@ -7,13 +7,13 @@ host. In leaf mode nothing of the machine is changed.
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from meshd.config.values import NodeConfig
 from meshd.core.errors import Exit, RequestError
-from meshd.core.events import Link, RouteInstalled, RouteRemoved
+from meshd.core.events import Link, LinkKind, RouteInstalled, RouteRemoved
 from meshd.core.ids import OPEN_MESH_ID, Prefix, mesh_prefix
 from meshd.core.snapshot import LinkStatus, Problem
 from meshd.runtime.claim import may_administer
@@ -21,6 +21,7 @@ from meshd.runtime.filterwatch import FilterWatch
 from meshd.runtime.kernel import Kernel
 from meshd.runtime.links import LinkChange, LinkMonitor, detect_kind
 from meshd.runtime.netlink import KernelError
+from meshd.runtime.tun import TUN_NAME, Tun
 
 log = logging.getLogger("meshd.host")
 
@@ -32,6 +33,7 @@ class HostInputs(Protocol):
     def link_down(self, name: str) -> None: ...
     def protect(self, prefixes: tuple[Prefix, ...]) -> None: ...
     def remember(self, prefixes: tuple[Prefix, ...]) -> None: ...
+    def tun_received(self, packet: bytes) -> None: ...
     def problem(self, kind: str, problem: Problem | None) -> None: ...
 
 
@@ -43,6 +45,8 @@ class HostSide:
     ) -> None:
         self._inputs = inputs
         self._kinds = {item.name: item.kind for item in config.interfaces}
+        self._radios = config.radio_names
+        self._tun: Tun | None = None
         self._kernel: Kernel | None = None
         self._started = False
         self._up: set[str] = set()
@@ -93,6 +97,8 @@ class HostSide:
         self._started = True
         self._filter = FilterWatch()
         asyncio.get_running_loop().add_reader(self._filter.fileno(), self._filter_changed)
+        if self._radios:
+            self._open_tun(self._kernel)
         self._inputs.protect(self._kernel.protected())
 
     @property
@@ -110,8 +116,13 @@ class HostSide:
         if self._kernel is None:
             return
         with self._watched("routes"):
-            for prefix, why in self._kernel.apply(changes):
+            for prefix, why in self._kernel.apply([self._by_tun(change) for change in changes]):
                 log.warning("route refused prefix=%s error=%s", prefix, why)
+
+    def tun_send(self, packet: bytes) -> None:
+        """Give the kernel a packet that came over LoRa."""
+        if self._tun is not None:
+            self._tun.write(packet)
 
     def restore(self) -> None:
         """Put the machine back as it was."""
@@ -121,8 +132,46 @@ class HostSide:
         if self._filter is not None:
             asyncio.get_running_loop().remove_reader(self._filter.fileno())
             self._filter.close()
+        self._close_tun()
         if self._kernel is not None:
             self._kernel.stop()
+
+    # --- LoRa -------------------------------------------------------------------------------------
+
+    def _open_tun(self, kernel: Kernel) -> None:
+        """Make the device for packets that go over LoRa; without it radios go on without IP."""
+        try:
+            self._tun = Tun()
+            kernel.link_added(self._tun.name, LinkKind.MESH)
+        except KernelError as error:
+            self._close_tun()
+            with suppress(KernelError):
+                kernel.link_removed(TUN_NAME)
+            log.warning("tun error=%s", error.text)
+            self._inputs.problem("tun", Problem("no-ip-over-lora", error.text, error.remedy))
+        else:
+            asyncio.get_running_loop().add_reader(self._tun.fileno(), self._tun_readable)
+
+    def _tun_readable(self) -> None:
+        assert self._tun is not None
+        for packet in self._tun.read():
+            self._inputs.tun_received(packet)
+
+    def _close_tun(self) -> None:
+        if self._tun is not None:
+            asyncio.get_running_loop().remove_reader(self._tun.fileno())
+            self._tun.close()
+            self._tun = None
+
+    def _by_tun(self, change: RouteInstalled | RouteRemoved) -> RouteInstalled | RouteRemoved:
+        """Return a route as the kernel has it: by the one device for all radios, or nowhere."""
+        if isinstance(change, RouteRemoved) or change.link not in self._radios:
+            return change
+        if self._tun is None:
+            return change._replace(link="")
+        return change._replace(link=self._tun.name, next_hop=b"")
+
+    # --- interfaces -------------------------------------------------------------------------------
 
     def _changed(self) -> None:
         assert self._monitor is not None

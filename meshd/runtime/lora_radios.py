@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from meshd.config.values import RadioConfig
+from meshd.config.values import RadioConfig, radio_name
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
@@ -85,7 +85,7 @@ class LoraRadios:
         self._tasks: list[asyncio.Task[None]] = []
         self._saving: set[asyncio.Task[None]] = set()
         self._radios = {
-            f"lora{number}": _Radio(f"lora{number}", config, self)
+            radio_name(number): _Radio(radio_name(number), config, self)
             for number, config in enumerate(configs)
         }
 

@@ -31,6 +31,7 @@ from meshd.core.events import (
     StreamOpen,
     StreamSend,
     Transmit,
+    TunSend,
 )
 from meshd.node import Boot, Node
 from meshd.recording.recorder import RecordingNode
@@ -38,6 +39,7 @@ from meshd.simulation.disk import Disk, Group, Journal
 from meshd.simulation.faults.power import Power
 from meshd.simulation.pipe import End, Pipe, join
 from meshd.simulation.plan import DISKS
+from meshd.simulation.tun import SimTun
 from meshd.store.interface import StoreError, StoreFault
 from meshd.store.memory import MemoryStore
 
@@ -77,6 +79,7 @@ class Host:
         self.y_m = 0.0
         self.ports: dict[str, Port] = {}
         self.lora: LoraPort | None = None
+        self.tun = SimTun(self)
         self.routes: dict[bytes, Hop] = {}
         self.store = MemoryStore()
         self.disk = Disk(world.stream(f"disk of {name}"), world.stream(f"failing disk of {name}"))
@@ -267,7 +270,9 @@ class Host:
                 elif isinstance(sent, RadioSend):
                     if self.lora is not None:
                         self.lora.transmit(sent.data)
-                elif isinstance(sent, StreamSend):
+                elif isinstance(sent, TunSend):
+                    self.tun.deliver(sent.data)
+                else:
                     self._send(sent)
             elif (event := node.poll_event()) is not None:
                 _HANDLERS[type(event)](self, event)

@@ -22,6 +22,7 @@ from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.medium import Medium, Port, Reception
 from meshd.simulation.observer import Observer
 from meshd.simulation.schedule import SECOND, Schedule
+from meshd.simulation.tun import ICMP
 
 __all__ = ["DEFAULT", "HEADERS_BYTES", "SECOND", "Edge", "World"]
 
@@ -155,7 +156,7 @@ class World(Schedule):
             if datagram.destination == sender.node.address:
                 self.at(self.now, sender.loop, datagram)
             else:
-                self._forward(sender, sender.node.address, datagram, 0)
+                self.route_on(sender, sender.node.address, datagram, 0)
             return
         port = sender.ports.get(datagram.link)
         if port is None:
@@ -244,9 +245,12 @@ class World(Schedule):
 
     # --- routes -----------------------------------------------------------------------------------
 
-    def _forward(self, here: Host, source: bytes, datagram: Transmit, hops: int) -> None:
+    def route_on(self, here: Host, source: bytes, datagram: Transmit, hops: int) -> None:
         """Send a routed datagram one hop on, as the kernel of `here` would."""
         hop = here.routes.get(datagram.destination)
+        if hop is not None and here.lora is not None and hop.link == here.lora.name:
+            here.tun.take(source, datagram, hops)
+            return
         port = here.ports.get(hop.link) if hop is not None else None
         if hop is None or port is None or hops >= _HOPS_MAX:
             return
@@ -266,10 +270,12 @@ class World(Schedule):
             return
         if reception.spoiled or not host.running:
             return
-        if host.node.address == datagram.destination:
-            host.hear(port, source, datagram, multicast=False)
+        if host.node.address != datagram.destination:
+            self.route_on(host, source, datagram, hops)
+        elif datagram.port == ICMP:
+            host.tun.received(source, datagram)
         else:
-            self._forward(host, source, datagram, hops)
+            host.hear(port, source, datagram, multicast=False)
 
     def path(self, sender: Host, address: bytes) -> list[Host] | None:
         """Follow the hosts' routes as packets would; None where they end, loop, or are cut."""

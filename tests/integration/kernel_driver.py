@@ -107,6 +107,13 @@ class Driver:
                     return packet.hex()
         return None
 
+    def tun_count(self):
+        """Read until nothing comes any more; return how many packets came."""
+        count = 0
+        while select([self.tun], [], [], 0.5)[0]:
+            count += len(list(self.tun.read()))
+        return count
+
     def tun_write(self, packet):
         self.tun.write(bytes.fromhex(packet))
 

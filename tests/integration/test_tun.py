@@ -118,6 +118,28 @@ def test_nothing_comes_out_of_the_device_in_this_nodes_name_but_its_errors(hosts
     assert int(far.sh(counter)) == int(before) + 1
 
 
+FLOOD = """
+import socket
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+print(flush=True)
+for _ in range(3000):
+    sock.sendto(b"more", ("{address}", 53))
+"""
+
+
+def test_flood_of_one_neighbour_is_stopped_by_the_kernel_and_takes_nothing_from_this_host(
+    hosts, driven
+):
+    near, far = hosts
+    flooding = far.start("python3", "-c", FLOOD.format(address=address(LORA)))
+    flooding.stdout.readline()
+    assert 1 <= driven.call("tun_count") <= 100
+    flooding.wait()
+    pinging = ping(near, LORA)
+    assert driven.call("tun_answer")[0] == HERE.hex()
+    assert pinging.wait() == 0
+
+
 SEND = """
 import errno, socket, sys
 sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)

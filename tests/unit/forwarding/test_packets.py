@@ -8,32 +8,32 @@ import pytest
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import TunSend
+from meshd.core.events import Link, LinkKind, TunSend
 from meshd.core.ids import OPEN_MESH_ID, mesh_address
 from meshd.core.options import NodeOptions
 from meshd.forwarding.packet_queue import LIFE_US, WAITING_MAX
-from meshd.forwarding.packets import BURST_US, PACKET, PERCENT, Packets
+from meshd.forwarding.packets import BURST_US, PERCENT, Packets
+from meshd.forwarding.radio_events import LocalHeard
+from meshd.link.account import Share
 from meshd.wire import ipv6
 from meshd.wire.ip_lora import Echo, Packet, Udp
+from meshd.wire.lora_payload import Sub
 
 S = 1_000_000
 HERE, NEAR, FAR, OTHER, WIFI = (name.encode() * 10 for name in "hnfow")
 ROOM = 200
 AIRTIME_US = 100_000
 PORTS = (5683,)
+LORA = Link("lora0", LinkKind.MESH, bytes(16))
 
 
 def address(node):
     return mesh_address(OPEN_MESH_ID, node)
 
 
-class Local(NamedTuple):
-    """What a neighbour sent."""
-
-    link: str
-    node: bytes
-    body: bytes
-    named: bool = True
+def local(body, node, *, named=True, trusted=True):
+    """Return what a neighbour sent."""
+    return LocalHeard("lora0", node, Sub.PACKET, body, named=named, trusted=trusted)
 
 
 class Told(NamedTuple):
@@ -45,34 +45,36 @@ class Told(NamedTuple):
 
 
 class Radio:
-    """A radio with as many frames waiting as the test says."""
-
-    def __init__(self):
-        self.frames = 0
+    """A radio on which all frames take the same time."""
 
     def airtime_us(self, size):
         return AIRTIME_US
 
-    def ahead(self, priority):
-        return self.frames
-
 
 class Radios:
-    """Radios that take what they are told, unless they are full."""
+    """Radios that take what they are told, unless they are full or gone."""
 
     def __init__(self):
         self.links = {"lora0": Radio()}
+        self.on_local = {}
         self.told = []
         self.full = False
+        self.waits = 0
+        self.rooms = ROOM
 
     def room(self, link):
-        return ROOM
+        return self.rooms
 
-    def tell(self, link, sub, body, priority, now, *, to):
+    def waiting(self, link, sub):
+        return self.waits
+
+    def tell(self, link, item, priority, now, *, to, share):
         if self.full:
             return False
-        assert sub == PACKET and len(body) <= ROOM
-        self.told.append(Told(link, to, Packet.expand(body, HERE, to)))
+        assert item.sub is Sub.PACKET and len(item.body) <= ROOM
+        packet = Packet.expand(item.body, HERE, to)
+        assert (share is Share.OWN) == (packet.source == HERE)
+        self.told.append(Told(link, to, packet))
         return True
 
 
@@ -84,16 +86,16 @@ class Node:
         self.ctx = Context(rng=rng, entropy=rng.randbytes)
         self.radios = Radios()
         self.hops = {
-            NEAR: ("lora0", address(NEAR)),
-            FAR: ("lora0", address(NEAR)),
-            WIFI: ("w0", b"\xfe\x80" + bytes(14)),
+            NEAR: (LORA, address(NEAR), 4096),
+            FAR: (LORA, address(NEAR), 8192),
+            WIFI: (Link("w0", LinkKind.MESH, bytes(16)), b"\xfe\x80" + bytes(14), 256),
         }
         self.packets = Packets(
             self.ctx,
             HERE,
             NodeOptions(lora_udp_ports=PORTS),
             radios=self.radios,
-            hop=lambda wanted: self.hops.get(wanted[6:]),
+            route_to=lambda wanted: self.hops.get(wanted[6:]),
         )
 
     def host_sends(self, packet, now=0):
@@ -102,9 +104,9 @@ class Node:
         self.packets.from_host(data, now)
         return self.to_kernel()
 
-    def air_brings(self, packet, now=0, *, sender=NEAR, named=True):
+    def air_brings(self, packet, now=0, *, sender=NEAR, **how):
         body = packet.compress(sender, HERE)
-        self.packets.heard(Local("lora0", sender, body, named), now)
+        self.radios.on_local[Sub.PACKET](local(body, sender, **how), now)
         return self.to_kernel()
 
     def to_kernel(self):
@@ -246,6 +248,13 @@ def test_packet_in_a_frame_to_everyone_is_dropped(node):
     assert node.drops() == {DropReason.PACKET_UNNAMED: 1}
 
 
+def test_packet_of_who_may_be_a_recording_is_taken_and_not_sent_on(node):
+    assert node.air_brings(echo(NEAR, HERE), trusted=False)
+    assert node.air_brings(echo(NEAR, WIFI), trusted=False) is None
+    node.air_brings(echo(OTHER, FAR), sender=OTHER, trusted=False)
+    assert node.drops() == {DropReason.PACKET_UNPROVEN: 2} and not node.told()
+
+
 def test_packet_that_would_go_back_is_dropped(node):
     node.air_brings(echo(OTHER, FAR), sender=NEAR)
     assert node.drops() == {DropReason.PACKET_NO_WAY: 1} and not node.told()
@@ -277,7 +286,7 @@ def test_too_long_for_the_next_hop_is_dropped(node):
 def test_damaged_item_is_dropped(node):
     with pytest.raises(WireError):
         Packet.expand(b"\xff", NEAR, HERE)
-    node.packets.heard(Local("lora0", NEAR, b"\xff"), 0)
+    node.packets.heard(local(b"\xff", NEAR), 0)
     assert node.drops() == {DropReason.PACKET_MALFORMED: 1}
 
 
@@ -326,15 +335,21 @@ def test_invented_sources_share_the_part_of_their_ingress(node):
     assert sources[:10].count(HERE) >= 4
 
 
-def test_packets_wait_while_the_radio_has_other_frames_and_are_dropped_when_late(node):
-    radio = node.radios.links["lora0"]
-    radio.frames = 2
+def test_radio_that_is_gone_is_no_way(node):
+    node.radios.rooms = 0
+    assert node.host_sends(echo())[40:42] == bytes(ipv6.NO_ROUTE)
+    assert node.drops() == {DropReason.PACKET_NO_WAY: 1}
+
+
+def test_packets_wait_while_the_radio_has_not_sent_those_before_and_are_dropped_when_late(node):
+    radio = node.radios
+    radio.waits = 2
     node.host_sends(echo(number=1))
     assert not node.told()
-    radio.frames = 0
+    radio.waits = 0
     (when,) = node.run(0, S)
     assert when <= S and len(node.kept) == 1
-    radio.frames = 2
+    radio.waits = 2
     node.host_sends(echo(number=2), S)
     assert not node.run(S, LIFE_US + 2 * S)
     assert node.drops() == {DropReason.PACKET_LATE: 1}
