@@ -230,25 +230,6 @@ class SqliteStore:
         return tuple(found)
 
 
-def set_aside(folder: Path) -> Path:
-    """Move a damaged database out of the way, never over anything; return its new path.
-
-    Raises: StoreError.
-    """
-    path = folder / DATABASE
-    number = 1
-    while (aside := folder / f"{DATABASE}.aside-{number}").exists():
-        number += 1
-    try:
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                path.with_name(DATABASE + suffix).rename(aside.with_name(aside.name + suffix))
-    except OSError as error:
-        raise os_error(error, path) from error
-    return aside
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False

@@ -12,7 +12,7 @@ import pytest
 from meshd.core.crypto import chunk_name
 from meshd.core.events import ChunkQuery, EntriesQuery, EntryRow, KeepQuery, MetaRow
 from meshd.store.interface import StoreError, StoreFault
-from meshd.store.sqlite import SqliteStore, set_aside
+from meshd.store.sqlite import SqliteStore
 
 SPACE, ANN = b"s" * 32, b"a" * 32
 
@@ -113,19 +113,6 @@ def test_full_disk_is_read_though_not_written(tmp_path, monkeypatch):
         assert store.reopen().feeds[0].seq == 1
         store.commit([(entry(2),)])
         assert len(store.answer(EntriesQuery(SPACE, ANN, 1, 9, 1 << 20))) == 2
-
-
-def test_corrupt_database_is_set_aside_never_over_anything(tmp_path):
-    for number in (1, 2):
-        (tmp_path / "store.db").write_bytes(b"junk %d" % number * 1000)
-        (tmp_path / "store.db-wal").write_bytes(b"junk")
-        assert set_aside(tmp_path) == tmp_path / f"store.db.aside-{number}"
-    assert (tmp_path / "store.db.aside-1").read_bytes().startswith(b"junk 1")
-    assert (tmp_path / "store.db.aside-2-wal").exists()
-    with closing(SqliteStore(tmp_path)) as store:
-        assert store.load().feeds == ()
-    with pytest.raises(StoreError):
-        set_aside(tmp_path / "nowhere")
 
 
 def test_database_of_a_newer_meshd_is_refused(tmp_path):
