@@ -3,7 +3,7 @@
 import sys
 import time
 
-from meshd.simulation.report.words import span
+from meshd.core.spans import span
 from meshd.status.text import clean
 
 _BAR_WIDTH = 24

@@ -154,8 +154,8 @@ def _examples() -> dict[str, str]:
 
 def _list(options: Namespace) -> None:
     """Print the examples, the smallest first."""
+    from meshd.core.spans import span
     from meshd.simulation.plan_file import parse
-    from meshd.simulation.report.words import span
 
     plans = [(name, parse(text, name)) for name, text in _examples().items()]
     sizes = {name: sum(group.count for group in plan.nodes) for name, plan in plans}

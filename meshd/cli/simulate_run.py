@@ -27,7 +27,7 @@ _HOSTS_SHOWN_MAX = 24
 
 def run_once(plan: "Plan", options: Namespace) -> int:
     """Run a plan with one seed and tell what came of it; return the exit code."""
-    from meshd.simulation.report.words import span
+    from meshd.core.spans import span
 
     plots = ready_for_report(options.report)
     _check_recording(plan, options)
@@ -128,7 +128,7 @@ def _recording(options: Namespace, life: int) -> str:
 
 
 def _run(plan: "Plan", options: Namespace, recorded: list[str]) -> "Outcome":
-    from meshd.simulation.report.words import span
+    from meshd.core.spans import span
     from meshd.simulation.run import run_plan
 
     nodes = sum(group.count for group in plan.nodes)

@@ -7,6 +7,8 @@ or control characters. It imports nothing of size: `meshd status` must start fas
 import json
 from collections.abc import Iterable, Mapping
 
+from meshd.core.spans import span
+
 Row = Mapping[str, object]
 
 
@@ -86,16 +88,8 @@ def size(count: float) -> str:
     return f"{int(count)} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
-def duration(value_s: float) -> str:
-    """Return a time span in its two largest units."""
-    whole = int(value_s)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+def _age(value_s: float) -> str:
+    return span(int(value_s))
 
 
 def count(amount: int, word: str) -> str:
@@ -182,7 +176,7 @@ def sync_percent(value: Row) -> int:
 def _facts(value: Row) -> str:
     return (
         f"address {clean(value.get('address', '-'))}, mesh {clean(value.get('mesh', '-'))}, "
-        f"up {duration(number(value, 'uptime_s'))}, boot {int(number(value, 'boot'))}, "
+        f"up {_age(number(value, 'uptime_s'))}, boot {int(number(value, 'boot'))}, "
         f"version {clean(value.get('version', '-'))}"
     )
 
@@ -211,7 +205,7 @@ def neighbours_text(value: Row) -> str:
             _cost(row.get("cost")),
             f"{number(row, 'reach'):.0%}",
             "yes" if row.get("session") else "no",
-            duration(number(row, "age_s")),
+            _age(number(row, "age_s")),
         )
         for row in listed
     ]
@@ -289,7 +283,7 @@ def _peers(value: Row) -> str:
             grouped(row.get("node")) or None,
             row.get("via"),
             row.get("state"),
-            duration(number(row, "age_s")) if row.get("state") == "up" else None,
+            _age(number(row, "age_s")) if row.get("state") == "up" else None,
             size(number(row, "rx_bytes")),
             size(number(row, "tx_bytes")),
         )
@@ -310,7 +304,7 @@ def routes_text(value: Row) -> str:
             row.get("next_hop"),
             _cost(row.get("metric")),
             "yes" if row.get("feasible") else "no",
-            duration(number(row, "age_s")),
+            _age(number(row, "age_s")),
         )
         for row in rows_of(value, "routes")
     ]

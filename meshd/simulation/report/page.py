@@ -8,6 +8,7 @@ Must not know: worlds, files, wall time.
 import re
 from html import escape
 
+from meshd.core.spans import span
 from meshd.simulation.outcome import Json
 from meshd.simulation.report.map import QUALITIES, map_picture
 from meshd.simulation.report.style import STYLE
@@ -20,7 +21,7 @@ from meshd.simulation.report.summary import (
     verdicts,
     worst,
 )
-from meshd.simulation.report.words import amount, span
+from meshd.simulation.report.words import amount
 
 PLOTS = "pip install 'meshd[plots]'"
 _NUMBERS_MAX = 200

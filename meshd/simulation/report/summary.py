@@ -6,8 +6,9 @@ the report. Must not know: worlds.
 
 from typing import NamedTuple
 
+from meshd.core.spans import span
 from meshd.simulation.outcome import Json
-from meshd.simulation.report.words import amount, counted, delay, listed, share, span
+from meshd.simulation.report.words import amount, counted, delay, listed, share
 
 WORDS = {
     "broadcast": "notes to all",

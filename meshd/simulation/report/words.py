@@ -5,19 +5,9 @@ Enters: numbers. Leaves: text. Must not know: outcomes.
 
 from collections.abc import Sequence
 
+from meshd.core.spans import span
+
 _NAMES_MAX = 8
-
-
-def span(time_s: float) -> str:
-    """Return a duration in its two largest units, as "6 min 35 s"."""
-    if time_s < 60:
-        return f"{time_s:.3g} s"
-    minutes, seconds = divmod(round(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next(place for place, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
 def delay(time_ms: float | None) -> str:

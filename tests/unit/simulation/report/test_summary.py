@@ -12,7 +12,7 @@ from meshd.simulation.report.summary import (
     verdicts,
     worst,
 )
-from meshd.simulation.report.words import amount, delay, listed, share, span
+from meshd.simulation.report.words import amount, delay, listed, share
 
 
 def counts(delivered, due):
@@ -147,22 +147,6 @@ def test_map_names_what_it_shows_and_draws_ridges_above_links():
     assert '<circle class="lost"' in drawn and ">mill</text>" in drawn
     assert drawn.index('class="links') < drawn.index('class="ridge"') < drawn.index("<circle")
     assert ">400</text>" in drawn and ">800</text>" in drawn, "both axes have figures"
-
-
-@pytest.mark.parametrize(
-    ("time_s", "text"),
-    [
-        (0.0204, "0.0204 s"),
-        (59.4, "59.4 s"),
-        (60, "1 min"),
-        (395, "6 min 35 s"),
-        (3600, "1 h"),
-        (11_400.4, "3 h 10 min"),
-        (86_400 * 2 + 5, "2 d"),
-    ],
-)
-def test_times_are_told_in_two_units(time_s, text):
-    assert span(time_s) == text
 
 
 def test_delays_grow_without_a_gap():
