@@ -15,6 +15,8 @@ from hashlib import blake2b
 
 from meshd.core import crypto
 
+_REAL_VERIFY = crypto.verify
+
 
 def sign_public(seed: bytes) -> bytes:
     """Stand in for `crypto.sign_public`."""
@@ -54,6 +56,11 @@ _KINDS = {
         *(crypto.exchange_public, crypto.exchange),
     ),
 }
+
+
+def true_verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Verify by the kind in force now, whatever somebody put in the place of `crypto.verify`."""
+    return (verify if crypto.sign is sign else _REAL_VERIFY)(public, message, signature)
 
 
 @contextmanager

@@ -1,23 +1,20 @@
 """Nothing is stored that its author did not sign, or had no right to write.
 
 Enters: each entry that any host commits. Leaves: violations. Each is judged once: its signature by
-the primitives as they were when this module was read, its author's rights by `ledger`. What causes
-what is left to the nodes: only what nobody may ever do is found here.
+the primitives of the world, its author's rights by `ledger`. What causes what is left to the nodes:
+only what nobody may ever do is found here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshd.core import crypto
-from meshd.core.crypto import verify as real_verify
 from meshd.core.errors import WireError
 from meshd.core.events import EntryRow
-from meshd.simulation import crypto as stand_ins
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.entries import Entry, name_of
 from meshd.simulation.checks.ledger import Ledger
-from meshd.simulation.crypto import verify as stand_in_verify
+from meshd.simulation.crypto import true_verify
 from meshd.space.membership import decode_record, proof_statement, successor_statement
 from meshd.wire import entry as wire
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind
@@ -68,7 +65,7 @@ class Rights(Checker):
             return "is no entry"
         if entry.head.seq != row.seq:
             return "has another number"
-        if not _signed(row.author, entry.statement(row.space, row.author), entry.signature):
+        if not true_verify(row.author, entry.statement(row.space, row.author), entry.signature):
             return "its author did not sign"
         space = host.node.spaces.get(row.space)
         if space is not None:
@@ -91,7 +88,7 @@ class Rights(Checker):
             case Successor():
                 old = self._ledger.rank(row.space, record.old)
                 said = successor_statement(row.space, row.author, record)
-                allowed = old is not None and _signed(record.old, said, record.signature)
+                allowed = old is not None and true_verify(record.old, said, record.signature)
             case _:
                 allowed = False
         return "" if allowed else "its author had no right to decide"
@@ -101,11 +98,6 @@ class Rights(Checker):
         if invite is None or invite.rank != record.rank:
             return False
         said = proof_statement(space, invite.public, record.author, record.commitment)
-        return _signed(invite.public, said, record.proof) and _signed(
+        return true_verify(invite.public, said, record.proof) and true_verify(
             record.author, said, record.consent
         )
-
-
-def _signed(public: bytes, statement: bytes, signature: bytes) -> bool:
-    verify = stand_in_verify if crypto.sign is stand_ins.sign else real_verify
-    return verify(public, statement, signature)
