@@ -46,6 +46,7 @@ from meshd.runtime.airtime_file import AIRTIME_FILE
 from meshd.runtime.boot import boot_node
 from meshd.runtime.control import ControlServer
 from meshd.runtime.host import HostSide
+from meshd.runtime.log_lines import set_up_log
 from meshd.runtime.netlink import KernelError
 from meshd.runtime.recording import end_recording, recording_problem, start_tape
 from meshd.runtime.sockets import Datagrams
@@ -53,7 +54,6 @@ from meshd.runtime.statedir import StateDir, open_state_dir
 from meshd.runtime.store_worker import StoreWorker
 from meshd.runtime.streams import Streams
 from meshd.runtime.tape_worker import TapeWorker
-from meshd.status.text import visible
 from meshd.store.interface import StoreError
 from meshd.wire.membership import NAME_MAX as PERSON_BYTES_MAX
 
@@ -71,18 +71,8 @@ _CLOCK_FLOOR_S = 1_767_225_600
 
 def run(config: NodeConfig) -> int:
     """Run a node until SIGTERM, SIGINT or SIGHUP. Raises: RequestError when it cannot start."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Lines("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+    set_up_log(config.log_level)
     return asyncio.run(_main(config))
-
-
-class Lines(logging.Formatter):
-    """Writes nothing that a terminal would act on: names and texts come from the air."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, or the lines of a traceback."""
-        return visible(super().format(record))
 
 
 async def _main(config: NodeConfig) -> int:

@@ -50,6 +50,11 @@ class Ends(NamedTuple):
         return self.via == "link"
 
     @property
+    def way(self) -> str:
+        """The interface, "route", or the address of a peer: what a person is told."""
+        return {"link": self.link, "route": "route"}.get(self.via, self.host)
+
+    @property
     def wished(self) -> bool:
         """Tell whether this node wants it: a configured peer, or a node asked for by name."""
         return self.target is not None and self.target[0] != "link"

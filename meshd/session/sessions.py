@@ -289,7 +289,7 @@ class Sessions:
         up = [
             SessionStatus(
                 node=node_text(conn.peer.node) if conn.peer else "",
-                via=self._via_text(conn),
+                via=conn.ends.way,
                 state="up",
                 age_s=(now - conn.up_us) / 1e6,
                 rx_bytes=conn.rx_bytes,
@@ -405,9 +405,7 @@ class Sessions:
             self._finish(verdict.leaves, verdict.why, now)
         via, link = conn.ends.via, conn.ends.link
         self._events.append(SessionUp(conn.number, peer.node, peer.public, via, link))
-        self._ctx.emit(
-            Notice("session-up", {"node": node_text(peer.node), "via": self._via_text(conn)})
-        )
+        self._ctx.emit(Notice("session-up", {"node": node_text(peer.node), "via": conn.ends.way}))
         return True
 
     def _misfit(self, conn: Connection, peer: Peer) -> DropReason | None:
@@ -496,6 +494,3 @@ class Sessions:
     def _note_ready(self, conn: Connection) -> None:
         if conn.can_send:
             self._ready.setdefault(conn.stream)
-
-    def _via_text(self, conn: Connection) -> str:
-        return {"link": conn.ends.link, "route": "route"}.get(conn.ends.via, conn.ends.host)
