@@ -133,6 +133,18 @@ class Kernel:
             firewall.install(self._policy())
         self._set_up_link(name, kind)
 
+    def link_removed(self, name: str) -> None:
+        """Give an interface back to the host. One that merely went away stays in the filter.
+
+        Raises: KernelError.
+        """
+        if self._links.pop(name, None) is None:
+            return
+        self._delete_rules(name)
+        self._sysctl.undo([name])
+        self._lan = self._read_lan()
+        firewall.install(self._policy())
+
     def mend_filter(self) -> None:
         """Set up the filter again after another program removed it. Raises: KernelError."""
         firewall.install(self._policy())
@@ -376,8 +388,9 @@ class Kernel:
             self._record.loopback_was_down = False
             self._record.save()
 
-    def _delete_rules(self) -> None:
-        self._flush(netlink.RTM_DELRULE, self._our_rules)
+    def _delete_rules(self, name: str = "") -> None:
+        """Delete our rules: all of them, or those for packets coming in from `name`."""
+        self._flush(netlink.RTM_DELRULE, lambda: self._our_rules(name))
 
     def _flush(self, kind: int, read: Callable[[], list[bytes]]) -> None:
         """Delete what `read` returns until it returns nothing."""
@@ -394,12 +407,13 @@ class Kernel:
             remedy="see `ip -6 rule` and `ip -6 route show table all proto 143`",
         )
 
-    def _our_rules(self) -> list[bytes]:
+    def _our_rules(self, name: str) -> list[bytes]:
         ours = []
         item = encode(netlink.RTM_GETRULE, 0, self._codec().rule, {"family": socket.AF_INET6})
         for data in self._socket().dump(item):
             _, attributes = decode(self._codec().rule, data)
-            if attributes.get("FRA_PROTOCOL") == netlink.ROUTE_PROTOCOL:
+            fits = not name or attributes.get("FRA_IIFNAME") == name
+            if attributes.get("FRA_PROTOCOL") == netlink.ROUTE_PROTOCOL and fits:
                 ours.append(data)
         return ours
 

@@ -112,9 +112,15 @@ class Sysctl:
             self._record.settings.pop(setting.path, None)
         self._record.save()
 
-    def undo(self) -> None:
-        """Put all settings back. Raises: KernelError."""
+    def undo(self, names: Iterable[str] | None = None) -> None:
+        """Put settings back: all of them, or those of the interfaces `names` only.
+
+        Raises: KernelError.
+        """
+        chosen = None if names is None else set(names)
         for setting in reversed(list(self._record.settings.values())):
+            if chosen is not None and setting.path.split("/")[-2] not in chosen:
+                continue
             if read(setting.path) == setting.after:
                 self._put_back(setting)
             self._record.settings.pop(setting.path, None)

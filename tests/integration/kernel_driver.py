@@ -91,6 +91,9 @@ class Driver:
     def link_added(self, name, kind):
         self.kernel.link_added(name, LinkKind(kind))
 
+    def link_removed(self, name):
+        self.kernel.link_removed(name)
+
     def tun_open(self):
         """Make the device and take it into the mesh, as a daemon with a radio does."""
         self.tun = Tun()

@@ -236,9 +236,12 @@ def test_an_interface_that_comes_back_is_set_up_again(hosts, drive):
         assert forced(near, name) in ("1", None)
     assert near.sh("ip -6 rule").count("iif w0 unreachable") == 1
     assert routes(driven, hosts, 1) == []
+    driven.call("link_removed", name="late")
+    assert forced(near, "late") in ("0", None)
+    assert "iif late" not in near.sh("ip -6 rule")
+    assert '"late"' not in near.sh("nft list table inet meshd")
     driven.call("stop")
-    for name in ("w0", "late"):
-        assert forced(near, name) in ("0", None)
+    assert forced(near, "w0") in ("0", None)
     assert near.sysctl("ipv6/conf/w0/accept_ra") == "1"
 
 
