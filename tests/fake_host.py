@@ -67,6 +67,15 @@ PROBLEM = Problem("disk-full", "the disk is full", "free some space in /var/lib/
 AUTHOR, PEER = "aa" * 32, "bb" * 32
 FILE = "f" * 52
 WRITTEN = {"space": SPACE, "state": "written"}
+SENT = {
+    "id": f"{NODE}-7",
+    "number": 7,
+    "way": "out",
+    "node": OTHER,
+    "text": "are you there",
+    "time": 1795219200,
+    "kept_by": [],
+}
 ANSWERS = {
     "ping": {
         "address": "fd7c:38e3:d782::2",
@@ -74,6 +83,24 @@ ANSWERS = {
         "received": 1,
         "loss": 0.0,
         "rtt_ms": [12.25],
+    },
+    "message": {**SENT, "state": "queued", "reached": "queued"},
+    "message.wait": {**SENT, "state": "delivered", "reached": "delivered"},
+    "messages": {
+        "messages": [
+            {**SENT, "state": "kept", "reached": "kept", "kept_by": [FAR]},
+            {**SENT, "state": "given up", "reached": "sent"},
+            {
+                "id": f"{OTHER}-3",
+                "number": 3,
+                "way": "in",
+                "node": OTHER,
+                "text": "yes\nindeed",
+                "time": 1795219260,
+                "read": False,
+            },
+        ],
+        "more": True,
     },
     "space.create": {**WRITTEN, "name": "garden"},
     "space.list": {

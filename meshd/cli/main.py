@@ -29,6 +29,8 @@ COMMANDS = {
     "space": ("spaces", "create and list spaces and their members"),
     "invite": ("spaces", "invite somebody into a space"),
     "join": ("spaces", "accept an invitation"),
+    "message": ("messages", "say something to one node"),
+    "messages": ("messages", "what was said to and by this node, and how far it came"),
     "post": ("spaces", "write into a space"),
     "log": ("spaces", "read a space"),
     "put": ("files", "put a file into a space"),

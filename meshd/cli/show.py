@@ -30,7 +30,8 @@ from meshd.status.text import (
 Value = dict[str, object]
 
 _LAST_ECHO_S = 10.0
-"""More than the daemon waits for the last answer."""
+_ECHO_S = 65.0
+"""More than the daemon waits for an answer by LoRa, and for a key that it needs before."""
 
 
 def add_status(parser: ArgumentParser) -> Command:
@@ -177,7 +178,9 @@ def _ping(options: Namespace) -> int:
         answered = [item for item in _times(value) if isinstance(item, int | float)]
         times += answered
         if not options.json:
-            say("\n".join(f"{value.get('address')}: {item:.1f} ms" for item in answered))
+            said = f" by {clean(value['medium'])}" if value.get("medium") else ""
+            said += f", {clean(value['hops'])} hops" if value.get("hops") else ""
+            say("\n".join(f"{value.get('address')}: {item:.1f} ms{said}" for item in answered))
     if silent and not times:
         raise _unanswered(options, silent)
     rtt_ms = sorted(times)[len(times) // 2] if times else None
@@ -187,7 +190,7 @@ def _ping(options: Namespace) -> int:
 
 
 def _echo(options: Namespace, args: Value) -> Value:
-    waits_s = options.count * options.interval + _LAST_ECHO_S
+    waits_s = options.count * (options.interval + _ECHO_S) + _LAST_ECHO_S
     with Client(state_dir(options.state_dir), timeout_s=waits_s) as client:
         return client.call("ping", args)
 

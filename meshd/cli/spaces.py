@@ -140,7 +140,7 @@ def _invite(options: Namespace) -> int:
     url = clean(value.get("url"))
     show(options, "invite", value, url)
     end = value.get("expires")
-    until = f"until {_when(end)}" if end else "with no end"
+    until = f"until {when(end)}" if end else "with no end"
     talk(f"for {count(options.uses, options.role)}, {until}; whoever has the link may use it")
     if options.qr:
         _show_qr(url)
@@ -165,7 +165,7 @@ def _invitations(options: Namespace) -> int:
             str(row.get("invite", ""))[:16],
             row.get("role"),
             f"{row.get('used')} of {row.get('uses')}",
-            _when(row.get("expires")) if row.get("expires") else "never",
+            when(row.get("expires")) if row.get("expires") else "never",
             "revoked" if row.get("revoked") else "",
         )
         for row in rows_of(value, "invitations")
@@ -244,7 +244,7 @@ def _wait_for(text: str) -> Value:
 
 
 def _post(options: Namespace) -> int:
-    text = _standard_input() if options.text == "-" else options.text
+    text = standard_input() if options.text == "-" else options.text
     if (length := len(os.fsencode(text))) > ENTRY_PAYLOAD_MAX:
         raise RequestError(
             f"the text has {size(length)}, a post holds {size(ENTRY_PAYLOAD_MAX)}",
@@ -285,7 +285,8 @@ def _promises(value: Row) -> str:
     return words
 
 
-def _standard_input() -> str:
+def standard_input() -> str:
+    """Return what stands on standard input. Raises: RequestError for no text, or too much."""
     data = sys.stdin.buffer.read(_TEXT_BYTES_MAX + 1)
     if len(data) > _TEXT_BYTES_MAX:
         raise RequestError("the text is too long", remedy="send it as a file: meshd put")
@@ -378,7 +379,7 @@ def entry_text(row: Row) -> str:
         said = f"({size(number(row, 'sealed'))} that this node cannot read)"
     else:
         said = f"(damaged: {clean(row.get('damaged', 'unknown'))})"
-    return f"{_when(row.get('time'))}  {who}: {said}{_marks(row)}"
+    return f"{when(row.get('time'))}  {who}: {said}{_marks(row)}"
 
 
 def _marks(row: Row) -> str:
@@ -388,7 +389,7 @@ def _marks(row: Row) -> str:
     return f"  [{', '.join(marks)}]" if marks else ""
 
 
-def _when(seconds: object) -> str:
+def when(seconds: object) -> str:
     """Return UTC; authors' clocks may lie, and some have none."""
     if not isinstance(seconds, int | float) or not 0 < seconds < 1 << 36:
         return "(no clock)       "

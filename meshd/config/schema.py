@@ -91,6 +91,14 @@ TOP = Table(
             '"auto"',
         ),
         Key(
+            "read_receipts",
+            "true or false",
+            boolean,
+            "false",
+            "Whether who sent a direct message hears that it was shown here by `meshd messages`.",
+            "false",
+        ),
+        Key(
             "log_level",
             "text",
             lambda value: values.choice(text(value), values.LOG_LEVELS),

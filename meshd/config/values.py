@@ -108,6 +108,7 @@ class NodeConfig:
     admit: tuple[Admit, ...] = ()
     lora_ports: tuple[int, ...] = ()
     leaf: bool | str = "auto"
+    read_receipts: bool = False
     log_level: str = "info"
     control_group: str = CONTROL_GROUP
     relay_quota_mb: int = 256

@@ -17,6 +17,7 @@ class NodeOptions(NamedTuple):
     peers: tuple[str, ...] = ()
     listen_port: int = MESHD_PORT
     relay_quota_bytes: int = 256_000_000
+    read_receipts: bool = False
     lora_udp_ports: tuple[int, ...] = ()
 
 

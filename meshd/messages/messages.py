@@ -1,6 +1,6 @@
 """Direct messages of one node: composes outbox, inbox, exchange and carriage; serves people.
 
-Enters: the local requests `message`, `messages` and `ping`, datagrams, events of radios and spaces,
+Enters: the local requests `message`, `messages`, `ping`, datagrams, events of radios and spaces,
 timers. Leaves: replies, notices, and what its parts send. Holds no rule of its own but who waits
 for what, and when a text that came was seen.
 """
@@ -33,7 +33,7 @@ from meshd.space.spaces import Spaces
 from meshd.wire import entry as wire_entry
 from meshd.wire import payload
 from meshd.wire.entry import Kind
-from meshd.wire.letters import SHORT_LEN, TAG_LEN, TEXT_HEAD_LEN, Echo, Read, Text
+from meshd.wire.letters import NUMBER_MAX, SHORT_LEN, TAG_LEN, TEXT_HEAD_LEN, Echo, Read, Text
 
 WAITS_MAX = 64
 """Callers that wait for a state at a time."""
@@ -109,6 +109,7 @@ class Messages:
         self._reads: dict[int, tuple[Space, bytes]] = {}
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "message": self.message,
+            "message.wait": self.wait,
             "messages": self.messages,
             "ping": self.ping,
         }
@@ -116,7 +117,7 @@ class Messages:
     # --- people -----------------------------------------------------------------------------------
 
     def message(self, args: Args, ticket: int, now: int) -> None:
-        """Send `text` to `node`; answers once it is on disk, or with `wait` when it got so far."""
+        """Send `text` to `node`; answers once it is on disk."""
         node = self._recipient(text_of(args, "node"))
         text = text_of(args, "text")
         if len(text.encode()) > TEXT_MAX:
@@ -124,30 +125,35 @@ class Messages:
                 f"the text has {len(text.encode())} bytes, a message holds {TEXT_MAX}",
                 remedy="send it as a file: meshd put",
             )
-        word = args.get("wait")
-        if word is not None and word not in _WAITABLE:
-            raise RequestError("wait for sent, delivered or read", code=Exit.USAGE)
-        timeout_s = seconds_of(args, "timeout_s", default=60.0, most=3600)
-        if word is not None and len(self._waits) >= WAITS_MAX:
-            raise RequestError(
-                f"{WAITS_MAX} callers wait already", code=Exit.TEMPORARY, remedy="try again later"
-            )
 
         def written(letter: Letter, why: str, at: int) -> None:
             if why:
                 remedy = "nothing was written; see `meshd status` for the state of the store"
                 self._ctx.emit(Reply(ticket, None, f"not written: {why}", int(Exit.ERROR), remedy))
                 return
-            if word is None:
-                self._ctx.emit(Reply(ticket, letter.shown(self._node)))
-            else:
-                waiting = _Waiting(ticket, letter.number, _WAITABLE[str(word)])
-                self._waits[ticket] = waiting
-                self._ctx.timers.set(("messages", "wait", ticket), at + int(timeout_s * 1e6))
+            self._ctx.emit(Reply(ticket, letter.shown(self._node)))
             self._sending.go(letter.number, at)
             self._exchange.pump(at)
 
         self.outbox.add(node, text, self._spaces.wall_s(now) or 0, written)
+
+    def wait(self, args: Args, ticket: int, now: int) -> None:
+        """Answer when the own text `number` got as far as `state`, or after `timeout_s`."""
+        number = number_of(args, "number", default=0, least=1, most=NUMBER_MAX)
+        word = text_of(args, "state", "delivered")
+        timeout_s = seconds_of(args, "timeout_s", default=60.0, most=3600)
+        letter = self.outbox.letters.get(number)
+        if word not in _WAITABLE:
+            raise RequestError("wait for sent, delivered or read", code=Exit.USAGE)
+        if letter is None:
+            raise RequestError(f"no message {number} of this node", code=Exit.NOT_FOUND)
+        if len(self._waits) >= WAITS_MAX:
+            raise RequestError(
+                f"{WAITS_MAX} callers wait already", code=Exit.TEMPORARY, remedy="try again later"
+            )
+        self._waits[ticket] = _Waiting(ticket, number, _WAITABLE[word])
+        self._ctx.timers.set(("messages", "wait", ticket), now + int(timeout_s * 1e6))
+        self._state_changed(letter, now)
 
     def messages(self, args: Args, ticket: int, now: int) -> None:
         """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none."""

@@ -59,6 +59,8 @@ def boot_node(
         listen_port=config.listen.port,
         relay_quota_bytes=config.relay_quota_mb * 1_000_000,
         lora_udp_ports=config.lora_ports,
+
+        read_receipts=config.read_receipts,
     )
     make = Node if tape is None else partial(RecordingNode, tape=tape)
     node = make(options, identity=identity, boot=boot, image=image, rng=rng, entropy=os.urandom)

@@ -155,16 +155,18 @@ def test_kept_names_the_nodes_that_hold_a_stored_text():
 def test_waiting_for_a_state_is_answered_when_it_is_reached_or_with_how_far_it_came():
     net = line("lora")
     net.share("a", "b")
-    ticket = net["a"].begin("message", node=node_text(net["b"].node), text="x", wait="delivered")
-    assert ticket not in net["a"].replies
+    one, two = net["a"], net["b"]
+    number = one.text(two, "x").value["number"]
+    ticket = one.begin("message.wait", number=number, state="delivered")
+    assert ticket not in one.replies
     net.run(5)
-    assert net["a"].replies[ticket].value["state"] == "delivered"
+    assert one.replies[ticket].value["state"] == "delivered"
+    assert one.ask("message.wait", number=number, state="sent").value["state"] == "delivered"
     net.away = {"b"}
-    ticket = net["a"].begin(
-        "message", node=node_text(net["b"].node), text="y", wait="delivered", timeout_s=9
-    )
+    number = one.text(two, "y").value["number"]
+    ticket = one.begin("message.wait", number=number, timeout_s=9)
     net.run(10)
-    assert "queued" in net["a"].replies[ticket].error
+    assert "queued" in one.replies[ticket].error
 
 
 def test_read_is_told_only_by_who_wants_that_and_only_once_it_was_seen():

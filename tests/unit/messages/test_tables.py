@@ -104,13 +104,14 @@ def test_own_texts_that_wait_have_an_end_and_those_done_go():
 def test_callers_that_wait_have_an_end():
     net, one, two = pair()
     net.edges.clear()
-    for number in range(WAITS_MAX):
-        one.messages.message(
-            {"node": two.text_id, "text": "x", "wait": "sent"}, 9_000 + number, one.now
-        )
-        one.run()
+    number = one.text(two, "x").value["number"]
+    for ticket in range(WAITS_MAX):
+        one.messages.wait({"number": number}, 9_000 + ticket, one.now)
     with pytest.raises(RequestError, match="callers wait"):
-        one.messages.message({"node": two.text_id, "text": "x", "wait": "sent"}, 1, one.now)
+        one.messages.wait({"number": number}, 1, one.now)
+    for wrong in ({"number": 99}, {"number": number, "state": "kept"}):
+        with pytest.raises(RequestError):
+            one.messages.wait(wrong, 1, one.now)
 
 
 def test_parcels_under_way_have_an_end():

@@ -1,0 +1,101 @@
+"""message, messages: a few words to one node, and what became of them."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from meshd.cli.client import Client, state_dir
+from meshd.cli.main import Command
+from meshd.cli.output import common, connect, positive, show, talk
+from meshd.cli.spaces import standard_input, when
+from meshd.core.errors import Exit, RequestError
+from meshd.status.text import Row, clean, grouped, rows_of
+
+WAIT_S = 120.0
+_GRACE_S = 5.0
+_NODE_HELP = "a node's id, or the name of a member of a space that you share"
+
+Value = dict[str, object]
+
+
+def add_message(parser: ArgumentParser) -> Command:
+    """Add the options of `meshd message`."""
+    common(parser, timeout_s=WAIT_S)
+    parser.add_argument("node", metavar="NODE", help=_NODE_HELP)
+    parser.add_argument("text", metavar="TEXT", help="what to say; - reads standard input")
+    parser.add_argument(
+        "--wait",
+        choices=("sent", "delivered", "read"),
+        help="until it left this node, is on the receiver's disk, or was seen there",
+    )
+    return _message
+
+
+def _message(options: Namespace) -> int:
+    text = standard_input() if options.text == "-" else options.text
+    args: Value = {"node": options.node, "text": text}
+    timeout_s = options.timeout or WAIT_S
+    late: RequestError | None = None
+    with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
+        value = client.call("message", args)
+        if options.wait:
+            wait: Value = {"number": value.get("number"), "state": options.wait}
+            try:
+                value = client.call("message.wait", {**wait, "timeout_s": timeout_s})
+            except RequestError as error:
+                late = error
+    show(options, "message", value, "")
+    if late:
+        sys.stdout.flush()
+        raise late
+    talk(f"{_state(value)}; meshd messages shows how far it comes")
+    return Exit.OK
+
+
+def add_messages(parser: ArgumentParser) -> Command:
+    """Add the options of `meshd messages`."""
+    common(parser, timeout_s=10.0)
+    parser.add_argument("node", metavar="NODE", nargs="?", help="only to and from this node")
+    parser.add_argument(
+        "-n", "--limit", type=positive, default=50, metavar="N", help="the newest N; default 50"
+    )
+    parser.add_argument(
+        "--peek", action="store_true", help="look without counting as having read them"
+    )
+    return _messages
+
+
+def _messages(options: Namespace) -> int:
+    args: Value = {"limit": options.limit, "peek": options.peek}
+    if options.node:
+        args["node"] = options.node
+    with connect(options) as client:
+        value = client.call("messages", args)
+    rows = rows_of(value, "messages")
+    show(options, "messages", value, "\n".join(message_text(row) for row in rows))
+    if not rows and not options.json:
+        talk("no messages yet; write one with: meshd message NODE TEXT")
+    if value.get("more"):
+        talk("older messages are left out; --limit shows more")
+    return Exit.OK
+
+
+def message_text(row: Row) -> str:
+    """Return one message as a person reads it; further lines of a text are indented."""
+    lines = str(row.get("text", "")).splitlines() or [""]
+    said = "\n    ".join(clean(line) for line in lines)
+    other = grouped(row.get("node"))
+    if row.get("way") == "out":
+        return f"{when(row.get('time'))}  to {other}: {said}  [{_state(row)}]"
+    new = "" if row.get("read") else "  [new]"
+    return f"{when(row.get('time'))}  from {other}: {said}{new}"
+
+
+def _state(row: Row) -> str:
+    """Return what is true of an own message, in words."""
+    state, reached = str(row.get("state", "-")), str(row.get("reached", "-"))
+    keepers = row.get("kept_by")
+    by = ", ".join(str(grouped(node)) for node in keepers) if isinstance(keepers, list) else ""
+    words = f"kept by {by}" if state == "kept" and by else clean(state)
+    if state == "given up" and reached not in ("-", "queued"):
+        words += f" after it was {clean(reached)}"
+    return words

@@ -1,0 +1,79 @@
+"""message and messages (meshd.cli.messages) against the real control socket."""
+
+import io
+import json
+
+import pytest
+from fake_host import OTHER, served
+
+from meshd.cli.main import main
+from meshd.core.errors import Exit, RequestError
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
+    with served(tmp_path) as (host, _):
+        yield host
+
+
+def say(capsys, *arguments):
+    code = main(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_message_says_how_far_it_is(host, capsys):
+    code, out, err = say(capsys, "message", OTHER, "hi")
+    assert (code, out) == (0, "") and err.startswith("queued; meshd messages shows")
+    assert host.asked[-1] == ("message", {"node": OTHER, "text": "hi"})
+
+
+def test_message_waits_for_a_state_when_asked(host, capsys):
+    code, out, _ = say(capsys, "message", OTHER, "hi", "--wait", "delivered", "--json")
+    assert code == 0 and json.loads(out)["state"] == "delivered"
+    verb, args = host.asked[-1]
+    assert verb == "message.wait"
+    assert args == {"number": 7, "state": "delivered", "timeout_s": 120.0}
+
+
+def test_message_that_is_late_shows_what_is_written_and_exits_with_75(host, capsys):
+    host.answers["message.wait"] = RequestError("is sent: not yet", code=Exit.TEMPORARY)
+    code, out, err = say(capsys, "message", OTHER, "hi", "--wait", "delivered", "--json")
+    assert code == Exit.TEMPORARY and json.loads(out)["state"] == "queued" and "not yet" in err
+
+
+def test_message_reads_standard_input(host, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe\n")))
+    assert say(capsys, "message", OTHER, "-")[0] == 0
+    assert host.asked[-1][1]["text"] == "from a pipe"
+
+
+def test_messages_shows_both_ways_with_states(host, capsys):
+    code, out, err = say(capsys, "messages")
+    assert code == 0 and "older messages are left out" in err
+    assert out.splitlines() == [
+        "2026-11-21 00:00Z  to qrst-uvwx-yz23-4567: are you there  [kept by aaaa-bbbb-cccc-dddd]",
+        "2026-11-21 00:00Z  to qrst-uvwx-yz23-4567: are you there  [given up after it was sent]",
+        "2026-11-21 00:01Z  from qrst-uvwx-yz23-4567: yes",
+        "    indeed  [new]",
+    ]
+    assert host.asked[-1] == ("messages", {"limit": 50, "peek": False})
+
+
+def test_messages_of_one_node_as_json_without_reading_them(host, capsys):
+    code, out, _ = say(capsys, "messages", OTHER, "-n", "5", "--peek", "--json")
+    assert code == 0 and json.loads(out)["schema"] == "meshd.messages/1"
+    assert host.asked[-1] == ("messages", {"limit": 5, "peek": True, "node": OTHER})
+
+
+def test_no_messages_says_how_to_write_one(host, capsys):
+    host.answers["messages"] = {"messages": [], "more": False}
+    code, out, err = say(capsys, "messages")
+    assert (code, out) == (0, "") and "meshd message NODE TEXT" in err
+
+
+def test_ping_by_lora_tells_medium_and_hops(host, capsys):
+    host.answers["ping"] = {**host.answers["ping"], "medium": "lora", "hops": 2}
+    code, out, _ = say(capsys, "ping", OTHER, "-c", "1")
+    assert code == 0 and out == "fd7c:38e3:d782::2: 12.2 ms by lora, 2 hops\n"
