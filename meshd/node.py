@@ -48,6 +48,8 @@ from meshd.core.timers import Key
 from meshd.forwarding.packets import Packets
 from meshd.forwarding.radio_inputs import RadioInputs
 from meshd.forwarding.radios import Radios
+from meshd.messages.messages import Messages
+from meshd.messages.ways import TableWays
 from meshd.routing.speaker import Babel
 from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
@@ -55,9 +57,10 @@ from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
 from meshd.sync.files import Files
 from meshd.sync.sync import Sync
-from meshd.wire.datagrams import ECHO_KINDS
+from meshd.wire.datagrams import DIRECT_KINDS, ECHO_KINDS
 
 _ECHOES = {bytes([kind]) for kind in ECHO_KINDS}
+_DIRECTS = {bytes([kind]) for kind in DIRECT_KINDS}
 Handler = Callable[[dict[str, object], int, int], None]
 
 
@@ -114,6 +117,17 @@ class Node(StreamInputs, RadioInputs):
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
+        self.messages = Messages(
+            ctx,
+            identity=identity,
+            mesh=options.mesh,
+            spaces=self.spaces,
+            ways=TableWays(options.mesh, self.routing.route_to, self.radios),
+            radios=self.radios,
+            ping=self.echo.ping,
+        )
+        self.messages.tells_read = options.read_receipts
+        self.messages.load(image, 0)
         self._name_parts()
 
     def _name_parts(self) -> None:
@@ -125,6 +139,7 @@ class Node(StreamInputs, RadioInputs):
             "sync": self.sync.handle_timer,
             "files": self.files.handle_timer,
             "echo": self.echo.handle_timer,
+            "messages": self.messages.handle_timer,
             "lora": self.radios.handle_timer,
             "packets": self.packets.handle_timer,
         }
@@ -132,12 +147,13 @@ class Node(StreamInputs, RadioInputs):
             "space": self.spaces,
             "sync": self.sync,
             "files": self.files,
+            "messages": self.messages,
         }
         self._handlers: dict[str, Handler] = {
             **self.spaces.requests,
             **self.sync.requests,
             **self.files.requests,
-            **self.echo.requests,
+            **self.messages.requests,
         }
 
     # --- the five verbs ---------------------------------------------------------------------------
@@ -152,6 +168,8 @@ class Node(StreamInputs, RadioInputs):
             self._ctx.drop(DropReason.UNKNOWN_PORT, link)
         elif datagram.data[:1] in _ECHOES:
             self.echo.receive(link, datagram, now)
+        elif datagram.data[:1] in _DIRECTS and link in self.links:
+            self.messages.receive(link, datagram, now)
         elif link in self.links and is_link_local(datagram.source):
             self.sessions.receive(link, datagram, now)
         else:
@@ -250,6 +268,7 @@ class Node(StreamInputs, RadioInputs):
         self.spaces.reload(image, now)
         self.files.reload(image, now)
         self.sync.reload(image, now)
+        self.messages.load(image, now)
         self._settle(now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
@@ -352,6 +371,7 @@ class Node(StreamInputs, RadioInputs):
             elif (happened := spaces.poll_event()) is not None:
                 sync.space_event(happened, now)
                 self.files.space_event(happened, now)
+                self.messages.space_event(happened, now)
             elif (aired := self.radios.poll_event()) is not None:
                 self.radios.dispatch(aired, now)
             else:

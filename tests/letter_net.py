@@ -8,7 +8,6 @@ from collections import deque
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count, pairwise
-from typing import NamedTuple
 
 from space_devices import SECOND, Device, join, meet
 
@@ -16,21 +15,14 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.core.events import Datagram, Notice, Reply, StoreAppend, StoreRead, Transmit
 from meshd.core.ids import OPEN_MESH_ID, node_text
+from meshd.forwarding.direct import State
+from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 from meshd.messages.messages import Messages
 from meshd.messages.ways import Way
 
 HOP_US = SECOND // 2
 AGAIN_US = 20 * SECOND
 ATTEMPTS = 4
-
-
-class Arrival(NamedTuple):
-    link: str
-    origin: bytes
-    number: int
-    body: bytes
-    destination: bytes
-    hops: int
 
 
 class LetterDevice(Device):
@@ -53,10 +45,9 @@ class LetterDevice(Device):
             spaces=self.spaces,
             ways=self,
             radios=self,
-            known=lambda short: self.net.beacons(self, short),
+            ping=lambda args, ticket, now: self.ctx.emit(Reply(ticket, {"ip": True})),
         )
         self.messages.tells_read = self.tells_read
-        self.messages.ip_ping = lambda args, ticket, now: self.ctx.emit(Reply(ticket, {"ip": True}))
         self.messages.load(self.store.load(), self.now)
 
     @property
@@ -96,6 +87,21 @@ class LetterDevice(Device):
 
     def confirm(self, link, number, now):
         self.out.pop(number, None)
+
+    def answer(self, arrived, tag, now):
+        self.net.answer(self, arrived, tag)
+
+    def names(self):
+        return ("lora0",)
+
+    def neighbours_of(self, link):
+        return tuple(node for node, _ in self.net.beacons(self))
+
+    def public_of(self, node):
+        return dict(self.net.beacons(self)).get(node)
+
+    def tell(self, event):
+        self.on_direct(event, self.now)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -231,12 +237,12 @@ class Net:
                     waiting.append(other)
         return None
 
-    def beacons(self, device, short):
+    def beacons(self, device):
         """Keys of those in earshot by LoRa, unless a test says that nobody met."""
         return [
             (other.node, other.identity.public)
             for other in self.devices
-            if self.met and other.node[:2] == short and self.kind(device, other) == "lora"
+            if self.met and self.kind(device, other) == "lora"
         ]
 
     # --- carrying ---------------------------------------------------------------------------------
@@ -258,14 +264,12 @@ class Net:
             return
         if tries >= ATTEMPTS:
             del sender.out[number]
-            reason = DropReason.DIRECT_UNANSWERED
-            self.at(
-                0, sender, lambda: sender.messages.carriage.radio_failed("lora0", number, reason)
-            )
+            changed = (State.GIVEN_UP, DropReason.DIRECT_UNANSWERED)
+            self.radio(0, sender, DirectChanged("lora0", number, *changed))
             return
         to_short, body = sender.out[number]
-        carriage = sender.messages.carriage
-        self.at(HOP_US, sender, lambda: carriage.radio_sent("lora0", number))
+        if not tries:
+            self.radio(HOP_US, sender, DirectChanged("lora0", number, State.SENT, None))
         for target in self.devices:
             if target.node[:2] == to_short and target is not sender:
                 self.carry(sender, target, number, body)
@@ -280,24 +284,21 @@ class Net:
             hops += 1
         end = path[hops]
         self.frames.append((sender.name, end.name, body))
-        if self.lost("direct", sender.name, end.name):
-            return
-        arrival = Arrival("lora0", sender.node[:2], number, body, target.node[:2], hops)
+        if not self.lost("direct", sender.name, end.name):
+            arrived = (sender.node[:2], number, body, target.node[:2], hops)
+            self.radio(hops * HOP_US, end, DirectArrived("lora0", *arrived))
 
-        def answer(tag, now):
-            if self.path(end, sender) and not self.lost("answer", end.name, sender.name):
-                back = sender.messages.carriage
-                self.at(
-                    hops * HOP_US,
-                    sender,
-                    lambda: back.radio_answered("lora0", number, tag, hops, sender.now),
-                )
+    def answer(self, end, arrived, tag):
+        """Bring an answer back to whoever has the short address that it is for."""
+        for sender in self.devices:
+            known = sender.node[:2] == arrived.origin and arrived.number in sender.out
+            if known and self.path(end, sender):
+                if not self.lost("answer", end.name, sender.name):
+                    answered = DirectAnswered("lora0", arrived.number, tag, arrived.hops)
+                    self.radio(arrived.hops * HOP_US, sender, answered)
 
-        self.at(
-            hops * HOP_US,
-            end,
-            lambda: end.messages.carriage.radio_arrived(arrival, answer, end.now),
-        )
+    def radio(self, delay_us, device, event):
+        self.at(delay_us, device, lambda: device.tell(event))
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -321,7 +322,6 @@ class Net:
                 _, _, device, ctx, action = heappop(self.heap)
                 if ctx is device.ctx and device.name not in self.away:
                     action()
-                    device.messages.pump(device.now)
                     device.run()
             for device in self.devices:
                 self.expire(device)

@@ -52,11 +52,15 @@ class DirectArrived(NamedTuple):
 
 
 class DirectAnswered(NamedTuple):
-    """An answer to message `number` of this node. Who finds its tag right calls `confirm`."""
+    """An answer to message `number` of this node. Who finds its tag right calls `confirm`.
+
+    It has made `hops` on its way.
+    """
 
     link: str
     number: int
     tag: bytes
+    hops: int = 0
 
 
 class DirectChanged(NamedTuple):

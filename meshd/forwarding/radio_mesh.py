@@ -247,7 +247,8 @@ class RadioMesh:
         short, named = opened.node[:SHORT_LEN], opened.aim is Aim.ME
         tag = self.forwarder.receive(short, heard, named=named, now=now)
         if tag is not None and isinstance(item, Answer):
-            self._events.append(DirectAnswered(self.name, item.number, tag))
+            hops = max(self.forwarder.rules.hop_limit - frame.hop_limit + 1, 1)
+            self._events.append(DirectAnswered(self.name, item.number, tag, hops))
 
     def _direct_event(self, event: direct.Event) -> None:
         if isinstance(event, Arrived):

@@ -33,6 +33,7 @@ from meshd.link.seal import open_link_key
 from meshd.link.sources import Asked, Met
 from meshd.wire.ledger_state import BOOT_LEN
 from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.lora_routes import DISTANCE_MAX
 
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
@@ -228,6 +229,16 @@ class Radios:
         number = self.meshes[link].forwarder.send(to, body, now)
         self._pump(now)
         return number
+
+    def reaches(self, short: bytes) -> str:
+        """Return the radio by which there is a way to a short address, the nearest; else ""."""
+        near = [(self.meshes[name].ways.distance(short), name) for name in self.names()]
+        distance, name = min(near, default=(DISTANCE_MAX, ""))
+        return name if distance < DISTANCE_MAX else ""
+
+    def leaves(self, short: bytes) -> tuple[bytes, ...]:
+        """Return the nodes with a short address to whom a way leads that leaves LoRa here."""
+        return ()
 
     def next_number(self, link: str) -> int:
         """Return the number of the next message by `direct`: its body is sealed with it."""

@@ -18,7 +18,9 @@ from meshd.core.errors import UsageError, WireError
 from meshd.core.events import Datagram, Transmit
 from meshd.core.ids import is_link_local
 from meshd.core.limits import MESHD_PORT
-from meshd.messages.ways import DirectArrival, RadioVerbs, Way, Ways
+from meshd.forwarding.direct import State
+from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
+from meshd.messages.ways import RadioVerbs, Way, Ways
 from meshd.wire.letters import (
     DATAGRAM_BODY_MAX,
     HOP_LIMIT,
@@ -188,47 +190,51 @@ class Carriage:
 
     # --- LoRa -------------------------------------------------------------------------------------
 
-    def radio_arrived(
-        self, event: DirectArrival, answer: Callable[[bytes, int], None], now: int
-    ) -> None:
-        """A body came by a radio."""
+    def radio_event(self, event: DirectArrived | DirectAnswered | DirectChanged, now: int) -> None:
+        """Take what a radio brought, or what became of a body that was given to it."""
+        if isinstance(event, DirectArrived):
+            self._arrived(event, now)
+        elif isinstance(event, DirectAnswered):
+            self._radio_answered(event, now)
+        elif event.state is State.SENT:
+            for parcel_id in self._of_radio(event.link, event.number):
+                self._events.append(Left(parcel_id))
+        elif event.state is State.GIVEN_UP:
+            key = self._on_lora.pop((event.link, event.number), None)
+            if key is not None:
+                self._to_lora.pop(key, None)
+            for parcel_id in self._of_radio(event.link, event.number):
+                self._fail(parcel_id, event.reason or DropReason.DIRECT_UNANSWERED)
+
+    def _arrived(self, event: DirectArrived, now: int) -> None:
+        def answer(tag: bytes, at: int) -> None:
+            self._radios.answer(event, tag, at)
+
         if event.destination in (b"", self.node[:SHORT_LEN]):
             origin, body = event.origin, event.body
             self._events.append(Came(origin, b"", body, event.link, event.hops, answer))
         if event.destination and self._ways.behind(event.destination):
             self._out_of_lora(event, answer, now)
 
-    def radio_answered(self, link: str, number: int, tag: bytes, hops: int, now: int) -> None:
-        """An answer came by a radio to a body that this node sent or handed on."""
-        key = self._on_lora.get((link, number))
+    def _radio_answered(self, event: DirectAnswered, now: int) -> None:
+        key = self._on_lora.pop((event.link, event.number), None)
         passage = self._to_lora.get(key) if key is not None else None
         if passage is not None:
             # True or not: its origin judges, and comes again when it was not.
-            passage.tag = tag
-            passage.back(tag, now)
-            del self._on_lora[link, number]
-            self._radios.confirm(link, number, now)
+            passage.tag = event.tag
+            passage.back(event.tag, now)
+            self._radios.confirm(event.link, event.number, now)
             return
-        for parcel_id, parcel in self._parcels.items():
-            if parcel.link == link and parcel.number == number:
-                self._events.append(Answered(parcel_id, tag, hops))
-                return
+        for parcel_id in self._of_radio(event.link, event.number):
+            self._events.append(Answered(parcel_id, event.tag, event.hops))
 
-    def radio_sent(self, link: str, number: int) -> None:
-        """A body left the air."""
-        for parcel_id, parcel in self._parcels.items():
-            if parcel.link == link and parcel.number == number:
-                self._events.append(Left(parcel_id))
-
-    def radio_failed(self, link: str, number: int, reason: DropReason | None) -> None:
-        """A radio has given a body up."""
-        key = self._on_lora.pop((link, number), None)
-        if key is not None:
-            self._to_lora.pop(key, None)
-            return
-        for parcel_id, parcel in list(self._parcels.items()):
-            if parcel.link == link and parcel.number == number:
-                self._fail(parcel_id, reason or DropReason.DIRECT_UNANSWERED)
+    def _of_radio(self, link: str, number: int) -> list[int]:
+        """Return the own body that a radio has under a number, if there is one."""
+        return [
+            parcel_id
+            for parcel_id, parcel in self._parcels.items()
+            if parcel.link == link and parcel.number == number
+        ]
 
     # --- IP ---------------------------------------------------------------------------------------
 
@@ -307,7 +313,7 @@ class Carriage:
         self._on_lora[way.link, number] = key
 
     def _out_of_lora(
-        self, event: DirectArrival, answer: Callable[[bytes, int], None], now: int
+        self, event: DirectArrived, answer: Callable[[bytes, int], None], now: int
     ) -> None:
         """Send a body that came by LoRa to each node behind here that may be meant."""
         for node in self._ways.behind(event.destination):

@@ -6,6 +6,7 @@ for what, and when a text that came was seen.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from meshd.core.arguments import Args, number_of, seconds_of, text_of
@@ -18,15 +19,16 @@ from meshd.core.identity import Identity
 from meshd.core.ids import parse_node
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.core.timers import Key
+from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 from meshd.messages.carriage import Carriage
-from meshd.messages.contacts import Contacts, Known
+from meshd.messages.contacts import Contacts
 from meshd.messages.exchange import Exchange, Heard
 from meshd.messages.inbox import Inbox, Taken
 from meshd.messages.letter import FINAL, Got, Letter, State, letter_id
 from meshd.messages.outbox import Outbox
 from meshd.messages.pings import Pings
 from meshd.messages.sending import Sending
-from meshd.messages.ways import RadioVerbs, Ways
+from meshd.messages.ways import RadioVerbs, Ways, heard_keys
 from meshd.space.feed import EntryApplied, SpaceEvent
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
@@ -71,7 +73,10 @@ class _Telling:
 
 
 class Messages:
-    """The direct messages of one node. `tells_read`: senders hear when a person saw their text."""
+    """The direct messages of one node. `ping` asks nodes to which no LoRa hop lies on the way.
+
+    `tells_read`: senders hear when a person saw their text.
+    """
 
     def __init__(
         self,
@@ -82,17 +87,18 @@ class Messages:
         spaces: Spaces,
         ways: Ways,
         radios: RadioVerbs,
-        known: Known,
+        ping: Callable[[Args, int, int], None],
     ) -> None:
         self.tells_read = False
         self.damaged: list[str] = []
-        self.ip_ping: Callable[[Args, int, int], None] | None = None
         self._ctx = ctx
+        self._ip_ping = ping
         self._node = identity.node
         self._mesh = mesh
         self._spaces = spaces
         self.carriage = Carriage(ctx, self._node, ways=ways, radios=radios)
-        contacts = Contacts(identity.device_seed, mesh, known=(self._members_of, known))
+        heard = partial(heard_keys, radios)
+        contacts = Contacts(identity.device_seed, mesh, known=(self._members_of, heard))
         self._exchange = Exchange(ctx, self.carriage, contacts, public=identity.public)
         self._exchange.on_letter = self._letter
         self._exchange.on_key = self._key_known
@@ -107,6 +113,7 @@ class Messages:
         self._members: dict[bytes, dict[bytes, bytes]] | None = None
         self._waits: dict[int, _Waiting] = {}
         self._reads: dict[int, tuple[Space, bytes]] = {}
+        radios.on_direct = self.radio_event
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "message": self.message,
             "message.wait": self.wait,
@@ -190,8 +197,7 @@ class Messages:
                 self._pings.ping(found, args, ticket, now)
                 self._exchange.pump(now)
                 return
-        assert self.ip_ping is not None
-        self.ip_ping(args, ticket, now)
+        self._ip_ping(args, ticket, now)
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -200,8 +206,9 @@ class Messages:
         self.carriage.receive(link, datagram, now)
         self._exchange.pump(now)
 
-    def pump(self, now: int) -> None:
-        """Take what the carriage brought, after events of radios."""
+    def radio_event(self, event: DirectArrived | DirectAnswered | DirectChanged, now: int) -> None:
+        """Take what a radio brought, or what became of what was sent by one."""
+        self.carriage.radio_event(event, now)
         self._exchange.pump(now)
 
     def load(self, image: StoreImage, now: int) -> None:
@@ -209,7 +216,9 @@ class Messages:
         self.damaged = self.outbox.load(image.metas) + self.inbox.load(image.metas)
         self._members = None
         self._sending.reset()
-        self._ctx.timers.set(("messages", "start"), now)
+        waits = self.outbox.waiting() or any(space.mail.due for space in self._spaces.all())
+        if waits or self.tells_read:
+            self._ctx.timers.set(("messages", "start"), now)
 
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Look for letters among new entries, and for receipts of own ones."""

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from meshd.core.events import Link
 from meshd.core.ids import mesh_address
+from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 
 THIN_METRIC = 3_072
 """From this metric on a LoRa hop lies on the way: no other hop costs so much."""
@@ -37,58 +38,71 @@ class Ways(Protocol):
 
 
 RADIO = "radio"
+SHORT_LEN = 2
 Route = tuple[Link, bytes, int]
 
 
+class RadioWays(Protocol):
+    """What radios know of ways."""
+
+    def reaches(self, short: bytes) -> str:
+        """Return the radio by which a short address is reached, or ""."""
+
+    def leaves(self, short: bytes) -> tuple[bytes, ...]:
+        """Return the nodes with a short address to whom a way leads that leaves LoRa here."""
+
+
 class TableWays:
-    """Ways by the table of routes. `leaves` names who is meant behind here by a short address."""
+    """Ways by the table of routes, or by what radios know beside it."""
 
     def __init__(
-        self,
-        mesh: bytes,
-        route_to: Callable[[bytes], Route | None],
-        leaves: Callable[[bytes], tuple[bytes, ...]],
+        self, mesh: bytes, route_to: Callable[[bytes], Route | None], radios: "RadioWays"
     ) -> None:
         self._mesh = mesh
         self._route_to = route_to
-        self._leaves = leaves
+        self._radios = radios
 
     def way(self, node: bytes) -> Way | None:
         """Return the way to a node, None when there is none."""
         found = self._route_to(mesh_address(self._mesh, node))
         if found is None:
-            return None
+            name = self._radios.reaches(node[:SHORT_LEN])
+            return Way(name, b"", radio=True, thin=True) if name else None
         link, next_hop, metric = found
         radio = link.kind.value == RADIO
         return Way(link.name, next_hop, radio, radio or metric >= THIN_METRIC)
 
     def behind(self, short: bytes) -> tuple[bytes, ...]:
         """Return the nodes with a short address to whom a way leads that leaves LoRa here."""
-        return self._leaves(short)
-
-
-class DirectArrival(Protocol):
-    """A body that came by a radio, for this node or one behind it."""
-
-    @property
-    def link(self) -> str: ...
-    @property
-    def origin(self) -> bytes: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def destination(self) -> bytes: ...
-    @property
-    def hops(self) -> int: ...
+        return self._radios.leaves(short)
 
 
 class RadioVerbs(Protocol):
-    """What a node's radios do with sealed bodies."""
+    """What a node's radios do with sealed bodies, and whose keys they heard."""
 
-    def direct(self, link: str, to_short: bytes, body: bytes, now: int) -> int:
-        """Send a body; return its number. Raises: UsageError."""
+    on_direct: Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None] | None
+
+    def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
+        """Send a body to a short address; return its number. Raises: UsageError."""
+
+    def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
+        """Tell the origin of a body that it arrived."""
 
     def confirm(self, link: str, number: int, now: int) -> None:
         """Take an own body as answered."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the radios that take frames now."""
+
+    def neighbours_of(self, link: str) -> tuple[bytes, ...]:
+        """Return the NodeIds of all that a radio hears."""
+
+    def public_of(self, node: bytes) -> bytes | None:
+        """Return a device's key if it was heard."""
+
+
+def heard_keys(radios: RadioVerbs, short: bytes) -> list[tuple[bytes, bytes]]:
+    """Return who is in earshot with a short address, and their keys."""
+    nodes = dict.fromkeys(node for link in radios.names() for node in radios.neighbours_of(link))
+    found = ((node, radios.public_of(node)) for node in nodes if node.startswith(short))
+    return [(node, public) for node, public in found if public is not None]

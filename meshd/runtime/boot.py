@@ -59,7 +59,6 @@ def boot_node(
         listen_port=config.listen.port,
         relay_quota_bytes=config.relay_quota_mb * 1_000_000,
         lora_udp_ports=config.lora_ports,
-
         read_receipts=config.read_receipts,
     )
     make = Node if tape is None else partial(RecordingNode, tape=tape)

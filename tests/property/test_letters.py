@@ -2,10 +2,11 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from letter_net import Arrival, Net
+from letter_net import Net
 
 from meshd.core.errors import WireError
 from meshd.core.events import Datagram
+from meshd.forwarding.radio_events import DirectAnswered, DirectArrived
 from meshd.messages.letter import State, decode_got, decode_letter
 from meshd.messages.window import Verdict, Window
 from meshd.wire.letters import Introduction, decode_datagram, parse
@@ -45,10 +46,8 @@ def test_any_bytes_of_a_neighbour_or_a_radio_change_no_state(datagrams, bodies):
             heard = Datagram(SOURCE, 6697, bytes([kind, 3]) + one.node + data)
             one.messages.receive("w0", heard, one.now)
     for number, body in enumerate(bodies):
-        arrival = Arrival("lora0", body[:2], number, body, one.node[:2], 1)
-        one.messages.carriage.radio_arrived(arrival, lambda tag, now: None, one.now)
-        one.messages.carriage.radio_answered("lora0", 1, body[:8], 1, one.now)
-    one.messages.pump(one.now)
+        one.tell(DirectArrived("lora0", body[:2], number, body, one.node[:2], 1))
+        one.tell(DirectAnswered("lora0", 1, body[:8]))
     one.run()
     net.run(2)
     assert one.shown() == [] and one.states() == ["sent"]

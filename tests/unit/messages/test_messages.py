@@ -6,6 +6,7 @@ from space_devices import SECOND
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow
 from meshd.core.ids import node_text
+from meshd.forwarding.radio_events import DirectAnswered
 
 
 def line(*kinds, names="abcd"):
@@ -240,8 +241,7 @@ def test_forged_answers_move_no_state():
     net["a"].text(net["b"], "hello")
     for number in range(1, 4):
         for tag in (bytes(8), b"\xff" * 8, b"12345678"):
-            net["a"].messages.carriage.radio_answered("lora0", number, tag, 1, 0)
-    net["a"].messages.pump(0)
+            net["a"].tell(DirectAnswered("lora0", number, tag))
     net.run(5)
     assert net["a"].states() == ["sent"]
     assert net["a"].dropped(DropReason.LETTER_FORGED) >= 3

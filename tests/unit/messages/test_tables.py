@@ -1,7 +1,7 @@
 """Every table that others can fill has an end, and what does not fit is a named drop."""
 
 import pytest
-from letter_net import Arrival, Net
+from letter_net import Net
 from space_devices import SECOND
 
 from meshd.core import crypto
@@ -11,6 +11,7 @@ from meshd.core.events import Datagram
 from meshd.core.ids import OPEN_MESH_ID, node_id
 from meshd.forwarding import pairwise
 from meshd.forwarding.pairwise import Pairwise
+from meshd.forwarding.radio_events import DirectArrived
 from meshd.messages import inbox as inboxes
 from meshd.messages.carriage import PARCELS_MAX, PASSAGES_MAX, PER_NODE_MAX
 from meshd.messages.contacts import LEARNT_MAX
@@ -209,7 +210,6 @@ def test_a_sealed_body_that_is_no_letter_is_malformed():
     net = Net("a", "b", edges=[("a", "b", "lora")])
     one, two = net["a"], net["b"]
     there = Pairwise(one.identity.device_seed, OPEN_MESH_ID).with_device(two.identity.public).there
-    arrival = Arrival("lora0", one.node[:2], 1, pairwise.seal(there, b"\x09"), two.node[:2], 1)
-    two.messages.carriage.radio_arrived(arrival, lambda tag, now: None, 0)
-    two.messages.pump(0)
+    body = pairwise.seal(there, b"\x09")
+    two.tell(DirectArrived("lora0", one.node[:2], 1, body, two.node[:2], 1))
     assert two.dropped(DropReason.LETTER_MALFORMED) == 1

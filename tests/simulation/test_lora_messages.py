@@ -1,0 +1,172 @@
+"""Direct messages of whole nodes, over modelled LoRa radios and cables, in virtual time."""
+
+import pytest
+from lora_mesh import Mesh
+
+from meshd.core.drops import DropReason
+from meshd.core.ids import node_text
+from meshd.simulation.world import SECOND
+
+
+class Line(Mesh):
+    """Hosts in a row, each in earshot of the next ones only."""
+
+    def __init__(self, count, *, seed=1):
+        super().__init__(count, seed=seed)
+        for near, host in enumerate(self.hosts):
+            for other in self.hosts[near + 2 :]:
+                self.cut.add(frozenset((host.name, other.name)))
+        self.dead = set()
+        self.a, self.z = self.hosts[0], self.hosts[-1]
+
+    def loss_db(self, sender, hearer):
+        gone = {sender.name, hearer.name} & self.dead
+        return 999.0 if gone else super().loss_db(sender, hearer)
+
+    def ready(self, limit_s=600):
+        """Let time pass until both ends know a way to each other."""
+        ends = ((self.a, self.z), (self.z, self.a))
+
+        def known():
+            return all(one.node.messages.carriage.thin(two.node.id) for one, two in ends)
+
+        assert self.world.run_until(known, limit_s * SECOND)
+
+    def say(self, text, *, limit_s=120):
+        """Send a text from one end to the other; return after how many seconds it was shown."""
+        begin, before = self.world.now, len(shown(self.z))
+        self.a.request("message", node=node_text(self.z.node.id), text=text)
+        arrived = self.wait(lambda: len(shown(self.z)) > before, limit_s)
+        return (self.world.now - begin) / SECOND if arrived else None
+
+    def silence(self, host, *, silent=True):
+        """Put a host out of everybody's earshot, or back."""
+        (self.dead.add if silent else self.dead.discard)(host.name)
+        self.air.moved(host.lora.radio)
+
+    def lose(self, share):
+        """Let each frame be lost to each hearer with this chance."""
+        chance = self.world.random("frames lost in a test")
+        for host in self.hosts:
+            heard = host.lora.radio.received
+            host.lora.radio.received = lambda *frame, heard=heard: (
+                heard(*frame) if chance.random() >= share else None
+            )
+
+    def wait(self, condition, limit_s):
+        return self.world.run_until(condition, int(limit_s * SECOND))
+
+
+def shown(host):
+    return [notice.fields["text"] for notice in host.notices if notice.kind == "message"]
+
+
+def states(host):
+    return [notice.fields["state"] for notice in host.notices if notice.kind == "message-state"]
+
+
+def drops(host, reason):
+    return sum(host.node.snapshot(host.now).drops.get(reason.value, {}).values())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_first_text_between_neighbours_takes_less_than_a_second(seed):
+    line = Line(2, seed=seed)
+    line.ready()
+    assert line.say("x" * 50) <= 1.0
+    line.run(10)
+    assert states(line.a) == ["sent", "delivered"]
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_texts_and_echoes_go_two_and_three_hops_between_strangers(count):
+    line = Line(count)
+    line.ready()
+    assert line.say("hello") is not None
+    line.run(60)
+    assert states(line.a) == ["sent", "delivered"] and shown(line.z) == ["hello"]
+    value = line.a.ask("ping", node=node_text(line.z.node.id), count=2, limit_us=200 * SECOND)
+    assert value["received"] == 2 and value["hops"] == count - 1 and value["medium"] == "lora"
+
+
+def test_text_is_delivered_through_loss():
+    line = Line(3)
+    line.ready()
+    line.lose(0.3)
+    assert line.say("through noise", limit_s=900) is not None
+    line.wait(lambda: "delivered" in states(line.a), 900)
+    assert shown(line.z) == ["through noise"] and states(line.a)[-1] == "delivered"
+
+
+def test_receiver_that_was_away_gets_the_text_when_it_is_back():
+    line = Line(3)
+    line.ready()
+    line.say("first")
+    line.silence(line.z)
+    line.a.request("message", node=node_text(line.z.node.id), text="second")
+    line.run(900)
+    assert shown(line.z) == ["first"] and "delivered" not in states(line.a)[2:]
+    line.silence(line.z, silent=False)
+    assert line.wait(lambda: states(line.a)[-1] == "delivered", 8_000)
+    assert shown(line.z) == ["first", "second"]
+
+
+def test_written_text_outlives_the_power_of_its_sender():
+    line = Line(2)
+    line.ready()
+    line.silence(line.z)
+    line.a.ask("message", node=node_text(line.z.node.id), text="keep me")
+    line.a.crash()
+    line.a.start()
+    line.run(30)
+    line.silence(line.z, silent=False)
+    assert line.wait(lambda: shown(line.z) == ["keep me"], 8_000)
+
+
+def test_recording_played_after_both_ends_restarted_shows_nothing_again():
+    line = Line(2)
+    line.ready()
+    heard = []
+    tell = type(line.z.node.messages.carriage).radio_event
+    line.z.node.messages.carriage.radio_event = lambda event, now: (
+        heard.append(event),
+        tell(line.z.node.messages.carriage, event, now),
+    )
+    line.say("once")
+    line.run(10)
+    for host in line.hosts:
+        host.crash()
+        host.start()
+    line.run(60)
+    for event in heard:
+        if hasattr(event, "body"):
+            line.z.input(line.z.node.messages.radio_event, event)
+    line.run(60)
+    assert shown(line.z) == ["once"]
+    assert len([row for row in line.z.ask("messages")["messages"] if row["way"] == "in"]) == 1
+
+
+def test_a_member_that_forges_answers_moves_no_state():
+    line = Line(3)
+    line.ready()
+    line.say("let us know each other")
+    line.run(30)
+    forger = line.hosts[1].node
+    mesh = forger.radios.meshes["lora0"]
+    mesh.forwarder.receive = lambda sender, heard, *, named, now: forge(mesh, heard, now)
+    line.a.request("message", node=node_text(line.z.node.id), text="not delivered")
+    line.run(900)
+    assert states(line.a)[2:3] == ["sent"] and "delivered" not in states(line.a)[2:]
+    assert shown(line.z) == ["let us know each other"]
+    assert drops(line.a, DropReason.LETTER_FORGED) >= 1
+
+
+def forge(mesh, heard, now):
+    """Answer every message as if its receiver had."""
+    from meshd.forwarding.direct import Arrived
+    from meshd.wire.lora_routes import Direct
+
+    if isinstance(heard.item, Direct):
+        item = heard.item
+        arrived = Arrived(item.origin, item.number, item.body, heard.destination)
+        mesh.forwarder.answer(arrived, b"forged!!", now)
