@@ -1,0 +1,97 @@
+"""How spaces and feeds are called on air, and who is meant by such a name.
+
+Enters: the spaces of this node. Leaves: tags, blinded states, authors. Tags and states are keyed by
+the space's fetch key over the sender and the salt of its start: who has not the key learns neither
+which space is meant nor that two nodes mean the same one.
+"""
+
+from meshd.core.crypto import digest
+from meshd.space.space import Space
+from meshd.space.spaces import Spaces
+from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN
+from meshd.wire.air_messages import FEED_LEN, STATE_LEN, TAG_LEN
+
+MEMBERSHIPS_MAX = 64
+"""Membership digests of one space that are remembered, so that hints of them are understood."""
+
+Feed = tuple[bytes, bytes]
+"""(space, author)."""
+
+
+class Names:
+    """Names of all spaces and feeds here."""
+
+    def __init__(self, spaces: Spaces, salt: bytes) -> None:
+        self.salt = salt
+        self._spaces = spaces
+        self._node = spaces.identity.node
+        self._by_id: dict[bytes, list[Feed]] = {}
+        self._short: dict[bytes, dict[bytes, bytes | None]] = {}
+        self._memberships: dict[bytes, dict[bytes, bytes]] = {}
+        for space in spaces.all():
+            self.learn(space)
+
+    def learn(self, space: Space) -> None:
+        """Take in who may write in a space, again after each change of membership."""
+        short: dict[bytes, bytes | None] = {}
+        for author in dict.fromkeys((*space.log.authors(), *space.feeds)):
+            name = space.keys.author_id(author)
+            feeds = self._by_id.setdefault(name, [])
+            if (space.id, author) not in feeds:
+                feeds.append((space.id, author))
+            start = name[:FEED_LEN]
+            short[start] = None if start in short else author
+        self._short[space.id] = short
+        known = self._memberships.setdefault(space.id, {})
+        now = space.log.digest()[:MEMBERSHIP_LEN]
+        known.pop(now[:HINT_LEN], None)
+        if len(known) >= MEMBERSHIPS_MAX:
+            del known[next(iter(known))]
+        known[now[:HINT_LEN]] = now
+
+    def authors(self, name: bytes) -> tuple[Feed, ...]:
+        """Return whom a 4-byte id may mean, in all spaces."""
+        return tuple(self._by_id.get(name, ()))
+
+    def author(self, space: bytes, feed: bytes) -> bytes | None:
+        """Return whose feed of a space has this short name; None for nobody, or for two."""
+        return self._short.get(space, {}).get(feed)
+
+    def memberships(self, space: bytes) -> dict[bytes, bytes]:
+        """Return the membership digests known of a space, by their hints."""
+        return self._memberships.get(space, {})
+
+    def tag(self, space: Space) -> bytes:
+        """Return what this node calls a space."""
+        return _tag(space, self._node + self.salt)
+
+    def state(self, space: Space, state: bytes) -> bytes:
+        """Return what this node says when it holds `state` of a space."""
+        return blinded(space, self._node, self.salt, state)
+
+    def find(self, node: bytes, salt: bytes, tag: bytes) -> Space | None:
+        """Return the space that another node calls so; None when this node has not its key."""
+        for space in self._spaces.all():
+            if _tag(space, node + salt) == tag:
+                return space
+        return None
+
+
+def feed_name(space: Space, author: bytes) -> bytes:
+    """Return the short name of a feed; `author` may be that name of an author not known."""
+    if len(author) == FEED_LEN:
+        return author
+    return space.keys.author_id(author)[:FEED_LEN]
+
+
+def blinded(space: Space, node: bytes, salt: bytes, state: bytes) -> bytes:
+    """Return what `node` says when it holds `state`."""
+    text = node + salt + state
+    return digest(text, key=space.fetch_key, size=STATE_LEN, person=b"meshd-air-state")
+
+
+def _tag(space: Space, sender: bytes) -> bytes:
+    return digest(sender, key=space.fetch_key, size=TAG_LEN, person=b"meshd-air-tag")
+
+
+assert FEED_LEN <= ID_LEN

@@ -1,0 +1,187 @@
+"""An entry as it goes over LoRa: all of it but what whoever holds the space knows already.
+
+Enters: bytes of an object or of a LOCAL item. Leaves: `Thin` or `Part`, or WireError. Holds no key:
+what is left out (space, epoch, the author's key, most of two hashes) is filled in by
+`sync/air_thin.py`, and only the signature tells whether it was filled in rightly. One entry has
+one form for each choice of `membership` and `author`, so that copies are known as such.
+Ref: docs/wire-format.md#entries-over-lora.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from meshd.core.crypto import KEY_LEN, SIGNATURE_LEN, TAG_LEN
+from meshd.core.errors import WireError
+from meshd.wire.entry import CLEAR_MAX, SEQ_MAX, Kind
+
+ID_LEN = 4
+PREV_LEN = 4
+SEED_LEN = 8
+HINT_LEN, MEMBERSHIP_LEN = 2, 8
+PARTS_MAX = 16
+THIN_MAX = 2048
+"""What is longer does not go over LoRa as an entry."""
+
+_KINDS = (
+    *(Kind.FOUNDING, Kind.ADMIT, Kind.INVITE, Kind.REVOKE_INVITE, Kind.SUCCESSOR),
+    *(Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.FILE),
+)
+"""Codes 1 to 9 in this order; later kinds are added at the end, or written out."""
+_OTHER = 0
+_WHOLE, _CLEAR, _FLAGS, _STRANGER = 0x10, 0x20, 0x40, 0x80
+_TIME = Struct("!I")
+_FLAGS_MAX = 0x0F
+
+
+class Thin(NamedTuple):
+    """An entry without what its space tells. `author` is the 4-byte id, or the whole key of a feed
+    that begins; `membership` the first 2 bytes of the digest, or all 8; `prev` the first 4 of 8.
+    """
+
+    kind: int
+    flags: int
+    author: bytes
+    seq: int
+    time_s: int
+    membership: bytes
+    prev: bytes
+    seed: bytes
+    clear: bytes
+    sealed: bytes
+    signature: bytes
+
+    def encode(self) -> bytes:
+        """Return the bytes that go on air."""
+        code = _KINDS.index(Kind(self.kind)) + 1 if self.kind in _KINDS else _OTHER
+        shape = code
+        shape |= _WHOLE * (len(self.membership) == MEMBERSHIP_LEN) | _CLEAR * bool(self.clear)
+        shape |= _FLAGS * bool(self.flags) | _STRANGER * (len(self.author) == KEY_LEN)
+        head = bytes([shape]) + (b"" if code else bytes([self.kind]))
+        head += bytes([self.flags]) if self.flags else b""
+        head += self.author + pack_number(self.seq) + _TIME.pack(self.time_s)
+        head += self.membership + self.prev + self.seed
+        clear = pack_number(len(self.clear)) + self.clear if self.clear else b""
+        return head + clear + self.sealed + self.signature
+
+
+class Part(NamedTuple):
+    """A piece of a thin entry that no frame can hold: which, which of how many, its bytes."""
+
+    author: bytes
+    seq: int
+    place: int
+    parts: int
+    data: bytes
+
+    def encode(self) -> bytes:
+        """Return the bytes that go on air."""
+        place = self.place << 4 | self.parts - 1
+        return self.author + pack_number(self.seq) + bytes([place]) + self.data
+
+
+def pack_number(value: int) -> bytes:
+    """Return a number, seven bits a byte, the lowest first; all bytes but the last have bit 7."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def take_number(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number and where it ends.
+
+    Raises: WireError when it is cut off, not the shortest form, or has more than 32 bits.
+    """
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 28:
+            raise WireError("number cut off or too long")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            break
+    if (not byte and shift > 7) or value > SEQ_MAX:
+        raise WireError("number is not in its shortest form, or too large")
+    return value, at
+
+
+class _Reader:
+    """Takes fields from the front; what is missing is a WireError."""
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self._data = data
+        self._end = end
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        if self.at + size > self._end:
+            raise WireError("thin entry cut off")
+        self.at += size
+        return self._data[self.at - size : self.at]
+
+    def number(self) -> int:
+        value, self.at = take_number(self._data, self.at)
+        return value
+
+
+def decode_thin(data: bytes) -> Thin:
+    """Decode an entry as it goes over LoRa.
+
+    Raises: WireError.
+    """
+    end = len(data) - SIGNATURE_LEN
+    if not SIGNATURE_LEN < len(data) <= THIN_MAX:
+        raise WireError(f"thin entry of {len(data)} bytes")
+    reader = _Reader(data, end)
+    (shape,) = reader.take(1)
+    code = shape & 0x0F
+    if code > len(_KINDS):
+        raise WireError("thin entry of a kind that has no code yet")
+    kind = int(_KINDS[code - 1]) if code else reader.take(1)[0]
+    flags = reader.take(1)[0] if shape & _FLAGS else 0
+    author = reader.take(KEY_LEN if shape & _STRANGER else ID_LEN)
+    seq = reader.number()
+    (time_s,) = _TIME.unpack(reader.take(_TIME.size))
+    membership = reader.take(MEMBERSHIP_LEN if shape & _WHOLE else HINT_LEN)
+    prev, seed = reader.take(PREV_LEN), reader.take(SEED_LEN)
+    clear = b""
+    if shape & _CLEAR:
+        clear = reader.take(reader.number())
+    sealed = data[reader.at : end]
+    short = (not code and kind in _KINDS) or (shape & _FLAGS and not flags)
+    if short or (shape & _CLEAR and not clear):
+        raise WireError("thin entry is not in its shortest form")
+    if not seq or flags > _FLAGS_MAX or len(clear) > CLEAR_MAX or len(sealed) < TAG_LEN:
+        raise WireError("thin entry with fields that no entry has")
+    signature = data[end:]
+    return Thin(kind, flags, author, seq, time_s, membership, prev, seed, clear, sealed, signature)
+
+
+def split(author: bytes, seq: int, data: bytes, room: int) -> tuple[Part, ...]:
+    """Return the parts of a thin entry for bodies of at most `room` bytes; () if too many."""
+    size = room - ID_LEN - len(pack_number(seq)) - 1
+    if size < 1 or len(data) > THIN_MAX:
+        return ()
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    if len(pieces) > PARTS_MAX:
+        return ()
+    return tuple(Part(author, seq, index, len(pieces), piece) for index, piece in enumerate(pieces))
+
+
+def decode_part(data: bytes) -> Part:
+    """Decode a part of a thin entry.
+
+    Raises: WireError.
+    """
+    if len(data) <= ID_LEN:
+        raise WireError("part cut off")
+    seq, at = take_number(data, ID_LEN)
+    if at + 1 >= len(data) or not seq:
+        raise WireError("part without data")
+    place, parts = data[at] >> 4, (data[at] & 0x0F) + 1
+    if place >= parts or parts < 2:
+        raise WireError("part of nothing")
+    return Part(data[:ID_LEN], seq, place, parts, data[at + 1 :])

@@ -1,0 +1,131 @@
+"""What neighbours say over LoRa about spaces: DIGESTS, HEADS and NEEDS, as bodies of LOCAL items.
+
+Enters: the body of an item. Leaves: a frozen value, or WireError. A space is named by a tag that
+only holders of its fetch key can make or find, and that differs for each sender and each start of
+it: `salt` is drawn when a node starts. Feeds are named by the first bytes of their author's keyed
+id. Ref: docs/wire-format.md#entries-over-lora.
+"""
+
+from typing import NamedTuple
+
+from meshd.core.errors import WireError
+from meshd.wire.air_entry import pack_number, take_number
+
+SALT_LEN = 2
+TAG_LEN = 4
+STATE_LEN = 4
+FEED_LEN = 3
+DIGESTS_MAX = 28
+HEADS_MAX = 48
+RANGES_MAX = 32
+LENGTH_MAX = 255
+_PARTIAL = 1
+
+
+class Digest(NamedTuple):
+    """A space and what its sender holds of it, both blinded."""
+
+    tag: bytes
+    state: bytes
+
+
+class Digests(NamedTuple):
+    """What the sender holds of some spaces."""
+
+    salt: bytes
+    spaces: tuple[Digest, ...]
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        return self.salt + b"".join(tag + state for tag, state in self.spaces)
+
+
+class Head(NamedTuple):
+    """How far a feed goes, by the word of its sender."""
+
+    feed: bytes
+    seq: int
+
+
+class Heads(NamedTuple):
+    """How far the feeds of a space go at the sender; the others are empty, unless `partial`."""
+
+    salt: bytes
+    tag: bytes
+    heads: tuple[Head, ...]
+    partial: bool = False
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        heads = b"".join(feed + pack_number(seq) for feed, seq in self.heads)
+        return self.salt + self.tag + bytes([_PARTIAL * self.partial]) + heads
+
+
+class Range(NamedTuple):
+    """`length` entries of a feed from `first` on."""
+
+    feed: bytes
+    first: int
+    length: int
+
+
+class Needs(NamedTuple):
+    """Entries that the sender lacks."""
+
+    salt: bytes
+    tag: bytes
+    ranges: tuple[Range, ...]
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        ranges = b"".join(
+            feed + pack_number(first) + bytes([length]) for feed, first, length in self.ranges
+        )
+        return self.salt + self.tag + ranges
+
+
+def decode_digests(data: bytes) -> Digests:
+    """Decode DIGESTS. Raises: WireError."""
+    count, rest = divmod(len(data) - SALT_LEN, TAG_LEN + STATE_LEN)
+    if rest or not 0 < count <= DIGESTS_MAX:
+        raise WireError(f"digests of {len(data)} bytes")
+    items = []
+    for at in range(SALT_LEN, len(data), TAG_LEN + STATE_LEN):
+        items.append(Digest(data[at : at + TAG_LEN], data[at + TAG_LEN :][:STATE_LEN]))
+    return Digests(data[:SALT_LEN], tuple(items))
+
+
+def decode_heads(data: bytes) -> Heads:
+    """Decode HEADS. Raises: WireError."""
+    at = SALT_LEN + TAG_LEN
+    if len(data) <= at or data[at] > _PARTIAL:
+        raise WireError("heads cut off")
+    partial = bool(data[at])
+    heads: list[Head] = []
+    at += 1
+    while at < len(data):
+        if len(heads) == HEADS_MAX:
+            raise WireError("more heads than an item may hold")
+        seq, end = take_number(data, at + FEED_LEN)
+        if not seq:
+            raise WireError("head of an empty feed")
+        heads.append(Head(data[at : at + FEED_LEN], seq))
+        at = end
+    return Heads(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(heads), partial)
+
+
+def decode_needs(data: bytes) -> Needs:
+    """Decode NEEDS. Raises: WireError."""
+    at = SALT_LEN + TAG_LEN
+    ranges: list[Range] = []
+    while at < len(data):
+        if len(ranges) == RANGES_MAX:
+            raise WireError("more needs than an item may hold")
+        first, end = take_number(data, at + FEED_LEN)
+        if end >= len(data) or not first or not data[end]:
+            raise WireError("need of nothing")
+        ranges.append(Range(data[at : at + FEED_LEN], first, data[end]))
+        at = end + 1
+    if not ranges:
+        raise WireError("needs cut off")
+    return Needs(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(ranges))
