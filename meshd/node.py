@@ -55,6 +55,7 @@ from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
 from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
+from meshd.sync import air
 from meshd.sync.files import Files
 from meshd.sync.sync import Sync
 from meshd.wire.datagrams import DIRECT_KINDS, ECHO_KINDS
@@ -116,6 +117,7 @@ class Node(StreamInputs, RadioInputs):
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
+        self.air = air.Air(ctx, self.spaces, self.radios, self.sync)
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,
@@ -142,13 +144,16 @@ class Node(StreamInputs, RadioInputs):
             "messages": self.messages.handle_timer,
             "lora": self.radios.handle_timer,
             "packets": self.packets.handle_timer,
+            "air": self.air.handle_timer,
         }
         self._readers: dict[str, Reader] = {
             "space": self.spaces,
             "sync": self.sync,
             "files": self.files,
             "messages": self.messages,
+            "air": self.air,
         }
+        self.radios.listen(air.KINDS, self.air.object, air.SUBS, self.air.local)
         self._handlers: dict[str, Handler] = {
             **self.spaces.requests,
             **self.sync.requests,
@@ -269,6 +274,7 @@ class Node(StreamInputs, RadioInputs):
         self.files.reload(image, now)
         self.sync.reload(image, now)
         self.messages.load(image, now)
+        self.air.reload(now)
         self._settle(now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
@@ -372,9 +378,11 @@ class Node(StreamInputs, RadioInputs):
                 sync.space_event(happened, now)
                 self.files.space_event(happened, now)
                 self.messages.space_event(happened, now)
+                self.air.space_event(happened, now)
             elif (aired := self.radios.poll_event()) is not None:
                 self.radios.dispatch(aired, now)
             else:
+                self.air.tend(now)
                 return
 
     def warn(self, kind: str, problem: Problem | None) -> None:

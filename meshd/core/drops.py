@@ -164,6 +164,12 @@ class DropReason(StrEnum):
     SYNC_SLOW = "sync-slow"
     SYNC_LEASE = "sync-lease"
     JOIN_LIMITED = "join-limited"
+    AIR_MALFORMED = "air-malformed"
+    AIR_ASIDE_FULL = "air-aside-full"
+    AIR_CROWDED = "air-crowded"
+    AIR_FLOOD = "air-flood"
+    AIR_UNPROVEN = "air-unproven"
+    AIR_WANTS_FULL = "air-wants-full"
 
     # link/: frames
     FRAME_MALFORMED = "frame-malformed"

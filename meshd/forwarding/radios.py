@@ -6,7 +6,7 @@ statuses. A radio that the law does not let send is not used, and that is a prob
 Must not know: serial ports, files, what objects and messages mean.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -195,7 +195,7 @@ class Radios:
         self,
         link: str,
         item: Local,
-        priority: Priority,
+        priority: int,
         now: int,
         *,
         to: bytes | None = None,
@@ -207,9 +207,21 @@ class Radios:
         """
         if link not in self.names():
             return False
-        taken = self.meshes[link].tell(item, Waiting(item.encode(), to, share, priority))
+        waiting = Waiting(item.encode(), to, share, Priority(priority))
+        taken = self.meshes[link].tell(item, waiting)
         self._pump(now)
         return taken
+
+    def listen(
+        self, kinds: Iterable[int], objects: ObjectHandler, subs: Iterable[int], local: LocalHandler
+    ) -> None:
+        """Give objects of some kinds and items of some subs to one part of the node."""
+        self.on_object |= dict.fromkeys(kinds, objects)
+        self.on_local |= dict.fromkeys(subs, local)
+
+    def say(self, link: str, item: Local, now: int) -> bool:
+        """Send a word about what this node holds or wants to all in earshot, as control."""
+        return self.tell(link, item, Priority.MEMBERSHIP, now, share=Share.CONTROL)
 
     def room(self, link: str) -> int:
         """Return how long the body of an item for `tell` may be; 0: no such radio now."""

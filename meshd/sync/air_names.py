@@ -23,7 +23,7 @@ class Names:
 
     def __init__(self, spaces: Spaces, salt: bytes) -> None:
         self.salt = salt
-        self._spaces = spaces
+        self.spaces = spaces
         self._node = spaces.identity.node
         self._by_id: dict[bytes, list[Feed]] = {}
         self._short: dict[bytes, dict[bytes, bytes | None]] = {}
@@ -71,7 +71,7 @@ class Names:
 
     def find(self, node: bytes, salt: bytes, tag: bytes) -> Space | None:
         """Return the space that another node calls so; None when this node has not its key."""
-        for space in self._spaces.all():
+        for space in self.spaces.all():
             if _tag(space, node + salt) == tag:
                 return space
         return None

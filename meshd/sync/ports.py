@@ -3,8 +3,11 @@
 Enters: the real `Sessions` and `Files`, given by `Node`. Must not know: how they work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+from meshd.sync.recent import Recent
+from meshd.wire.lora_payload import Local
 
 
 class SessionsPort(Protocol):
@@ -56,3 +59,71 @@ class FilesPort(Protocol):
 
     def session_down(self, session: int, now: int) -> None:
         """A session is over."""
+
+
+class RadioPort(Protocol):
+    """One radio."""
+
+    @property
+    def up(self) -> bool: ...
+    def airtime_us(self, size: int) -> int: ...
+
+
+class RadiosPort(Protocol):
+    """The LoRa radios of this node. Bodies of objects begin with one byte for their kind."""
+
+    @property
+    def links(self) -> Mapping[str, RadioPort]:
+        """All radios by name."""
+
+    def publish(self, body: bytes, priority: int, now: int, *, link: str = "") -> int:
+        """Tell everybody, by one radio or all; return how many took it."""
+
+    def body_max(self, link: str = "") -> int:
+        """Return how long the body of an object may be."""
+
+    def tell(self, link: str, item: Local, priority: int, now: int) -> bool:
+        """Tell all in earshot; False when there is no room."""
+
+    def say(self, link: str, item: Local, now: int) -> bool:
+        """Tell all in earshot what is held or wanted."""
+
+    def room(self, link: str) -> int:
+        """Return how long the body of a LOCAL item may be."""
+
+    def neighbours_of(self, link: str) -> tuple[bytes, ...]:
+        """Return who is in earshot, by NodeId."""
+
+
+class HeardPort(Protocol):
+    """What came by a radio, and from whom by the word of the link key."""
+
+    @property
+    def link(self) -> str: ...
+    @property
+    def node(self) -> bytes: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class LocalPort(HeardPort, Protocol):
+    """A LOCAL item; `trusted` when its sender is known to be there now."""
+
+    @property
+    def sub(self) -> int: ...
+    @property
+    def trusted(self) -> bool: ...
+
+
+class PassingPort(Protocol):
+    """Sync over sessions, to which what came by radio is handed on."""
+
+    @property
+    def recent(self) -> Recent:
+        """The entries seen last."""
+
+    def came(self, space: bytes, author: bytes, seq: int, data: bytes, now: int) -> None:
+        """An entry was accepted: pass it on at once to sessions that wait for it."""
+
+    def free_bytes(self) -> int:
+        """Return how much more this node may carry as a relay."""

@@ -54,7 +54,15 @@ class Serving:
 
     def forward(self, source: Share, author: bytes, seq: int, data: bytes) -> None:
         """Pass a verified entry on at once to every peer that is waiting for just this one."""
-        for share in self._hub.shares(source.space):
+        self.spread(source.space, (author, seq), data, source)
+
+    def spread(
+        self, space: bytes, name: tuple[bytes, int], data: bytes, source: Share | None = None
+    ) -> None:
+        """The same for an entry that may have come by another way than sessions."""
+        author, seq = name
+        self.recent.put(space, author, seq, data)
+        for share in self._hub.shares(space):
             if share is not source and share.has(author) == seq - 1 and _keeps_up(share, author):
                 self._push(share, author, seq, data)
 

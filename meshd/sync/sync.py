@@ -48,6 +48,7 @@ from meshd.sync.joins import Joins
 from meshd.sync.leases import Leases
 from meshd.sync.lookout import Lookout
 from meshd.sync.ports import FilesPort, SessionsPort
+from meshd.sync.recent import Recent
 from meshd.sync.routed import Routed
 from meshd.sync.serving import Serving
 from meshd.sync.vectors import UNSAID, Vectors
@@ -211,6 +212,21 @@ class Sync:
         self._settle(now)
 
     # --- what others may ask ----------------------------------------------------------------------
+
+    @property
+    def recent(self) -> Recent:
+        """Return the entries seen last."""
+        return self._serving.recent
+
+    def came(self, space: bytes, author: bytes, seq: int, data: bytes, now: int) -> None:
+        """An entry was accepted that came by another way: pass it on at once."""
+        self._serving.spread(space, (author, seq), data)
+        for share in self._hub.shares(space):
+            self._forks.grown(share, author, seq, now)
+
+    def free_bytes(self) -> int:
+        """Return how much more this node may carry as a relay."""
+        return self._leases.free_bytes()
 
     def statuses(self, now: int) -> tuple[SpaceStatus, ...]:
         """Return one status a space."""
@@ -382,7 +398,6 @@ class Sync:
         self._wants.heard(share.peer, now)
         self._lookout.came(share, author, now)
         share.owed.add(author)
-        self._serving.recent.put(share.space, author, seq, data)
         self._serving.forward(share, author, seq, data)
         self._forks.grown(share, author, seq, now)
 

@@ -38,6 +38,8 @@ class Sub(IntEnum):
     PIECE = 8
     PIECES_WANTED = 9
     PACKET = 10
+    ENTRY = 11
+    ENTRY_PART = 12
 
 
 class Kind(IntEnum):
@@ -45,6 +47,7 @@ class Kind(IntEnum):
 
     ENTRY = 1
     PIECE = 2
+    ENTRY_PART = 4
 
 
 class Local(NamedTuple):

@@ -113,7 +113,7 @@ def test_truncated_value_is_refused_or_another(name):
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x0a" + bytes(200),
+        b"\x0b" + bytes(200),
         b"\x06idid\x80\x00" + bytes(200),
         b"\x06idid\x00" + bytes(200),
         b"\x46\x00idid\x01" + bytes(200),

@@ -1,0 +1,81 @@
+"""What this node holds of each space, as one number, and which entries made it so.
+
+Enters: entries as they are applied. Leaves: states of 16 bytes: the sum of one hash a feed, over
+its author, number and last entry. Equal states, equal spaces. The last states are remembered with
+the entry that ended each: a neighbour that is still in one of them lacks exactly what came since,
+and is told so without a question.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from meshd.core.crypto import digest
+from meshd.space.space import Space
+
+HISTORY_MAX = 256
+"""States remembered of one space."""
+_LEN = 16
+_MODULUS = 1 << 8 * _LEN
+
+
+class Change(NamedTuple):
+    """The state before an entry, and the entry."""
+
+    before: bytes
+    author: bytes
+    seq: int
+    at_us: int
+
+
+class State:
+    """The present state of one space and how it came about."""
+
+    __slots__ = ("_feeds", "_total", "history")
+
+    def __init__(self, space: Space) -> None:
+        self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
+        self._feeds: dict[bytes, int] = {}
+        self._total = 0
+        for author, feed in space.feeds.items():
+            if feed.seq:
+                self._put(author, _term(author, feed.seq, feed.digest))
+
+    @property
+    def now(self) -> bytes:
+        """Return the state."""
+        return self._total.to_bytes(_LEN, "big")
+
+    def applied(self, author: bytes, seq: int, entry: bytes, now: int) -> None:
+        """Note one more entry; `entry` is its hash."""
+        self.history.append(Change(self.now, author, seq, now))
+        self._put(author, _term(author, seq, entry))
+
+    def since(self, fits: Callable[[bytes], bool]) -> list[Change] | None:
+        """Return what came after the state that fits, oldest first; None when none does.
+
+        The newest that fits counts: an empty list for the present one.
+        """
+        if fits(self.now):
+            return []
+        for place, change in enumerate(reversed(self.history), 1):
+            if fits(change.before):
+                return list(self._last(place))
+        return None
+
+    def young(self, after_us: int) -> set[tuple[bytes, int]]:
+        """Return the entries that came after a time, as (author, seq)."""
+        return {(one.author, one.seq) for one in self.history if one.at_us > after_us}
+
+    def _last(self, count: int) -> Iterator[Change]:
+        start = len(self.history) - count
+        return (self.history[place] for place in range(start, len(self.history)))
+
+    def _put(self, author: bytes, term: int) -> None:
+        self._total = (self._total - self._feeds.get(author, 0) + term) % _MODULUS
+        self._feeds[author] = term
+
+
+def _term(author: bytes, seq: int, entry: bytes) -> int:
+    text = author + seq.to_bytes(4, "big") + entry
+    return int.from_bytes(digest(text, size=_LEN, person=b"meshd-air-feed"), "big")

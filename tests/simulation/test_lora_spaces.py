@@ -1,0 +1,73 @@
+"""Spaces over LoRa in the simulator: the daemon's own node, its radio, the law and an air."""
+
+from itertools import pairwise
+
+from lora_camp import MINUTE, Camp
+
+
+def test_post_arrives_over_two_hops_and_is_answered():
+    camp = Camp(3, line=True)
+    camp.run(10 * MINUTE)
+    for number, text in ((0, "all well at the hut"), (2, "good to hear")):
+        camp.post(number, text)
+        assert camp.until_same(5 * MINUTE) < 60
+    camp.run(1)
+    assert camp.texts(0) == camp.texts(2) == ["all well at the hut", "good to hear"]
+
+
+def test_host_that_was_off_for_an_hour_catches_up():
+    camp = Camp(2)
+    camp.run(10 * MINUTE)
+    camp.hosts[1].crash()
+    for number in range(6):
+        camp.post(0, f"text {number}")
+        camp.run(10 * MINUTE)
+    camp.hosts[1].start()
+    camp.until_same(15 * MINUTE)
+
+
+def test_copies_are_not_sent_twice():
+    camp = Camp(5)
+    camp.run(20 * MINUTE)
+    begin = len(camp.sent)
+    camp.post(0, "x" * 60)
+    camp.until_same(5 * MINUTE)
+    camp.run(10 * MINUTE)
+    assert len([size for _, size, _ in camp.sent[begin:] if size >= 180]) == 1
+
+
+def test_halves_that_were_apart_have_all_after_they_meet():
+    camp = Camp(4, line=True)
+    camp.run(10 * MINUTE)
+    camp.apart((1, 2))
+    for number in range(3):
+        for host in range(4):
+            camp.post(host, f"{host} says {number}")
+            camp.run(2 * MINUTE)
+    camp.together((1, 2))
+    camp.until_same(90 * MINUTE)
+
+
+def test_post_passes_from_a_hut_to_a_host_three_wifi_hops_behind_the_gateway_and_back():
+    camp = Camp(2, more=3)
+    chain = camp.hosts[1:]
+    for one, other in pairwise(chain):
+        camp.world.link(one, other)
+    camp.run(10 * MINUTE)
+    camp.post(0, "from the hut")
+    assert camp.until_same(5 * MINUTE) < 60
+    camp.post(4, "from the town")
+    assert camp.until_same(5 * MINUTE) < 90
+    camp.run(1)
+    assert camp.texts(0) == camp.texts(4) == ["from the hut", "from the town"]
+
+
+def test_message_is_delivered_over_two_hops_by_a_signed_receipt():
+    camp = Camp(3, line=True)
+    camp.run(10 * MINUTE)
+    to = camp.hosts[2].node.snapshot(0).node
+    camp.post(0, "are you there?", to=to)
+    reply = camp.hosts[0].ask(
+        "wait", space="camp", seq=4, delivered=True, limit_us=240_000_000, timeout_s=240
+    )
+    assert reply["delivered_to"] == [to]
