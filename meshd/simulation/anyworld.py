@@ -65,6 +65,10 @@ class AnyWorld(Protocol[SomeHost]):
     def media(self) -> Mapping[str, AnyLinks]:
         """What they are on, by name."""
 
+    @property
+    def airs(self) -> Mapping[str, AnyLinks]:
+        """The LoRa channels beside those, by name."""
+
     def random(self, name: str) -> Random:
         """Return the stream of randomness of this name."""
 

@@ -2,7 +2,8 @@
 
 Enters: a `Plan` of protocol "meshd", a seed. Leaves: a `World` with its media, all hosts in place
 and running, walkers under way, faults on the heap. Must not know: what people do (`traffic`).
-A plan without media has one radio. A wire takes in whom its pairs name.
+A plan without media has one radio. A wire takes in whom its pairs name. LoRa channels are no media
+of the world: what checkers promise, they promise over IP alone.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from meshd.simulation.clock import Clock
 from meshd.simulation.faults.power import SunPower
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
+from meshd.simulation.lora_medium import LoraMedium
 from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Medium
@@ -39,7 +41,10 @@ def build_world(
     media = plan.media or (_RADIO,)
     law = PathLoss(plan.terrain, seed)
     for medium in media:
-        world.add_medium(_medium(world, medium, law))
+        if medium.kind == "lora":
+            world.airs[medium.name] = LoraMedium(medium, law, world)
+        else:
+            world.add_medium(_medium(world, medium, law))
     for group in plan.nodes:
         _add_group(world, plan, group, media)
     for medium in media:
@@ -66,7 +71,11 @@ def _add_group(world: World, plan: Plan, group: NodeGroup, media: Sequence[Mediu
         )
         on = list(group.media or (media[0].name,))
         on += [wire.name for wire in media if wire.name not in on and _named(wire, name)]
-        host = world.add_host(name, media=on, at=place, clock=clock)
+        ported = [each for each in on if each not in world.airs]
+        host = world.add_host(name, media=ported or None, at=place, clock=clock)
+        for each in on:
+            if each in world.airs:
+                world.airs[each].add(host)
         set_going(world, host, group)
 
 
@@ -88,7 +97,7 @@ def _named(medium: MediumPlan, name: str) -> bool:
 
 def _tie(world: World, plan: MediumPlan) -> None:
     """Tie the hosts of a wire, pair by pair."""
-    wire = world.media[plan.name]
+    wire = world.media.get(plan.name)
     if not isinstance(wire, Edges):
         return
     edge = Edge(plan.delay_us, plan.delay_us // 10, plan.loss)

@@ -115,6 +115,8 @@ class Host:
         self.x_m, self.y_m = x_m, y_m
         for port in self.ports.values():
             port.medium.moved(self)
+        if self.lora is not None:
+            self.lora.moved()
 
     # --- power ------------------------------------------------------------------------------------
 

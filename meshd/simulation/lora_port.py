@@ -62,6 +62,10 @@ class LoraPort:
         self._lives += 1
         self._air.detach(self.radio)
 
+    def moved(self) -> None:
+        """The host stands elsewhere."""
+        self._air.moved(self.radio)
+
     def transmit(self, frame: bytes) -> None:
         """Put a frame of the node on the air, once the channel is free."""
         self._try(self._lives, frame)

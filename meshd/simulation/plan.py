@@ -69,6 +69,7 @@ class MediumPlan:
     coding_rate: int = 1
     preamble: int = 16
     modem: str = ""
+    region: str = ""
     duty: float = 1.0
     dwell_ms: int = 0
     between: tuple[tuple[str, str], ...] = ()

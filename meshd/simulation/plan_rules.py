@@ -10,10 +10,10 @@ from typing import cast
 from meshd.config.locate import Path
 from meshd.config.reader import Document, Reader
 from meshd.config.values import suggest
-from meshd.core.airtime import Modulation
 from meshd.core.errors import UsageError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.simulation.layout import reach
+from meshd.simulation.lora_medium import band_of, setting_of
 from meshd.simulation.media.lora import MODEM_BYTES
 from meshd.simulation.plan import (
     POWER_CUTS,
@@ -49,11 +49,14 @@ def check(reader: Reader, document: Document, top: Document, listed: Listed) -> 
     raw = cast(list[Document], document.get("medium", []))
     _check_media(reader, protocol, list(zip(raw, listed["medium"], strict=False)), names)
     media = [str(item.get("name", "")) for item in listed["medium"]]
+    channels = [str(item.get("name")) for item in listed["medium"] if item.get("kind") == "lora"]
     for place, group in enumerate(listed["nodes"]):
         for name in cast(tuple[str, ...], group.get("media", ())):
             if name not in media:
                 known = suggest(name, tuple(media)) if media else " (the plan has no [[medium]])"
                 reader.wrong(("nodes", place, "media"), f'no medium "{name}"{known}')
+        if sum(name in channels for name in cast(tuple[str, ...], group.get("media", ()))) > 1:
+            reader.wrong(("nodes", place, "media"), "a host has one LoRa radio")
     _check_map(reader, _terrain(document), listed)
     for kind in ("traffic", "fault"):
         for place, item in enumerate(listed[kind]):
@@ -120,24 +123,27 @@ def _check_media(
 
 
 def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> None:
-    if protocol == "meshd":
-        reader.wrong(
-            (*path, "kind"),
-            "meshd does not speak LoRa yet; take ip-radio, or a protocol that does: "
-            f"{', '.join(PAYLOAD_MAX)}",
-        )
-        return
+    for key in ("duty", "dwell_ms") if protocol == "meshd" else ("region",):
+        if key in medium:
+            why = "its region says it" if protocol == "meshd" else "rivals read duty and dwell_ms"
+            reader.wrong((*path, key), f"has no effect under {protocol}: {why}")
     plan = MediumPlan(**{"name": "", "kind": "lora", **medium})  # type: ignore[arg-type]
     if plan.modem not in MODEM_BYTES:
         known = tuple(filter(None, MODEM_BYTES))
         reader.wrong((*path, "modem"), f'no modem "{plan.modem}"{suggest(plan.modem, known)}')
-    setting = Modulation(
-        plan.spreading_factor, round(plan.bandwidth_khz * 1000), plan.coding_rate, plan.preamble
-    )
+        return
     try:
-        setting.checked()
+        setting_of(plan)
     except UsageError as error:
         reader.wrong(path, f"no LoRa radio can be set so: {error}")
+        return
+    if protocol == "meshd" and not plan.region:
+        reader.wrong(path, '"region" is missing: whose law the radios keep, as "EU868"')
+    elif protocol == "meshd":
+        try:
+            band_of(plan)
+        except UsageError as error:
+            reader.wrong((*path, "region"), str(error))
 
 
 def _unused(reader: Reader, path: Path, item: Document, used: tuple[str, ...], what: str) -> None:

@@ -33,7 +33,7 @@ MEDIUM_KEYS: dict[str, tuple[str, ...]] = {
     "ip-radio": (*_RADIO, "rate_max_mbit_s", "multicast_loss"),
     "lora": (
         *_RADIO,
-        *("spreading_factor", "coding_rate", "preamble", "modem", "duty", "dwell_ms"),
+        *("spreading_factor", "coding_rate", "preamble", "modem", "duty", "dwell_ms", "region"),
     ),
     "wire": ("between", "delay_us", "loss"),
 }

@@ -7,7 +7,7 @@ Must not know: wall time, files, terminals. Ctrl-C ends it early, with what is k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from meshd.recording.tape import Tape
 from meshd.simulation.anyworld import AnyHost, AnyWorld
@@ -18,6 +18,7 @@ from meshd.simulation.checks.duty import Duty
 from meshd.simulation.crowd import Crowd
 from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
+from meshd.simulation.lora_medium import radios
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
 from meshd.simulation.plan import Plan, hosts_of
@@ -29,10 +30,7 @@ from meshd.simulation.score import Score
 from meshd.simulation.survey import Survey
 from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.traffic import People, members_of, relays_of
-from meshd.simulation.world import Tapes, no_tapes
-
-if TYPE_CHECKING:
-    from meshd.simulation.world import World
+from meshd.simulation.world import Tapes, World, no_tapes
 
 Progress = Callable[[int, int], None]
 """Is told of virtual time: done and all, in microseconds."""
@@ -146,6 +144,7 @@ def _run(
         "warnings": warnings(plan),
         "curves": _curves(span, people.score, tally, running),
         "map": survey.map(),
+        "radios": radios(world) if isinstance(world, World) else [],
     }
     return Outcome(value, _violations(checkers), _broken(checkers), finished)
 
@@ -157,7 +156,7 @@ def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
         people, checkers = People(world, plan), all_checkers(world, plan)
         return Parts(world, people, checkers, [Crowd(world, plan)] if plan.crowd else ())
     rivals = build(plan, seed)
-    duty = Duty(cast("World", rivals), plan)
+    duty = Duty(cast(World, rivals), plan)
     return Parts(rivals, RivalPeople(rivals, plan), (duty,))
 
 

@@ -39,7 +39,7 @@ class Survey:
         once, both count.
         """
         found = []
-        for name in self._world.media:
+        for name in (*self._world.media, *self._world.airs):
             most: tuple[int, int, int] | None = None
             for host in self._world.hosts:
                 near = self._beside.get(name, {}).get(host.number, set()) | {host.number}
@@ -62,7 +62,7 @@ class Survey:
         world = self._world
         worst: dict[tuple[int, int, str], tuple[float, int]] = {}
         heard: dict[tuple[int, int, str], int] = {}
-        for name, medium in world.media.items():
+        for name, medium in (*world.media.items(), *world.airs.items()):
             beside = self._beside[name] = {}
             for port, other, way in medium.ways():
                 beside.setdefault(other.host.number, set()).add(port.host.number)

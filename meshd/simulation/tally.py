@@ -92,7 +92,7 @@ class Listener(Observer):
         self._world = world
         self._tally = tally
         self._numbers = {host.name: host.number for host in world.hosts}
-        self._lora = next(iter(world.media), "")
+        self._lora = next(iter(world.airs or world.media), "")
 
     def datagram_sent(self, port: Port, datagram: Transmit, airtime_us: int) -> None:
         size = len(datagram.data) + HEADERS_BYTES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from meshd.core.errors import UsageError
 from meshd.core.events import Datagram, Notice, Transmit
@@ -23,6 +24,9 @@ from meshd.simulation.media.medium import Medium, Port, Reception
 from meshd.simulation.observer import Observer
 from meshd.simulation.schedule import SECOND, Schedule
 from meshd.simulation.tun import ICMP
+
+if TYPE_CHECKING:
+    from meshd.simulation.lora_medium import LoraMedium
 
 __all__ = ["DEFAULT", "HEADERS_BYTES", "SECOND", "Edge", "World"]
 
@@ -53,6 +57,7 @@ class World(Schedule):
         self.options = options or NodeOptions()
         self.hosts: list[Host] = []
         self.media: dict[str, Medium] = {}
+        self.airs: dict[str, LoraMedium] = {}
         self.observers: list[Observer] = []
         self.faults = NetworkFaults(self.stream("network faults"))
         self._edges: Edges | None = None
@@ -72,11 +77,14 @@ class World(Schedule):
         self,
         name: str = "",
         *,
-        media: Sequence[str] = (),
+        media: Sequence[str] | None = (),
         at: tuple[float, float] = (0.0, 0.0),
         clock: Clock | None = None,
     ) -> Host:
-        """Add a node with a port on each of `media` (the default edges if none); it is running."""
+        """Add a node with a port on each of `media`; it is running.
+
+        None named: on the default edges. `media` None: on nothing, as one with a LoRa radio alone.
+        """
         number = len(self.hosts)
         name = name or f"n{number}"
         if name in self._names:
@@ -87,8 +95,9 @@ class World(Schedule):
         host = Host(self, number, name, identity=identity, clock=clock or Clock())
         host.x_m, host.y_m = at
         self.hosts.append(host)
-        for medium in [self.media[each] for each in media] or [self._default()]:
-            self._add_port(host, medium)
+        if media is not None:
+            for medium in [self.media[each] for each in media] or [self._default()]:
+                self._add_port(host, medium)
         self._owners[identity.address(self.options.mesh)] = host
         host.start()
         return host

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from meshd.cli.simulate import find_plan
+from meshd.simulation.report.summary import sentences
 from meshd.simulation.run import run_plan
 
 THINNED = {"convergence"}
@@ -33,6 +34,21 @@ def test_hamlet_holds_to_its_end_and_reaches_everybody():
     assert outcome.finished and outcome.held, outcome.violations[:3]
     assert total["delivered"] >= 0.95 * total["due"] > 0
     assert outcome.value["islands"]["begin"] == outcome.value["islands"]["end"]
+
+
+def test_islands_find_each_other_by_lora_again_after_a_power_cut_within_the_law():
+    outcome = run_plan(find_plan("islands"), 1)
+    assert outcome.finished and outcome.held, outcome.violations[:3]
+    assert "duty" in outcome.value["checked"]
+    mill, church = outcome.value["radios"]
+    assert [one["host"] for one in (mill, church)] == ["mill", "church"]
+    assert [row["host"] for row in mill["hears"]] == ["church"]
+    assert [row["host"] for row in church["hears"]] == ["mill"]
+    assert 0 < church["hour_s"] < 360 and 0 < church["left_s"] < 360
+    links = outcome.value["map"]["links"]
+    assert [link["both_ways"] for link in links if link["medium"] == "lora"] == [True]
+    assert any(one["medium"] == "lora" for one in outcome.value["sent"]["busiest"])
+    assert any("By LoRa mill hears church" in said for said in sentences(outcome.as_json()))
 
 
 def test_first_minutes_of_a_small_village():

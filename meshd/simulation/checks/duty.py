@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from meshd.simulation.checks.checker import Checker
+from meshd.simulation.lora_medium import band_of
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
@@ -32,6 +33,10 @@ class Duty(Checker):
             for medium in plan.media
             if medium.duty < 1.0 or medium.dwell_ms
         }
+        for medium in plan.media:
+            if medium.region:
+                band = band_of(medium)
+                self._laws[medium.name] = (band.airtime_us_max, band.dwell_us)
         lora = (medium.name for medium in plan.media if medium.kind == "lora")
         self._lora = next(lora, "")
         self._sent: dict[tuple[str, str], deque[tuple[int, int]]] = {}

@@ -16,6 +16,7 @@ WORDS = {
     "file": "files",
     "total": "everything",
 }
+_RADIOS_MAX, _HEARD_MAX = 8, 4
 _GOOD, _FAIR = 99.0, 90.0
 _ISLANDS_MAX = 4
 _WORST_MAX = 5
@@ -91,6 +92,7 @@ def sentences(value: Json) -> list[str]:
             f"The air of {item['medium']} was fullest around {item['host']}, "
             f"{item['percent']:.2g} % {_when(item['at_s'])}."
         )
+    said += [_heard_by_radio(one) for one in value.get("radios", ())[:_RADIOS_MAX]]
     virtual = f"{value['nodes']} nodes, {span(value['virtual_s'])} of virtual time"
     said.append(f"{virtual}, {counted(len(value['faults']), 'fault')}.")
     if not value["checked"]:
@@ -106,6 +108,13 @@ def sentences(value: Json) -> list[str]:
             "end was not checked."
         )
     return said
+
+
+def _heard_by_radio(one: Json) -> str:
+    near = [f"{row['host']} ({row['snr_db']:g} dB)" for row in one["hears"]]
+    whom = ", ".join(near[:_HEARD_MAX]) + (", …" if len(near) > _HEARD_MAX else "")
+    spent = f"{counted(one['frames'], 'frame')}, {one['hour_s']:g} s of the last hour"
+    return f"By LoRa {one['host']} hears {whom or 'nobody'}, and sent {spent}."
 
 
 def _delivered(value: Json) -> list[str]:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
+from meshd.core.airtime import FRAME_BYTES_MAX, airtime_us
 from meshd.core.errors import UsageError
 from meshd.simulation.build import set_going
 from meshd.simulation.faults.network import NetworkFaults
 from meshd.simulation.faults.power import Power
 from meshd.simulation.faults.schedule import apply_power_cuts
 from meshd.simulation.layout import places
-from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
+from meshd.simulation.lora_medium import setting_of
+from meshd.simulation.media.lora import LoraAir, Radio
 from meshd.simulation.media.medium import Way
 from meshd.simulation.media.place import PathLoss
 from meshd.simulation.observer import Observer
@@ -129,11 +130,12 @@ class RivalWorld(Schedule):
     def __init__(self, plan: Plan, seed: int) -> None:
         super().__init__(seed)
         medium = _medium(plan)
-        self.setting = _setting(medium)
+        self.setting = setting_of(medium)
         self.observers: list[Observer] = []
         self.hosts: list[RivalHost] = []
         self.happened: Happened = lambda host, event: None
         self.media = {medium.name: Channel(self)}
+        self.airs: dict[str, Channel] = {}
         self.faults = NetworkFaults(self.stream("network faults"))
         self.air = LoraAir(self, self._loss_db, told=self._told)
         self._law = PathLoss(plan.terrain, seed)
@@ -216,24 +218,3 @@ def _medium(plan: Plan) -> MediumPlan:
         if medium.kind == "lora":
             return medium
     raise UsageError(f"protocol {plan.protocol!r} needs a medium of kind 'lora'")
-
-
-def _setting(medium: MediumPlan) -> RadioSetting:
-    if medium.modem not in MODEM_BYTES:
-        raise UsageError(
-            f"modem {medium.modem!r}: known are {', '.join(filter(None, MODEM_BYTES))}"
-        )
-    modulation = Modulation(
-        medium.spreading_factor,
-        round(medium.bandwidth_khz * 1000),
-        medium.coding_rate,
-        medium.preamble,
-    )
-    frequency_hz = round(medium.frequency_mhz * 1e6)
-    return RadioSetting(
-        modulation.checked(),
-        frequency_hz,
-        medium.tx_dbm,
-        medium.noise_figure_db,
-        MODEM_BYTES[medium.modem],
-    )

@@ -181,7 +181,6 @@ MISTAKES = [
         HEAD + "[[medium]]\nname='a'\nkind='ip-radio'\nduty=0.1",
         "f:8: medium.duty: an ip-radio medium does not use it (known: tx_dbm,",
     ),
-    (HEAD + "[[medium]]\nname='a'\nkind='lora'", "f:7: medium.kind: meshd does not speak LoRa yet"),
     (
         HEAD + "[[fault]]\nkind='partition'\nat_s=1\nmode='uniform'\nnodes='n1'",
         'f:9: fault.nodes: mode "uniform" divides all hosts by "share" and does not use it, did '
@@ -210,7 +209,34 @@ MISTAKES = [
 ]
 RIVAL = "protocol = 'managed-flood'\n" + HEAD
 LORA = "[[medium]]\nname='a'\nkind='lora'\nbandwidth_khz=125\n"
+EU868 = LORA + "frequency_mhz=868.3\nspreading_factor=9\ntx_dbm=14\n"
+TWO = EU868 + "region='EU868'\n" + EU868.replace("'a'", "'b'") + "region='EU868'\n"
 MISTAKES += [
+    (HEAD + EU868, 'f:5: medium: "region" is missing: whose law the radios keep'),
+    (
+        HEAD + EU868 + "region='EU86'",
+        'f:12: medium.region: "EU86" is no region, did you mean "EU868"?',
+    ),
+    (
+        HEAD + EU868.replace("14", "20") + "region='EU868'",
+        "f:12: medium.region: 20 dBm at 868.3 MHz is too much in EU868",
+    ),
+    (
+        HEAD + LORA + "frequency_mhz=915\nregion='EU868'",
+        "f:10: medium.region: 915 MHz with 125 kHz of bandwidth lies in no band of EU868",
+    ),
+    (
+        HEAD + EU868 + "region='EU868'\nduty=0.1",
+        "f:13: medium.duty: has no effect under meshd: its region says it",
+    ),
+    (
+        RIVAL + EU868 + "region='EU868'",
+        "f:13: medium.region: has no effect under managed-flood: rivals read duty and dwell_ms",
+    ),
+    (
+        HEAD + TWO + "[[nodes]]\nname='m'\nmedia=['a','b']",
+        "f:23: nodes.media: a host has one LoRa radio",
+    ),
     (RIVAL, 'f:1: protocol: managed-flood needs a [[medium]] of kind "lora"'),
     (RIVAL + LORA + "modem='rnod'", 'f:10: medium.modem: no modem "rnod", did you mean "rnode"?'),
     (
