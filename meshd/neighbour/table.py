@@ -139,6 +139,24 @@ class Neighbour:
             self._hello_us, self._hello_due = UNPROMISED_US, now + UNPROMISED_US
         return same
 
+    def steady(
+        self, seqno: int, interval_us: int, now: int, *, heard: tuple[int, int] | None
+    ) -> bool:
+        """Note a multicast hello that changes no cost; False, and nothing done, when it may.
+
+        `heard` is what an IHU with it says: the cost, and how long that holds.
+        """
+        history = self.multicast
+        if history.expected != seqno or not history.clean or self.txcost == INFINITY:
+            return False
+        if heard is not None:
+            if heard[0] != self.txcost:
+                return False
+            self._ihu_due = now + heard[1]
+        history.heard(seqno)
+        self._hello_us, self._hello_due = interval_us, now + interval_us * 3 // 2
+        return True
+
     def ihu(self, rxcost: int, hold_us: int, now: int) -> None:
         """Note how well the neighbour hears us."""
         self.txcost = rxcost
@@ -173,8 +191,11 @@ class Neighbour:
 
     def deadline(self) -> int | None:
         """Return when `expire` has something to do next."""
-        dues = (self._hello_due, self._unicast_due, self._ihu_due)
-        return min((due for due in dues if due is not None), default=None)
+        due = self._hello_due
+        for other in (self._unicast_due, self._ihu_due):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def update_cost(self) -> bool:
         """Work the costs out again; tell whether the link's cost changed."""

@@ -18,13 +18,14 @@ from meshd.core.events import Link, LinkKind, Transmit
 from meshd.core.ids import ALL_BABEL_ROUTERS, Prefix
 from meshd.core.limits import BABEL_PORT
 from meshd.neighbour.cost import INFINITY
-from meshd.neighbour.table import Budget, Neighbour, NeighbourTable
+from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing.answers import Answers
+from meshd.routing.outlet import Job, Made, Outlet
 from meshd.routing.own import Own
-from meshd.routing.pages import PAGE, Page, Pages
+from meshd.routing.pages import PAGE, Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, RouteTable
-from meshd.wire import babel
+from meshd.wire import babel, babel_words
 from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
 HELLO_INTERVAL_US = 4_000_000
@@ -60,54 +61,13 @@ PART = 2
 """Pages of a dump sent at once; the next as many follow after `PART_EVERY_US`."""
 
 PART_EVERY_US = 20_000
-DUMP_BYTES_PER_S = 16 * 1024
-DUMP_BYTES_MAX = 64 * 1024
 DUMP_GATHER_US = 200_000
 """How long we wait for others who also ask, before one dump answers them all."""
 
 ACK_WITHIN_CS = 50
-ANSWER_BYTES_PER_S = 16 * 1024
-ANSWER_BYTES_MAX = 64 * 1024
 UDP_HEADERS_LEN = 48
 PACKET_LEN_MAX = 1452
 _CS = 10_000
-
-
-class Outlet:
-    """The sending side of one link."""
-
-    __slots__ = (
-        *("answers", "budget", "dumped", "dumps", "early", "hello_seqno", "hellos", "job", "link"),
-        *("pending", "repeats", "said", "strangers", "urgent", "urgent_us"),
-    )
-
-    def __init__(self, link: Link, hello_seqno: int, now: int) -> None:
-        self.link = link
-        self.hello_seqno = hello_seqno
-        self.hellos = 0
-        self.early = 0
-        self.pending: dict[Prefix, bool] = {}
-        self.repeats: dict[Prefix, int] = {}
-        self.said: set[Prefix] = set()
-        self.urgent = False
-        self.urgent_us = now
-        self.dumps = 0
-        self.dumped: dict[int, tuple[Page, tuple[int, int], list[bytes]]] = {}
-        self.job: Job | None = None
-        self.budget = Budget(now, DUMP_BYTES_PER_S, DUMP_BYTES_MAX)
-        self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
-        self.strangers = Neighbour(link, ALL_BABEL_ROUTERS, now)
-        """Whose budgets all who are not neighbours yet share."""
-
-
-class Job:
-    """A dump under way: to whom, and from which page on it still has to be said."""
-
-    __slots__ = ("destination", "page")
-
-    def __init__(self, destination: bytes, page: int = 0) -> None:
-        self.destination = destination
-        self.page = page
 
 
 class Announcer:
@@ -327,15 +287,37 @@ class Announcer:
                 outlet.dumped.pop(number, None)
 
     def _page(self, outlet: Outlet, number: int, now: int) -> list[bytes]:
-        """Return the packets of a page, made anew when it changed since the last dump."""
-        page = self.pages[number]
-        made, version = outlet.dumped.get(number), (page.version, self.interval_us)
-        if made is not None and made[0] is page and made[1] == version:
-            return made[2]
-        tlvs = self._updates_of(outlet, page.prefixes, now)
-        packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
-        outlet.dumped[number] = (page, version, packets)
+        """Return the packets of a page, made anew when it changed since the last dump.
+
+        Of one packet, only what changed is made anew.
+        """
+        page, interval_us = self.pages[number], self.interval_us
+        made = outlet.dumped.get(number)
+        packets: list[bytes] = []
+        version = page.version
+        if made is not None and made.page is page and made.interval_us == interval_us:
+            if made.version == version:
+                return made.packets
+            packets = self._renewed(outlet, made, now)
+        if not packets:
+            tlvs = self._updates_of(outlet, page.prefixes, now)
+            packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
+        outlet.dumped[number] = Made(page, version, interval_us, packets)
         return packets
+
+    def _renewed(self, outlet: Outlet, made: Made, now: int) -> list[bytes]:
+        """Return the packet of a page with other words for what changed; nothing if it cannot."""
+        if len(made.packets) != 1:
+            return []
+        news: dict[Prefix, Update | None] = {}
+        for prefix, version in made.page.prefixes.items():
+            if version > made.version:
+                news[prefix] = self._update(outlet, prefix, now, lazy=True)
+                if news[prefix] is not None:
+                    outlet.said.add(prefix)
+        address, known = outlet.link.address, made.page.prefixes
+        data = babel_words.exchanged(made.packets[0], known, news, address)
+        return [data] if data is not None and len(data) <= _size_max(outlet.link) else []
 
     def answer(self, neighbour: Neighbour, answers: Answers, now: int) -> None:
         """Send a neighbour what one packet of it asked for: acknowledgments, routes, retractions.

@@ -17,9 +17,11 @@ from meshd.routing.learn import CHEAPER, HOLD_MAX_US, HOLD_MIN_US, PREFERABLE, L
 from meshd.routing.memory import Memory
 from meshd.routing.source import newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route
+from meshd.wire import babel_words as plain
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
 from meshd.wire.babel_changes import changes
 from meshd.wire.babel_parser import KEPT_LEN_MAX
+from meshd.wire.babel_words import Changes
 
 
 class Lesson:
@@ -46,6 +48,26 @@ class Lesson:
                 self.retraction(tlv)
         if whole:
             self.remember(packet, data, len(tlvs))
+
+    def follow(self, data: bytes) -> bool:
+        """Learn what a plain page says otherwise than before; False: it has to be decoded."""
+        head, memory = plain.head(data), self._learner.remembered.get(self._neighbour)
+        if head is None or memory is None or len(data) > KEPT_LEN_MAX:
+            return False
+        lease, before = self._earlier(memory, head)
+        if lease is None:
+            return False
+        found = plain.differences(before, data, self._neighbour.address)
+        if found is None:
+            return False
+        strays = self._go_on(lease, found, data[10] << 8 | data[11])
+        updates: Sequence[Update] = found.updates
+        if strays:
+            updates = plain.chosen(data, strays, self._neighbour.address)
+        for update in updates:
+            self.update(update)
+        self._remember(head, data, len(updates))
+        return True
 
     def update(self, update: Update) -> None:
         """Take a finite update."""
@@ -108,25 +130,39 @@ class Lesson:
             return tlvs
         if len(data) > KEPT_LEN_MAX:
             return tlvs
-        before = memory.heads.get(tlvs[0].prefix)
-        if before is None:
+        lease, before = self._earlier(memory, tlvs[0].prefix)
+        found = changes(before, data, self._neighbour.address) if lease is not None else None
+        if lease is None or found is None:
             return tlvs
+        strays = self._go_on(lease, found, tlvs[0].interval_cs)
+        if not strays:
+            return found.updates
+        return [tlv for tlv in tlvs if isinstance(tlv, Update) and tlv.prefix in strays]
+
+    def _earlier(self, memory: Memory, head: Prefix) -> tuple[Lease | None, bytes]:
+        """Return the page that is remembered by its first prefix, if it may be built upon."""
+        before = memory.heads.get(head)
+        if before is None:
+            return None, b""
         lease = memory.leases[before]
         if self._neighbour.cost + CHEAPER <= lease.left_out_cost:
-            memory.forget(tlvs[0].prefix)
-            return tlvs
-        found = changes(before, data, self._neighbour.address)
-        if found is None:
-            return tlvs
+            memory.forget(head)
+            return None, b""
+        return lease, before
+
+    def _go_on(self, lease: Lease, found: Changes, interval_cs: int) -> set[Prefix]:
+        """Let the lease of an earlier page go on; return what has to be read beside the changes.
+
+        If anything has, the changes are among it.
+        """
         for prefix in found.gone:
             self._let_go(prefix, lease)
         strays, lease.strays = set(lease.strays), ()
         lease.expires_us = self._now + lease.hold_us
-        self._lease, self._interval_cs = lease, tlvs[0].interval_cs
-        if not strays:
-            return found.updates
-        strays.update(update.prefix for update in found.updates)
-        return [tlv for tlv in tlvs if isinstance(tlv, Update) and tlv.prefix in strays]
+        self._lease, self._interval_cs = lease, interval_cs
+        if strays:
+            strays.update(update.prefix for update in found.updates)
+        return strays
 
     def _let_go(self, prefix: Prefix, lease: Lease) -> None:
         """Let the route to a prefix expire when its lease would have."""
@@ -143,10 +179,12 @@ class Lesson:
 
     def remember(self, packet: Packet, data: bytes, read: int) -> None:
         """Keep a packet of which the last `read` TLVs announced routes as they are now."""
-        lease, tlvs = self._lease, packet.tlvs
-        if not tlvs or not isinstance(tlvs[0], Update) or len(data) > KEPT_LEN_MAX:
-            return
-        head, memory = tlvs[0].prefix, self._learner.remembered.get(self._neighbour)
+        tlvs = packet.tlvs
+        if tlvs and isinstance(tlvs[0], Update) and len(data) <= KEPT_LEN_MAX:
+            self._remember(tlvs[0].prefix, data, read)
+
+    def _remember(self, head: Prefix, data: bytes, read: int) -> None:
+        lease, memory = self._lease, self._learner.remembered.get(self._neighbour)
         known = memory.heads.get(head) if memory is not None else None
         if lease is None or self._clean != read or not self._whole(lease, read):
             if memory is not None and lease is not None and lease.head == head:

@@ -14,12 +14,15 @@ PAGE = 64
 
 
 class Page:
-    """Some prefixes in order; `version` rises when one of them must be said otherwise."""
+    """Some prefixes in order, each with the version at which it last changed.
+
+    `version` rises when one of them must be said otherwise, or no more.
+    """
 
     __slots__ = ("prefixes", "version")
 
     def __init__(self) -> None:
-        self.prefixes: dict[Prefix, None] = {}
+        self.prefixes: dict[Prefix, int] = {}
         self.version = 0
 
 
@@ -43,8 +46,8 @@ class Pages:
         page = self._places.get(prefix)
         if page is None:
             page = self._places[prefix] = self._free()
-            page.prefixes[prefix] = None
         page.version += 1
+        page.prefixes[prefix] = page.version
 
     def remove(self, prefix: Prefix) -> None:
         """Forget a prefix; its place is free. Pages that got sparse are filled anew."""

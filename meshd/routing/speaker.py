@@ -21,12 +21,13 @@ from meshd.core.timers import Key
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing import view
-from meshd.routing.announce import Announcer, Outlet
+from meshd.routing.announce import Announcer
 from meshd.routing.answers import Answers
 from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
+from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
 from meshd.routing.selection import concerned
@@ -34,6 +35,7 @@ from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
+from meshd.wire.babel_greeting import greeting
 from meshd.wire.babel_parser import decode
 
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
@@ -177,7 +179,7 @@ class Babel:
         if not (neighbour or outlet.strangers).budget.take(len(data), now):
             self._ctx.drop(DropReason.INGRESS_BUSY, name)
             return False
-        if neighbour is not None and self._learner.refresh(neighbour, data, now):
+        if neighbour is not None and self._nothing_new(neighbour, data, now):
             return False
         try:
             packet = decode(data, source)
@@ -192,6 +194,27 @@ class Babel:
             self._take(neighbour, packet, data, now)
             self._chooser.settle(now)
         return bool(self._heard)
+
+    def _nothing_new(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
+        """Take what most packets are: a page that was heard before, or changed a little, a hello.
+
+        False when it has to be decoded.
+        """
+        if self._learner.refresh(neighbour, data, now):
+            return True
+        if neighbour.told_rxcost == INFINITY:
+            return False  # it has to be greeted, whatever it says
+        if (said := greeting(data, neighbour.address)) is not None:
+            hello, ihus = said
+            ihu = ihus.get(neighbour.link.address)
+            heard = None if ihu is None else (ihu.rxcost, _ihu_holds_us(ihu))
+            if neighbour.steady(hello.seqno, hello.interval_cs * 10_000, now, heard=heard):
+                self._arm(neighbour)
+                return True
+        elif Lesson(self._learner, neighbour, now).follow(data):
+            self._chooser.settle(now)
+            return True
+        return False
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Do what a timer of owner "routing" is for."""
@@ -409,7 +432,7 @@ class Babel:
     def _ihu(self, neighbour: Neighbour, ihu: babel.Ihu, now: int) -> bool:
         if ihu.address is not None and ihu.address != neighbour.link.address:
             return False
-        neighbour.ihu(ihu.rxcost, ihu.interval_cs * 10_000 * 7 // 2, now)
+        neighbour.ihu(ihu.rxcost, _ihu_holds_us(ihu), now)
         return True
 
     def _other(self, neighbour: Neighbour, tlv: Tlv, answers: Answers, now: int) -> None:
@@ -441,6 +464,11 @@ def _not_a_source(source: bytes, link: Link) -> DropReason | None:
     if len(source) != 16 or not is_link_local(source):
         return DropReason.BABEL_SOURCE
     return DropReason.BABEL_OWN_PACKET if source == link.address else None
+
+
+def _ihu_holds_us(ihu: babel.Ihu) -> int:
+    """Return how long an IHU holds (RFC 8966 Appendix B)."""
+    return ihu.interval_cs * 10_000 * 7 // 2
 
 
 def _introduces(tlv: Tlv, link: Link) -> bool:

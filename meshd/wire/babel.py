@@ -184,7 +184,7 @@ class _Writer:
     def _prefixed(self, prefix: Prefix, flags: int, numbers: tuple[int, int, int]) -> None:
         address, length = prefix
         octets = (length + 7) // 8
-        omitted = _common(address, self.prefix, octets) if self.prefix is not None else 0
+        omitted = common(address, self.prefix, octets) if self.prefix is not None else 0
         if not omitted:
             self.prefix = address
             flags |= FLAG_PREFIX
@@ -225,7 +225,7 @@ class _Writer:
         self._prefixed(tlv.prefix, FLAG_ROUTER_ID if tlv.origin else 0, numbers)
 
 
-def _common(address: bytes, other: bytes, most: int) -> int:
+def common(address: bytes, other: bytes, most: int) -> int:
     """Return how many leading bytes two addresses share, at most `most`."""
     start = 6 if address[:6] == other[:6] else 0
     for place in range(start, most):

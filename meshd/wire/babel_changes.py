@@ -6,21 +6,11 @@ kept, for others who hear the same. Must not know: routes, neighbours.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from meshd.core.ids import Prefix
 from meshd.wire.babel import Packet, Update
 from meshd.wire.babel_parser import KEPT, decode
-
-GONE_MAX = 16
-"""When more prefixes than this are gone, the packets have little to do with each other."""
-
-
-class Changes(NamedTuple):
-    """`updates` in the order of the later packet; `gone` are prefixes that only the earlier had."""
-
-    updates: tuple[Update, ...]
-    gone: tuple[Prefix, ...]
+from meshd.wire.babel_words import GONE_MAX, Changes
 
 
 @lru_cache(maxsize=KEPT)

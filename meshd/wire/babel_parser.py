@@ -63,7 +63,7 @@ def _kept(data: bytes, source: bytes) -> Packet:
 
 
 @lru_cache(maxsize=PREFIXES_KEPT)
-def _host(address: bytes) -> Prefix:
+def host_of(address: bytes) -> Prefix:
     """Return the /128 of an address: one value for all the routes to it."""
     return Prefix(address, 128)
 
@@ -171,11 +171,11 @@ class _Parser:
             self.router_id = router_id if router_id not in _BAD_IDS else None
         if metric == INFINITY:
             origin = flags & FLAG_ROUTER_ID != 0
-            self.tlvs.append(Retraction(_host(address), seqno, interval_cs, origin))
+            self.tlvs.append(Retraction(host_of(address), seqno, interval_cs, origin))
         elif self.router_id is None:
             self.ignored.append(_MALFORMED)
         else:
-            update = (_host(address), self.router_id, seqno, metric, interval_cs, self.next_hop)
+            update = (host_of(address), self.router_id, seqno, metric, interval_cs, self.next_hop)
             self.tlvs.append(Update._make(update))
 
     def other(self, kind: int, at: int, after: int) -> None:
