@@ -63,7 +63,7 @@ class Lesson:
         strays = self._go_on(lease, found, data[10] << 8 | data[11])
         updates: Sequence[Update] = found.updates
         if strays:
-            updates = plain.chosen(data, strays, self._neighbour.address)
+            updates = plain.chosen(data, strays, self._neighbour.address) or ()
         for update in updates:
             self.update(update)
         self._remember(head, data, len(updates))
@@ -75,9 +75,13 @@ class Lesson:
         lease = self._lease
         if lease is None or interval_cs != self._interval_cs:
             lease = self._new_lease(interval_cs)
-        table = self._learner.table
-        entry = table.entries.get(prefix)
-        route = entry.of(self._neighbour) if entry is not None else None
+        table, neighbour = self._learner.table, self._neighbour
+        entry, route = table.entries.get(prefix), None
+        if entry is not None:
+            for known in entry.routes:
+                if known.neighbour is neighbour:
+                    route = known
+                    break
         if (
             route is not None
             and route.seqno == seqno
@@ -86,7 +90,8 @@ class Lesson:
             and route.next_hop == next_hop
             and not route.restless
         ):
-            table.renew(route, lease)
+            if route.lease is not lease:
+                table.renew(route, lease)
             self._clean += 1
         elif (
             route is None
@@ -94,7 +99,7 @@ class Lesson:
             and metric
             and table.wide
             and len(entry.routes) >= WIDE_ROUTES
-            and entry.outdoes(metric + self._neighbour.cost)
+            and entry.outdoes(metric + neighbour.cost)
             and self._refused(update) is None
         ):
             self._leave_out(entry, lease)
@@ -232,7 +237,7 @@ class Lesson:
         """Take an update that is not just a renewal."""
         learner, neighbour = self._learner, self._neighbour
         prefix, router_id, seqno, advertised, _, _ = update
-        if prefix in learner.own.prefixes and router_id == learner.own.router_id:
+        if router_id == learner.own.router_id and prefix in learner.own.prefixes:
             self._own_heard(prefix, seqno)
             return
         reason = learner.accept.refused(prefix) if entry is None or not entry.routes else None
@@ -270,6 +275,11 @@ class Lesson:
             learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
             return
         self._store(route, update, lease)
+        if entry is None:
+            entry = learner.table.entries[prefix]
+        if entry.spare:
+            entry.overrule(neighbour)
+        learner.note(entry, route)
         route.unfeasible = not feasible
         if not feasible and wanted and selected is not route:
             learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
@@ -305,8 +315,10 @@ class Lesson:
         """Return why an update for an acceptable prefix is not accepted."""
         if update.router_id == self._learner.own.router_id:
             return DropReason.BABEL_OWN_PREFIX
-        next_hop = update.next_hop
-        if not is_link_local(next_hop) or next_hop == self._neighbour.link.address:
+        next_hop, neighbour = update.next_hop, self._neighbour
+        if next_hop == neighbour.address:
+            return None  # as nearly always: it is who says it
+        if not is_link_local(next_hop) or next_hop == neighbour.link.address:
             return DropReason.BABEL_NEXT_HOP
         return None
 
@@ -325,17 +337,15 @@ class Lesson:
         return route
 
     def _store(self, route: Route, update: Update, lease: Lease) -> None:
-        self._learner.table.renew(route, lease)
-        if route.router_id != update.router_id or route.next_hop != update.next_hop:
+        if route.lease is not lease:
+            self._learner.table.renew(route, lease)
+        _, router_id, seqno, metric, _, next_hop = update
+        if route.router_id != router_id or route.next_hop != next_hop:
             route.since_us = self._now
-        route.router_id = update.router_id
-        route.seqno = update.seqno
-        route.advertised = update.metric
-        route.next_hop = update.next_hop
-        entry = self._learner.table.entries[update.prefix]
-        if entry.spare:
-            entry.overrule(self._neighbour)
-        self._learner.note(entry, route)
+        route.router_id = router_id
+        route.seqno = seqno
+        route.advertised = metric
+        route.next_hop = next_hop
 
     def _retract(self, route: Route) -> None:
         if route.advertised != INFINITY:

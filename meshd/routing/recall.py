@@ -14,6 +14,7 @@ from meshd.routing.lesson import Lesson
 from meshd.routing.table import Entry, Lease
 from meshd.wire.babel import RouteRequest, Update
 from meshd.wire.babel_parser import decode
+from meshd.wire.babel_words import chosen
 
 
 def recall(learner: Learner, entries: Sequence[Entry], now: int) -> None:
@@ -30,10 +31,12 @@ def recall(learner: Learner, entries: Sequence[Entry], now: int) -> None:
                 asks.setdefault(lease.neighbour, []).append(entry.prefix)
         entry.spare = ()
     for lease, wanted in pages.items():
-        packet = decode(lease.data, lease.neighbour.address)
-        said = {tlv.prefix: tlv for tlv in packet.tlvs if isinstance(tlv, Update)}
-        lesson = Lesson(learner, lease.neighbour, now)
-        lesson.recall(lease, [said[prefix] for prefix in wanted if prefix in said])
+        source = lease.neighbour.address
+        updates = chosen(lease.data, wanted, source)
+        if updates is None:
+            said = decode(lease.data, source).tlvs
+            updates = [tlv for tlv in said if isinstance(tlv, Update) and tlv.prefix in wanted]
+        Lesson(learner, lease.neighbour, now).recall(lease, updates)
     for neighbour, lost in asks.items():
         for start in range(0, len(lost), ASKS_MAX):
             requests = [RouteRequest(prefix) for prefix in lost[start : start + ASKS_MAX]]

@@ -7,7 +7,7 @@ Must not know: routes, packets, timers.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
@@ -99,17 +99,18 @@ class SourceTable:
             source.metric = metric
         return True
 
-    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> list[Prefix]:
+    def collect(self, now: int, announced: Callable[[], Mapping[Prefix, bytes]]) -> list[Prefix]:
         """Forget sources not announced for three minutes, twice a minute at most; return which.
 
-        `announced` returns the router-id under which a prefix is announced at present.
+        `announced` returns under which router-id each prefix is announced at present.
         """
         if now - self._collected_us < COLLECT_US:
             return []
         self._collected_us = now
         old: list[tuple[Prefix, Source]] = []
+        present = announced()
         for prefix, first in self._sources.items():
-            alive, source = announced(prefix), first
+            alive, source = present.get(prefix), first
             while True:
                 if source.router_id == alive:
                     source.used_us = now

@@ -136,10 +136,12 @@ class Entry:
         neighbour = lease.neighbour
         if lease.left_out_cost < neighbour.cost:
             lease.left_out_cost = neighbour.cost
-        if lease not in self.spare:
-            if self.spare:
+        for other in self.spare:
+            if other is lease:
+                return
+            if other.neighbour is neighbour:
                 self.overrule(neighbour)
-            self.spare += (lease,)
+        self.spare += (lease,)
 
     def overrule(self, neighbour: Neighbour) -> None:
         """Forget which packet of a neighbour named a route that is not kept: it said otherwise."""
@@ -212,6 +214,14 @@ class RouteTable:
             return None
         found = (entry.of(most) for entry in reversed(self.entries.values()))
         return next((route for route in found if route is not None), None)
+
+    def announced(self) -> dict[Prefix, bytes]:
+        """Return the router-id of the selected route to each prefix."""
+        return {
+            prefix: entry.selected.router_id
+            for prefix, entry in self.entries.items()
+            if entry.selected is not None
+        }
 
     @property
     def full(self) -> bool:

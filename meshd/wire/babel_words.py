@@ -8,7 +8,7 @@ packets that begin with the same address. Whatever else a packet holds makes it 
 None is the answer: then it has to be decoded. Must not know: routes, neighbours.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -93,12 +93,14 @@ def differences(before: bytes, after: bytes, source: bytes) -> Changes | None:
     return Changes(updates, gone) if len(gone) <= GONE_MAX else None
 
 
-def chosen(data: bytes, prefixes: Container[Prefix], source: bytes) -> list[Update]:
-    """Return the updates of some prefixes out of a plain page."""
-    found = words(data) or ()
-    return [
-        _update(found[0], word, source) for word in found if _prefix(found[0], word) in prefixes
-    ]
+def chosen(data: bytes, prefixes: Collection[Prefix], source: bytes) -> list[Update] | None:
+    """Return the updates of some node addresses out of a plain page; None when it is none."""
+    found = words(data)
+    if found is None:
+        return None
+    names, first = {prefix.address[8:] for prefix in prefixes}, found[0]
+    updates = [_update(first, word, source) for word in found if word[-8:] in names]
+    return [update for update in updates if update.prefix in prefixes]
 
 
 def exchanged(

@@ -34,6 +34,17 @@ RARE = st.tuples(
 )
 
 
+def plain(at: int) -> bool:
+    """Tell whether a prefix is announced as a node announces its own."""
+    return at < 2 * PAGE
+
+
+def prefix_of(at: int) -> Prefix:
+    """Return the address of a node, as pages of a mesh hold them, or one of another kind."""
+    tail = bytes((at, at, *bytes(7), at + 100))
+    return Prefix(bytes.fromhex("fd0102030405") + tail, 128) if plain(at) else numbered(at)
+
+
 class Peer:
     """A neighbour that announces some prefixes, in pages of a steady order."""
 
@@ -49,7 +60,9 @@ class Peer:
 
     def word(self, at: int) -> Update:
         seqno, metric = self.table[at]
-        return Update(numbered(at), bytes(7) + b"\7", seqno, metric, CS, self.source)
+        prefix = prefix_of(at)
+        router_id = prefix.address[8:] if plain(at) else bytes(7) + b"\7"
+        return Update(prefix, router_id, seqno, metric, CS, self.source)
 
     def greet(self) -> None:
         self.hellos = self.hellos + 1 & 0xFFFF
@@ -72,7 +85,7 @@ class Peer:
         elif what == "retract":
             self.table.pop(at, None)
             if value:  # else its word is lost
-                self.say(Retraction(numbered(at), 0, CS))
+                self.say(Retraction(prefix_of(at), 0, CS))
         elif what == "dump":
             self.dump()
         elif what == "ihu":
