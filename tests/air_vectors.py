@@ -15,7 +15,7 @@ from meshd.space.keys import SpaceKeys, commit
 from meshd.sync.air_names import FEED_LEN
 from meshd.wire import entry as wire_entry
 from meshd.wire.air_entry import Part, Thin
-from meshd.wire.air_messages import Digest, Digests, Head, Heads, Needs, Range
+from meshd.wire.air_messages import Digest, Digests, Head, Heads, Held, Needs, Range
 from meshd.wire.entry import Kind
 from meshd.wire.payload import Post
 
@@ -61,6 +61,7 @@ def make():
         "digests": Digests(SALT, (Digest(tag, said),)),
         "heads": Heads(SALT, tag, (Head(feed, 300),)),
         "heads, partial": Heads(SALT, tag, (Head(feed, 2**32 - 1),), partial=True),
+        "held": Held(300, _mac(space)),
         "needs": Needs(SALT, tag, (Range(feed, 128, 12),)),
     }
     vectors = {
@@ -78,6 +79,14 @@ def make():
     }
     vectors["state of that feed alone"] = {"fields": {}, "bytes": term.hex()}
     return vectors
+
+
+def _mac(space):
+    """Make the proof of device 6 for device 4 that it has the founder's feed, by the page."""
+    holder, author = (crypto.sign_public(fill(number)) for number in (6, 4))
+    shared = crypto.exchange(crypto.exchange_secret_of(fill(6)), crypto.exchange_public_of(author))
+    key = crypto.digest(holder + author, key=shared, person=b"meshd-air-held")
+    return crypto.digest(space + FOUNDER + (300).to_bytes(4, "big"), key=key, size=8)
 
 
 def _shown(value):

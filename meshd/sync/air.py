@@ -22,6 +22,7 @@ from meshd.space.feed import (
 )
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
+from meshd.sync.air_acks import WAIT_US, Acks, wants_word
 from meshd.sync.air_aside import Aside, Parts
 from meshd.sync.air_link import AirLink
 from meshd.sync.air_names import Feed, Names
@@ -36,7 +37,7 @@ from meshd.wire import membership as wire_membership
 from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thin
 from meshd.wire.entry import MEMBERSHIP_KINDS
 from meshd.wire.lora_payload import Kind as ObjectKind
-from meshd.wire.lora_payload import Sub
+from meshd.wire.lora_payload import Local, Sub
 
 PASS_ON_US = 2_000_000, 15_000_000
 """An entry of a session waits so long before it goes on air: another gateway may be first."""
@@ -55,7 +56,7 @@ _LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
 
 
 KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART)
-SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART)
+SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
 """What `Air.object` and `Air.local` take."""
 
 
@@ -75,6 +76,7 @@ class Air:
         self._states: dict[bytes, State] = {}
         self._aside = Aside()
         self._parts = Parts()
+        self._acks = Acks(spaces)
         self._came: dict[Key, str] = {}
         self._look_us = 0
 
@@ -119,6 +121,9 @@ class Air:
         link = self._links.get(str(key[1]))
         if link is not None and link.up:
             link.look(now)
+            held = self._acks.build(link.name, now)
+            if held is not None:
+                self._radios.say(link.name, Local(Sub.HELD, held.encode()), now)
             link.pump(now)
             self._arm(link, now)
 
@@ -167,6 +172,8 @@ class Air:
                 thin = self._whole(link, heard.body) if parted else decode_thin(heard.body)
                 if thin is not None:
                     self._heard(link, thin, now, repair=True, node=heard.node)
+            elif sub == Sub.HELD:
+                self._acked(heard, now)
             elif not heard.trusted:
                 link.drop(DropReason.AIR_UNPROVEN)
             elif sub == Sub.DIGESTS:
@@ -180,6 +187,12 @@ class Air:
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
         self._arm(link, now)
+
+    def _acked(self, heard: LocalPort, now: int) -> None:
+        """Take the word of a neighbour; most are for others."""
+        held = self._acks.taken(heard.node, heard.body)
+        if held is not None:
+            self._passing.held(heard.node, held.space, held.author, held.seq)
 
     def _whole(self, link: AirLink, body: bytes) -> Thin | None:
         data = self._parts.add(decode_part(body))
@@ -305,6 +318,12 @@ class Air:
         data = data or b"".join(self._passing.recent.run(*key, key[2]))
         if space is None or not data:
             return
+        if came is not None and wants_word(space, key[1], data):
+            node = space.node_of(key[1])
+            for link in self._links.values():
+                if node in link.neighbours and link.up:
+                    self._acks.plan(link.name, key[:2], now + self._ctx.jitter(*WAIT_US))
+                    self._arm(link, now)
         for link in self._links.values():
             if came in (link.name, EVERYWHERE) or not link.up or not link.neighbours:
                 continue
@@ -407,7 +426,10 @@ class Air:
 
     def _arm(self, link: AirLink, now: int) -> None:
         if link.up:
-            self._ctx.timers.set(("air", link.name), link.due_us(now))
+            due_us, held_us = link.due_us(now), self._acks.due_us(link.name)
+            if held_us is not None:
+                due_us = min(due_us, max(held_us, now + 1_000))
+            self._ctx.timers.set(("air", link.name), due_us)
 
 
 def _worth(thin: Thin, room: int) -> bool:

@@ -22,6 +22,7 @@ FRAME_BYTES = 200
 UNIT_MIN_US = 300_000
 LOCAL_OVERHEAD = 18
 """Bytes of a frame and an item beside the body of a LOCAL item."""
+ANSWER_UNITS_MAX = 40
 AGAIN_UNITS = 8
 """How many frames long a radio without room is left alone."""
 
@@ -82,8 +83,9 @@ class AirLink:
             self.drop(refused)
 
     def answer_us(self, now: int) -> int:
-        """Return when to answer: at random, since others may."""
-        return now + self._ctx.jitter(self.unit_us, 6 * self.unit_us)
+        """Return when to answer: at random, since all who are in earshot may."""
+        units = min(4 + 3 * len(self.neighbours), ANSWER_UNITS_MAX)
+        return now + self._ctx.jitter(self.unit_us, units * self.unit_us)
 
     def another_answers(self, now: int) -> None:
         """Somebody else sends entries: leave it to them while they do."""

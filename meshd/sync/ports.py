@@ -125,5 +125,8 @@ class PassingPort(Protocol):
     def came(self, space: bytes, author: bytes, seq: int, data: bytes, now: int) -> None:
         """An entry was accepted: pass it on at once to sessions that wait for it."""
 
+    def held(self, node: bytes, space: bytes, author: bytes, seq: int) -> None:
+        """A node proved that it holds an own feed durably."""
+
     def free_bytes(self) -> int:
         """Return how much more this node may carry as a relay."""

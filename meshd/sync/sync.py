@@ -224,6 +224,12 @@ class Sync:
         for share in self._hub.shares(space):
             self._forks.grown(share, author, seq, now)
 
+    def held(self, node: bytes, space_id: bytes, author: bytes, seq: int) -> None:
+        """A node proved by another way that it holds an own feed durably."""
+        space = self._spaces.get(space_id)
+        if space is not None:
+            self._acknowledged(node, space, (author, seq), kept=False)
+
     def free_bytes(self) -> int:
         """Return how much more this node may carry as a relay."""
         return self._leases.free_bytes()
@@ -332,19 +338,21 @@ class Sync:
                     self._forks.suspect(share, head.author, held, now)
                 continue
             if feed and space.is_own(head.author):
-                self._acknowledged(share, space, head, kept=message.kept)
+                node, name = share.peer.node, (head.author, head.seq)
+                self._acknowledged(node, space, name, kept=message.kept)
 
-    def _acknowledged(self, share: Share, space: Space, head: wire.Head, *, kept: bool) -> None:
-        """Count a peer's word for our own feed, as what the peer is in this space."""
-        node = share.peer.node
+    def _acknowledged(
+        self, node: bytes, space: Space, name: tuple[bytes, int], *, kept: bool
+    ) -> None:
+        """Count a node's word for our own feed, as what the node is in this space."""
+        author, seq = name
         roles = [member.role for member in space.members() if member.node == node]
         if not roles:
             return
         relay = all(role == "relay" for role in roles)
         if relay == kept:
-            seq = min(head.seq, space.feeds[head.author].seq)
-            space.acks.note(node, head.author, seq, kept)
-            self._deliveries.acknowledged(space.id, head.author)
+            space.acks.note(node, author, min(seq, space.feeds[author].seq), kept)
+            self._deliveries.acknowledged(space.id, author)
 
     # --- entries ----------------------------------------------------------------------------------
 

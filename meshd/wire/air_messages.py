@@ -1,4 +1,4 @@
-"""What neighbours say over LoRa about spaces: DIGESTS, HEADS and NEEDS, as bodies of LOCAL items.
+"""What neighbours say over LoRa about spaces: DIGESTS, HEADS, NEEDS, HELD; bodies of LOCAL items.
 
 Enters: the body of an item. Leaves: a frozen value, or WireError. A space is named by a tag that
 only holders of its fetch key can make or find, and that differs for each sender and each start of
@@ -18,7 +18,7 @@ FEED_LEN = 3
 DIGESTS_MAX = 28
 HEADS_MAX = 48
 RANGES_MAX = 32
-LENGTH_MAX = 255
+MAC_LEN = 8
 _PARTIAL = 1
 
 
@@ -82,6 +82,26 @@ class Needs(NamedTuple):
             feed + pack_number(first) + bytes([length]) for feed, first, length in self.ranges
         )
         return self.salt + self.tag + ranges
+
+
+class Held(NamedTuple):
+    """An own feed of who hears this is on the sender's disk up to `seq`; `mac` proves who says so,
+    and of which feed."""
+
+    seq: int
+    mac: bytes
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        return pack_number(self.seq) + self.mac
+
+
+def decode_held(data: bytes) -> Held:
+    """Decode HELD. Raises: WireError."""
+    seq, at = take_number(data, 0)
+    if not seq or len(data) != at + MAC_LEN:
+        raise WireError("held of a wrong length")
+    return Held(seq, data[at:])
 
 
 def decode_digests(data: bytes) -> Digests:

@@ -40,6 +40,7 @@ class Sub(IntEnum):
     PACKET = 10
     ENTRY = 11
     ENTRY_PART = 12
+    HELD = 13
 
 
 class Kind(IntEnum):

@@ -18,7 +18,7 @@ from meshd.wire.lora_frame import FrameKind
 from meshd.wire.lora_items import Object
 from meshd.wire.lora_payload import Kind, Local, Sub, parse
 
-OF_SPACES = {Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART}
+OF_SPACES = {Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD}
 TEXT = "x" * 50
 
 
@@ -85,14 +85,15 @@ def found_and_sent(seed: int) -> list[int]:
 
 def measure() -> list[Figure]:
     """Measure an entry, a message with its receipt, and one repair for some seeds."""
-    post = sent_by_post()
-    message, receipt = sent_by_post(to="")
+    post, held = sent_by_post()
+    message, *answers = sent_by_post(to="")
     repairs = sorted(sum(found_and_sent(seed)) for seed in (1, 2, 3, 4, 5))
     lxmf = ("Reticulum LXMF, two frames", 259 + 83)
     return [
-        Figure("entry, 50-byte post, frame", sum(post), "B", 185, f"{len(post)} frame", rival=lxmf),
+        Figure("entry, 50-byte post, frame", post, "B", 185, "1 frame", rival=lxmf),
         Figure("entry, 50-byte message to one", message, "B", 185, "1 frame", rival=lxmf),
-        Figure("entry, receipt of a message, signed", receipt, "B", 30, "an entry of its own"),
+        Figure("entry, acknowledged by a neighbour", held, "B", 30, "proven to the author"),
+        Figure("entry, signed receipt of a message", max(answers), "B", None, "for everybody"),
         Figure(
             "entry of 100 bytes found and sent, space of 10 kB",
             repairs[len(repairs) // 2],

@@ -158,10 +158,10 @@ def test_recording_of_a_neighbour_makes_nobody_send(net):
 
 
 def test_nonsense_is_dropped_by_name(net):
-    for sub in (Sub.ENTRY, Sub.ENTRY_PART, Sub.DIGESTS, Sub.HEADS, Sub.NEEDS):
+    for sub in (Sub.ENTRY, Sub.ENTRY_PART, Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.HELD):
         say(net.ben, sub, b"\x0f")
     net.ben.hear_object(MALLORY, bytes([Kind.ENTRY]))
-    assert net.ben.drops(DropReason.AIR_MALFORMED) == 6
+    assert net.ben.drops(DropReason.AIR_MALFORMED) == 7
 
 
 def test_junk_under_a_number_does_not_keep_the_true_entry_off_the_air():
@@ -227,7 +227,7 @@ def test_radio_without_room_is_tried_again(net):
     assert net.ben.texts() == ["patience"]
 
 
-SUBS = st.sampled_from([Sub.ENTRY, Sub.ENTRY_PART, Sub.DIGESTS, Sub.HEADS, Sub.NEEDS])
+SUBS = st.sampled_from([Sub.ENTRY, Sub.ENTRY_PART, Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.HELD])
 
 
 @settings(max_examples=25, deadline=None)

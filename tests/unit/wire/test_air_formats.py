@@ -18,6 +18,7 @@ DECODERS = {
     "digests": air_messages.decode_digests,
     "heads": air_messages.decode_heads,
     "needs": air_messages.decode_needs,
+    "held": air_messages.decode_held,
 }
 seqs = st.integers(1, 2**32 - 1)
 fours, feeds, salts = st.binary(min_size=4, max_size=4), st.binary(min_size=3, max_size=3), b"sa"
