@@ -34,7 +34,7 @@ from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
 from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
 from meshd.wire import membership as wire_membership
-from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thin
+from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thin, split
 from meshd.wire.entry import MEMBERSHIP_KINDS
 from meshd.wire.lora_payload import Kind as ObjectKind
 from meshd.wire.lora_payload import Local, Sub
@@ -422,7 +422,11 @@ class Air:
         thin = contract(space, author, data, whole=whole)
         if thin is not None and not whole and len(thin.encode()) > link.room:
             thin = contract(space, author, data, whole=True)
-        return thin if thin is not None and len(thin.encode()) <= THIN_MAX else None
+        if thin is None:
+            return None
+        data = thin.encode()
+        fits = len(data) <= link.room or split(thin.author[:ID_LEN], thin.seq, data, link.room)
+        return thin if fits else None
 
     def _arm(self, link: AirLink, now: int) -> None:
         if link.up:

@@ -109,12 +109,13 @@ class AirLink:
         return max(min(dues), now + 1_000)
 
     def pump(self, now: int) -> None:
-        """Say, ask and send what is due; `wanted` entries that nobody can use are let go."""
-        said = self.talk.build(now)
+        """Say, ask and send what is due."""
+        room = self._radios.room(self.name)
+        said = self.talk.build(now, room)
         if said is not None:
             sub = Sub.DIGESTS if isinstance(said, Digests) else Sub.HEADS
             self._tell(sub, said.encode(), now)
-        needs: Needs | None = self.wants.build(now)
+        needs: Needs | None = self.wants.build(now, room)
         if needs is not None:
             self._tell(Sub.NEEDS, needs.encode(), now)
         if now < self._free_us:
@@ -141,7 +142,7 @@ class AirLink:
             if not sent:
                 return None
             airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
-        return airtime_us
+        return airtime_us or None
 
     def _bodies(self, offer: Offer) -> Iterator[tuple[Kind, Sub, bytes]]:
         """Yield what an entry is sent as: itself, or its parts."""

@@ -16,7 +16,18 @@ from meshd.core.trickle import Trickle
 from meshd.space.space import Space
 from meshd.sync.air_names import Names, blinded, feed_name
 from meshd.sync.air_states import State
-from meshd.wire.air_messages import DIGESTS_MAX, HEADS_MAX, Digest, Digests, Head, Heads
+from meshd.wire.air_messages import (
+    DIGESTS_HEAD,
+    DIGESTS_MAX,
+    HEADS_HEAD,
+    STATE_LEN,
+    TAG_LEN,
+    Digest,
+    Digests,
+    Head,
+    Heads,
+    fitting,
+)
 
 SHORTEST_US = 30_000_000
 DOUBLINGS = 5
@@ -162,20 +173,22 @@ class Talk:
             dues.append(self._soon_us)
         return min(dues)
 
-    def build(self, now: int) -> Digests | Heads | None:
-        """Return what to say now."""
+    def build(self, now: int, room: int) -> Digests | Heads | None:
+        """Return what to say now, in a body of at most `room` bytes."""
         for space_id, due_us in tuple(self._heads_us.items()):
             if due_us <= now:
                 del self._heads_us[space_id]
                 space = self._spaces.get(space_id)
                 if space is not None:
-                    return self._heads(space, now)
+                    return self._heads(space, now, room - HEADS_HEAD)
         asked = self._due_checks(now)
         wanted = self._trickle.poll(now, silent=False) if now >= self._trickle.due_us else False
         if self._soon_us is not None and self._soon_us <= now:
             self._soon_us, wanted = None, True
         listed = self._listed(now) if wanted else asked
-        return self._digests(listed, now) if listed and self._known else None
+        if not listed or not self._known or room < DIGESTS_HEAD + TAG_LEN + STATE_LEN:
+            return None
+        return self._digests(listed, now, room - DIGESTS_HEAD)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -235,9 +248,10 @@ class Talk:
             return every
         return [space for space in every if now - self._shared.get(space, -SHARED_US) < SHARED_US]
 
-    def _digests(self, listed: list[bytes], now: int) -> Digests:
-        if len(listed) > DIGESTS_MAX:
-            listed = sorted(self._rng.sample(listed, DIGESTS_MAX))
+    def _digests(self, listed: list[bytes], now: int, room: int) -> Digests:
+        most = min(DIGESTS_MAX, room // (TAG_LEN + STATE_LEN))
+        if len(listed) > most:
+            listed = sorted(self._rng.sample(listed, most))
         items = []
         for space_id in listed:
             space = self._spaces.get(space_id)
@@ -253,22 +267,22 @@ class Talk:
         if state != self._state(space).now or now >= at_us + (HEADS_AGAIN_US << times):
             self._heads_us.setdefault(space.id, now + self._rng.randint(*HEADS_US))
 
-    def _heads(self, space: Space, now: int) -> Heads:
+    def _heads(self, space: Space, now: int, room: int) -> Heads:
         """Name all feeds; of too many the ones that changed last."""
         present = self._state(space).now
         state, times, _ = self._headed.get(space.id, (b"", 0, 0))
         times = min(times + 1, HEADS_DOUBLINGS) if state == present else 0
         self._headed[space.id] = (present, times, now)
         held = [author for author, feed in space.feeds.items() if feed.durable_seq]
-        partial = len(held) > HEADS_MAX
-        if partial:
-            last = [change.author for change in self._state(space).history]
-            order = dict.fromkeys((*reversed(last), *self._rng.sample(held, len(held))))
-            held = [author for author in order if author in space.feeds][:HEADS_MAX]
-        heads = tuple(
-            Head(feed_name(space, author), space.feeds[author].durable_seq) for author in held
-        )
-        return Heads(self._names.salt, self._names.tag(space), heads, partial)
+        last = (change.author for change in reversed(self._state(space).history))
+        order = dict.fromkeys((*last, *self._rng.sample(held, len(held))))
+        every = [
+            Head(feed_name(space, author), space.feeds[author].durable_seq)
+            for author in order
+            if author in space.feeds and space.feeds[author].durable_seq
+        ]
+        heads = fitting(every, room)
+        return Heads(self._names.salt, self._names.tag(space), heads, len(heads) < len(every))
 
     def _is_vain(self, node: bytes, space: Space) -> None:
         """Remember that heads are alike though states differ: a fork, which goes by sessions."""

@@ -11,7 +11,7 @@ from random import Random
 from meshd.core.drops import DropReason
 from meshd.space.space import Space
 from meshd.sync.air_names import Feed, Names, feed_name
-from meshd.wire.air_messages import RANGES_MAX, Needs, Range
+from meshd.wire.air_messages import NEEDS_HEAD, RANGE_LEN_MAX, RANGES_MAX, Needs, Range
 
 WANTS_MAX = 64
 WINDOW = 12
@@ -89,8 +89,8 @@ class AirWants:
         """Return when `build` has something."""
         return min((want.due_us for want in self._wants.values()), default=None)
 
-    def build(self, now: int) -> Needs | None:
-        """Return what to ask for now, of one space; None when nothing is due."""
+    def build(self, now: int, room: int) -> Needs | None:
+        """Return what to ask for now, of one space, in `room` bytes; None when nothing is due."""
         due = [feed for feed, want in self._wants.items() if want.due_us <= now]
         space = self._spaces.get(due[0][0]) if due else None
         if space is None:
@@ -98,10 +98,11 @@ class AirWants:
                 del self._wants[feed]
             return None
         ranges: list[Range] = []
+        most = min((room - NEEDS_HEAD) // RANGE_LEN_MAX, RANGES_MAX)
         for feed in sorted(self._wants, key=partial(_turn, space)):
             want, held = self._wants[feed], self._held(feed)
             soon = want.due_us <= now + NEAR_US
-            if feed[0] != space.id or not soon or len(ranges) == RANGES_MAX:
+            if feed[0] != space.id or not soon or len(ranges) >= most:
                 continue
             want.tries += 1
             want.due_us = now + self._rng.randint(*AGAIN_US)

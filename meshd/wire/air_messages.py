@@ -6,6 +6,7 @@ it: `salt` is drawn when a node starts. Feeds are named by the first bytes of th
 id. Ref: docs/wire-format.md#entries-over-lora.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshd.core.errors import WireError
@@ -19,6 +20,10 @@ DIGESTS_MAX = 28
 HEADS_MAX = 48
 RANGES_MAX = 32
 MAC_LEN = 8
+DIGESTS_HEAD = SALT_LEN
+HEADS_HEAD = SALT_LEN + TAG_LEN + 1
+NEEDS_HEAD = SALT_LEN + TAG_LEN
+RANGE_LEN_MAX = FEED_LEN + 5 + 1
 _PARTIAL = 1
 
 
@@ -27,6 +32,10 @@ class Digest(NamedTuple):
 
     tag: bytes
     state: bytes
+
+    def encode(self) -> bytes:
+        """Return its bytes in a body."""
+        return self.tag + self.state
 
 
 class Digests(NamedTuple):
@@ -37,7 +46,7 @@ class Digests(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the body."""
-        return self.salt + b"".join(tag + state for tag, state in self.spaces)
+        return self.salt + b"".join(space.encode() for space in self.spaces)
 
 
 class Head(NamedTuple):
@@ -45,6 +54,10 @@ class Head(NamedTuple):
 
     feed: bytes
     seq: int
+
+    def encode(self) -> bytes:
+        """Return its bytes in a body."""
+        return self.feed + pack_number(self.seq)
 
 
 class Heads(NamedTuple):
@@ -57,7 +70,7 @@ class Heads(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the body."""
-        heads = b"".join(feed + pack_number(seq) for feed, seq in self.heads)
+        heads = b"".join(head.encode() for head in self.heads)
         return self.salt + self.tag + bytes([_PARTIAL * self.partial]) + heads
 
 
@@ -67,6 +80,10 @@ class Range(NamedTuple):
     feed: bytes
     first: int
     length: int
+
+    def encode(self) -> bytes:
+        """Return its bytes in a body."""
+        return self.feed + pack_number(self.first) + bytes([self.length])
 
 
 class Needs(NamedTuple):
@@ -78,9 +95,7 @@ class Needs(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the body."""
-        ranges = b"".join(
-            feed + pack_number(first) + bytes([length]) for feed, first, length in self.ranges
-        )
+        ranges = b"".join(item.encode() for item in self.ranges)
         return self.salt + self.tag + ranges
 
 
@@ -94,6 +109,17 @@ class Held(NamedTuple):
     def encode(self) -> bytes:
         """Return the body."""
         return pack_number(self.seq) + self.mac
+
+
+def fitting(heads: Iterable[Head], room: int) -> tuple[Head, ...]:
+    """Return the first heads, as many as there is room for and an item may hold."""
+    taken: list[Head] = []
+    for head in heads:
+        room -= len(head.encode())
+        if room < 0 or len(taken) == HEADS_MAX:
+            break
+        taken.append(head)
+    return tuple(taken)
 
 
 def decode_held(data: bytes) -> Held:

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import pytest
 from air_net import MINUTE, AirNet
 from sync_net import SECOND
 
@@ -299,3 +300,30 @@ def test_words_of_two_nodes_about_one_space_have_nothing_in_common():
         said.append({names.salt, names.tag(house.home), names.state(house.home, state)})
     assert anna.air._states[anna.home.id].now == ben.air._states[ben.home.id].now
     assert not said[0] & said[1]
+
+
+@pytest.mark.parametrize("longest", [70, 255])
+def test_radio_of_short_frames_carries_all_in_parts(longest, monkeypatch):
+    monkeypatch.setattr("air_net.LONGEST", longest)
+    net = AirNet()
+    anna = net.founder("h0")
+    houses = [anna, *(net.joined(f"h{place}", anna) for place in range(1, 12))]
+    for house in houses:
+        house.post(f"{house.name} is here")
+    net.run(SECOND)
+    for house in houses[1:]:
+        net.cut(anna, house)
+    net.run(30 * MINUTE)
+    ben = houses[1]
+    for house in houses[2:]:
+        house.radios.up = False
+    net.apart(anna, ben)
+    anna.post("one")
+    ben.post("two")
+    net.run(10 * MINUTE)
+    for house in (anna, ben):
+        net.crash(house)
+    net.together(anna, ben)
+    net.run(60 * MINUTE, until=lambda: net.same([anna, ben]))
+    assert net.same([anna, ben])
+    assert net.named("HEADS")

@@ -206,7 +206,7 @@ def test_wants_are_bounded(net):
     space = net.ben.home.id
     reasons = [wants.add((space, b"%03d" % number), 1, 0) for number in range(WANTS_MAX + 1)]
     assert reasons[-2:] == [None, DropReason.AIR_WANTS_FULL]
-    assert len(wants.build(MINUTE).ranges) == 32
+    assert len(wants.build(MINUTE, 400).ranges) == 32
 
 
 def test_long_entries_under_way_are_bounded():
