@@ -342,6 +342,7 @@ class Node(StreamInputs, RadioInputs):
                 *self.sessions.problems(),
                 *self.spaces.told(),
                 *self.radios.problems(),
+                *self.messages.problems(),
             ),
             drops=self._ctx.drops.as_dict(),
         )

@@ -111,8 +111,12 @@ class Inbox:
     ) -> Done:
         def finished(why: str, now: int) -> None:
             self._writing.discard(name)
-            if why:
-                return  # the store is read again, and with it what is known; its sender comes again
+            if why:  # its sender comes again: nobody said that it arrived
+                node, number, tag = name
+                self.texts.pop(got.place, None)
+                if node in self._windows:
+                    self._windows[node].forget(number, tag)
+                return
             fields: dict[str, object] = {
                 "id": letter_id(got.node, got.number),
                 "node": node_text(got.node),

@@ -18,6 +18,7 @@ from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
 from meshd.core.identity import Identity
 from meshd.core.ids import parse_node
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.snapshot import Problem
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 from meshd.messages.carriage import Carriage
@@ -30,6 +31,7 @@ from meshd.messages.pings import Pings
 from meshd.messages.sending import Sending
 from meshd.messages.ways import RadioVerbs, Ways, heard_keys
 from meshd.space.feed import EntryApplied, SpaceEvent
+from meshd.space.mail import Name
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.wire import entry as wire_entry
@@ -112,7 +114,7 @@ class Messages:
         self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
         self._members: dict[bytes, dict[bytes, bytes]] | None = None
         self._waits: dict[int, _Waiting] = {}
-        self._reads: dict[int, tuple[Space, bytes]] = {}
+        self._reads: dict[int, tuple[Space, Name]] = {}
         radios.on_direct = self.radio_event
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "message": self.message,
@@ -216,9 +218,17 @@ class Messages:
         self.damaged = self.outbox.load(image.metas) + self.inbox.load(image.metas)
         self._members = None
         self._sending.reset()
-        waits = self.outbox.waiting() or any(space.mail.due for space in self._spaces.all())
-        if waits or self.tells_read:
+        self._take_up()
+        if self.outbox.waiting() or self.tells_read:
             self._ctx.timers.set(("messages", "start"), now)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what of the store's messages cannot be read, for `status`."""
+        if not self.damaged:
+            return ()
+        text = f"{len(self.damaged)} kept messages are damaged: {', '.join(self.damaged[:3])}"
+        remedy = "stop meshd and put a copy of store.db back if there is one; the others are well"
+        return (Problem("message-damaged", text, remedy),)
 
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Look for letters among new entries, and for receipts of own ones."""
@@ -226,7 +236,7 @@ class Messages:
         if isinstance(event, EntryApplied):
             space = self._spaces.get(event.space)
             if space is not None and not space.is_own(event.author):
-                self._entry(space, event.author, event.data, now)
+                self._entry(space, (event.author, event.seq), event.data, now)
                 self._sending.look(now)
 
     def handle_timer(self, key: Key, now: int) -> None:
@@ -235,7 +245,7 @@ class Messages:
         assert isinstance(which, int)
         if why == "start":
             self._sending.start(now)
-            self._take_up(now)
+            self._tell_read(now)
         elif why == "letter":
             self._sending.go(which, now)
         elif why == "stored":
@@ -252,14 +262,15 @@ class Messages:
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
         """An entry that is not acknowledged yet was read at the start."""
-        space, author = self._reads.pop(token, (None, b""))
-        datas = answer if isinstance(answer, tuple) else ()
-        for data in datas:
-            if space is not None and isinstance(data, bytes):
-                self._entry(space, author, data, now)
+        held = self._reads.pop(token, None)
+        for data in answer if isinstance(answer, tuple) else ():
+            if held is not None and isinstance(data, bytes):
+                space, name = held
+                if not self._entry(space, name, data, now):
+                    self._release(space, name, now)
 
     def read_failed(self, token: int, why: str, now: int) -> None:
-        """An entry could not be read; its text is in the log of the space."""
+        """An entry could not be read; nothing is acknowledged before the next start."""
         self._reads.pop(token, None)
 
     # --- what came --------------------------------------------------------------------------------
@@ -278,17 +289,22 @@ class Messages:
             taken = Taken(node, letter.number, heard.tag, letter.text, stored=False)
             self.inbox.take(taken, self._spaces.wall_s(now) or 0, heard.answer, now)
 
-    def _entry(self, space: Space, author: bytes, data: bytes, now: int) -> None:
-        """Take the sealed letter in an entry, if there is one for this node."""
+    def _entry(self, space: Space, name: Name, data: bytes, now: int) -> bool:
+        """Take the sealed letter in an entry; False where there is none.
+
+        It is acknowledged when its text is kept here, and not before.
+        """
+        author = name[0]
         try:
             if wire_entry.decode(data).head.kind != Kind.LETTER:
-                return
+                return False
             opened = space.open(author, data)
             sealed = payload.decode_letter(opened.payload) if opened is not None else None
         except WireError:
-            return
+            return False
         if sealed is None or sealed.to != self._node:
-            return
+            return False
+        space.mail.hold(name)
         found = self._exchange.open_of(space.node_of(author), sealed.body)
         if isinstance(found, DropReason):
             self._ctx.drop(found)
@@ -296,15 +312,21 @@ class Messages:
             said, tag = found.letter, sealed.body[:TAG_LEN]
             taken = Taken(found.node, said.number, tag, said.text, stored=True)
             wall_s = self._spaces.wall_s(now) or 0
-            self.inbox.take(taken, wall_s, lambda at: None, now)
+            self.inbox.take(taken, wall_s, partial(self._release, space, name), now)
+        return True
 
-    def _take_up(self, now: int) -> None:
+    def _release(self, space: Space, name: Name, now: int) -> None:
+        space.mail.release(name)
+        self._spaces.plan_receipts(space, now)
+
+    def _take_up(self) -> None:
         """Read again what no receipt was written for: the last run may not have kept its texts."""
+        self._reads = {}
         for space in self._spaces.all():
             for author, seq in space.mail.due_names():
+                space.mail.hold((author, seq))
                 query = EntriesQuery(space.id, author, seq, seq, 1)
-                self._reads[self._ctx.read("messages", query)] = (space, author)
-        self._tell_read(now)
+                self._reads[self._ctx.read("messages", query)] = (space, (author, seq))
 
     def _tell_read(self, now: int) -> None:
         """Tell senders which of their texts were seen, if this node's people want that."""

@@ -56,6 +56,10 @@ class Window:
             del self._texts[lowest]
             self._floor = max(self._floor, lowest[0])
 
+    def forget(self, number: int, tag: bytes) -> None:
+        """Let a text be new again: it could not be kept."""
+        self._texts.pop((number, tag[:TAG_KEPT]), None)
+
     def encode(self) -> bytes:
         """Return floor (4), then number (4) and tag (8) of each text."""
         return _HEAD.pack(self._floor) + b"".join(_TEXT.pack(*text) for text in self._texts)

@@ -27,18 +27,28 @@ Name = tuple[bytes, int]
 class Mail:
     """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
 
-    __slots__ = ("_due", "_fresh", "_outbox", "overflowed")
+    __slots__ = ("_due", "_fresh", "_held", "_outbox", "overflowed")
 
     def __init__(self) -> None:
         self._due: dict[Name, None] = {}
         self._outbox: dict[Name, bytes] = {}
         self._fresh: list[Name] = []
+        self._held: set[Name] = set()
         self.overflowed = 0
 
     @property
     def due(self) -> int:
         """How many receipts are due."""
         return len(self._due)
+
+    def hold(self, name: Name) -> None:
+        """Write no receipt for this one until `release`: its text is not kept yet."""
+        if name in self._due:
+            self._held.add(name)
+
+    def release(self, name: Name) -> None:
+        """Let a receipt be written."""
+        self._held.discard(name)
 
     def due_names(self) -> list[Name]:
         """Return what is to be acknowledged."""
@@ -70,7 +80,9 @@ class Mail:
         if to != node:
             return False
         if len(self._due) >= DUE_MAX:
-            del self._due[next(iter(self._due))]
+            gone = next(iter(self._due))
+            del self._due[gone]
+            self._held.discard(gone)
             self.overflowed += 1
         self._due[author, opened.seq] = None
         return True
@@ -94,7 +106,7 @@ class Mail:
 
     def next_receipt(self) -> Receipt | None:
         """Return the receipt to append now, or None when none is due."""
-        names = list(self._due)[: payload.RECEIPTS_MAX]
+        names = [name for name in self._due if name not in self._held][: payload.RECEIPTS_MAX]
         return Receipt(tuple(names)) if names else None
 
     def take_delivered(self) -> list[Name]:

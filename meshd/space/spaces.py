@@ -352,7 +352,7 @@ class Spaces:
                     bad = space.load(record, image.metas, feeds.get(record.id, []), rows)
                     held[record.id] = space
                     self._tell_damaged(space, bad)
-                    self._plan_receipts(space, now)
+                    self.plan_receipts(space, now)
                 elif key.startswith(JOINING_PREFIX):
                     joining = decode_joining(value)
                     waiting[parse_link(joining.link).space] = joining
@@ -440,9 +440,10 @@ class Spaces:
         fields |= {"entry_kind": kind_name(taken.entry.head.kind), "own": own}
         node = space.node_of(author)
         self.ctx.emit(Notice("entry", fields | ({"node": node_text(node)} if node else {})))
-        self._plan_receipts(space, now)
+        self.plan_receipts(space, now)
 
-    def _plan_receipts(self, space: Space, now: int) -> None:
+    def plan_receipts(self, space: Space, now: int) -> None:
+        """Write the receipts that are due, together with those that soon will be."""
         if space.mail.due:
             self.ctx.timers.set_earlier(("space", "receipts", space.id), now + RECEIPT_DELAY_US)
 

@@ -7,6 +7,7 @@ from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow
 from meshd.core.ids import node_text
 from meshd.forwarding.radio_events import DirectAnswered
+from meshd.store.interface import StoreError, StoreFault
 
 
 def line(*kinds, names="abcd"):
@@ -295,3 +296,56 @@ def test_echoes_beyond_a_few_are_not_answered():
         net.carry(net["a"], net["b"], number, body)
     net.run(SECOND // SECOND)
     assert net["b"].dropped(DropReason.LETTER_LIMITED) == 6
+
+
+def test_text_of_a_stored_entry_that_the_last_run_did_not_keep_is_taken_up_at_the_start():
+    net = line("lora")
+    net.share("a", "b")
+    net.away = {"b"}
+    net["a"].text(net["b"], "in the crash")
+    net.run(5)
+    two = net["b"]
+    inbox = two.messages.inbox
+    inbox.take = lambda taken, time_s, durable, now: None  # the power goes before it is kept
+    net.sync("a", "b")
+    assert two.shown() == [] and two.space().mail.due
+    net.restart("b")
+    net.run(10)
+    assert two.shown() == ["in the crash"]
+
+
+def test_failed_write_of_an_own_text_is_told_and_of_one_that_came_is_not_acknowledged():
+    net = line("lora")
+    net.share("a", "b")
+    one, two = net["a"], net["b"]
+    commit = two.store.commit
+    two.store.commit = failing
+    one.text(two, "first")
+    net.run(2)
+    assert one.states() == ["sent"] and two.shown() == []
+    two.store.commit = commit
+    net.run(30)
+    assert one.states() == ["sent", "delivered"] and two.shown() == ["first"]
+    one.store.commit = failing
+    reply = one.text(two, "second")
+    assert reply.value is None and "not written" in reply.error
+    assert [row["text"] for row in one.list()] == ["first"]
+
+
+def failing(groups):
+    raise StoreError(StoreFault.BROKEN, "the disk failed", remedy="change the card")
+
+
+def test_damaged_rows_are_a_problem_and_the_others_are_there():
+    net = line("lora")
+    net.share("a", "b")
+    for text in ("one", "two"):
+        net["a"].text(net["b"], text)
+    net.run(10)
+    rows = ("letter/out/00000001", "letter/window/zz")
+    net["a"].store.commit([(MetaRow(rows[0], b"{}"), MetaRow(rows[1], b""))])
+    net.restart("a")
+    (problem,) = net["a"].messages.problems()
+    assert problem.code == "message-damaged" and all(row in problem.text for row in rows)
+    assert [row["text"] for row in net["a"].list()] == ["two"]
+    assert net["b"].messages.problems() == ()
