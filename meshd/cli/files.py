@@ -9,6 +9,7 @@ import shlex
 import stat
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 
 from meshd.cli.client import Client, state_dir
@@ -57,7 +58,8 @@ def _put(options: Namespace) -> int:
     finally:
         os.close(opened)
     show(options, "put", value, clean(value.get("file", "")))
-    talk(f"written: {clean(name)}, {size(about.st_size)}")
+    waits = f"; it {clean(value['waits'])}" if value.get("waits") else ""
+    talk(f"written: {clean(name)}, {size(about.st_size)}{waits}")
     return Exit.OK
 
 
@@ -139,14 +141,25 @@ def _list(options: Namespace) -> int:
             size(number(row, "size")) if "size" in row else None,
             str(row.get("file", ""))[:16],
             row.get("kept_by"),
+            _state(row),
         )
         for row in rows_of(value, "files")
     ]
     if not rows and not options.json:
         talk("no files yet; put one there with: meshd put SPACE FILE")
-    text = table(("name", "size", "id", "kept by"), rows) if rows else ""
+    heads = ("name", "size", "id", "kept by", "state")
+    shown = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    text = table(heads[:shown], [row[:shown] for row in rows]) if rows else ""
     show(options, "files", value, text)
     return Exit.OK
+
+
+def _state(row: Mapping[str, object]) -> str:
+    """Return where a file stands, as people read it; "" where no radio has a part in that."""
+    pieces = row.get("pieces")
+    if row.get("state") == "coming" and isinstance(pieces, list) and len(pieces) == 2:
+        return f"comes by LoRa, {pieces[0]} of {pieces[1]} pieces"
+    return str(row.get("why") or row.get("state") or "")
 
 
 def _get_to_stdout(options: Namespace) -> int:

@@ -121,9 +121,11 @@ class ProgressBar:
         share = min(1.0, done / total) if total else 0.0
         filled = int(share * _BAR_WIDTH)
         bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-        amount = (
-            f"{size(done)} of {size(total)}" if what == "bytes" else f"{done} of {total} {what}"
-        )
+        amount = f"{size(done)} of {size(total)}"
+        if what.startswith("waits"):
+            amount = f"{amount}; {what}"
+        elif what != "bytes":
+            amount = f"{done} of {total} {what}"
         sys.stderr.write(f"\r{clean(self._label)} [{bar}] {share:4.0%}  {clean(amount)}\x1b[K")
         sys.stderr.flush()
         self._shown = True

@@ -107,6 +107,13 @@ class DropReason(StrEnum):
     FILE_PIECE_UNFIT = "file-piece-unfit"
     FILE_WRONG_BYTES = "file-wrong-bytes"
     FILE_QUOTA = "file-quota"
+    PIECE_MALFORMED = "piece-malformed"
+    PIECE_UNSIGNED = "piece-unsigned"
+    PIECE_FORGED = "piece-forged"
+    PIECE_UNKNOWN = "piece-unknown"
+    PIECES_FULL = "pieces-full"
+    PIECES_SPENT = "pieces-spent"
+    PIECES_WRONG = "pieces-wrong"
 
     # forwarding/
     CAST_STALE = "cast-stale"

@@ -72,6 +72,19 @@ class SubBand(NamedTuple):
         )
 
 
+class Budget(NamedTuple):
+    """What one radio may still send of bulk data: in this hour, and in one that begins anew.
+
+    `room` is how many bytes an item of a frame holds at most, `frame_us` how long that frame takes.
+    """
+
+    link: str
+    room: int
+    frame_us: int
+    left_us: int
+    hour_us: int
+
+
 class Law(NamedTuple):
     """The rules of one region. Without a region there are no sub-bands, so nothing is allowed."""
 

@@ -19,8 +19,8 @@ from typing import Protocol
 
 from meshd.core.crypto import digest
 from meshd.core.errors import UsageError
+from meshd.wire.lora_pieces import MARK_LEN
 
-MARK_LEN = 8
 _MARK_PERSON = b"meshd piece"
 
 PIECES_MAX = 255

@@ -100,6 +100,15 @@ class Fetcher:
                 self._sessions.send(session, Cancel(tuple(ours)).encode())
             self._rest(source)
 
+    def look_again(self, space: bytes, root: bytes, now: int) -> None:
+        """Chunks of a file have come by another way: look for what nobody gives."""
+        for fetch in tuple(self._fetches.values()):
+            if (fetch.manifest.space, fetch.manifest.clear.root) == (space, root):
+                fetch.moved_us = now
+                for job in [job for job in fetch.jobs.values() if job.state is State.WANTED]:
+                    job.state = State.STORE
+                    self._look(fetch, job)
+
     def retry(self, number: int, now: int) -> None:
         """Ask everybody again for what nobody had; give up when patience is over."""
         fetch = self._fetches.get(number)
@@ -218,12 +227,16 @@ class Fetcher:
         """Begin further chunks within the window, each by asking the own store."""
         window = max(2, min(WINDOW_MAX, WINDOW_ALL_MAX // max(1, len(self._fetches))))
         while len(fetch.jobs) < window and (job := fetch.next_job()) is not None:
-            then = partial(self._looked, fetch, job)
-            if not job.is_index and fetch.target is not None:
-                self._reads.ask(self._unseal(fetch, job), then)
-            else:
-                length = job.size if job.is_index else 0
-                self._reads.ask(ChunkQuery(job.name, 0, length), then)
+            self._look(fetch, job)
+
+    def _look(self, fetch: Fetch, job: Job) -> None:
+        """Ask the own store for a chunk."""
+        then = partial(self._looked, fetch, job)
+        if not job.is_index and fetch.target is not None:
+            self._reads.ask(self._unseal(fetch, job), then)
+        else:
+            length = job.size if job.is_index else 0
+            self._reads.ask(ChunkQuery(job.name, 0, length), then)
 
     def _looked(self, fetch: Fetch, job: Job, answer: Answer, why: str, now: int) -> None:
         """The own store held the chunk, or it is asked of others."""

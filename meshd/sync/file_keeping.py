@@ -112,6 +112,11 @@ class Keeper:
             fields: dict[str, object] = {"file": manifest.text, "bytes": disk_size(manifest.clear)}
             self._ctx.emit(Notice("file-refused", fields))
 
+    def lacks(self, space: bytes, root: bytes) -> bool:
+        """Tell whether a file is promised and not here yet."""
+        promise = self._promises.get((space, root))
+        return promise is not None and not promise.complete
+
     def set_quota(self, quota_bytes: int) -> None:
         """Change the quota; what is promised stays."""
         self.quota_bytes = quota_bytes

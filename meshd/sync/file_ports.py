@@ -6,6 +6,8 @@ Enters: the real `Spaces` and `Sessions`, given by `Node`. Must not know: how th
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from meshd.core.law import Budget
+
 
 class FileFeed(Protocol):
     """How far this node holds a feed."""
@@ -79,3 +81,31 @@ class FileSessions(Protocol):
 
     def room(self, session: int) -> int:
         """Return how many bytes may be queued now."""
+
+
+class BulkAir(Protocol):
+    """The LoRa radios of this node, as far as files go."""
+
+    def links(self) -> Sequence[str]:
+        """Return the radios that take frames now."""
+
+    def tell(self, link: str, sub: int, body: bytes, now: int, *, bulk: bool) -> bool:
+        """Send an item to all in earshot, `bulk` after all else; False when there is no room."""
+
+    def budget(self, link: str, now: int) -> Budget | None:
+        """Return what a radio may still send of bulk data; None: it is away."""
+
+    def frame_us(self, link: str) -> int:
+        """Return how long a full frame takes; a second where the radio is away."""
+
+    def neighbours_of(self, link: str) -> Sequence[bytes]:
+        """Return the nodes that a radio hears."""
+
+    def others(self, link: str, node: bytes) -> int:
+        """Return how many neighbours are not known to hear a neighbour, itself left out."""
+
+    def public_of(self, node: bytes) -> bytes | None:
+        """Return a node's Ed25519 key, if it is known."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign with this device's key."""

@@ -29,6 +29,8 @@ FORGET_MAX = 1024
 Done = Callable[[str, int], None]
 Append = Callable[[bytes, Draft, int, Done], int]
 """Appends a draft to the space of that id; returns its seq. Raises: RequestError, WireError."""
+Written = Callable[[bytes, bytes, int, int], str]
+"""Takes space, root, size, now of a file that is on disk; returns what it waits for, or ""."""
 
 
 class Put:
@@ -60,10 +62,13 @@ class Put:
 class Puts:
     """All puts under way, at most `PUTS_MAX`."""
 
-    def __init__(self, ctx: Context, reads: Reads, append: Append) -> None:
+    def __init__(
+        self, ctx: Context, reads: Reads, append: Append, *, written: Written | None = None
+    ) -> None:
         self._ctx = ctx
         self._reads = reads
         self._append = append
+        self._done = written
         self._puts: list[Put] = []
 
     def start(self, space: bytes, meta: FileSecret, handle: int, ticket: int) -> None:
@@ -138,6 +143,10 @@ class Puts:
             self._fail(put, RequestError(why, remedy="`meshd status` says what is wrong"))
             return
         self._puts.remove(put)
+        root = bytes(put.names[-NAME_LEN:])
+        waits = "" if self._done is None else self._done(put.space, root, put.secret.size, now)
+        if waits:
+            value["waits"] = waits
         self._ctx.emit(Reply(put.ticket, value))
 
     def _fail(self, put: Put, error: RequestError) -> None:

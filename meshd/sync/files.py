@@ -16,6 +16,8 @@ from meshd.core.events import Answer, Progress, Reply, StoreImage, SyncFileQuery
 from meshd.core.timers import Key
 from meshd.space.entries import Draft
 from meshd.space.feed import EntryApplied, EntryDurable, SpaceEvent
+from meshd.sync.bulk import Bulk
+from meshd.sync.bulk_place import BulkPlace
 from meshd.sync.catalogue import HOLDERS_MAX, Catalogue, Manifest
 from meshd.sync.file_fetch import Fetcher
 from meshd.sync.file_jobs import Fetch, Target
@@ -61,7 +63,7 @@ class Files:
         self._catalogue = Catalogue(ctx, spaces, reads, self._found)
         self._serving = Serving(ctx, sessions, self._catalogue, reads, lost=self._lost)
         self._fetcher = Fetcher(ctx, sessions, reads, self)
-        self._puts = Puts(ctx, reads, self._append)
+        self._puts = Puts(ctx, reads, self._append, written=self._put_written)
         self._keeper = Keeper(
             ctx, self._fetcher, self._catalogue, self._relay_fetch, self._tell_held
         )
@@ -70,6 +72,7 @@ class Files:
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
         self._nodes: dict[int, bytes] = {}
+        self.lora = Bulk(ctx, reads, self._catalogue, BulkPlace(spaces, self))
         self._early: dict[int, list[tuple[bytes, bytes]]] = {}
         self._gets: dict[int, Fetch] = {}
         self._fetches = 0
@@ -224,6 +227,25 @@ class Files:
                 self._fetcher.retry(number, now)
             case ("again", bytes(space), bytes(root)):
                 self._keeper.again(space, root, now)
+            case ("bulk",):
+                self.lora.handle_timer(now)
+
+    # --- files by LoRa ----------------------------------------------------------------------------
+
+    def lacks(self, space: bytes, root: bytes) -> bool:
+        """Tell whether this node promised a file as a relay, and lacks it."""
+        return self._keeper.lacks(space, root)
+
+    def givers(self, space: bytes) -> set[bytes]:
+        """Return the nodes with which a space is shared now."""
+        shared = self._shared.items()
+        return {self._nodes[session] for session, spaces in shared if space in spaces}
+
+    def came(self, space: bytes, root: bytes, now: int) -> None:
+        """A file came by air: others may be waiting for it, people too."""
+        self._serving.known(space, root)
+        self._fetcher.look_again(space, root, now)
+        self._keeper.news(space, root, now)
 
     # --- fetches (FetchOwner) ---------------------------------------------------------------------
 
@@ -240,6 +262,7 @@ class Files:
 
     def fetch_done(self, fetch: Fetch, now: int) -> None:
         """All chunks are in place."""
+        self.lora.holds(fetch.manifest, now)
         if fetch.target is None:
             self._keeper.fetched(fetch, now)
         else:
@@ -261,12 +284,17 @@ class Files:
         chunks = fetch.manifest.clear.chunks
         text = f"nobody within reach has the rest: {fetch.done} of {chunks} chunks are here"
         remedy = "move nearer to a member or relay of the space and run it again; it resumes"
+        if waits := self.lora.waits(fetch.manifest, now):
+            text = f"{text}; it {waits}"
         self._end_get(fetch, RequestError(text, code=Exit.TIMEOUT, remedy=remedy))
 
     def nobody_has(self, fetch: Fetch, now: int) -> None:
         """No session has what is wanted now: a get looks further away, with its author first."""
         manifest = fetch.manifest
         space = self._spaces.get(manifest.space)
+        self.lora.seek(manifest, now)
+        if fetch.target is not None and (waits := self.lora.waits(manifest, now)):
+            self._ctx.emit(Progress(fetch.ticket, waits, fetch.done_bytes, manifest.size or 0))
         if fetch.target is not None and self.seek is not None and space is not None:
             likely = (space.node_of(manifest.author), *sorted(manifest.held_by))
             self.seek(manifest.space, likely, now)
@@ -358,14 +386,29 @@ class Files:
         space = self._spaces.find(_text(args, "space"))
 
         def answer(at: int) -> None:
-            lines = [_line(manifest) for manifest in self._catalogue.all(space.id)]
+            known = self._catalogue.all(space.id)
+            lines = [_line(manifest) | self.lora.state(manifest, at) for manifest in known]
             self._ctx.emit(Reply(ticket, {"files": lines}))
 
-        self._watch(space.id, now, answer)
+        def look(at: int) -> None:
+            self.lora.survey(self._catalogue.all(space.id), answer, at)
+
+        self._watch(space.id, now, look)
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _put_written(self, space: bytes, root: bytes, size: int, now: int) -> str:
+        def hold(at: int) -> None:
+            manifest = self._catalogue.get(space, root)
+            if manifest is not None:
+                self.lora.holds(manifest, at, first=True)
+
+        if self.lora.used:
+            self._catalogue.watch(space, now, hold)
+        return self.lora.waits_of(size, now)
+
     def _found(self, manifest: Manifest, now: int) -> None:
+        self.lora.found(manifest, now)
         self._serving.known(manifest.space, manifest.clear.root)
         space = self._spaces.get(manifest.space)
         if space is not None and space.carries_only:
