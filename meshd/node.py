@@ -45,6 +45,7 @@ from meshd.core.options import Boot as Boot
 from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
+from meshd.forwarding.file_air import FileAir
 from meshd.forwarding.packets import Packets
 from meshd.forwarding.radio_inputs import RadioInputs
 from meshd.forwarding.radios import Radios
@@ -118,6 +119,7 @@ class Node(StreamInputs, RadioInputs):
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
         self.air = air.Air(ctx, self.spaces, self.radios, self.sync)
+        self.files.lora.use(FileAir(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,

@@ -239,6 +239,7 @@ class FakeHost:
         self.released: list[int] = []
         self.stored = b""
         self.name = "a.bin"
+        self.more: dict[str, object] = {}
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def request(self, verb, args, on_event) -> None:
@@ -252,9 +253,8 @@ class FakeHost:
         elif verb == "put":
             self.stored = os.pread(self.files[args["handle"]], args["size"], 0)
             on_event(Progress(1, "bytes", args["size"], args["size"]))
-            on_event(
-                Reply(1, {**WRITTEN, "file": FILE, "name": args["name"], "size": args["size"]})
-            )
+            named = {"file": FILE, "name": args["name"], "size": args["size"]}
+            on_event(Reply(1, {**WRITTEN, **named, **self.more}))
         elif verb == "get":
             os.pwrite(self.files[args["handle"]], self.stored, 0)
             on_event(Progress(1, "bytes", 1, 2))

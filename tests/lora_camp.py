@@ -19,7 +19,17 @@ class Camp(Mesh):
     With `line`, each hears only those next to it. `sent` has (name, bytes, seconds) of each frame.
     """
 
-    def __init__(self, count, *, more=0, line=False, seed=1, modulation=SF7, region="EU868"):
+    def __init__(
+        self,
+        count,
+        *,
+        more=0,
+        line=False,
+        seed=1,
+        modulation=SF7,
+        region="EU868",
+        frequency_hz=869_525_000,
+    ):
         self.world = World(seed)
         self.cut = set()
         self.sent = []
@@ -28,7 +38,7 @@ class Camp(Mesh):
         if line:
             self.apart(*((a, b) for a in range(count) for b in range(a + 2, count)))
         for host in self.hosts[:count]:
-            setting = RadioSetting(modulation, 869_525_000, 14.0)
+            setting = RadioSetting(modulation, frequency_hz, 14.0)
             host.lora = LoraPort(host, self.air, setting, law=law_of(region))
             host.lora.power_on()
         self._join()
@@ -88,3 +98,14 @@ class Camp(Mesh):
         begin = self.world.now
         assert self.world.run_until(self.same, limit_s * SECOND), "not the same"
         return (self.world.now - begin) / SECOND
+
+    def put(self, number, data, name="map"):
+        """Put a file; return what the command is told once it is written."""
+        host = self.hosts[number]
+        handle = host.store.files.lend(data)
+        return host.ask("put", space="camp", name=name, size=len(data), handle=handle)
+
+    def file(self, number, name="map"):
+        """Return what a host says of a file; {} when it does not know it."""
+        lines = self.hosts[number].ask("files", space="camp")["files"]
+        return next((line for line in lines if line.get("name") == name), {})

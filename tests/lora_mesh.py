@@ -12,13 +12,23 @@ SF7 = Modulation(7, 125_000)
 class Mesh:
     """`count` hosts that hear each other, unless `cut` names a pair of them."""
 
-    def __init__(self, count, *, seed=1, modulation=SF7, region="EU868", running=True, tapes=None):
+    def __init__(
+        self,
+        count,
+        *,
+        seed=1,
+        modulation=SF7,
+        region="EU868",
+        running=True,
+        tapes=None,
+        frequency_hz=869_525_000,
+    ):
         self.world = World(seed, tapes=tapes) if tapes else World(seed)
         self.cut = set()
         self.air = LoraAir(self.world, self.loss_db)
         self.hosts = [self.world.add_host(media=()) for _ in range(count)]
         for host in self.hosts:
-            setting = RadioSetting(modulation, 869_525_000, 14.0)
+            setting = RadioSetting(modulation, frequency_hz, 14.0)
             host.lora = LoraPort(host, self.air, setting, law=law_of(region))
             if running:
                 host.lora.power_on()

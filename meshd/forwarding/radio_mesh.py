@@ -139,6 +139,11 @@ class RadioMesh:
         return min(self._room - LOCAL_HEAD, LOCAL_MAX)
 
     @property
+    def backlog(self) -> int:
+        """Return how many LOCAL items wait."""
+        return len(self._locals)
+
+    @property
     def body_max(self) -> int:
         """Return how long the body of an object may be."""
         return min(self._room - OBJECT_HEAD, OBJECT_MAX)

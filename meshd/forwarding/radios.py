@@ -14,7 +14,7 @@ from meshd.core.errors import UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
 from meshd.core.identity import Identity
 from meshd.core.ids import address_text, mesh_address, node_text
-from meshd.core.law import NO_LAW
+from meshd.core.law import HOUR_US, NO_LAW, Budget
 from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import (
@@ -230,6 +230,26 @@ class Radios:
     def waiting(self, link: str, sub: Sub) -> int:
         """Return how many items of one kind wait for a radio."""
         return self.meshes[link].waiting(sub) if link in self.meshes else 0
+
+    def budget(self, link: str, now: int) -> Budget | None:
+        """Return what bulk data may still send by a radio; None: no such radio now.
+
+        Where no law limits the hour, bulk keeps to a tenth of it.
+        """
+        if link not in self.names():
+            return None
+        radio = self.links[link]
+        at = now + self._ahead_us
+        left_us, hour_us = self._ledger.own_us(radio.band, Priority.BULK, at)
+        if not radio.band.limited:
+            spent_us = HOUR_US - self._ledger.left_us(radio.band, at)
+            hour_us = HOUR_US // 10
+            left_us = max(min(left_us, hour_us - spent_us), 0)
+        return Budget(link, self.room(link), radio.airtime_us(radio.frame_max), left_us, hour_us)
+
+    def backlog(self, link: str) -> int:
+        """Return how many items given to `tell` wait at a radio."""
+        return self.meshes[link].backlog if link in self.meshes else 0
 
     def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
         """Send a sealed body to a node by its short address; return the message's number.

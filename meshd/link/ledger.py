@@ -210,6 +210,17 @@ class Ledger:
         self._expire(now)
         return max(sub_band.airtime_us_max - self._spent(till), 0)
 
+    def own_us(self, sub_band: SubBand, priority: Priority, now: int) -> tuple[int, int]:
+        """Return what own data of a priority may still send, and what in an hour begun anew."""
+        till = self._till(sub_band)
+        self._expire(now)
+        hour_us = sub_band.airtime_us_max
+        most_us = hour_us * CEILING_PERCENT[priority] // 100
+        kept_us = max(hour_us * CONTROL_PERCENT // 100 - till.holds(Share.CONTROL), 0)
+        spent_us = self._spent(till)
+        left_us = min(most_us - kept_us, hour_us) - spent_us
+        return max(left_us, 0), most_us - hour_us * CONTROL_PERCENT // 100
+
     def status(self, now: int) -> tuple[Airtime, ...]:
         """Return each sub-band of the region."""
         return tuple(

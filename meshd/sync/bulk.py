@@ -5,7 +5,7 @@ Leaves: items for radios, chunks for the store, states of files for people. Offe
 whoever has a file as soon as it has it, and to neighbours whom the node that it came from does not
 reach. What came is kept as any other chunk is. This file only orders calls: `bulk_sending`,
 `bulk_taking`, `bulk_rule`. Must not know: sessions, how spaces judge.
-Ref: docs/wire-format.md#lora-pieces, docs/decisions/0016-files-by-lora.md.
+Ref: docs/wire-format.md#lora-pieces, docs/decisions/0015-files-by-lora.md.
 """
 
 from collections import OrderedDict
@@ -28,6 +28,7 @@ from meshd.sync.file_ports import BulkAir
 from meshd.sync.reads import Reads
 from meshd.wire import lora_pieces as wire
 from meshd.wire.file_messages import NAME_LEN
+from meshd.wire.lora_payload import Sub
 
 WHOLE_MAX = 10_000
 """Files that are known to be here whole; the oldest is looked for in the store again."""
@@ -72,6 +73,14 @@ class _Plan(NamedTuple):
     link: str
     due_us: int
     first: bool
+
+
+class _Look(NamedTuple):
+    """A question to the store about a file: who is told, and whether its bytes are wanted."""
+
+    manifest: Manifest
+    then: Then
+    content: bool
 
 
 class Bulk:
@@ -141,7 +150,7 @@ class Bulk:
             self._refs[ref] = (manifest.space, manifest.clear.root)
             for link in self._air.links():
                 body = wire.Sought(ref).encode()
-                self._air.tell(link, wire.Sub.PIECES_WANTED, body, now, bulk=False)
+                self._air.tell(link, Sub.PIECES_WANTED, body, now, bulk=False)
         self._plan(now)
 
     # --- for people -------------------------------------------------------------------------------
@@ -202,13 +211,13 @@ class Bulk:
         if self._air is None:
             return
         try:
-            if sub == wire.Sub.PIECE:
+            if sub == Sub.PIECE:
                 piece = wire.Piece.decode(body)
                 self._senders.heard(link, piece)
                 self._takings.piece(link, piece, now)
-            elif sub == wire.Sub.MARKS:
+            elif sub == Sub.MARKS:
                 self._takings.marks(link, wire.Marks.decode(body), now)
-            elif sub == wire.Sub.OFFER:
+            elif sub == Sub.OFFER:
                 self._offer_heard(link, node, wire.Offer.decode(body), now)
             else:
                 self._wanted(link, wire.decode_wanted(body), now)
@@ -367,28 +376,25 @@ class Bulk:
         self._looks += 1
         names = manifest.clear.chunks if manifest.clear.levels == 1 else 0
         query = ChunkQuery(manifest.clear.root, 0, NAME_LEN * names)
-        self._reads.ask(query, partial(self._looked_index, manifest, then, content))
+        self._reads.ask(query, partial(self._looked_index, _Look(manifest, then, content)))
 
-    def _looked_index(
-        self, manifest: Manifest, then: Then, content: bool, answer: Answer, why: str, now: int
-    ) -> None:
+    def _looked_index(self, look: _Look, answer: Answer, why: str, now: int) -> None:
         index = _bytes_of(answer)
-        if not index or (content and len(index) != NAME_LEN):
+        if not index or (look.content and len(index) != NAME_LEN):
             self._looks -= 1
-            then(None, now)
+            look.then(None, now)
             return
         # Chunks come in order: with its last one a file is here.
-        query = ChunkQuery(index[-NAME_LEN:], 0, manifest.clear.size if content else 0)
-        self._reads.ask(query, partial(self._looked, manifest, then, index))
+        size = look.manifest.clear.size if look.content else 0
+        query = ChunkQuery(index[-NAME_LEN:], 0, size)
+        self._reads.ask(query, partial(self._looked, look, index))
 
-    def _looked(
-        self, manifest: Manifest, then: Then, index: bytes, answer: Answer, why: str, now: int
-    ) -> None:
+    def _looked(self, look: _Look, index: bytes, answer: Answer, why: str, now: int) -> None:
         self._looks -= 1
         chunk = _bytes_of(answer)
         if chunk is not None:
-            self._note_whole(manifest)
-        then(None if chunk is None else index + chunk, now)
+            self._note_whole(look.manifest)
+        look.then(None if chunk is None else index + chunk, now)
 
 
 def _plain_size(manifest: Manifest) -> int:

@@ -11,7 +11,8 @@ from meshd.core.drops import DropReason
 from meshd.core.law import HOUR_US, Budget
 from meshd.sync.bulk_blob import Packed
 from meshd.sync.file_ports import BulkAir
-from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Sub, Wanted
+from meshd.wire.lora_payload import Sub
+from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
 
 SENDINGS_MAX = 4
 """Files in memory to be sent; one that nobody asks for makes room."""

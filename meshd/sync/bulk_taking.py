@@ -19,13 +19,13 @@ from meshd.sync.bulk_blob import unpack
 from meshd.sync.catalogue import Manifest
 from meshd.sync.erasure import mark_of
 from meshd.sync.file_ports import BulkAir
+from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
     MARK_LEN,
     OFFER_AGAIN,
     Marks,
     Offer,
     Piece,
-    Sub,
     Wanted,
     run_digest,
 )

@@ -41,13 +41,14 @@ class Sub(IntEnum):
     ENTRY = 11
     ENTRY_PART = 12
     HELD = 13
+    OFFER = 14
+    MARKS = 15
 
 
 class Kind(IntEnum):
     """What an object is: the first byte of its body."""
 
     ENTRY = 1
-    PIECE = 2
     ENTRY_PART = 4
 
 

@@ -12,22 +12,11 @@ whatever is heard can be held to the signature, in any order. Big-endian.
 Ref: docs/wire-format.md#lora-pieces.
 """
 
-from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.crypto import SIGNATURE_LEN, digest
 from meshd.core.errors import WireError
-
-
-class Sub(IntEnum):
-    """LOCAL items of files."""
-
-    PIECE = 8
-    PIECES_WANTED = 9
-    OFFER = 11
-    MARKS = 12
-
 
 REF_LEN = 8
 TAG_LEN = 4

@@ -170,6 +170,36 @@ def test_get_without_a_name_lists(host, capsys):
     assert "meshd put SPACE FILE" in say(capsys, "get", "garden")[2]
 
 
+WAITS = "waits for WiFi: 2.5 MB would take 28 h on lora0; files up to 46 kB go by LoRa"
+
+
+def test_files_say_where_they_stand(host, capsys):
+    film = {"name": "film", "size": 2_500_000, "state": "waits-for-wifi", "why": WAITS}
+    rows = [
+        {"name": "map", "size": 10_000, "state": "here"},
+        {"name": "note", "size": 900, "state": "coming", "pieces": [3, 5]},
+        film,
+    ]
+    host.answers["files"] = {"files": [{**row, "file": "a" * 52} for row in rows]}
+    _, out, _ = say(capsys, "get", "garden")
+    lines = out.splitlines()
+    assert lines[0].lower().split()[-1] == "state"
+    assert lines[1].endswith("here")
+    assert lines[2].endswith("comes by LoRa, 3 of 5 pieces")
+    assert lines[3].endswith(WAITS)
+
+
+def test_put_says_what_a_file_waits_for(host, capsys, tmp_path):
+    host.more = {"waits": WAITS}
+    (tmp_path / "film").write_bytes(b"x")
+    assert say(capsys, "put", "garden", str(tmp_path / "film"))[2] == (
+        f"written: film, 1 B; it {WAITS}\n"
+    )
+    assert json.loads(say(capsys, "put", "garden", str(tmp_path / "film"), "--json")[1])[
+        "waits"
+    ].startswith("waits for WiFi")
+
+
 def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
     bar = ProgressBar("get a")
     bar.update("bytes", 1, 2)
@@ -179,9 +209,11 @@ def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
     bar = ProgressBar("get a")
     bar.update("bytes", 500_000, 1_000_000)
     bar.update("chunks\x1b", 3, 0)
+    bar.update(WAITS, 0, 2_500_000)
     bar.close()
     drawn = capsys.readouterr().err
     assert "\rget a [############............]  50%  500.0 kB of 1.0 MB" in drawn
+    assert f"0 B of 2.5 MB; {WAITS}" in drawn
     assert "3 of 0 chunks\ufffd" in drawn and drawn.endswith("\n")
 
 

@@ -356,3 +356,16 @@ def test_airtime_must_be_somebodys_and_some(wrong):
 def test_boot_must_be_told_apart():
     with pytest.raises(UsageError, match="16 bytes"):
         made(boot=b"short")
+
+
+def test_own_data_of_a_priority_know_what_is_left_to_them():
+    ledger = made()
+    ledger.prepare(BAND)
+    save(ledger)
+    left_us, hour_us = ledger.own_us(BAND, BULK, 0)
+    assert left_us == hour_us == (60 - 10) * 36 * SECOND_US // 100
+    number = ledger.reserve(frame(1, priority=BULK), 0).number
+    ledger.settle(number, 0, airtime_us=SECOND_US)
+    assert ledger.own_us(BAND, BULK, 0) == (left_us - SECOND_US, hour_us)
+    ledger.assume_spent(0)
+    assert ledger.own_us(BAND, BULK, 0) == (0, hour_us)

@@ -12,7 +12,7 @@ from meshd.sync import bulk, bulk_sending, bulk_taking
 from meshd.sync.bulk_blob import pack
 from meshd.sync.erasure import mark_of
 from meshd.wire import lora_pieces as wire
-from meshd.wire.lora_pieces import Sub
+from meshd.wire.lora_payload import Sub
 
 DATA = os.urandom(10_000)
 SMALL = os.urandom(1_500)

@@ -1,0 +1,76 @@
+"""Files over LoRa between the daemon's own nodes, on a simulated air with the law on."""
+
+import os
+
+import pytest
+from lora_camp import Camp
+
+from meshd.core.airtime import Modulation
+from meshd.simulation.world import SECOND
+
+DATA = os.urandom(10_000)
+
+
+def received(camp, number, name="map"):
+    """Get a file as `meshd get` does; return its bytes."""
+    host = camp.hosts[number]
+    handle = host.store.files.lend()
+    host.ask("get", space="camp", name=name, handle=handle)
+    return bytes(host.store.files.lent[handle])
+
+
+def status(camp, number):
+    host = camp.hosts[number]
+    return host.node.snapshot(host.now).radios[0]
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_ten_kilobytes_reach_all_neighbours_within_two_minutes(count):
+    camp = Camp(count)
+    camp.run(120)
+    before = status(camp, 0).airtime_hour_ms
+    value = camp.put(0, DATA)
+    assert "waits" not in value
+    camp.run(120)
+    for number in range(1, count):
+        assert camp.file(number)["state"] == "here"
+        assert received(camp, number) == DATA
+    assert status(camp, 0).airtime_hour_ms - before < 22_000, "about 50 frames of at most 400 ms"
+
+
+def test_a_file_crosses_two_hops():
+    camp = Camp(3, line=True)
+    camp.run(120)
+    camp.put(0, DATA[:2000])
+    camp.run(300)
+    assert camp.file(2)["state"] == "here"
+    assert received(camp, 2) == DATA[:2000]
+
+
+def test_a_large_file_waits_for_wifi_says_so_and_comes_once_there_is_some():
+    camp = Camp(2)
+    camp.run(120)
+    before = status(camp, 0).airtime_hour_ms
+    data = bytes(2_500_000)
+    text = "waits for WiFi: 2.5 MB would take 28 h on lora0; files up to 46 kB go by LoRa"
+    assert camp.put(0, data)["waits"] == text
+    camp.run(60)
+    line = camp.file(1)
+    assert (line["state"], line["why"]) == ("waits-for-wifi", text)
+    assert status(camp, 0).airtime_hour_ms - before < 3_000
+    one, other = camp.hosts
+    ticket = other.request("get", space="camp", name="map", handle=other.store.files.lend())
+    camp.world.link(one, other)
+    assert camp.world.run_until(lambda: ticket in other.replies, 60 * SECOND)
+    assert other.replies[ticket].value
+    assert camp.file(1)["state"] == "here"
+
+
+def test_one_per_cent_of_the_hour_at_sf9_is_for_very_small_files():
+    camp = Camp(2, modulation=Modulation(9, 125_000), frequency_hz=868_100_000)
+    camp.run(120)
+    assert "files up to 2" in camp.put(0, DATA)["waits"]
+    camp.put(0, DATA[:700], name="note")
+    camp.run(600)
+    assert camp.file(1, "note")["state"] == "here"
+    assert status(camp, 0).airtime_hour_ms <= 0.6 * status(camp, 0).airtime_hour_max_ms
