@@ -96,6 +96,7 @@ class Node(StreamInputs, RadioInputs):
             router_id=self.address[8:],
             seqno=boot.seqno,
             seqno_limit=boot.seqno_limit,
+            boot=boot.number,
         )
         self.sessions = Sessions(
             ctx,
@@ -114,7 +115,7 @@ class Node(StreamInputs, RadioInputs):
             image=image,
             relay_quota_bytes=options.relay_quota_bytes,
         )
-        self.radios = Radios(ctx, identity=identity, mesh=options.mesh, boot=boot.number)
+        self.radios = Radios(ctx, self.routing, identity, mesh=options.mesh, boot=boot.number)
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
@@ -212,7 +213,11 @@ class Node(StreamInputs, RadioInputs):
     def poll_event(self) -> Event | None:
         """Return the next thing for the host to do or to tell."""
         event = self._ctx.events.popleft() if self._ctx.events else None
-        if isinstance(event, RouteInstalled) and self._mesh.contains(event.prefix):
+        if (
+            isinstance(event, RouteInstalled)
+            and event.link not in self.radios.links
+            and self._mesh.contains(event.prefix)
+        ):
             self.sessions.route_seen(node_of_address(event.prefix.address), self._now)
         return event
 

@@ -1,4 +1,4 @@
-"""A station that sends direct messages by `LoraRoutes` and `Forwarder`, for the field of rivals.
+"""A station that sends direct messages by `LoraDialect` and `Forwarder`, for the field of rivals.
 
 Enters and leaves: see `meshd/simulation/rivals/engine.py`. Frames are as long as sealed ones; the
 next hop stands in them in clear, and tags are zeros, for nobody here forges.
@@ -8,10 +8,12 @@ from collections import deque
 from random import Random
 
 from meshd.core.airtime import Modulation, airtime_us
-from meshd.core.drops import Drops
+from meshd.core.context import Context
+from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.forwarding import direct
 from meshd.forwarding.direct import Arrived, Forwarder, Send, State
-from meshd.routing.lora import LoraRoutes, Rules
+from meshd.routing.lora_words import Rules
+from meshd.routing.speaker import Babel
 from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
@@ -32,6 +34,11 @@ LONG_FRAME = 83
 TAG = bytes(ANSWER_TAG_LEN)
 
 
+def node(number: int) -> bytes:
+    """Return the NodeId of a station, whose number is its short address."""
+    return number.to_bytes(2, "big") + (number + 1).to_bytes(8, "big")
+
+
 class DirectStation:
     """One engine; the number of a station is its short address."""
 
@@ -44,13 +51,22 @@ class DirectStation:
         self._random = random
         self._frame_us = airtime_us(modulation, LONG_FRAME)
         rules = Rules(SOON_US, byte_us=airtime_us(modulation, 250) // 250, reach=reach)
-        self.routes = LoraRoutes(self._own, rules, random, 0)
+        self._ctx = Context(rng=random, entropy=bytes)
+        address = mesh_address(OPEN_MESH_ID, node(number))
+        self.babel = Babel(
+            self._ctx,
+            own=(host_prefix(address),),
+            router_id=address[8:],
+            seqno=0,
+            seqno_limit=1000,
+        )
+        self.routes = self.babel.radio_up("lora0", rules, 0)
         self.forwarder = Forwarder(
             self._own,
             self.routes,
             direct.Rules(self._frame_us),
             random,
-            drops=Drops(),
+            drops=self._ctx.drops,
             link="lora0",
         )
         self._events: deque[Event] = deque()
@@ -72,10 +88,11 @@ class DirectStation:
         """Take a frame."""
         self._now = now
         frame = LoraFrame.decode(data)
-        self.routes.heard(frame.source, snr_db - self._modulation.snr_limit_db, now)
+        source = node(int.from_bytes(frame.source, "big"))
+        self.routes.heard(source, snr_db - self._modulation.snr_limit_db, now)
         item, _ = lora_routes.parse(frame.body)
         if isinstance(item, Routes):
-            self.routes.learn(frame.source, item, now)
+            self.routes.learn(source, item, now)
             return
         destination = frame.destination or frame.next_hop
         heard = Send(frame.next_hop, destination, frame.hop_limit, item, None)
@@ -88,6 +105,10 @@ class DirectStation:
     def handle_timeout(self, now: int) -> None:
         """Do what is due."""
         self._now = now
+        for key in self._ctx.timers.expired(now):
+            if key[0] == "routing":
+                self.babel.handle_timer(key, now)
+        self._ctx.events.clear()
         self.forwarder.handle_timeout(now)
         self._collect(now)
 
@@ -95,7 +116,8 @@ class DirectStation:
         """Return when something is due; nothing is while a frame flies."""
         if self._flying is not None:
             return None
-        due_us = earliest(self.forwarder.due_us(), self.routes.due_us()) or 0
+        timer = self._ctx.timers.next()
+        due_us = earliest(self.forwarder.due_us(), self.routes.due_us(), timer and timer[0]) or 0
         if self._waiting is not None:
             due_us = self._hold_us
         return max(due_us, self._hold_us, self._now + 1)

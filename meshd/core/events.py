@@ -14,11 +14,15 @@ from meshd.core.law import DIPOLE_DBI, Law
 
 
 class LinkKind(StrEnum):
-    """What an interface is: who else may be on it decides what meshd may do to it."""
+    """What an interface is: who else may be on it decides what meshd may do to it.
+
+    RADIO is no interface of the host: a LoRa radio, as routing sees it.
+    """
 
     MESH = "mesh"
     SHARED = "shared"
     WIRED = "wired"
+    RADIO = "radio"
 
 
 class Link(NamedTuple):

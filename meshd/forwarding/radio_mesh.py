@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from meshd.core.airtime import LONG_FAST, airtime_us
+from meshd.core.airtime import airtime_us
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
@@ -35,8 +35,7 @@ from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
-from meshd.routing import lora as lora_routing
-from meshd.routing.lora import LoraRoutes
+from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_items import OBJECT_HEAD, Heard, Object
@@ -97,12 +96,13 @@ class _Shared:
 class RadioMesh:
     """What one radio does for the mesh."""
 
-    def __init__(self, ctx: Context, link: LinkPort, own: bytes, now: int) -> None:
+    def __init__(self, ctx: Context, link: LinkPort, ways: LoraDialect) -> None:
+        """`ways` are the routes by this radio, in the one table of the node."""
         self.name = link.radio.name
         self._ctx = ctx
         self._link = link
-        self._own = own
-        short = own[:SHORT_LEN]
+        self._own = ways.own
+        short = self._own[:SHORT_LEN]
         modulation = link.radio.modulation
         self._room = link.frame_max - overhead(FrameKind.LOCAL)
         self.neighbours = Neighbours(short)
@@ -113,15 +113,12 @@ class RadioMesh:
             drops=ctx.drops,
             link=self.name,
         )
-        long_us = airtime_us(modulation, 83)
-        part = long_us / airtime_us(LONG_FAST, 83)
-        rules = lora_routing.Rules(
-            round(20_000_000 * min(part, 2.0)),
-            byte_us=max(airtime_us(modulation, 250) // 250, 1),
-        )
-        self.ways = LoraRoutes(short, rules, ctx.rng, now)
+        self.ways = ways
         self.forwarder = Forwarder(
-            short, self.ways, direct.Rules(long_us), ctx.rng, drops=ctx.drops, link=self.name
+            *(short, ways, direct.Rules(airtime_us(modulation, 83)), ctx.rng),
+            drops=ctx.drops,
+            link=self.name,
+            leaves=lambda to: ways.leaves(to) is not None,
         )
         self._locals: list[Waiting] = []
         self._shared: dict[bytes | None, _Shared] = {}
@@ -187,7 +184,7 @@ class RadioMesh:
         """Note a beacon of a node that is there now: it heard this node ask."""
         if met.proven:
             self._heard(met.node, now)
-            self.ways.hears(met.node[:SHORT_LEN], now)
+            self.ways.hears(met.node, now)
         else:
             self._link.prove(met.node, now)
 
@@ -221,7 +218,6 @@ class RadioMesh:
             self._events.append(ObjectHeard(self.name, opened.node, item.body, item.priority))
 
     def _take(self, opened: Opened, item: Item, now: int) -> None:
-        short = opened.node[:SHORT_LEN]
         named = opened.aim is Aim.ME
         if isinstance(item, Local):
             if opened.aim is not Aim.OTHER:
@@ -232,10 +228,10 @@ class RadioMesh:
                 self._events.append(heard)
         elif isinstance(item, Heard):
             if opened.trusted and self._own[:SHORT_LEN] in item.shorts:
-                self.ways.hears(short, now)
+                self.ways.hears(opened.node, now)
         elif isinstance(item, Routes):
             if opened.trusted:
-                self.ways.learn(short, item, now)
+                self.ways.learn(opened.node, item, now)
         elif isinstance(item, Direct | Answer | Receipt):
             self._message(opened, item, now)
 
@@ -273,7 +269,7 @@ class RadioMesh:
         margin_db = MARGIN_DB if snr_db is None else snr_db - limit_db
         short = node[:SHORT_LEN]
         self.neighbours.heard(short, limit_db + margin_db, now)
-        self.ways.heard(short, margin_db, now)
+        self.ways.heard(node, margin_db, now)
         if self._hears != self.neighbours.version:
             self._hears = self.neighbours.version
             self._say_soon(now)
@@ -317,7 +313,7 @@ class RadioMesh:
             self.cast.beacon(now)
             if self._tells:
                 self._say_again(now)
-        said = self.ways.build(now, self._room) if self.ways.neighbours else None
+        said = self.ways.build(now, self._room) if self.ways.peers else None
         if said is not None:
             control = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
             self._locals.append(control)
@@ -326,7 +322,7 @@ class RadioMesh:
 
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
-        dues = [self.ways.due_us()] if self.ways.neighbours else []
+        dues = [self.ways.due_us()] if self.ways.peers else []
         forwarder_us = self.forwarder.due_us()
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)

@@ -31,16 +31,15 @@ from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import open_link_key
 from meshd.link.sources import Asked, Met
+from meshd.routing.lora import rules_for
+from meshd.routing.speaker import Babel
 from meshd.wire.ledger_state import BOOT_LEN
 from meshd.wire.lora_payload import Local, Sub
 from meshd.wire.lora_routes import DISTANCE_MAX
 
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
-COST_MIN, COST_MAX = 3_072, 4_096
-"""What a LoRa hop costs, at SF7 and at SF12."""
 OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
-_INFINITE = 0xFFFF
 _SAVE: Key = ("lora", "save")
 
 
@@ -56,14 +55,16 @@ class Radios:
     set by who uses them; what nobody has a use for is a named drop.
     """
 
-    def __init__(self, ctx: Context, *, identity: Identity, mesh: bytes, boot: int) -> None:
+    def __init__(
+        self, ctx: Context, routing: Babel, identity: Identity, *, mesh: bytes, boot: int
+    ) -> None:
         self.links: dict[str, LoraLink] = {}
         self.meshes: dict[str, RadioMesh] = {}
         self.on_object: dict[int, ObjectHandler] = {}
         self.on_local: dict[int, LocalHandler] = {}
         self.on_direct: DirectHandler | None = None
         self._ctx = ctx
-        self._node = identity.node
+        self._routing = routing
         self._mesh = mesh
         self._keys = LoraKeys(identity, open_link_key(mesh), boot)
         self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
@@ -118,9 +119,11 @@ class Radios:
             known = LoraLink(self._ctx, radio, self._keys, ledger=self._ledger, band=band)
             known.ahead_us = self._ahead_us
             self.links[radio.name] = known
-            self.meshes[radio.name] = RadioMesh(self._ctx, known, self._node, now)
+            ways = self._routing.radio_up(radio.name, rules_for(radio.modulation), now)
+            self.meshes[radio.name] = RadioMesh(self._ctx, known, ways)
         self._ledger.prepare(band)
         known.ready(now)
+        self.meshes[radio.name].ways.modem(now, up=True)
         self._pump(now)
 
     def down(self, name: str, now: int) -> None:
@@ -128,6 +131,7 @@ class Radios:
         self._refused.pop(name, None)
         if name in self.links:
             self.links[name].gone(now)
+            self.meshes[name].ways.modem(now, up=False)
             self._pump(now)
 
     def heard(
@@ -269,8 +273,9 @@ class Radios:
         return name if distance < DISTANCE_MAX else ""
 
     def leaves(self, short: bytes) -> tuple[bytes, ...]:
-        """Return the nodes with a short address to whom a way leads that leaves LoRa here."""
-        return ()
+        """Return the nodes with a short address to whom the best way leaves LoRa at this node."""
+        found = (mesh.ways.leaves(short) for mesh in self.meshes.values())
+        return tuple(dict.fromkeys(node for node in found if node is not None))
 
     def next_number(self, link: str) -> int:
         """Return the number of the next message by `direct`: its body is sealed with it."""
@@ -343,15 +348,15 @@ class Radios:
         return tuple(self._refused.values())
 
     def neighbours(self, now: int) -> tuple[NeighbourStatus, ...]:
-        """Return who is heard by each radio; nobody knows yet how well they hear this node."""
+        """Return who is heard by each radio, and what a hop to them costs."""
         return tuple(
             NeighbourStatus(
                 link=name,
                 address=address_text(mesh_address(self._mesh, row.node)),
                 node=node_text(row.node),
-                rxcost=_cost(link.radio),
-                txcost=_INFINITE,
-                cost=_cost(link.radio),
+                rxcost=self.meshes[name].ways.hop_cost,
+                txcost=self.meshes[name].ways.cost(row.node),
+                cost=self.meshes[name].ways.cost(row.node),
                 reach=round(row.reach, 3),
                 age_s=round((now - row.met_us) / 1e6, 3),
                 session=False,
@@ -411,8 +416,3 @@ class Radios:
             wanted = self._ledger.poll_state(now + self._ahead_us)
             if wanted is not None:
                 self._ctx.emit(AirtimeSave(*wanted))
-
-
-def _cost(radio: RadioLink) -> int:
-    steps = radio.modulation.spreading_factor - 7
-    return COST_MIN + (COST_MAX - COST_MIN) * steps // 5

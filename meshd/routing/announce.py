@@ -20,7 +20,7 @@ from meshd.core.limits import BABEL_PORT
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing.answers import Answers
-from meshd.routing.outlet import Job, Made, Outlet
+from meshd.routing.outlet import Job, Made, Outlet, Radio
 from meshd.routing.own import Own
 from meshd.routing.pages import PAGE, Pages
 from meshd.routing.source import SourceTable
@@ -89,6 +89,7 @@ class Announcer:
         self._sources = sources
         self._asks: dict[Neighbour, list[Tlv]] = {}
         self.outlets: dict[str, Outlet] = {}
+        self.radios: dict[str, Radio] = {}
         self.pages = Pages()
         for prefix in own.prefixes:
             self.pages.touch(prefix)
@@ -203,7 +204,12 @@ class Announcer:
             self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
     def ask(self, neighbour: Neighbour, request: SeqnoRequest) -> None:
-        """Ask one neighbour, together with what else it is asked by `flush_urgent`."""
+        """Ask one neighbour, together with what else it is asked by `flush_urgent`.
+
+        Over LoRa only what is lost is worth a question, not what might be better.
+        """
+        if neighbour.link.kind is LinkKind.RADIO and self.announced(request.prefix) is not None:
+            return
         self._asks.setdefault(neighbour, []).append(request)
 
     def flush_urgent(self, now: int) -> None:
@@ -220,6 +226,8 @@ class Announcer:
                     self.flush(outlet, now)
                 else:
                     self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), at)
+        for radio in self.radios.values():
+            radio.flush(now)
 
     def flush(self, outlet: Outlet, now: int) -> None:
         """Send the pending triggered updates of a link."""
@@ -355,6 +363,9 @@ class Announcer:
     def unicast(self, neighbour: Neighbour, tlvs: Iterable[Tlv]) -> int:
         """Send TLVs to one neighbour; return their bytes."""
         link, size = neighbour.link, 0
+        if link.kind is LinkKind.RADIO:
+            self.radios[link.name].say(neighbour, tlvs)
+            return 0
         for data in babel.pack(tlvs, link.address, _size_max(link)):
             self._transmit(link, neighbour.address, data)
             size += len(data)

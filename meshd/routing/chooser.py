@@ -116,6 +116,7 @@ class Chooser:
             if before is not None:
                 self._announcer.pages.touch(entry.prefix)
                 self._lost(entry, before.neighbour, now)
+                self._tell_radios(entry, now)
             self._tidy(entry)
             return
         said = entry.said
@@ -140,6 +141,11 @@ class Chooser:
             self._announcer.changed(entry.prefix, now, urgent=True)
         elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
             self._announcer.drifted(entry.prefix, now)
+        self._tell_radios(entry, now)
+
+    def _tell_radios(self, entry: Entry, now: int) -> None:
+        for radio in self._announcer.radios.values():
+            radio.chosen(entry, now)
 
     def _lost(self, entry: Entry, cause: Neighbour, now: int) -> None:
         """Retract a prefix and hold it, so that no shorter route is taken meanwhile (§3.5.4)."""

@@ -19,7 +19,7 @@ from meshd.routing.heal import Healer
 from meshd.routing.memory import Memory
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
-from meshd.routing.selection import matters
+from meshd.routing.selection import concerned, matters
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Lease, Route, RouteTable
 from meshd.wire.babel import RouteRequest, Tlv
@@ -38,6 +38,9 @@ The format allows 38 minutes. A false or damaged word of that kind would pin a r
 loop of two who trust each other's, for all that time: what contradicts it is unfeasible, and so
 ignored. Who announces more seldom is asked before its routes expire.
 """
+RADIO_HOLD_MAX_US = 24 * 3_600_000_000
+"""The same of a neighbour by LoRa, who says all it knows once an hour, or more seldom."""
+
 ASK_BEFORE_US = 12_000_000
 ASK_MAX = 32
 PREFERABLE = 256
@@ -108,6 +111,12 @@ class Learner:
         """Have the choice made again if a route, which changed or went, may make it another."""
         if matters(entry, route):
             self.dirty[entry.prefix] = None
+
+    def reweighed(self, neighbour: Neighbour, *, fell: bool) -> None:
+        """Have choices made again that may be others now that a neighbour's cost is another."""
+        for prefix, entry in self.table.entries.items():
+            if concerned(entry, neighbour, fell=fell):
+                self.dirty[prefix] = None
 
     def retract(self, route: Route, now: int) -> None:
         """Hold a route at infinity for as long as it would have lived (RFC 8966 §3.5.3)."""

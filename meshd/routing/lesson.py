@@ -10,10 +10,18 @@ Must not know: the choice, what is announced, links.
 from collections.abc import Iterable, Sequence
 
 from meshd.core.drops import DropReason
+from meshd.core.events import LinkKind
 from meshd.core.ids import Prefix, is_link_local
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
-from meshd.routing.learn import CHEAPER, HOLD_MAX_US, HOLD_MIN_US, PREFERABLE, Learner
+from meshd.routing.learn import (
+    CHEAPER,
+    HOLD_MAX_US,
+    HOLD_MIN_US,
+    PREFERABLE,
+    RADIO_HOLD_MAX_US,
+    Learner,
+)
 from meshd.routing.memory import Memory
 from meshd.routing.source import newer
 from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route
@@ -225,7 +233,9 @@ class Lesson:
     def _new_lease(self, interval_cs: int) -> Lease:
         if self._lease is not None:
             self._clean = -(1 << 20)  # two leases in one packet: it will not be remembered
-        hold_us = min(max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US), HOLD_MAX_US)
+        radio = self._neighbour.link.kind is LinkKind.RADIO
+        most_us = RADIO_HOLD_MAX_US if radio else HOLD_MAX_US
+        hold_us = min(max(interval_cs * 10_000 * 7 // 2, HOLD_MIN_US), most_us)
         self._interval_cs = interval_cs
         self._lease = lease = Lease(hold_us, self._now, self._neighbour)
         self._learner.ctx.timers.set_earlier(("routing", "sweep"), lease.expires_us)

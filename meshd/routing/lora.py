@@ -1,416 +1,457 @@
-"""A distance vector for LoRa: entries of four bytes, told seldom, feasible as RFC 8966 has it.
+"""The LoRa dialect of routing: neighbours by radio in Babel's own table, in entries of few bytes.
 
-Enters: who was heard how well, what neighbours say of routes, which next hop stayed silent. Leaves:
-what to say in the next frame, and next hops by destination, best first. Only who is heard both
-ways is a next hop. What changed is told soon, twice; all that is known in turn, once a period that
-grows with the table, so that quiet nodes keep to a share of the channel. All next hops offered are
-feasible (RFC 8966 §3.5.1), so that no choice among them closes a loop.
+Enters: who was heard how well, ROUTES items of neighbours, choices of the table, which next hop
+stayed silent. Leaves: routes in the table that all links share, ROUTES items, next hops by
+destination, best first. A neighbour by LoRa is one of Babel's with another wire format: what it
+says is learnt, found feasible and chosen as any update is (RFC 8966 §3.5), and what is chosen on
+any link is told here. Only who is heard both ways is a next hop; all that are offered are feasible,
+so that no choice among them closes a loop, on whatever media it is.
 Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.md.
 """
 
-from random import Random
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
+from meshd.core.drops import DropReason
+from meshd.core.events import Link
+from meshd.core.ids import Prefix, host_prefix, node_of_address
+from meshd.neighbour.cost import INFINITY
+from meshd.neighbour.table import Neighbour
+from meshd.routing.chooser import Chooser
+from meshd.routing.learn import Learner
+from meshd.routing.lesson import Lesson
+from meshd.routing.lora_names import Spoken
+from meshd.routing.lora_reader import Peer, Reader
+from meshd.routing.lora_words import Row, Rules, Words
+from meshd.routing.selection import meets
+from meshd.routing.source import newer
+from meshd.routing.table import Entry, Route
+from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 from meshd.wire.lora_routes import (
     DISTANCE_MAX,
     DISTANCE_STEP,
-    ENTRIES_MAX,
-    ENTRY_LEN,
+    EVERYONE,
     METRIC_STEP,
-    ROUTES_HEAD,
-    SEQNO_MODULUS,
+    PERIOD_STEP_US,
+    SHORT_LEN,
     UNREACHABLE,
-    WANT_LEN,
-    WANTS_MAX,
-    RouteEntry,
+    Ask,
+    NamedEntry,
     Routes,
     Want,
 )
 
 NEIGHBOURS_MAX = 64
-DESTINATIONS_MAX = 512
-ASK_AGAIN_US = 300_000_000
-FRAME_COST = 30
-"""What a frame costs beside its entries, in bytes: overhead, preamble, head of the item."""
-
-ROUTES_PER_DESTINATION_MAX = 4
 SILENT_MAX = 3
 """A neighbour that stayed silent for so many messages in a row is no next hop any more."""
 
+SOON_BYTES = 2_350
+"""Changes are told after the airtime of so many bytes: 20 s of LongFast."""
 
-class Rules(NamedTuple):
-    """Times in µs, costs in steps of 256.
+SOON_MIN_US = 2_000_000
+HOPS_LEFT = 16
+"""How far a question goes that comes from LoRa, where it carries no count."""
 
-    soon_us      a change is told between one and two of it later, and again after four to eight
-    want_us      what somebody waits for is asked and told between one and two of it later
-    period_us    all that is known is told once in this time, or more seldom: see `share`
-    byte_us      airtime of one byte, about
-    share        of the channel that all in earshot together may use for it
-    hop_cost     of a link with margin; one with less than `margin_db` costs a quarter more
-    reach        entries of a higher metric are told only to who asks; UNREACHABLE: all are told
-    """
-
-    soon_us: int
-    want_us: int = 1_500_000
-    period_us: int = 3_600_000_000
-    byte_us: int = 10_000
-    share: float = 0.006
-    hop_cost: int = 15
-    margin_db: float = 3.0
-    reach: int = UNREACHABLE
+_CS = 10_000
 
 
-class Neighbour:
-    """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row."""
-
-    __slots__ = ("heard_us", "hears_us", "margin_db", "silent")
-
-    def __init__(self) -> None:
-        self.heard_us = 0
-        self.hears_us = False
-        self.margin_db = 0.0
-        self.silent = 0
+def rules_for(modulation: Modulation) -> Rules:
+    """Return the rules for a radio: 12 steps a hop at SF7 to 16 at SF12, times by its airtime."""
+    byte_us = airtime_us(modulation, FRAME_BYTES_MAX) // FRAME_BYTES_MAX
+    soon_us = max(SOON_BYTES * byte_us, SOON_MIN_US)
+    cost = 12 + (4 * (modulation.spreading_factor - 7) + 2) // 5
+    return Rules(soon_us, max(soon_us // 13, 250_000), byte_us=byte_us, hop_cost=cost)
 
 
-class Route:
-    """What a neighbour last said of a destination."""
+class State(NamedTuple):
+    """What a dialect begins with: what was said by this radio before, since the node's start."""
 
-    __slots__ = ("learned_us", "metric", "seqno")
-
-    def __init__(self, seqno: int, metric: int, now: int) -> None:
-        self.seqno = seqno
-        self.metric = metric
-        self.learned_us = now
+    spoken: Spoken
+    boot: int
+    now: int
 
 
-class Destination:
-    """One node: routes by neighbour, the feasibility distance, and what was told of it."""
+class LoraDialect:
+    """The neighbours of one radio, and what they and this node say of routes."""
 
-    __slots__ = ("asked", "best", "distance", "repeats", "routes", "said_us")
-
-    def __init__(self) -> None:
-        self.routes: dict[bytes, Route] = {}
-        self.distance: tuple[int, int] | None = None
-        self.best: tuple[bytes, int] | None = None
-        self.said_us = 0
-        self.repeats = 0
-        self.asked = False
-
-
-class LoraRoutes:
-    """The routes of one radio."""
-
-    def __init__(self, own: bytes, rules: Rules, rng: Random, now: int) -> None:
-        self.own = own
+    def __init__(
+        self, learner: Learner, chooser: Chooser, link: Link, rules: Rules, *, state: "State"
+    ) -> None:
+        """`link.address` is this node's own mesh address."""
+        self.link = link
         self.rules = rules
-        self.neighbours: dict[bytes, Neighbour] = {}
-        self.known: dict[bytes, Destination] = {}
-        self.seqno = 0
-        self._rng = rng
-        self._wants: dict[bytes, int] = {}
-        self._asked_us: dict[tuple[bytes, int], int] = {}
-        self._soon_us: int | None = None
-        self._hello = 3
-        self._turn_us = now + rng.randint(1, max(rules.soon_us, 2))
+        self.own = node_of_address(link.address)
+        self.up = True
+        self.peers: dict[bytes, Peer] = {}
+        self._mesh = link.address[: -len(self.own)]
+        self._boot = state.boot
+        self._learner = learner
+        self._chooser = chooser
+        self._questions: list[tuple[Neighbour, Tlv]] = []
+        self._words = words = Words(
+            learner, rules, spoken=state.spoken, near=self.peers.keys(), now=state.now
+        )
+        self._reader = Reader(learner.ctx, words, self._known, link=link.name)
 
     # --- inputs -----------------------------------------------------------------------------------
 
-    def heard(self, short: bytes, margin_db: float, now: int) -> None:
-        """Note any frame of a neighbour, and by how much it was above the limit."""
-        neighbour = self.neighbours.get(short)
-        if neighbour is None:
-            if len(self.neighbours) >= NEIGHBOURS_MAX or short == self.own:
+    def heard(self, node: bytes, margin_db: float | None, now: int) -> None:
+        """Note any frame of a neighbour, and by how much it was above the limit, where known."""
+        margin = self.rules.margin_db if margin_db is None else margin_db
+        peer = self.peers.get(node)
+        if peer is None:
+            if node == self.own:
                 return
-            neighbour = self.neighbours[short] = Neighbour()
-            neighbour.margin_db = margin_db
-            self._destination(short)
-            self._tell(short, now)
-        neighbour.heard_us = now
-        was_silent, neighbour.silent = neighbour.silent, 0
-        if was_silent >= SILENT_MAX:
-            self._reselect_all(now)
-        neighbour.margin_db += (margin_db - neighbour.margin_db) / 4
+            if len(self.peers) >= NEIGHBOURS_MAX:
+                self._learner.ctx.drop(DropReason.LORA_NEIGHBOURS_FULL, self.link.name)
+                return
+            address = self._mesh + node
+            peer = self.peers[node] = Peer(Neighbour(self.link, address, now))
+            peer.margin_db = margin
+            if (row := self._row(node)) is not None:
+                self._words.tell(row, now)
+        peer.heard_us, peer.silent = now, 0
+        peer.margin_db += (margin - peer.margin_db) / 4
+        self._weigh(peer)
+        self._chooser.settle(now)
 
-    def learn(self, sender: bytes, said: Routes, now: int) -> None:
+    def gone(self, node: bytes, now: int) -> None:
+        """Forget a neighbour that is not heard any more."""
+        peer = self.peers.pop(node, None)
+        if peer is not None:
+            peer.neighbour.cost = INFINITY
+            self._learner.neighbour_lost(peer.neighbour)
+            self._learner.requests.neighbour_lost(peer.neighbour)
+            if (row := self._words.rows.get(node)) is not None:
+                self._words.tell(row, now)
+            self._chooser.settle(now)
+
+    def learn(self, node: bytes, said: Routes, now: int) -> None:
         """Take what a neighbour says."""
-        neighbour = self.neighbours.get(sender)
-        if neighbour is None:
+        peer = self.peers.get(node)
+        if peer is None:
             return
-        for entry in said.entries:
-            if entry.short == self.own:
-                if entry.heard != neighbour.hears_us:
-                    neighbour.hears_us = entry.heard
-                    self._reselect_all(now)
-            elif entry.short != sender:
-                self._offer(entry.short, sender, entry, now)
-        own = RouteEntry(sender, said.seqno, 0, heard=True)
-        self._offer(sender, sender, own, now)
+        if peer.boot != said.boot:
+            self._restarted(peer, said.boot)
+        lesson = Lesson(self._learner, peer.neighbour, now)
+        self._take(peer, lesson, NamedEntry(node, said.seqno, 0, heard=True), said.period)
+        for named in self._reader.named(peer, said):
+            self._take(peer, lesson, named, said.period)
+        for told, period in self._reader.plain(peer, said, now):
+            self._take(peer, lesson, told, period)
+        if said.named:
+            self._read_again(now)
         for want in said.wants:
-            self._asked(want, now)
+            self._wanted(peer, want, now)
+        for ask in said.asks:
+            self._asked(ask, now)
+        self._chooser.settle(now)
 
-    def hears(self, short: bytes, now: int) -> None:
+    def hears(self, node: bytes, now: int) -> None:
         """Note that a neighbour has shown that it hears this node."""
-        neighbour = self.neighbours.get(short)
-        if neighbour is not None and not neighbour.hears_us:
-            neighbour.hears_us = True
-            known = self.known.get(short)
-            if known is not None and short not in known.routes:
-                self._offer(
-                    short, short, RouteEntry(short, self._seqno_of(short), 0, heard=True), now
-                )
-            self._reselect_all(now)
+        peer = self.peers.get(node)
+        if peer is not None and not peer.hears_us:
+            peer.hears_us = True
+            self._weigh(peer)
+            self._chooser.settle(now)
+
+    def modem(self, now: int, *, up: bool) -> None:
+        """The modem takes frames, or none for a while: then nobody is reached by it."""
+        self.up = up
+        for peer in self.peers.values():
+            self._weigh(peer)
+        self._chooser.settle(now)
 
     def failed(self, short: bytes, now: int) -> None:
         """Note that a neighbour stayed silent through all tries of a message."""
-        neighbour = self.neighbours.get(short)
-        if neighbour is not None:
-            neighbour.silent += 1
-            if neighbour.silent == SILENT_MAX:
-                self._reselect_all(now)
+        for peer in self.peers.values():
+            if peer.short == short:
+                peer.silent += 1
+                self._weigh(peer)
+        self._chooser.settle(now)
 
-    def want(self, short: bytes, now: int) -> None:
+    def want(self, to: bytes, now: int) -> None:
         """Ask for a route to a node that nobody offers."""
-        known = self._destination(short)
-        everybody_tells = self.rules.reach >= UNREACHABLE
-        if known is not None and (known.routes or not everybody_tells):
-            seqno = known.distance[0] if known.distance else 0
-            later = (seqno + 1) % SEQNO_MODULUS if known.distance else seqno
-            self._ask(Want(short, later), now)
+        rows = self._rows(to)
+        for row in rows:
+            source = self._learner.sources.get(row.prefix, row.prefix.address[8:])
+            entry = self._learner.table.entries.get(row.prefix)
+            if source is not None and entry is not None and entry.routes:
+                self._words.want(to[:SHORT_LEN], source.seqno + 1 & 0xFFFF, now)
+        if not rows and self.rules.reach < UNREACHABLE:
+            self._words.seek(to[:SHORT_LEN], now)
+
+    def close(self, now: int) -> None:
+        """Leave the radio: what went by it is lost at once."""
+        for node in tuple(self.peers):
+            self.gone(node, now)
+
+    # --- what the table's owner tells -------------------------------------------------------------
+
+    def chosen(self, entry: Entry, now: int) -> None:
+        """Note that a choice was made."""
+        address, length = entry.prefix
+        if length != 128 or not address.startswith(self._mesh) or address == self.link.address:
+            return
+        node = node_of_address(address)
+        row = self._words.rows.get(node)
+        if row is None and entry.selected is not None:
+            row = self._row(node)
+        if row is not None:
+            self._words.chosen(row, now)
+
+    def say(self, neighbour: Neighbour, tlvs: Iterable[Tlv]) -> None:
+        """Take what Babel has to say to a neighbour alone; it leaves by `flush`, as questions."""
+        self._questions += [
+            (neighbour, tlv) for tlv in tlvs if isinstance(tlv, SeqnoRequest | RouteRequest)
+        ]
+
+    def flush(self, now: int) -> None:
+        """Turn into words what gathered, and see to it that they are asked for in time."""
+        questions, self._questions = self._questions, []
+        for neighbour, question in questions:
+            assert isinstance(question, SeqnoRequest | RouteRequest)
+            if question.prefix is None or not question.prefix.address.startswith(self._mesh):
+                continue
+            short = node_of_address(question.prefix.address)[:SHORT_LEN]
+            if isinstance(question, SeqnoRequest):
+                self._words.want(short, question.seqno, now)
+            else:
+                teller = node_of_address(neighbour.address)[:SHORT_LEN]
+                self._words.ask(Ask(teller, short), now)
+        key = ("lora", "routes", self.link.name)
+        self._learner.ctx.timers.set_earlier(key, self._words.due_us())
 
     # --- ways -------------------------------------------------------------------------------------
 
-    def ways(self, short: bytes) -> list[tuple[bytes, int]]:
-        """Return neighbours that are nearer to a node, with metrics through them, best first."""
-        known = self.known.get(short)
-        if known is None:
-            return []
-        found: list[tuple[int, int, bytes]] = []
-        for via, route in known.routes.items():
-            cost = self._cost(via)
-            total = route.metric + (cost or UNREACHABLE)
-            if cost is not None and total < UNREACHABLE and _feasible(known.distance, route):
-                found.append((self.neighbours[via].silent, total, via))
-        return [(via, total) for _, total, via in sorted(found)]
+    def ways(self, to: bytes) -> list[tuple[bytes, int]]:
+        """Return neighbours that are nearer to a node, with metrics through them, best first.
 
-    def distance(self, short: bytes) -> int:
+        `to` is a NodeId, or a short address: of two nodes with one the nearer is meant.
+        """
+        found = [
+            (peer.silent, peer.neighbour.cost // METRIC_STEP, peer.short)
+            for peer in self.peers.values()
+            if to in (peer.node, peer.short) and peer.neighbour.cost != INFINITY
+        ]
+        row = self._nearest(to)
+        if row is not None and (entry := self._learner.table.entries.get(row.prefix)) is not None:
+            for route in entry.routes:
+                if route.neighbour.link.name == self.link.name:
+                    steps = -(-route.metric // METRIC_STEP)
+                    peer = self.peers[node_of_address(route.neighbour.address)]
+                    direct = to in (peer.node, peer.short)
+                    if steps < UNREACHABLE and not direct and self._feasible(entry, route):
+                        found.append((peer.silent, steps, peer.short))
+        return [(via, steps) for _, steps, via in sorted(found)]
+
+    def distance(self, to: bytes) -> int:
         """Return how far a node is, in the steps of messages; DISTANCE_MAX: no way is known."""
-        if short == self.own:
+        if to in (self.own, self.own[:SHORT_LEN]):
             return 0
-        known = self.known.get(short)
-        if known is None or known.best is None:
+        row = self._nearest(to)
+        steps = UNREACHABLE if row is None else self._words.steps(row)
+        if steps == UNREACHABLE:
+            steps = min((steps for _, steps in self.ways(to)), default=UNREACHABLE)
+        if steps == UNREACHABLE:
             return DISTANCE_MAX
-        return min(-(-known.best[1] * METRIC_STEP // DISTANCE_STEP), DISTANCE_MAX)
+        return min(-(-steps * METRIC_STEP // DISTANCE_STEP), DISTANCE_MAX)
+
+    def leaves(self, to: bytes) -> bytes | None:
+        """Return the NodeId of a destination whose best way leaves this radio's air here."""
+        row = self._nearest(to)
+        entry = None if row is None else self._learner.table.entries.get(row.prefix)
+        if row is None or entry is None or entry.selected is None:
+            return None
+        return None if entry.selected.neighbour.link.name == self.link.name else row.node
+
+    def node(self, short: bytes) -> bytes | None:
+        """Return the neighbour with a short address."""
+        return next((node for node in self.peers if node.startswith(short)), None)
+
+    def cost(self, node: bytes) -> int:
+        """Return what a hop to a neighbour costs, INFINITY when it does not work both ways."""
+        peer = self.peers.get(node)
+        return INFINITY if peer is None else peer.neighbour.cost
+
+    @property
+    def hop_cost(self) -> int:
+        """What a hop with margin costs."""
+        return self.rules.hop_cost * METRIC_STEP
 
     # --- what to say ------------------------------------------------------------------------------
 
     def due_us(self) -> int:
         """Return when `build` has something."""
-        return self._turn_us if self._soon_us is None else min(self._soon_us, self._turn_us)
+        return self._words.due_us()
+
+    def period_us(self) -> int:
+        """Return in which time all that is known is told once."""
+        return self._words.period_us()
 
     def build(self, now: int, room: int) -> Routes | None:
         """Return what is to be said now in at most `room` bytes, or None when nothing is due."""
-        if self.due_us() > now:
+        if self._words.due_us() > now:
             return None
-        full = self._turn_us <= now
+        full = self._words.turn_due_us <= now
         if full:
-            self._expire(now)
-        wants = [Want(short, seqno) for short, seqno in self._wants.items()]
-        wants = wants[: min(WANTS_MAX, (room - ROUTES_HEAD) // WANT_LEN)]
-        for want in wants:
-            del self._wants[want.short]
-        if full and not self._hello:
-            self.seqno = (self.seqno + 1) % SEQNO_MODULUS
-        limit = min((room - ROUTES_HEAD - WANT_LEN * len(wants)) // ENTRY_LEN, ENTRIES_MAX)
-        chosen = self._chosen(full=full, limit=limit)
-        entries = tuple(self._entry(short, now) for short in chosen)
-        self._arm(now, len(chosen), full=full)
-        return Routes(self.seqno, entries, tuple(wants))
-
-    def _chosen(self, *, full: bool, limit: int) -> list[bytes]:
-        """Return the destinations to speak of: what changed, then, in its turn, the oldest word."""
-        changed = [short for short, known in self.known.items() if known.repeats]
-        rest: list[bytes] = []
+            past_us = now - self._words.period_us() * 7 // 2
+            for node, peer in tuple(self.peers.items()):
+                if peer.heard_us < past_us:
+                    self.gone(node, now)
+            self._words.forget()
+        waits = self._reader.remind(self.peers.values(), now)
+        said = self._words.build(now, room, self._boot)
+        if waits:
+            self._words.remind(now)
         if full:
-            news = set(changed)
-            rest = [short for short in self.known if short not in news and self._worth(short)]
-            rest.sort(key=lambda short: self.known[short].said_us)
-        return (changed + rest)[: max(limit, 0)]
+            self._learner.announcer.changed_own(now)  # it has a later seqno, mostly
+            self._chooser.settle(now)
+        return said
 
-    def _worth(self, short: bytes) -> bool:
-        best = self.known[short].best
-        near = best is not None and best[1] <= self.rules.reach
-        return near or short in self.neighbours
+    # --- neighbours -------------------------------------------------------------------------------
 
-    def _entry(self, short: bytes, now: int) -> RouteEntry:
-        known = self.known[short]
-        known.said_us = now
-        known.repeats = max(known.repeats - 1, 0)
-        known.asked = False
-        heard = short in self.neighbours
-        if known.best is None:
-            seqno = known.distance[0] if known.distance else 0
-            return RouteEntry(short, seqno, UNREACHABLE, heard=heard)
-        via, metric = known.best
-        seqno = known.routes[via].seqno
-        if known.distance is None or _newer(seqno, known.distance[0]):
-            known.distance = (seqno, metric)
-        elif seqno == known.distance[0]:
-            known.distance = (seqno, min(metric, known.distance[1]))
-        return RouteEntry(short, seqno, metric, heard=heard)
+    def _restarted(self, peer: Peer, boot: int) -> None:
+        """A neighbour forgot all: what it means, and what it announced that we rely on."""
+        if peer.boot is not None:
+            peer.names.clear()
+            peer.waiting.clear()
+            peer.hears_us = False
+            self._weigh(peer)
+            self._learner.neighbour_lost(peer.neighbour)
+        peer.boot = boot
 
-    def _arm(self, now: int, said: int, *, full: bool) -> None:
-        rules = self.rules
-        again = any(known.repeats for known in self.known.values())
-        self._soon_us = None
-        if again:
-            self._soon_us = now + rules.soon_us * 4 + self._rng.randint(0, 4 * rules.soon_us)
-        if not full:
-            return
-        if self._hello:
-            self._hello -= 1
-            spread = rules.soon_us * (4 << (3 - self._hello))
-        else:
-            rows = sum(self._worth(short) for short in self.known)
-            part_us = self.period_us() * min(said, rows) // rows if rows else self.period_us()
-            spread = max(part_us, rules.soon_us)
-        self._turn_us = now + spread // 2 + self._rng.randint(0, spread)
+    def _weigh(self, peer: Peer) -> None:
+        """Work out what a link costs, INFINITY when it does not work both ways."""
+        cost, neighbour = INFINITY, peer.neighbour
+        if self.up and peer.hears_us and peer.silent < SILENT_MAX:
+            steps = self.rules.hop_cost
+            if peer.margin_db < self.rules.margin_db:
+                steps += steps // 4
+            cost = steps * METRIC_STEP
+        if cost != neighbour.cost:
+            before, neighbour.cost = neighbour.cost, cost
+            self._learner.reweighed(neighbour, fell=cost < before)
 
-    def _expire(self, now: int) -> None:
-        """Forget who was silent, and what nobody repeated, for three periods and a half."""
-        past_us = now - self.period_us() * 7 // 2
-        for short, neighbour in list(self.neighbours.items()):
-            if neighbour.heard_us < past_us:
-                del self.neighbours[short]
-        for short, known in list(self.known.items()):
-            for via, route in list(known.routes.items()):
-                if route.learned_us < past_us or via not in self.neighbours:
-                    del known.routes[via]
-            self._reselect(short, known, now)
-            if not known.routes and not known.repeats and short not in self.neighbours:
-                del self.known[short]
+    def _row(self, node: bytes) -> Row | None:
+        row = self._words.row(node, self._prefix(node))
+        if row is None:
+            self._learner.ctx.drop(DropReason.LORA_ROUTES_FULL, self.link.name)
+        return row
 
-    def period_us(self) -> int:
-        """Return in which time all that is known is told once: `share` bounds it from below."""
-        rows = sum(self._worth(short) for short in self.known)
-        frames = rows // ENTRIES_MAX + 1
-        size = rows * ENTRY_LEN + frames * FRAME_COST
-        whole_us = size * self.rules.byte_us * (len(self.neighbours) + 1)
-        return max(self.rules.period_us, round(whole_us / self.rules.share))
+    def _rows(self, to: bytes) -> tuple[Row, ...]:
+        if len(to) == SHORT_LEN:
+            return self._words.of_short(to)
+        row = self._words.rows.get(to)
+        return () if row is None else (row,)
 
-    # --- selection --------------------------------------------------------------------------------
+    def _nearest(self, to: bytes) -> Row | None:
+        rows = self._rows(to)
+        return min(rows, key=self._words.steps) if len(rows) > 1 else rows[0] if rows else None
 
-    def _destination(self, short: bytes) -> Destination | None:
-        known = self.known.get(short)
-        if known is None and len(self.known) < DESTINATIONS_MAX and short != self.own:
-            known = self.known[short] = Destination()
-        return known
+    def _prefix(self, node: bytes) -> Prefix:
+        return host_prefix(self._mesh + node)
 
-    def _offer(self, short: bytes, via: bytes, entry: RouteEntry, now: int) -> None:
-        known = self._destination(short)
-        if known is None:
-            return
-        route = known.routes.get(via)
-        if route is not None:
-            route.seqno, route.metric, route.learned_us = entry.seqno, entry.metric, now
-        elif entry.metric < UNREACHABLE:
-            if len(known.routes) >= ROUTES_PER_DESTINATION_MAX:
-                worst = max(known.routes, key=lambda one: known.routes[one].metric)
-                if known.routes[worst].metric <= entry.metric:
-                    return
-                del known.routes[worst]
-            known.routes[via] = Route(entry.seqno, entry.metric, now)
-        self._reselect(short, known, now)
+    def _feasible(self, entry: Entry, route: Route) -> bool:
+        numbers = (route.router_id, route.seqno, route.advertised)
+        return self._learner.sources.feasible(entry.prefix, *numbers)
 
-    def _reselect_all(self, now: int) -> None:
-        for short, known in self.known.items():
-            self._reselect(short, known, now)
+    # --- what is told and asked -------------------------------------------------------------------
 
-    def _reselect(self, short: bytes, known: Destination, now: int) -> None:
-        """Choose the best feasible way; a change that matters is told soon."""
-        ways = self.ways(short)
-        before = known.best
-        known.best = min(ways, key=_metric, default=None)
-        if before is not None and known.best is not None:
-            stays = dict(ways).get(before[0])
-            if stays is not None and stays - known.best[1] < self.rules.hop_cost // 4:
-                known.best = (before[0], stays)
-        if known.best is None:
-            if known.routes and before is not None:
-                self.want(short, now)
-            if before is not None:
-                self._tell(short, now)
-        elif before is None or abs(before[1] - known.best[1]) >= self.rules.hop_cost // 2:
-            if self._worth(short) or known.asked:
-                self._tell(short, now)
-        elif before[0] != known.best[0]:
-            known.said_us = 0
-
-    def _tell(self, short: bytes, now: int) -> None:
-        known = self.known[short]
-        known.repeats = 2
-        self._hurry(now, self.rules.want_us if known.asked else self.rules.soon_us)
-
-    def _hurry(self, now: int, wait_us: int) -> None:
-        due_us = now + wait_us + self._rng.randint(0, wait_us)
-        if self._soon_us is None or due_us < self._soon_us:
-            self._soon_us = due_us
-
-    def _cost(self, via: bytes) -> int | None:
-        """Return the cost of a link, None when it does not work both ways."""
-        neighbour = self.neighbours.get(via)
-        if neighbour is None or not neighbour.hears_us or neighbour.silent >= SILENT_MAX:
+    def _known(self, short: bytes) -> tuple[bytes, int] | None:
+        """Return node and seqno for a short address, None when it is nobody's or two have it."""
+        found = {row.node for row in self._words.of_short(short)}
+        found.update(node for node in self.peers if node.startswith(short))
+        if self.own.startswith(short):
+            found.add(self.own)
+        if len(found) != 1:
             return None
-        cost = self.rules.hop_cost
-        if neighbour.margin_db < self.rules.margin_db:
-            cost += cost // 4
-        return cost
+        (node,) = found
+        if node == self.own:
+            return node, self._learner.own.seqno
+        prefix = self._prefix(node)
+        entry = self._learner.table.entries.get(prefix)
+        if entry is not None and entry.routes:
+            return node, (entry.selected or entry.routes[0]).seqno
+        source = self._learner.sources.get(prefix, prefix.address[8:])
+        return None if source is None else (node, source.seqno)
 
-    def _seqno_of(self, short: bytes) -> int:
-        distance = self.known[short].distance
-        return distance[0] if distance is not None else 0
+    def _read_again(self, now: int) -> None:
+        """Names were heard: read what waited for them."""
+        for peer in self.peers.values():
+            if peer.waiting:
+                lesson = Lesson(self._learner, peer.neighbour, now)
+                for told, period in self._reader.again(peer):
+                    self._take(peer, lesson, told, period)
 
-    # --- wants ------------------------------------------------------------------------------------
+    def _take(self, peer: Peer, lesson: Lesson, told: NamedEntry, period: int) -> None:
+        """Learn an entry, as Babel would from an update."""
+        node, seqno, steps, heard = told
+        interval_cs = period * PERIOD_STEP_US // _CS
+        if node != peer.node and (row := self._words.rows.get(node)) is not None:
+            row.common += 1
+        if node == self.own and heard != peer.hears_us:
+            peer.hears_us = heard
+            self._weigh(peer)
+        prefix = self._prefix(node)
+        if steps == UNREACHABLE:
+            if node != self.own:
+                lesson.retraction(Retraction(prefix, seqno, interval_cs))
+        elif node != peer.node or steps == 0:
+            numbers = (seqno, steps * METRIC_STEP, interval_cs)
+            lesson.update(Update(prefix, prefix.address[8:], *numbers, peer.neighbour.address))
 
-    def _ask(self, want: Want, now: int) -> None:
-        asked_us = self._asked_us.get((want.short, want.seqno))
-        if asked_us is not None and now - asked_us < ASK_AGAIN_US:
+    def _wanted(self, peer: Peer, want: Want, now: int) -> None:
+        """Answer who wants a later seqno of a route, or pass the question on once."""
+        short, seqno = want
+        if short == self.own[:SHORT_LEN]:
+            self._raise(seqno, now)
             return
-        if len(self._asked_us) >= DESTINATIONS_MAX:
-            self._asked_us.clear()
-        self._asked_us[want.short, want.seqno] = now
-        if len(self._wants) < WANTS_MAX:
-            self._wants[want.short] = want.seqno
-            self._hurry(now, self.rules.want_us)
-
-    def _asked(self, want: Want, now: int) -> None:
-        """Answer who wants a route, or pass the question on once."""
-        if want.short == self.own:
-            if _newer(want.seqno, self.seqno):
-                self.seqno = want.seqno
-            self._hurry(now, self.rules.want_us)
-            return
-        known = self._destination(want.short)
-        if known is None:
-            return
-        if known.best is not None:
-            seqno = known.routes[known.best[0]].seqno
-            if seqno == want.seqno or _newer(seqno, want.seqno):
-                known.repeats = max(known.repeats, 1)
-                self._hurry(now, self.rules.want_us)
+        for row in self._words.of_short(short):
+            entry, router_id = self._learner.table.entries.get(row.prefix), row.prefix.address[8:]
+            route = entry.selected if entry is not None else None
+            if route is not None and meets(route, router_id, seqno):
+                self._words.answer(row, now)
                 return
-        known.asked = True
-        self._ask(want, now)
+            row.wanted = seqno
+            if route is not None and route.neighbour.link.name != self.link.name:
+                request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
+                self._learner.requests.incoming(peer.neighbour, request, now, _no)
+        self._words.want(short, seqno, now)
+
+    def _raise(self, seqno: int, now: int) -> None:
+        """Take the seqno that somebody wants of this node, and say so."""
+        own = self._learner.own
+        if newer(seqno, own.seqno):
+            prefix, last = host_prefix(self.link.address), seqno - 1 & 0xFFFF
+            if last == own.seqno:
+                raised = own.increase(now)
+            else:
+                raised = own.adopt(prefix, last, now, self.link.name)
+            if raised:
+                self._learner.announcer.changed_own(now)
+        self._words.hurry(now, self.rules.want_us)
+
+    def _asked(self, ask: Ask, now: int) -> None:
+        """Answer who does not know a name, or any route."""
+        own = self.own[:SHORT_LEN]
+        if ask.teller == own:
+            rows = tuple(self._words.rows.values()) if ask.short == own else self._rows(ask.short)
+            self._words.name(rows, now)
+        elif ask.teller != EVERYONE:
+            self._words.heard_ask(ask, now)
+        elif ask.short == own:
+            self._words.hurry(now, self.rules.want_us)
+        else:
+            rows = self._rows(ask.short)
+            known = [row for row in rows if self._words.steps(row) != UNREACHABLE]
+            for row in known:
+                row.name = True
+                self._words.answer(row, now)
+            if not known:
+                self._words.seek(ask.short, now)
 
 
-def _metric(way: tuple[bytes, int]) -> int:
-    return way[1]
-
-
-def _newer(seqno: int, other: int) -> bool:
-    return 0 < (seqno - other) % SEQNO_MODULUS < SEQNO_MODULUS // 2
-
-
-def _feasible(distance: tuple[int, int] | None, route: Route) -> bool:
-    if distance is None or _newer(route.seqno, distance[0]):
-        return True
-    return route.seqno == distance[0] and route.metric < distance[1]
+def _no(now: int) -> bool:
+    return False

@@ -3,12 +3,15 @@
 Enters: what `announce` notes. Leaves: the same. Must not know: routes, packets, timers.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from meshd.core.events import Link
 from meshd.core.ids import ALL_BABEL_ROUTERS, Prefix
 from meshd.neighbour.table import Budget, Neighbour
 from meshd.routing.pages import Page
+from meshd.routing.table import Entry
+from meshd.wire.babel import Tlv
 
 DUMP_BYTES_PER_S = 16 * 1024
 DUMP_BYTES_MAX = 64 * 1024
@@ -60,3 +63,16 @@ class Job:
     def __init__(self, destination: bytes, page: int = 0) -> None:
         self.destination = destination
         self.page = page
+
+
+class Radio(Protocol):
+    """What speaks for this node by LoRa, where nothing of the below has room."""
+
+    def chosen(self, entry: Entry, now: int) -> None:
+        """Note that a choice was made."""
+
+    def say(self, neighbour: Neighbour, tlvs: Iterable[Tlv]) -> None:
+        """Take what is to be said to a neighbour alone."""
+
+    def flush(self, now: int) -> None:
+        """Pass on what gathered."""

@@ -79,7 +79,7 @@ class SourceTable:
         """Note a finite update that we are about to send (RFC 8966 §3.7.3).
 
         False when the table is full and the route's neighbour holds too much of it already: then
-        the update must not be sent.
+        the update must not be sent. A `now` that is still to come keeps it for so much longer.
         """
         prefix, router_id = key
         source = self.get(prefix, router_id)
@@ -92,7 +92,7 @@ class SourceTable:
             self._count += 1
             self._shares[via] += 1
             return True
-        source.used_us = now
+        source.used_us = max(source.used_us, now)
         if newer(seqno, source.seqno):
             source.seqno, source.metric = seqno, metric
         elif seqno == source.seqno and metric < source.metric:
@@ -113,7 +113,7 @@ class SourceTable:
             alive, source = present.get(prefix), first
             while True:
                 if source.router_id == alive:
-                    source.used_us = now
+                    source.used_us = max(source.used_us, now)
                 elif now - source.used_us >= SOURCE_GC_US:
                     old.append((prefix, source))
                 if source.other is None:

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import NamedTuple
 
+from meshd.core.airtime import FRAME_BYTES_MAX
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Datagram, Link, Notice
-from meshd.core.ids import Prefix, address_text, is_link_local
+from meshd.core.events import Datagram, Link, LinkKind, Notice
+from meshd.core.ids import Prefix, address_text, is_link_local, node_of_address
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.core.timers import Key
 from meshd.neighbour.cost import INFINITY
@@ -27,10 +28,12 @@ from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
+from meshd.routing.lora import LoraDialect, State
+from meshd.routing.lora_names import Spoken
+from meshd.routing.lora_words import Rules
 from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
-from meshd.routing.selection import concerned
 from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
@@ -64,6 +67,7 @@ class Babel:
         router_id: bytes,
         seqno: int,
         seqno_limit: int | None,
+        boot: int = 0,
         routes_max: int = ROUTES_MAX,
     ) -> None:
         self._ctx = ctx
@@ -104,6 +108,9 @@ class Babel:
             "part": self._announcer.part,
         }
         self._heard: deque[Heard] = deque()
+        self._boot = boot & 0xFF
+        self._spoken: dict[str, Spoken] = {}
+        self._radios: dict[str, LoraDialect] = {}
         self._missed: tuple[Prefix, ...] = ()
         self._missed_asks = 0
 
@@ -122,6 +129,28 @@ class Babel:
         for neighbour in self._neighbours.on(name):
             self._remove_neighbour(neighbour, "link down", now)
         self._chooser.settle(now)
+
+    def radio_up(self, name: str, rules: Rules, now: int) -> LoraDialect:
+        """Start on a LoRa radio, or start again: what goes over it is for the caller to carry."""
+        self.radio_down(name, now)
+        own = next(iter(self._own.prefixes)).address
+        spoken = self._spoken.setdefault(name, Spoken(node_of_address(own)))
+        link = Link(name, LinkKind.RADIO, own, mtu=FRAME_BYTES_MAX)
+        state = State(spoken, self._boot, now)
+        radio = LoraDialect(self._learner, self._chooser, link, rules, state=state)
+        self._announcer.radios[name] = self._radios[name] = radio
+        for entry in tuple(self._table.entries.values()):
+            radio.chosen(entry, now)
+        self._chooser.start(now)
+        self._chooser.settle(now)
+        return radio
+
+    def radio_down(self, name: str, now: int) -> None:
+        """Leave a radio; what went over it is lost at once."""
+        radio = self._radios.pop(name, None)
+        if radio is not None:
+            radio.close(now)
+            del self._announcer.radios[name]
 
     def protect(self, prefixes: Iterable[Prefix]) -> None:
         """Set which prefixes no neighbour may announce: the host's LAN and connected ones."""
@@ -367,10 +396,7 @@ class Babel:
         """Work out what a neighbour costs now, and what that may change."""
         before = neighbour.cost
         if neighbour.update_cost():
-            fell = neighbour.cost < before
-            for prefix, entry in self._table.entries.items():
-                if concerned(entry, neighbour, fell=fell):
-                    self._learner.dirty[prefix] = None
+            self._learner.reweighed(neighbour, fell=neighbour.cost < before)
 
     def _up_or_down(self, neighbour: Neighbour, why: str) -> None:
         up = neighbour.cost != INFINITY

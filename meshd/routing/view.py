@@ -6,6 +6,7 @@ Enters: the tables. Leaves: frozen status values. Must not know: packets, timers
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
+from meshd.core.events import LinkKind
 from meshd.core.ids import Prefix, address_text, node_of_address, node_text
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.neighbour.cost import INFINITY
@@ -26,11 +27,11 @@ class Learnt(NamedTuple):
 
 
 def learnt(table: RouteTable) -> Iterator[Learnt]:
-    """Return all routes that are not retracted."""
+    """Return all routes that are not retracted, but for those over LoRa."""
     for prefix, entry in table.entries.items():
         for route in entry.routes:
-            if route.advertised != INFINITY:
-                who = route.neighbour
+            who = route.neighbour
+            if route.advertised != INFINITY and who.link.kind is not LinkKind.RADIO:
                 said = (route.router_id, route.seqno, route.advertised)
                 yield Learnt(who.link.name, who.address, prefix, *said)
 

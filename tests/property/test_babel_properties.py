@@ -127,7 +127,7 @@ steps = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(steps, st.sampled_from(list(LinkKind)))
+@given(steps, st.sampled_from([kind for kind in LinkKind if kind is not LinkKind.RADIO]))
 def test_any_packet_in_any_state_is_legal_or_a_named_drop(moves, kind):
     """The speaker takes it, its timers still run, its tables agree with each other."""
     station = Station(1, routes_max=20)

@@ -13,7 +13,7 @@ ALL = (
     Local(Sub.PACKET, b"\x01\x02"),
     Object(b"All well.", 1, 3),
     Heard((b"\x01\x02",)),
-    Routes(5, (RouteEntry(b"\x01\x02", 3, 15, heard=True),)),
+    Routes(5, entries=(RouteEntry(b"\x01\x02", 3, 15, heard=True),), checks=(b"ok",)),
     Answer(7, 2, b"8 bytes!"),
 )
 

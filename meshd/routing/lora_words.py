@@ -1,0 +1,429 @@
+"""What is said of routes over one LoRa radio, and when: entries, wants, asks (docs/decisions/0010).
+
+Enters: choices of the route table, what neighbours ask, time. Leaves: ROUTES items. What changed is
+told soon, twice; all that is known in turn, once a period that grows with the table, so that quiet
+nodes keep to a share of the channel. What is told is noted in the source table, as an update by
+Babel is, and kept there for as long as neighbours may believe it.
+Must not know: frames, keys, how routes are learnt.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from meshd.core.drops import DropReason
+from meshd.core.ids import Prefix, node_of_address
+from meshd.neighbour.table import Neighbour
+from meshd.routing.learn import Learner
+from meshd.routing.lora_names import Spoken, check_of, grouped
+from meshd.routing.selection import meets
+from meshd.routing.table import Entry, Route
+from meshd.wire.lora_routes import (
+    ASK_LEN,
+    ASKS_MAX,
+    CHECK_LEN,
+    ENTRIES_MAX,
+    ENTRY_LEN,
+    EVERYONE,
+    GROUP,
+    METRIC_STEP,
+    NAMED_LEN,
+    NAMED_MAX,
+    PERIOD_MAX,
+    PERIOD_STEP_US,
+    ROUTES_HEAD,
+    SEQNO_MODULUS,
+    SHORT_LEN,
+    UNREACHABLE,
+    WANT_LEN,
+    WANTS_MAX,
+    Ask,
+    NamedEntry,
+    RouteEntry,
+    Routes,
+    Want,
+)
+
+ROWS_MAX = 512
+"""Nodes that are told of; of further ones a neighbour on LoRa hears nothing."""
+
+ASKED_MAX = 512
+ASK_AGAIN_US = 300_000_000
+ASK_NAME_AGAIN = 6
+"""A name is asked for again after so many of `soon_us`."""
+
+COMMON = 2
+"""A node is told by name until it was so often, by anybody here."""
+
+WAITING_MAX = 64
+"""Wants and asks, each, that wait to be sent."""
+
+FRAME_COST = 30
+"""What a frame costs beside its entries, in bytes: overhead, preamble, head of the item."""
+
+KEPT_PERIODS = 4
+"""How long a distance is kept after it was told: neighbours believe it for three and a half."""
+
+
+class Rules(NamedTuple):
+    """Times in µs, costs in steps of 256.
+
+    soon_us      a change is told between one and two of it later, and again after four to eight
+    want_us      what somebody waits for is asked and told between one and two of it later
+    period_us    all that is known is told once in this time, or more seldom: see `share`
+    byte_us      airtime of one byte, about
+    share        of the channel that all in earshot together may use for it
+    hop_cost     of a link with margin; one with less than `margin_db` costs a quarter more
+    reach        entries of a higher metric are told only to who asks; UNREACHABLE: all are told
+    """
+
+    soon_us: int
+    want_us: int = 1_500_000
+    period_us: int = 3_600_000_000
+    byte_us: int = 10_000
+    share: float = 0.006
+    hop_cost: int = 15
+    margin_db: float = 3.0
+    reach: int = UNREACHABLE
+
+
+class Row:
+    """One node as it is told of: `told` in steps, None before the first time.
+
+    `repeats`: how often it is to be said soon; `name`: in full; `asked`: as somebody waits for it;
+    `wanted`: with this seqno or a later one. `common`: how often it was said here whom it means.
+    """
+
+    __slots__ = (
+        *("asked", "common", "name", "named_us", "node", "prefix", "repeats", "said_us", "told"),
+        *("via", "wanted"),
+    )
+
+    def __init__(self, node: bytes, prefix: Prefix) -> None:
+        self.node = node
+        self.prefix = prefix
+        self.told: int | None = None
+        self.via: Neighbour | None = None
+        self.said_us = 0
+        self.repeats = 0
+        self.name = False
+        self.named_us: int | None = None
+        self.asked = False
+        self.common = 0
+        self.wanted: int | None = None
+
+
+class Words:
+    """What one radio of `own` has to say. `near` holds the nodes that it hears."""
+
+    def __init__(
+        self, learner: Learner, rules: Rules, *, spoken: Spoken, near: Collection[bytes], now: int
+    ) -> None:
+        self.rules = rules
+        self.rows: dict[bytes, Row] = {}
+        self._learner = learner
+        self._own = node_of_address(next(iter(learner.own.prefixes)).address)
+        self._near = near
+        self._spoken = spoken
+        self._shorts: dict[bytes, tuple[Row, ...]] = {}
+        self._wants: dict[bytes, int] = {}
+        self._asks: dict[Ask, None] = {}
+        self._asked_us: dict[Ask | Want, int] = {}
+        self._sought: dict[bytes, None] = {}
+        self._name_again_us = ASK_NAME_AGAIN * rules.soon_us
+        self._soon_us: int | None = None
+        self._hello = 3
+        self._turn_us = now + learner.ctx.jitter(1, max(rules.soon_us, 2))
+
+    # --- what is to be told -----------------------------------------------------------------------
+
+    def row(self, node: bytes, prefix: Prefix) -> Row | None:
+        """Return the row of a node, a new one if need be; None when there is no room."""
+        row = self.rows.get(node)
+        if row is None and len(self.rows) < ROWS_MAX:
+            row = self.rows[node] = Row(node, prefix)
+            short = node[:SHORT_LEN]
+            self._shorts[short] = (*self._shorts.get(short, ()), row)
+            if short in self._sought:
+                del self._sought[short]
+                row.asked = row.name = True
+        return row
+
+    def of_short(self, short: bytes) -> tuple[Row, ...]:
+        """Return the rows of nodes with a short address: mostly one at most."""
+        return self._shorts.get(short, ())
+
+    def chosen(self, row: Row, now: int) -> None:
+        """Note the choice of the table; a change that matters is told soon."""
+        steps, entry = self.steps(row), self._learner.table.entries.get(row.prefix)
+        selected = entry.selected if entry is not None else None
+        via = selected.neighbour if selected is not None else None
+        told = UNREACHABLE if row.told is None else row.told
+        if selected is not None and _awaited(row, selected):
+            self.answer(row, now)
+        elif steps == UNREACHABLE:
+            if told != UNREACHABLE:
+                self.tell(row, now)
+        elif told == UNREACHABLE or abs(told - steps) >= self.rules.hop_cost // 2:
+            if row.asked or self._worth(row):
+                self.tell(row, now)
+        elif row.via is not via:
+            row.said_us = 0
+        row.via = via
+
+    def steps(self, row: Row) -> int:
+        """Return how far a node is, UNREACHABLE where there is no way by the route table."""
+        entry = self._learner.table.entries.get(row.prefix)
+        route = entry.selected if entry is not None else None
+        if route is None or route.router_id != row.prefix.address[8:]:
+            return UNREACHABLE
+        return min(-(-route.metric // METRIC_STEP), UNREACHABLE)
+
+    def tell(self, row: Row, now: int) -> None:
+        """Tell of a node soon, twice."""
+        if row.repeats < 2:
+            row.repeats = 2
+            self.hurry(now, self.rules.want_us if row.asked else self.rules.soon_us)
+
+    def answer(self, row: Row, now: int) -> None:
+        """Tell of a node at once, with the latest seqno, as somebody waits for it."""
+        row.asked, row.repeats = True, max(row.repeats, 1)
+        self.hurry(now, self.rules.want_us)
+
+    def hurry(self, now: int, wait_us: int) -> None:
+        """Say something between one and two of `wait_us` from now."""
+        due_us = now + wait_us + self._learner.ctx.jitter(0, wait_us)
+        if self._soon_us is None or due_us < self._soon_us:
+            self._soon_us = due_us
+
+    def name(self, rows: Collection[Row], now: int) -> None:
+        """Say in full whom these rows mean: a neighbour does not know."""
+        for row in rows:
+            late = row.named_us is None or now - row.named_us >= self.rules.soon_us
+            row.name, row.repeats = True, max(row.repeats, 1)
+            self.hurry(now, self.rules.want_us if late else self.rules.soon_us)
+
+    # --- what is to be asked ----------------------------------------------------------------------
+
+    def want(self, short: bytes, seqno: int, now: int) -> None:
+        """Ask all for a route with this seqno or a later one."""
+        if len(self._wants) < WAITING_MAX and self._may_ask(Want(short, seqno), now):
+            self._wants[short] = seqno
+            self.hurry(now, self.rules.want_us)
+
+    def ask(self, ask: Ask, now: int) -> bool:
+        """Ask for a name; tell whether it will be. Many become one question for all names."""
+        same = [other for other in self._asks if other.teller == ask.teller]
+        everything = Ask(ask.teller, ask.teller)
+        if everything in self._asks:
+            return True
+        if len(same) >= ASKS_MAX // 2:
+            for other in same:
+                del self._asks[other]
+            ask = everything
+        if len(self._asks) < WAITING_MAX and self._may_ask(ask, now):
+            self._asks[ask] = None
+            self.hurry(now, self.rules.soon_us // 2)
+            return True
+        return False
+
+    def remind(self, now: int) -> None:
+        """See to it that there will be room for a question that was not answered."""
+        self.hurry(now, self._name_again_us)
+
+    def seek(self, short: bytes, now: int) -> None:
+        """Ask everybody for any route, and tell of one at once when it comes."""
+        if len(self._sought) < ASKED_MAX:
+            self._sought[short] = None
+        self.ask(Ask(EVERYONE, short), now)
+
+    def answered(self, short: bytes) -> None:
+        """Do not ask for a name that was told."""
+        for ask in [ask for ask in self._asks if ask.short == short != ask.teller]:
+            del self._asks[ask]
+
+    def heard_ask(self, ask: Ask, now: int) -> None:
+        """Do not ask what another has just asked: the answer is for all in earshot."""
+        self._asks.pop(ask, None)
+        self._may_ask(ask, now)
+
+    def _may_ask(self, question: Ask | Want, now: int) -> bool:
+        """Tell whether this was not asked of late, and note that it is."""
+        asked_us = self._asked_us.get(question)
+        again_us = ASK_AGAIN_US if isinstance(question, Want) else self._name_again_us
+        if asked_us is not None and now - asked_us < again_us:
+            return False
+        if len(self._asked_us) >= ASKED_MAX:
+            self._asked_us.clear()
+        self._asked_us[question] = now
+        return True
+
+    # --- what is said -----------------------------------------------------------------------------
+
+    def due_us(self) -> int:
+        """Return when `build` has something."""
+        return self._turn_us if self._soon_us is None else min(self._soon_us, self._turn_us)
+
+    @property
+    def turn_due_us(self) -> int:
+        """Return when all that is known is to be said, or the next part of it."""
+        return self._turn_us
+
+    def build(self, now: int, room: int, boot: int) -> Routes:
+        """Return what is to be said now in at most `room` bytes."""
+        full = self._turn_us <= now
+        left = room - ROUTES_HEAD
+        wants = tuple(self._wants)[: max(min(WANTS_MAX, left // WANT_LEN), 0)]
+        left -= WANT_LEN * len(wants)
+        asks = tuple(self._asks)[: max(min(ASKS_MAX, left // ASK_LEN), 0)]
+        left -= ASK_LEN * len(asks)
+        if full and not self._hello:
+            self._learner.own.increase(now)
+        period_us, said = self.period_us(), _Said(left)
+        kept_us = now + KEPT_PERIODS * period_us
+        for row in self._order(full=full):
+            self._say(row, said, now, kept_us)
+        period = min(-(-period_us // PERIOD_STEP_US), PERIOD_MAX)
+        routes = Routes(
+            *(self._learner.own.seqno, boot, period, tuple(said.entries), said.checks(self._own)),
+            tuple(said.named),
+            tuple(Want(short, self._wants.pop(short)) for short in wants),
+            asks,
+        )
+        for ask in asks:
+            del self._asks[ask]
+        self._arm(now, len(said.entries) + len(said.named), full=full)
+        return routes
+
+    def period_us(self) -> int:
+        """Return in which time all that is known is told once: `share` bounds it from below."""
+        rows = sum(map(self._worth, self.rows.values()))
+        frames = rows // ENTRIES_MAX + 1
+        size = rows * (ENTRY_LEN * GROUP + CHECK_LEN) // GROUP + frames * FRAME_COST
+        whole_us = size * self.rules.byte_us * (len(self._near) + 1)
+        return max(self.rules.period_us, round(whole_us / self.rules.share))
+
+    def forget(self) -> None:
+        """Forget rows of which there is nothing to say any more."""
+        for row in tuple(self.rows.values()):
+            gone = not row.repeats and self.steps(row) == UNREACHABLE
+            if gone and row.node not in self._near:
+                del self.rows[row.node]
+                short = row.node[:SHORT_LEN]
+                rest = tuple(other for other in self._shorts[short] if other is not row)
+                if rest:
+                    self._shorts[short] = rest
+                else:
+                    del self._shorts[short]
+
+    def _order(self, *, full: bool) -> Iterator[Row]:
+        """Return the rows to speak of: what changed, then, in its turn, the oldest word."""
+        rows = self.rows.values()
+        yield from [row for row in rows if row.repeats]
+        if full:
+            rest = [row for row in rows if not row.repeats and self._worth(row)]
+            yield from sorted(rest, key=_said_us)
+
+    def _worth(self, row: Row) -> bool:
+        if row.node in self._near:
+            return True
+        steps = self.steps(row)
+        return steps <= self.rules.reach and steps != UNREACHABLE
+
+    def _say(self, row: Row, said: "_Said", now: int, kept_us: int) -> None:
+        """Add a row where there is room for it, in short where that will be understood."""
+        steps, seqno, node = self.steps(row), None, row.node
+        entry = self._learner.table.entries.get(row.prefix)
+        if steps != UNREACHABLE and entry is not None and entry.selected is not None:
+            seqno = _seqno(entry, entry.selected, latest=row.asked)
+        plain = row.common >= COMMON and not row.name and self._spoken.plain(node, seqno)
+        if not said.room(plain=plain):
+            return
+        if seqno is not None and not self._promise(entry, (seqno, steps * METRIC_STEP), kept_us):
+            steps, seqno = UNREACHABLE, None
+        heard = node in self._near
+        if plain:
+            low = (seqno or 0) % SEQNO_MODULUS
+            said.entries.append(RouteEntry(node[:SHORT_LEN], low, steps, heard))
+            said.meant.append((node, seqno or 0))
+        else:
+            said.named.append(NamedEntry(node, seqno or 0, steps, heard))
+            row.named_us = now
+        if seqno is not None:
+            self._spoken.note(node, seqno)
+        row.said_us, row.told = now, steps
+        row.repeats = max(row.repeats - 1, 0)
+        row.name = row.asked = False
+        row.common += not plain
+        row.wanted = None
+
+    def _promise(self, entry: Entry | None, distance: tuple[int, int], kept_us: int) -> bool:
+        """Note the feasibility distance of what is told (RFC 8966 §3.7.3)."""
+        route = entry.selected if entry is not None else None
+        assert entry is not None and route is not None
+        key, via = (entry.prefix, route.router_id), route.neighbour
+        if self._learner.sources.announced(key, *distance, via, now=kept_us):
+            return True
+        self._learner.ctx.drop(DropReason.BABEL_SOURCES_FULL, via.link.name)
+        return False
+
+    def _arm(self, now: int, said: int, *, full: bool) -> None:
+        rules, jitter = self.rules, self._learner.ctx.jitter
+        again = [row for row in self.rows.values() if row.repeats]
+        self._soon_us = None
+        if again or self._wants or self._asks:
+            left = self._wants or self._asks or any(row.repeats > 1 or row.name for row in again)
+            wait = rules.soon_us if left else 4 * rules.soon_us
+            self._soon_us = now + wait + jitter(0, wait)
+        if not full:
+            return
+        if self._hello:
+            self._hello -= 1
+            spread = rules.soon_us * (4 << (3 - self._hello))
+        else:
+            rows = sum(map(self._worth, self.rows.values()))
+            part_us = self.period_us() * min(said, rows) // rows if rows else self.period_us()
+            spread = max(part_us, rules.soon_us)
+        self._turn_us = now + spread // 2 + jitter(0, spread)
+
+
+class _Said:
+    """Entries of an item in the making, and the bytes left for more."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.entries: list[RouteEntry] = []
+        self.named: list[NamedEntry] = []
+        self.meant: list[tuple[bytes, int]] = []
+
+    def checks(self, teller: bytes) -> tuple[bytes, ...]:
+        """Return the checks over the short entries."""
+        return tuple(check_of(teller, group) for group in grouped(self.meant))
+
+    def room(self, *, plain: bool) -> bool:
+        """Take room for an entry, if there is any."""
+        size = NAMED_LEN
+        if plain:
+            size = ENTRY_LEN if len(self.entries) % GROUP else ENTRY_LEN + CHECK_LEN
+        full = len(self.entries) >= ENTRIES_MAX if plain else len(self.named) >= NAMED_MAX
+        if full or self.left < size:
+            return False
+        self.left -= size
+        return True
+
+
+def _seqno(entry: Entry, route: Route, *, latest: bool) -> int:
+    """Return the seqno to tell: that of the last announcement on other links while it holds.
+
+    A later one alone is no news there, and told here would make the others' routes unfeasible.
+    """
+    said = entry.said
+    return said[1] if said is not None and not latest and entry.says(route) else route.seqno
+
+
+def _awaited(row: Row, route: Route) -> bool:
+    """Tell whether somebody waits for just such a route."""
+    return row.wanted is not None and meets(route, row.prefix.address[8:], row.wanted)
+
+
+def _said_us(row: Row) -> int:
+    return row.said_us

@@ -1,0 +1,288 @@
+"""The LoRa dialect of routing: who is a next hop, what is told when, what is asked for."""
+
+from lora_talk import RULES, S, Talker, address, node, plain, prefix
+
+from meshd.core.airtime import Modulation
+from meshd.core.events import RouteInstalled
+from meshd.core.ids import address_text
+from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
+from meshd.routing.lora_words import ROWS_MAX
+from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
+
+OWN, B, C, D = 1, 2, 3, 4
+
+
+def short(number):
+    return node(number)[:2]
+
+
+def names(teller, *rows, seqno=0, **more):
+    """Return an item with named entries: (number, seqno, metric, heard)."""
+    named = tuple(NamedEntry(node(n), s, m, heard=h) for n, s, m, h in rows)
+    return Routes(seqno, named=named, **more)
+
+
+def hears_me(*more, seqno=0, **options):
+    return names(B, (OWN, 0, 15, True), *more, seqno=seqno, **options)
+
+
+def one():
+    """Return a node that hears B, and by it of D."""
+    talker = Talker(OWN)
+    talker.lora.heard(node(B), 10.0, 0)
+    talker.lora.learn(node(B), hears_me((D, 4, 30, False)), 0)
+    return talker
+
+
+def ways(talker, number):
+    return [(int.from_bytes(via, "big"), steps) for via, steps in talker.lora.ways(short(number))]
+
+
+def told(talker, now):
+    """Return metrics by NodeId of the item that is due by `now`."""
+    said = talker.lora.build(now, 200)
+    if said is None:
+        return {}
+    by_short = {row.node[:2]: row.node for row in talker.lora._words.rows.values()}
+    plain_rows = {by_short[entry.short]: entry.metric for entry in said.entries}
+    return plain_rows | {entry.node: entry.metric for entry in said.named}
+
+
+def rest(talker, until_us):
+    """Let time pass; return all that is said."""
+    while (now := talker.lora.due_us()) < until_us:
+        talker.at(now)
+        if (said := talker.lora.build(now, 200)) is not None:
+            yield said
+
+
+def test_only_who_hears_us_is_a_next_hop():
+    talker = Talker(OWN)
+    lora = talker.lora
+    lora.heard(node(B), 10.0, 0)
+    lora.learn(node(B), names(B, (D, 4, 30, False)), 0)
+    assert not lora.ways(short(B)) and not lora.ways(short(D))
+    lora.learn(node(B), hears_me((D, 4, 30, False)), 0)
+    assert ways(talker, B) == [(B, 15)]
+    assert ways(talker, D) == [(B, 45)]
+    far = (lora.distance(short(B)), lora.distance(short(D)), lora.distance(short(C)))
+    assert far == (1, 3, DISTANCE_MAX)
+    assert lora.distance(short(OWN)) == lora.distance(node(OWN)) == 0
+
+
+def test_who_shows_that_it_hears_us_is_reached_before_it_says_so():
+    talker = Talker(OWN)
+    talker.lora.heard(node(B), None, 0)
+    talker.lora.hears(node(B), 0)
+    assert ways(talker, B) == [(B, 15)]
+    assert talker.lora.cost(node(B)) == talker.lora.hop_cost == 15 * 256
+
+
+def test_routes_leave_as_events_and_are_told_in_status():
+    talker = one()
+    events = [event for event in talker.ctx.events if isinstance(event, RouteInstalled)]
+    assert RouteInstalled(prefix(D), "lora0", address(B), 45 * 256) in events
+    (row,) = [row for row in talker.babel.routes(S) if row.prefix == str(prefix(D))]
+    assert (row.link, row.next_hop, row.selected) == ("lora0", address_text(address(B)), True)
+    assert row.router_id == address(D)[8:].hex(":", 2)
+
+
+def test_a_neighbour_that_hears_us_no_more_is_left():
+    talker = one()
+    talker.lora.learn(node(B), names(B, (OWN, 0, UNREACHABLE, False), seqno=1), S)
+    assert not talker.lora.ways(short(D))
+
+
+def test_a_weak_link_costs_more():
+    talker = one()
+    talker.lora.heard(node(C), 1.0, 0)
+    talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 30, False)), 0)
+    assert ways(talker, D) == [(B, 45), (C, 48)]
+
+
+def test_a_hop_costs_what_its_spreading_factor_does():
+    costs = [rules_for(Modulation(factor)).hop_cost * 256 for factor in range(7, 13)]
+    assert (costs[0], costs[-1]) == (3_072, 4_096)
+    assert costs == sorted(costs)
+
+
+def test_what_was_told_bounds_what_is_believed():
+    talker = one()
+    assert told(talker, 60 * S)[node(D)] == 45
+    talker.lora.heard(node(C), 10.0, 61 * S)
+    hears = (OWN, 0, 15, True)
+    talker.lora.learn(node(C), names(C, hears, (D, 4, 45, False)), 61 * S)
+    assert [via for via, _ in ways(talker, D)] == [B]
+    talker.lora.learn(node(C), names(C, hears, (D, 5, 45, False)), 62 * S)
+    assert [via for via, _ in ways(talker, D)] == [B, C]
+
+
+def test_what_was_told_is_kept_for_as_long_as_it_is_believed():
+    talker = one()
+    told(talker, 60 * S)
+    talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), 61 * S)
+    for hour in range(1, 4):
+        talker.at(hour * 3600 * S)
+    talker.lora.heard(node(C), 10.0, 3 * 3600 * S)
+    stale = names(C, (OWN, 0, 15, True), (D, 4, 60, False))
+    talker.lora.learn(node(C), stale, 3 * 3600 * S)
+    assert not talker.lora.ways(short(D))
+
+
+def test_a_lost_way_is_told_and_a_later_seqno_asked_for():
+    talker = one()
+    told(talker, 60 * S)
+    talker.lora.heard(node(C), 10.0, 60 * S)
+    talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 60, False)), 60 * S)
+    talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), 61 * S)
+    assert not talker.lora.ways(short(D))
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert said.wants == (Want(short(D), 5),)
+    assert UNREACHABLE in {entry.metric for entry in said.entries}
+
+
+def test_the_origin_answers_a_want_with_a_later_seqno():
+    talker = one()
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(OWN), 1),)), S)
+    assert talker.lora.build(talker.lora.due_us(), 200).seqno == 1
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(OWN), 700),)), 60 * S)
+    assert talker.lora.build(talker.lora.due_us(), 200).seqno == 700
+
+
+def test_a_want_goes_on_once():
+    talker = one()
+    for now in (S, 2 * S):
+        talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), now)
+    assert talker.lora.build(talker.lora.due_us(), 200).wants == (Want(short(D), 9),)
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), 90 * S)
+    assert all(not said.wants for said in rest(talker, 390 * S))
+
+
+def test_a_want_is_answered_by_who_has_it():
+    talker = one()
+    list(rest(talker, 3000 * S))
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 4),)), 3000 * S)
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert [entry.short for entry in said.entries] == [short(D)] and not said.wants
+
+
+def test_quiet_nodes_tell_all_once_a_period():
+    talker, said = one(), []
+    for hour in range(10):
+        talker.lora.heard(node(B), 10.0, hour * 3600 * S)
+        talker.lora.learn(node(B), hears_me((D, 4, 30, False)), hour * 3600 * S)
+        said.append(len(list(rest(talker, (hour + 1) * 3600 * S))))
+    assert 6 <= sum(said[1:]) <= 13
+
+
+def test_a_large_table_is_told_more_seldom():
+    talker = one()
+    for start in range(10, 410, 10):
+        rows = [(number, 0, 30, False) for number in range(start, start + 10)]
+        talker.lora.learn(node(B), hears_me(*rows), 0)
+    assert talker.lora.period_us() > 5000 * S
+
+
+def test_a_neighbour_that_stays_silent_is_no_next_hop_until_heard():
+    talker = one()
+    for _ in range(SILENT_MAX):
+        talker.lora.failed(short(B), S)
+    assert not talker.lora.ways(short(D))
+    talker.lora.heard(node(B), 10.0, 2 * S)
+    assert talker.lora.ways(short(D))
+
+
+def test_what_nobody_repeats_is_forgotten():
+    talker = one()
+    list(rest(talker, 12 * 3600 * S))
+    assert not talker.lora.ways(short(D))
+    assert not talker.lora.peers
+    assert not talker.lora._words.rows
+
+
+def test_a_neighbour_that_restarts_is_asked_anew_and_relied_on_no_more():
+    talker = one()
+    talker.lora.learn(node(B), Routes(9, boot=7), S)
+    assert not talker.lora.ways(short(B)) and not talker.lora.ways(short(D))
+
+
+def test_while_the_modem_is_away_nobody_is_reached():
+    talker = one()
+    talker.lora.modem(S, up=False)
+    assert not talker.lora.ways(short(D))
+    talker.lora.modem(2 * S, up=True)
+    assert talker.lora.ways(short(D))
+
+
+def test_a_radio_that_goes_takes_its_routes_along():
+    talker = one()
+    talker.babel.radio_down("lora0", S)
+    assert talker.babel.route_to(address(D)) is None
+
+
+def test_tables_are_bounded_and_say_so():
+    talker = Talker(OWN)
+    for number in range(2, NEIGHBOURS_MAX + 10):
+        talker.lora.heard(node(number), 9.0, 0)
+    assert len(talker.lora.peers) == NEIGHBOURS_MAX
+    for start in range(1000, 1000 + 2 * ROWS_MAX, 10):
+        rows = [(number, 0, 9, False) for number in range(start, start + 10)]
+        talker.lora.learn(node(B), hears_me(*rows)._replace(wants=(Want(short(start), 3),)), 0)
+    assert len(talker.lora._words.rows) == ROWS_MAX
+    assert len(talker.lora.build(talker.lora.due_us(), 235).encode()) <= 235
+    assert {"lora-neighbours-full", "lora-routes-full", "lora-names-full"} <= talker.drops()
+
+
+def test_on_demand_a_node_that_nobody_offers_is_asked_for_and_told_when_found():
+    talker = Talker(OWN, rules=RULES._replace(reach=38))
+    talker.lora.heard(node(B), 10.0, 0)
+    talker.lora.learn(node(B), hears_me(), 0)
+    talker.lora.want(short(D), S)
+    asked = [ask for said in rest(talker, 100 * S) for ask in said.asks]
+    assert Ask(b"\xff\xff", short(D)) in asked
+    talker.lora.learn(node(B), hears_me((D, 4, 30, False)), 101 * S)
+    assert ways(talker, D) == [(B, 45)]
+    assert node(D) in told(talker, talker.lora.due_us())
+
+
+def test_plain_entries_are_read_with_names_from_elsewhere():
+    talker = one()
+    talker.lora.heard(node(C), 10.0, 0)
+    talker.lora.learn(node(C), plain(C, [(OWN, 0, 15, True), (D, 4, 15, False)]), S)
+    assert ways(talker, D) == [(C, 30), (B, 45)]
+
+
+def test_a_name_that_is_not_known_is_asked_for_and_then_what_waited_is_read():
+    talker = one()
+    talker.lora.heard(node(C), 10.0, S)
+    talker.lora.learn(node(C), plain(C, [(OWN, 0, 15, True), (9, 8, 15, False)]), S)
+    assert not talker.lora.ways(node(9)) and not talker.lora.ways(short(C))
+    assert "lora-name-unknown" in talker.drops()
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert said.asks == (Ask(short(C), short(9)),)
+    talker.lora.learn(node(C), names(C, (9, 8, 15, False)), 60 * S)
+    assert ways(talker, 9) == [(C, 30)]
+    assert (C, 15) in ways(talker, C)
+
+
+def test_who_is_asked_for_a_name_tells_it():
+    talker = one()
+    list(rest(talker, 600 * S))
+    talker.lora.heard(node(B), 10.0, 600 * S)
+    ask = hears_me()._replace(asks=(Ask(short(OWN), short(D)),))
+    talker.lora.learn(node(B), ask, 600 * S)
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert [entry.node for entry in said.named] == [node(D)]
+    everything = hears_me()._replace(asks=(Ask(short(OWN), short(OWN)),))
+    talker.lora.learn(node(B), everything, 700 * S)
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert {entry.node for entry in said.named} == {node(B), node(D)}
+
+
+def test_what_another_asks_is_not_asked_again():
+    talker = one()
+    talker.lora.heard(node(C), 10.0, S)
+    talker.lora.learn(node(C), plain(C, [(9, 8, 15, False)]), S)
+    asked = hears_me()._replace(asks=(Ask(short(C), short(9)),))
+    talker.lora.learn(node(B), asked, 2 * S)
+    assert not [ask for said in rest(talker, 100 * S) for ask in said.asks]
