@@ -17,6 +17,7 @@ SF7 = Modulation(7, 125_000)
 FRAME, OBJECT, LOCAL = 16, 3, 2
 LONGEST = 222
 MINUTE = 60 * SECOND
+WINDOW_US = 15 * MINUTE
 
 
 class Frame(SimpleNamespace):
@@ -30,7 +31,7 @@ class Radios:
         self.house = house
         self.up = True
         self.links = {"l0": self}
-        self.held = set()
+        self.held = {}
         self.room_left = True
 
     def airtime_us(self, size):
@@ -49,10 +50,17 @@ class Radios:
         assert len(body) <= self.body_max()
         if not self.room_left:
             return 0
-        if body not in self.held:
-            self.held.add(body)
+        if not self.has(body):
+            self.keep(body)
             self.house.net.object(self.house, body)
         return 1
+
+    def has(self, body):
+        """Tell whether an object was here within the last quarter of an hour."""
+        return self.house.net.now - self.held.get(body, -WINDOW_US) < WINDOW_US
+
+    def keep(self, body):
+        self.held[body] = self.house.net.now
 
     def tell(self, link, item, priority, now):
         assert len(item.body) <= self.room(link)
@@ -115,8 +123,8 @@ class AirHouse(House):
         self.drain()
 
     def hear_object(self, node, body):
-        if self.has_radio and body not in self.radios.held:
-            self.radios.held.add(body)
+        if self.has_radio and not self.radios.has(body):
+            self.radios.keep(body)
             self.air.object(SimpleNamespace(link="l0", node=node, body=body), self.net.now)
             self.drain()
             return True
@@ -174,7 +182,7 @@ class AirNet(Net):
 
     def _object(self, sender, hearer, body):
         if hearer in self.in_earshot(sender) and hearer.hear_object(sender.node, body):
-            further = [each for each in self.in_earshot(hearer) if body not in each.radios.held]
+            further = [each for each in self.in_earshot(hearer) if not each.radios.has(body)]
             if further:
                 self.object(hearer, body, relayed=True)
 

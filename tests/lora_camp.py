@@ -16,7 +16,8 @@ MINUTE = 60
 class Camp(Mesh):
     """`count` hosts with radios, of whom the first made the space "camp"; `more` have none.
 
-    With `line`, each hears only those next to it. `sent` has (name, bytes, seconds) of each frame.
+    Hosts whose numbers are in `without` do not join it. With `line`, each hears only those next
+    to it. `sent` has (name, bytes, seconds) of each frame.
     """
 
     def __init__(
@@ -24,12 +25,14 @@ class Camp(Mesh):
         count,
         *,
         more=0,
+        without=(),
         line=False,
         seed=1,
         modulation=SF7,
         region="EU868",
         frequency_hz=869_525_000,
     ):
+        self.without = without
         self.world = World(seed)
         self.cut = set()
         self.sent = []
@@ -47,7 +50,7 @@ class Camp(Mesh):
         self.sent.append((radio.name, size, self.world.now / SECOND))
 
     def _join(self):
-        first, *others = self.hosts
+        first, *others = self.members
         for host in others:
             self.world.link(first, host)
         self.run(10)
@@ -59,6 +62,10 @@ class Camp(Mesh):
         for host in others:
             self.world.cut(first, host)
         self.run(60)
+
+    @property
+    def members(self):
+        return [host for number, host in enumerate(self.hosts) if number not in self.without]
 
     def apart(self, *pairs):
         """Take these pairs of hosts out of each other's earshot."""
@@ -88,7 +95,7 @@ class Camp(Mesh):
     def same(self):
         heads = [
             {author: feed.hash32 for author, feed in space.feeds.items()}
-            for host in self.hosts
+            for host in self.members
             for space in host.node.spaces.all()
         ]
         return all(head == heads[0] for head in heads)

@@ -7,10 +7,13 @@ acknowledgement: frames prove membership of the mesh, not who spoke.
 Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.md.
 """
 
+from typing import NamedTuple
+
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, EntriesQuery
+from meshd.core.ids import NODE_ID_LEN
 from meshd.core.timers import Key as TimerKey
 from meshd.space.feed import (
     Accepted,
@@ -24,7 +27,7 @@ from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync.air_acks import WAIT_US, Acks, wants_word
 from meshd.sync.air_aside import Aside, Parts
-from meshd.sync.air_link import AirLink
+from meshd.sync.air_link import AirLink, Voice
 from meshd.sync.air_names import Feed, Names
 from meshd.sync.air_offers import TEXTS, Key, Offer
 from meshd.sync.air_states import State
@@ -55,9 +58,18 @@ _READ_BYTES = 16 * 1024
 _LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
 
 
-KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART)
+KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART, ObjectKind.WORD)
 SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
 """What `Air.object` and `Air.local` take."""
+
+
+class _Asker(NamedTuple):
+    """Who said something: by which radio, in which way, and which neighbour gave it to us."""
+
+    link: AirLink
+    voice: Voice
+    node: bytes
+    giver: bytes
 
 
 class Air:
@@ -151,6 +163,9 @@ class Air:
             return
         kind, body = heard.body[0], heard.body[1:]
         try:
+            if kind == ObjectKind.WORD:
+                self._far(link, heard, body, now)
+                return
             thin = self._whole(link, body) if kind == ObjectKind.ENTRY_PART else decode_thin(body)
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
@@ -176,17 +191,31 @@ class Air:
                 self._acked(heard, now)
             elif not heard.trusted:
                 link.drop(DropReason.AIR_UNPROVEN)
-            elif sub == Sub.DIGESTS:
-                message = wire.decode_digests(heard.body)
-                self._found(link, link.talk.digests(heard.node, message, now), now)
-            elif sub == Sub.HEADS:
-                heads = wire.decode_heads(heard.body)
-                self._found(link, link.talk.heads(heard.node, heads, now), now)
-            elif sub == Sub.NEEDS:
-                self._needs(link, heard.node, wire.decode_needs(heard.body), now)
+            else:
+                self._word(_Asker(link, link.near, heard.node, heard.node), sub, heard.body, now)
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
         self._arm(link, now)
+
+    def _far(self, link: AirLink, heard: HeardPort, body: bytes, now: int) -> None:
+        """Take a word that came through the mesh: it names its speaker itself."""
+        if len(body) <= 1 + NODE_ID_LEN:
+            raise WireError("word cut off")
+        node = body[1 : 1 + NODE_ID_LEN]
+        if node != self._spaces.identity.node:
+            asker = _Asker(link, link.far, node, heard.node)
+            self._word(asker, body[0], body[1 + NODE_ID_LEN :], now)
+        self._arm(link, now)
+
+    def _word(self, asker: _Asker, sub: int, body: bytes, now: int) -> None:
+        """Take what another says of its spaces, by a neighbour or by itself."""
+        talk = asker.voice.talk
+        if sub == Sub.DIGESTS:
+            self._found(asker, talk.digests(asker.node, wire.decode_digests(body), now), now)
+        elif sub == Sub.HEADS:
+            self._found(asker, talk.heads(asker.node, wire.decode_heads(body), now), now)
+        elif sub == Sub.NEEDS:
+            self._needs(asker, wire.decode_needs(body), now)
 
     def _acked(self, heard: LocalPort, now: int) -> None:
         """Take the word of a neighbour; most are for others."""
@@ -219,7 +248,7 @@ class Air:
             others = any(other != node for other in link.neighbours)
             if taken and (others or link.repaired >= REPAIR_MAX // 2):
                 link.repaired = 0
-                link.talk.changed(now)
+                link.near.talk.changed(now)
 
     def _feeds_of(self, thin: Thin) -> tuple[Feed, ...]:
         names = self._begin()
@@ -248,7 +277,8 @@ class Air:
             return False
         if thin.seq > held + 1:
             self._keep(link, key, thin)
-            refused = link.wants.add(feed, thin.seq - 1, now, wait_us=GAP_US)
+            wants = link.voice(space_id, now).wants
+            refused = wants.add(feed, thin.seq - 1, now, wait_us=GAP_US)
             if refused is not None:
                 link.drop(refused)
             return False
@@ -258,7 +288,7 @@ class Air:
         if isinstance(data, DropReason):
             if data in _LATER:
                 self._keep(link, key, thin)
-                link.wants.add(feed, thin.seq, now, wait_us=GAP_US)
+                link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
             return data
         result = self._spaces.accept(space, author, data, now)
         if isinstance(result, DropReason):
@@ -292,7 +322,8 @@ class Air:
         else:
             state.applied(author, seq, digest, now)
         for link in self._links.values():
-            link.wants.came((space_id, author), seq, now)
+            for voice in (link.near, link.far):
+                voice.wants.came((space_id, author), seq, now)
         self._retry((space_id, author, seq + 1), now)
 
     def _again(self, space: bytes, now: int) -> None:
@@ -337,23 +368,24 @@ class Air:
             elif own or not link.offers.is_backlog(key[:2], now):
                 link.offer(offer, now)
             else:
-                link.talk.changed(now)
+                link.near.talk.changed(now)
             self._arm(link, now)
 
     # --- repair -----------------------------------------------------------------------------------
 
-    def _found(self, link: AirLink, findings: list[Finding], now: int) -> None:
+    def _found(self, asker: _Asker, findings: list[Finding], now: int) -> None:
         for finding in findings:
             if isinstance(finding, Behind):
-                self._send_all(link, finding.node, finding.space, finding.entries, now)
+                self._send_all(asker, finding.space, finding.entries, now)
             elif isinstance(finding, Ahead):
-                refused = link.wants.add((finding.space, finding.author), finding.seq, now)
+                feed = (finding.space, finding.author)
+                refused = asker.voice.wants.add(feed, finding.seq, now)
                 if refused is not None:
-                    link.drop(refused)
+                    asker.link.drop(refused)
 
-    def _needs(self, link: AirLink, node: bytes, message: wire.Needs, now: int) -> None:
+    def _needs(self, asker: _Asker, message: wire.Needs, now: int) -> None:
         names = self._begin()
-        space = names.find(node, message.salt, message.tag)
+        space = names.find(asker.node, message.salt, message.tag)
         if space is None:
             return
         asked = []
@@ -361,49 +393,49 @@ class Air:
             author = names.author(space.id, feed)
             if author is None:
                 continue
-            link.wants.others((space.id, author), first, now)
+            asker.voice.wants.others((space.id, author), first, now)
             known = space.feeds.get(author)
             last = min(first + length - 1, known.durable_seq if known else 0)
             asked += [(author, seq) for seq in range(first, last + 1)]
-        self._send_all(link, node, space.id, tuple(asked), now, whole=True)
+        self._send_all(asker, space.id, tuple(asked), now, whole=True)
 
     def _send_all(
         self,
-        link: AirLink,
-        node: bytes,
+        asker: _Asker,
         space_id: bytes,
         entries: tuple[tuple[bytes, int], ...],
         now: int,
         *,
         whole: bool = False,
     ) -> None:
-        """Offer a neighbour what it lacks, within its part."""
+        """Offer another what it lacks, within the part of the neighbour by whom it asks."""
+        link = asker.link
         for author, seq in entries[:REPAIR_MAX]:
             key = (space_id, author, seq)
             if key in link.offers or link.offers.was_said(key, now):
                 continue
-            if not link.offers.grants(node, now):
+            if not link.offers.grants(asker.giver, now):
                 link.drop(DropReason.AIR_FLOOD)
                 return
-            self._read(link, key, now, whole=whole)
+            self._read(asker, key, now, whole=whole)
 
-    def _read(self, link: AirLink, key: Key, now: int, *, whole: bool) -> None:
+    def _read(self, asker: _Asker, key: Key, now: int, *, whole: bool) -> None:
         def done(answer: Answer, why: str, at: int) -> None:
             if isinstance(answer, tuple) and answer and isinstance(answer[0], bytes):
-                self._offer(link, key, answer[0], at, whole=whole)
+                self._offer(asker, key, answer[0], at, whole=whole)
 
         recent = self._passing.recent.run(*key, key[2])
         if recent:
-            self._offer(link, key, recent[0], now, whole=whole)
+            self._offer(asker, key, recent[0], now, whole=whole)
         else:
             space, author, seq = key
             self._reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
 
-    def _offer(self, link: AirLink, key: Key, data: bytes, now: int, *, whole: bool) -> None:
-        space = self._spaces.get(key[0])
+    def _offer(self, asker: _Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
+        space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far
         thin = self._thin(link, space, key[1], data, whole=whole) if space is not None else None
         if thin is not None:
-            link.offer(Offer(key, thin, link.answer_us(now), everybody=False), now)
+            link.offer(Offer(key, thin, link.answer_us(now, far=far), everybody=far), now)
             self._arm(link, now)
 
     # --- inside -----------------------------------------------------------------------------------

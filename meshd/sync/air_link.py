@@ -5,17 +5,19 @@ those in earshot. Who hears another answer waits, so that one of several answers
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
+from meshd.core.ids import NODE_ID_LEN
 from meshd.sync.air_names import Names
-from meshd.sync.air_offers import Offer, Offers, priority_of
+from meshd.sync.air_offers import MEMBERSHIP, Offer, Offers, priority_of
 from meshd.sync.air_states import State
-from meshd.sync.air_talk import Talk
+from meshd.sync.air_talk import FAR, NEAR, Talk
 from meshd.sync.air_wants import AirWants
 from meshd.sync.ports import RadiosPort
 from meshd.wire.air_entry import split
-from meshd.wire.air_messages import Digests, Needs
+from meshd.wire.air_messages import Digests
 from meshd.wire.lora_payload import Kind, Local, Sub
 
 FRAME_BYTES = 200
@@ -25,6 +27,25 @@ LOCAL_OVERHEAD = 18
 ANSWER_UNITS_MAX = 40
 AGAIN_UNITS = 8
 """How many frames long a radio without room is left alone."""
+
+
+FAR_SLOW = 10
+FAR_ANSWER_US = 5_000_000, 60_000_000
+FAR_HEAD = 2 + NODE_ID_LEN
+"""Bytes of a word to all before its body."""
+
+
+class Voice(NamedTuple):
+    """What is said and asked in one way: to who is in earshot, or to all."""
+
+    wants: AirWants
+    talk: Talk
+    far: bool
+
+    def due_us(self) -> int:
+        """Return when there is something to say or to ask."""
+        wants_us, talk_us = self.wants.due_us(), self.talk.due_us()
+        return talk_us if wants_us is None else min(wants_us, talk_us)
 
 
 class AirLink:
@@ -42,8 +63,15 @@ class AirLink:
     ) -> None:
         self.name = name
         self.offers = Offers()
-        self.wants = AirWants(names, ctx.rng)
-        self.talk = Talk(names, states, ctx.rng, now)
+        self.near = Voice(
+            AirWants(names, ctx.rng), Talk(names, states, ctx.rng, now, pace=NEAR), far=False
+        )
+        self.far = Voice(
+            AirWants(names, ctx.rng, slow=FAR_SLOW),
+            Talk(names, states, ctx.rng, now, pace=FAR),
+            far=True,
+        )
+        self._node = names.spaces.identity.node
         self.neighbours: tuple[bytes, ...] = ()
         self.repaired = 0
         self._radios = radios
@@ -74,7 +102,12 @@ class AirLink:
     def look(self, now: int) -> None:
         """See who is in earshot."""
         self.neighbours = self._radios.neighbours_of(self.name)
-        self.talk.neighbours(self.neighbours, now)
+        for voice in (self.near, self.far):
+            voice.talk.neighbours(self.neighbours, now)
+
+    def voice(self, space: bytes, now: int) -> Voice:
+        """Return whom to ask about a space: neighbours, or all if none of them has it."""
+        return self.near if self.near.talk.shares(space, now) else self.far
 
     def offer(self, offer: Offer, now: int) -> None:
         """Take an entry that somebody may lack."""
@@ -82,8 +115,10 @@ class AirLink:
         if refused is not None:
             self.drop(refused)
 
-    def answer_us(self, now: int) -> int:
-        """Return when to answer: at random, since all who are in earshot may."""
+    def answer_us(self, now: int, *, far: bool) -> int:
+        """Return when to answer: at random, since all who are in earshot, or in the mesh, may."""
+        if far:
+            return now + self._ctx.jitter(*FAR_ANSWER_US)
         units = min(4 + 3 * len(self.neighbours), ANSWER_UNITS_MAX)
         return now + self._ctx.jitter(self.unit_us, units * self.unit_us)
 
@@ -100,24 +135,16 @@ class AirLink:
 
     def due_us(self, now: int) -> int:
         """Return when `pump` has something to do."""
-        dues = [self.talk.due_us()]
-        wants_us, offers_us = self.wants.due_us(), self.offers.due_us()
-        if wants_us is not None:
-            dues.append(wants_us)
+        dues = [self.near.due_us(), self.far.due_us()]
+        offers_us = self.offers.due_us()
         if offers_us is not None:
             dues.append(max(offers_us, self._free_us))
         return max(min(dues), now + 1_000)
 
     def pump(self, now: int) -> None:
         """Say, ask and send what is due."""
-        room = self._radios.room(self.name)
-        said = self.talk.build(now, room)
-        if said is not None:
-            sub = Sub.DIGESTS if isinstance(said, Digests) else Sub.HEADS
-            self._tell(sub, said.encode(), now)
-        needs: Needs | None = self.wants.build(now, room)
-        if needs is not None:
-            self._tell(Sub.NEEDS, needs.encode(), now)
+        for voice in (self.near, self.far):
+            self._speak(voice, now)
         if now < self._free_us:
             return
         offer = self.offers.next(now)
@@ -154,5 +181,22 @@ class AirLink:
         for part in split(thin.author[:4], thin.seq, data, room):
             yield Kind.ENTRY_PART, Sub.ENTRY_PART, part.encode()
 
-    def _tell(self, sub: Sub, body: bytes, now: int) -> None:
-        self._radios.say(self.name, Local(sub, body), now)
+    def _speak(self, voice: Voice, now: int) -> None:
+        """Say and ask what is due, in earshot or to all."""
+        room = self._radios.room(self.name)
+        if voice.far:
+            room = min(room, self._radios.body_max(self.name)) - FAR_HEAD
+        said = voice.talk.build(now, room)
+        if said is not None:
+            sub = Sub.DIGESTS if isinstance(said, Digests) else Sub.HEADS
+            self._tell(voice, sub, said.encode(), now)
+        needs = voice.wants.build(now, room)
+        if needs is not None:
+            self._tell(voice, Sub.NEEDS, needs.encode(), now)
+
+    def _tell(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
+        if voice.far:
+            word = bytes((Kind.WORD, sub)) + self._node + body
+            self._radios.publish(word, MEMBERSHIP, now, link=self.name)
+        else:
+            self._radios.say(self.name, Local(sub, body), now)

@@ -32,7 +32,7 @@ BACKLOG = 8
 """More entries of one feed that came by a session and wait are a backlog."""
 BACKLOG_US = 30_000_000
 TEXTS = (Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.LETTER)
-_TEXT, _MEMBERSHIP, _DOCUMENT = 1, 2, 3
+_TEXT, MEMBERSHIP, _DOCUMENT = 1, 2, 3
 
 Key = tuple[bytes, bytes, int]
 """An entry by (space, author, seq)."""
@@ -56,7 +56,7 @@ class Offer(NamedTuple):
 def priority_of(kind: int) -> int:
     """Return which priority an entry of a kind has on air."""
     if kind < MEMBERSHIP_KINDS:
-        return _MEMBERSHIP
+        return MEMBERSHIP
     return _TEXT if kind in TEXTS else _DOCUMENT
 
 

@@ -29,18 +29,9 @@ from meshd.wire.air_messages import (
     fitting,
 )
 
-SHORTEST_US = 30_000_000
-DOUBLINGS = 5
-REDUNDANCY = 2
-SETTLE_US = 120_000_000
-"""What was applied here since then may still be on its way to neighbours; so with theirs."""
-HEADS_US = 5_000_000, 15_000_000
-"""How long heads wait: an answer may come that makes them needless."""
-HEADS_AGAIN_US = 300_000_000
+HEADS_AGAIN = 10
 HEADS_DOUBLINGS = 8
-"""Heads that nobody could use are said again after so long, then twice that, and so on."""
-SPOKEN_US = 600_000_000
-"""So long a neighbour is taken to remember what this node said."""
+"""Heads that nobody could use are said again after so many shortest intervals, twice that, …"""
 NEIGHBOURS_MAX = 256
 """Words of neighbours that are remembered, and spaces they share."""
 SHARED_US = 7_200_000_000
@@ -49,6 +40,29 @@ LACKS_MAX = 64
 
 Name = tuple[bytes, bytes]
 """(node, space)."""
+
+
+class Pace(NamedTuple):
+    """How a dialogue is paced.
+
+    shortest_us, doublings, redundancy: of Trickle
+    settle_us   what was applied since then may still be on its way to others; so with theirs
+    heads_us    how long heads wait: an answer may come that makes them needless
+    spoken_us   so long others are taken to remember what this node said
+    """
+
+    shortest_us: int
+    doublings: int
+    redundancy: int
+    settle_us: int
+    heads_us: tuple[int, int]
+    spoken_us: int
+
+
+NEAR = Pace(30_000_000, 5, 2, 120_000_000, (5_000_000, 15_000_000), 600_000_000)
+"""Among neighbours."""
+FAR = Pace(900_000_000, 5, 1, 1_800_000_000, (30_000_000, 120_000_000), 7_200_000_000)
+"""With nodes behind others that do not hold the space; what is said goes through the whole mesh."""
 
 
 class Behind(NamedTuple):
@@ -80,15 +94,19 @@ class _Word(NamedTuple):
 
 
 class Talk:
-    """The dialogue with all neighbours of one radio."""
+    """The dialogue with all neighbours of one radio, or with all who are behind them."""
 
-    def __init__(self, names: Names, states: dict[bytes, State], rng: Random, now: int) -> None:
+    def __init__(
+        self, names: Names, states: dict[bytes, State], rng: Random, now: int, *, pace: Pace
+    ) -> None:
         self._spaces = names.spaces
         self._names = names
         self._states = states
         self._rng = rng
+        self._pace = pace
+        shortest_us, doublings, redundancy = pace[:3]
         self._trickle = Trickle(
-            rng, shortest_us=SHORTEST_US, doublings=DOUBLINGS, redundancy=REDUNDANCY
+            rng, shortest_us=shortest_us, doublings=doublings, redundancy=redundancy
         )
         self._trickle.start(now)
         self._words: dict[Name, _Word] = {}
@@ -105,7 +123,7 @@ class Talk:
     def neighbours(self, nodes: Iterable[bytes], now: int) -> None:
         """Take who is in earshot: somebody new is told soon."""
         present = frozenset(nodes)
-        if present - self._known:
+        if present - self._known and self._pace is NEAR:
             self._trickle.inconsistent(now)
         self._known = present
 
@@ -148,20 +166,25 @@ class Talk:
             first = theirs.get(author, held if message.partial else 0) + 1
             last = min(held, first + LACKS_MAX - len(lacks) - 1)
             lacks += [(author, seq) for seq in range(first, last + 1)]
-        flying = self._state(space).young(now - SETTLE_US)
+        flying = self._state(space).young(now - self._pace.settle_us)
         old = tuple(name for name in lacks if name not in flying)
         if old:
             found.append(Behind(node, space.id, old))
         elif lacks:
-            self._soon_us = self._soon_us or now + SETTLE_US
+            self._soon_us = self._soon_us or now + self._pace.settle_us
         elif not found:
             self._is_vain(node, space)
         return found
 
+    def shares(self, space: bytes, now: int) -> bool:
+        """Tell whether anybody said lately that it holds a space."""
+        return now - self._shared.get(space, -SHARED_US) < SHARED_US
+
     def changed(self, now: int) -> None:
         """Say soon what is held now: others than who sent it may lack what came."""
         if self._soon_us is None:
-            self._soon_us = now + self._rng.randint(SHORTEST_US // 2, SHORTEST_US)
+            shortest_us = self._pace.shortest_us
+            self._soon_us = now + self._rng.randint(shortest_us // 2, shortest_us)
 
     # --- what is said -----------------------------------------------------------------------------
 
@@ -199,7 +222,9 @@ class Talk:
         state = self._state(space)
         since = state.since(lambda one: blinded(space, node, word.salt, one) == word.state)
         if since is not None:
-            old = tuple((one.author, one.seq) for one in since if one.at_us <= now - SETTLE_US)
+            old = tuple(
+                (one.author, one.seq) for one in since if one.at_us <= now - self._pace.settle_us
+            )
             return Behind(node, space.id, old) if old else None
         if len(self._words) >= NEIGHBOURS_MAX:
             del self._words[next(iter(self._words))]
@@ -209,7 +234,7 @@ class Talk:
             self._words[name] = word
             self._plan_heads(space, now)
         else:
-            wait_us = SETTLE_US + self._rng.randint(0, SHORTEST_US)
+            wait_us = self._pace.settle_us + self._rng.randint(0, self._pace.shortest_us)
             self._words[name] = word._replace(check_us=now + wait_us)
         return Behind(node, space.id, ())
 
@@ -222,7 +247,7 @@ class Talk:
     def _heard_mine(self, space: Space, now: int) -> bool:
         """Tell whether neighbours have heard of the present state lately, and not known it."""
         state, at_us = self._said.get(space.id, (b"", 0))
-        return state == self._state(space).now and now - SPOKEN_US < at_us
+        return state == self._state(space).now and now - self._pace.spoken_us < at_us
 
     def _due_checks(self, now: int) -> list[bytes]:
         """Return the spaces of which a neighbour's state is still not understood."""
@@ -242,11 +267,15 @@ class Talk:
         return list(asked)
 
     def _listed(self, now: int) -> list[bytes]:
-        """Return the spaces to be named: those that neighbours share, and at first all."""
+        """Return the spaces to be named: those that neighbours share, and at first all; to who is
+        far those that have members elsewhere.
+        """
+        if self._pace is FAR:
+            return [space.id for space in self._spaces.all() if _is_elsewhere(space, self._known)]
         every = [space.id for space in self._spaces.all()]
         if self._trickle.interval_us == self._trickle.shortest_us:
             return every
-        return [space for space in every if now - self._shared.get(space, -SHARED_US) < SHARED_US]
+        return [space for space in every if self.shares(space, now)]
 
     def _digests(self, listed: list[bytes], now: int, room: int) -> Digests:
         most = min(DIGESTS_MAX, room // (TAG_LEN + STATE_LEN))
@@ -264,8 +293,10 @@ class Talk:
     def _plan_heads(self, space: Space, now: int) -> None:
         """Say heads soon; the same ones again only after longer and longer pauses."""
         state, times, at_us = self._headed.get(space.id, (b"", 0, 0))
-        if state != self._state(space).now or now >= at_us + (HEADS_AGAIN_US << times):
-            self._heads_us.setdefault(space.id, now + self._rng.randint(*HEADS_US))
+        if state != self._state(space).now or now >= at_us + (
+            HEADS_AGAIN * self._pace.shortest_us << times
+        ):
+            self._heads_us.setdefault(space.id, now + self._rng.randint(*self._pace.heads_us))
 
     def _heads(self, space: Space, now: int, room: int) -> Heads:
         """Name all feeds; of too many the ones that changed last."""
@@ -297,6 +328,12 @@ class Talk:
 def _knows(state: State, space: Space, node: bytes, word: _Word) -> bool:
     fits = state.since(lambda one: blinded(space, node, word.salt, one) == word.state)
     return fits is not None
+
+
+def _is_elsewhere(space: Space, near: frozenset[bytes]) -> bool:
+    """Tell whether a space has members who are not in earshot, as far as this node may know."""
+    nodes = {member.node for member in space.members()}
+    return not nodes <= near | {space.node}
 
 
 def _held(space: Space, author: bytes) -> int:

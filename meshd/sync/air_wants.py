@@ -37,12 +37,13 @@ class _Want:
 
 
 class AirWants:
-    """The wants of one radio, by feed."""
+    """The wants of one radio, by feed. `slow`: how much longer than neighbours' all of it takes."""
 
-    def __init__(self, names: Names, rng: Random) -> None:
+    def __init__(self, names: Names, rng: Random, *, slow: int = 1) -> None:
         self._spaces = names.spaces
         self._names = names
         self._rng = rng
+        self._slow = slow
         self._wants: dict[Feed, _Want] = {}
         self._vain: dict[Feed, int] = {}
 
@@ -61,7 +62,7 @@ class AirWants:
             return None
         if len(self._wants) >= WANTS_MAX:
             return DropReason.AIR_WANTS_FULL
-        self._wants[feed] = _Want(last, now + wait_us + self._rng.randint(*FIRST_US))
+        self._wants[feed] = _Want(last, now + wait_us + self._slow * self._rng.randint(*FIRST_US))
         return None
 
     def came(self, feed: Feed, seq: int, now: int) -> None:
@@ -77,13 +78,13 @@ class AirWants:
             del self._wants[feed]
         else:
             want.tries = 0
-            want.due_us = max(want.due_us, now + self._rng.randint(*AGAIN_US) // 4)
+            want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 4)
 
     def others(self, feed: Feed, first: int, now: int) -> None:
         """Wait: a neighbour has just asked for the same."""
         want = self._wants.get(feed)
         if want is not None and first <= self._held(feed) + 1:
-            want.due_us = max(want.due_us, now + self._rng.randint(*AGAIN_US) // 2)
+            want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 2)
 
     def due_us(self) -> int | None:
         """Return when `build` has something."""
@@ -105,7 +106,7 @@ class AirWants:
             if feed[0] != space.id or not soon or len(ranges) >= most:
                 continue
             want.tries += 1
-            want.due_us = now + self._rng.randint(*AGAIN_US)
+            want.due_us = now + self._slow * self._rng.randint(*AGAIN_US)
             if held >= want.last:
                 del self._wants[feed]
             elif want.tries > TRIES_MAX:

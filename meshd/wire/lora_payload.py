@@ -50,6 +50,7 @@ class Kind(IntEnum):
 
     ENTRY = 1
     ENTRY_PART = 4
+    WORD = 5
 
 
 class Local(NamedTuple):

@@ -71,3 +71,16 @@ def test_message_is_delivered_over_two_hops_by_a_signed_receipt():
         "wait", space="camp", seq=4, delivered=True, limit_us=240_000_000, timeout_s=240
     )
     assert reply["delivered_to"] == [to]
+
+
+def test_member_behind_a_host_without_the_space_gets_posts_and_catches_up():
+    camp = Camp(3, line=True, without=(1,))
+    camp.run(60 * MINUTE)
+    camp.post(0, "over a stranger")
+    assert camp.until_same(5 * MINUTE) < 60
+    camp.hosts[2].crash()
+    for number in range(3):
+        camp.post(0, f"text {number}")
+        camp.run(25 * MINUTE)
+    camp.hosts[2].start()
+    camp.until_same(60 * MINUTE)

@@ -6,7 +6,9 @@ import pytest
 from air_net import MINUTE, AirNet
 from sync_net import SECOND
 
+from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
+from meshd.wire.lora_payload import Kind, Sub
 
 
 def test_post_arrives_over_two_hops_and_is_stored():
@@ -327,3 +329,55 @@ def test_radio_of_short_frames_carries_all_in_parts(longest, monkeypatch):
     net.run(60 * MINUTE, until=lambda: net.same([anna, ben]))
     assert net.same([anna, ben])
     assert net.named("HEADS")
+
+
+def strangers_between(net):
+    """Return two members who hear each other only through a node without their space."""
+    anna, ben = net.home(2)
+    middle = net.founder("middle")
+    net.apart(anna, ben)
+    net.run(60 * MINUTE)
+    return anna, ben, middle
+
+
+def test_who_was_off_catches_up_through_nodes_without_the_space():
+    net = AirNet()
+    anna, ben, _ = strangers_between(net)
+    ben.radios.up = False
+    for number in range(3):
+        anna.post(f"text {number}")
+        net.run(20 * MINUTE)
+    ben.radios.up = True
+    net.crash(ben)
+    net.run(60 * MINUTE, until=lambda: net.same([anna, ben]))
+    assert net.same([anna, ben])
+
+
+def test_gap_is_asked_for_through_nodes_without_the_space():
+    net = AirNet()
+    anna, ben, _ = strangers_between(net)
+    net.loss = 1.0
+    anna.post("one")
+    net.run(30 * MINUTE)
+    net.loss = 0.0
+    anna.post("two")
+    net.run(20 * MINUTE, until=lambda: net.same([anna, ben]))
+    assert net.same([anna, ben])
+
+
+def test_words_through_the_mesh_are_seldom():
+    net = AirNet()
+    strangers_between(net)
+    begin = net.now
+    net.run(24 * 60 * MINUTE)
+    assert len(net.named("WORD", since=begin)) <= 40
+
+
+def test_word_that_is_cut_off_or_our_own_changes_nothing():
+    net = AirNet()
+    anna, _, _ = strangers_between(net)
+    anna.hear_object(b"m" * 10, bytes([Kind.WORD, Sub.DIGESTS]) + b"short")
+    assert anna.drops(DropReason.AIR_MALFORMED) == 1
+    anna.hear_object(b"m" * 10, bytes([Kind.WORD, Sub.DIGESTS]) + anna.node + b"saltTAGGSTAT")
+    anna.hear_object(b"m" * 10, bytes([Kind.WORD, 30]) + b"m" * 10 + b"of a later version")
+    assert anna.drops(DropReason.AIR_MALFORMED) == 1
