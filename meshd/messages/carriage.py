@@ -39,8 +39,10 @@ PASSAGES_MAX = 64
 
 PER_NODE_MAX = 16
 PASSAGE_US = 600_000_000
-LORA_BODY_MAX = BODY_MAX - SHORT_LEN
-"""What a gateway can put on LoRa: it says whose it is in two more bytes."""
+GATEWAYS_MAX = 3
+"""How often a body may go from one medium to the other: each gateway adds whose it is."""
+
+LORA_BODY_MAX = BODY_MAX - SHORT_LEN * GATEWAYS_MAX
 
 RESEND_US = 1_000_000
 THIN_RESEND_US = 30_000_000
@@ -113,6 +115,18 @@ class _Passage:
         self.ends_us = ends_us
         self.tag = b""
         self.repeated = False
+
+
+class _Trip(NamedTuple):
+    """A body of somebody else for a radio: whence, whose, what, to whom, and how to answer it."""
+
+    link: str
+    owner: bytes
+    number: int
+    origin: bytes
+    body: bytes
+    destination: bytes
+    back: Callable[[bytes, int], None]
 
 
 class Carriage:
@@ -281,15 +295,17 @@ class Carriage:
             sent = packet._replace(hop_limit=packet.hop_limit - 1).encode()
             self._ctx.transmit(Transmit(way.link, MESHD_PORT, way.next_hop, sent))
         elif isinstance(packet, DirectDatagram):
-            self._into_lora(link, packet, way, now)
+            what = (link, packet.via, packet.number, packet.origin, packet.body)
+            back = self._answer_to(packet)
+            self._onto_radio(_Trip(*what, packet.destination, back), way, now)
         else:
             self._ctx.drop(DropReason.DIRECT_NO_WAY, link)
 
     # --- from one to the other --------------------------------------------------------------------
 
-    def _into_lora(self, link: str, packet: DirectDatagram, way: Way, now: int) -> None:
-        """Put a datagram's body on LoRa, once, and its answer, whenever it is asked for again."""
-        key = (packet.via, packet.number)
+    def _onto_radio(self, trip: _Trip, way: Way, now: int) -> None:
+        """Put somebody's body on LoRa, once, and hand its answer back whenever it is asked for."""
+        key = (trip.owner, trip.number)
         known = self._to_lora.get(key)
         if known is not None and now < known.ends_us:
             if key in self._on_lora.values():
@@ -298,18 +314,16 @@ class Carriage:
                 known.repeated = True
                 known.back(known.tag, now)
                 return
-        if not self._by_origin.allow(packet.via, now):
-            self._ctx.drop(DropReason.LETTER_LIMITED, link)
+        if not self._by_origin.allow(trip.owner, now):
+            self._ctx.drop(DropReason.LETTER_LIMITED, trip.link)
             return
-        if len(packet.body) > LORA_BODY_MAX or not self._room(self._to_lora, packet.via, now):
-            self._ctx.drop(DropReason.DIRECT_FULL, link)
-            return
-        body = packet.origin + packet.body
-        number = self._begin_radio(way.link, packet.destination[:SHORT_LEN], body, now)
+        body, number = trip.origin + trip.body, None
+        if len(body) <= BODY_MAX and self._room(self._to_lora, trip.owner, now):
+            number = self._begin_radio(way.link, trip.destination[:SHORT_LEN], body, now)
         if number is None:
-            self._ctx.drop(DropReason.DIRECT_FULL, link)
+            self._ctx.drop(DropReason.DIRECT_FULL, trip.link)
             return
-        self._to_lora[key] = _Passage(packet.via, self._answer_to(packet), now + PASSAGE_US)
+        self._to_lora[key] = _Passage(trip.owner, trip.back, now + PASSAGE_US)
         self._on_lora[way.link, number] = key
 
     def _out_of_lora(
@@ -318,7 +332,12 @@ class Carriage:
         """Send a body that came by LoRa to each node behind here that may be meant."""
         for node in self._ways.behind(event.destination):
             way = self._ways.way(node)
-            if way is None or way.radio:
+            if way is None or way.link == event.link:
+                continue
+            if way.radio:
+                owner = event.link.encode() + event.origin
+                what = (event.link, owner, event.number, event.origin, event.body)
+                self._onto_radio(_Trip(*what, node, answer), way, now)
                 continue
             key = (event.link, event.origin, event.number, node)
             passage = self._to_ip.get(key)

@@ -14,7 +14,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.forwarding import pairwise
-from meshd.messages.carriage import Answered, Came, Carriage, Failed, Left
+from meshd.messages.carriage import GATEWAYS_MAX, Answered, Came, Carriage, Failed, Left
 from meshd.messages.contacts import Contacts, Opened
 from meshd.wire.letters import SHORT_LEN, Introduction
 
@@ -229,6 +229,8 @@ class Exchange:
 
 
 def _readings(came: Came) -> tuple[tuple[bytes, bytes], ...]:
-    """Return whose body it may be: as it stands, or brought by a gateway, that says whose it is."""
+    """Return whose body it may be: as it stands, or as gateways brought it, which say whose."""
     body = came.body
-    return (came.origin, body), (body[:SHORT_LEN], body[SHORT_LEN:])
+    begins = range(SHORT_LEN, SHORT_LEN * GATEWAYS_MAX + 1, SHORT_LEN)
+    brought = tuple((body[at - SHORT_LEN : at], body[at:]) for at in begins)
+    return ((came.origin, body), *brought)

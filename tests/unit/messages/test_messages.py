@@ -64,6 +64,25 @@ def test_two_islands_with_lora_between_pass_a_text():
     assert net["d"].shown() == ["hello"]
 
 
+def test_a_text_passes_from_lora_to_ip_and_back_three_times():
+    net = line("ip", "lora", "ip", "lora", "ip", names="abcdef")
+    net.share("a", "f")
+    net["a"].text(net["f"], "x" * 181)
+    net.run(20)
+    assert net["a"].states() == ["sent", "delivered"]
+    assert net["f"].shown() == ["x" * 181]
+
+
+def test_a_text_too_long_for_lora_waits_as_an_entry():
+    net = line("lora")
+    net.share("a", "b")
+    net["a"].text(net["b"], "x" * 182)
+    net.run(20)
+    assert net.frames == []
+    net.sync("a", "b")
+    assert net["b"].shown() == ["x" * 182]
+
+
 def test_who_do_not_know_each_other_tell_their_keys_first():
     for kinds in (("lora", "lora"), ("ip", "ip"), ("ip", "lora"), ("lora", "ip")):
         net = line(*kinds)
