@@ -24,8 +24,13 @@ from meshd.wire.entry import Kind
 from meshd.wire.letters import Text
 from meshd.wire.membership import Rank
 
-AGAIN_US = 30_000_000
+AGAIN_US = 2_000_000
 AGAIN_MAX_US = 3_600_000_000
+"""A text without a way is tried again after two seconds, four, eight, at last every hour."""
+
+TRIES_SPENT = 4
+"""Who did not answer is tried again as if it were the fourth time: after half a minute."""
+
 TRIES_MAX = 200
 """A text that found neither way nor space is tried for about a week of uptime, then given up."""
 
@@ -139,6 +144,7 @@ class Sending:
         letter = self._outbox.letters.get(number)
         if letter is not None and letter.state not in FINAL:
             self._exchange.doubt(letter.to)
+            letter.tries = max(letter.tries, TRIES_SPENT)
             self._store(letter, now)
 
     def read(self, node: bytes, number: int, now: int) -> None:
@@ -233,7 +239,7 @@ class Sending:
         if letter.tries > TRIES_MAX:
             self._advance(letter, State.GIVEN_UP, now)
             return
-        wait_us = min(AGAIN_US << min(letter.tries - 1, 10), AGAIN_MAX_US)
+        wait_us = min(AGAIN_US << min(letter.tries - 1, 11), AGAIN_MAX_US)
         self._at(letter, now + wait_us)
 
     def _at(self, letter: Letter, due_us: int) -> None:

@@ -62,6 +62,19 @@ def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
     assert two.daemon.ask("radio", "duty")["radios"][0]["band"] == "P"
 
 
+def test_words_for_one_node_go_by_radio_and_their_states_are_told(sites):
+    one, two = sites
+    start(sites)
+    meet(sites)
+    words = ("message", two.daemon.node, "at the bridge", "--wait", "delivered", "--timeout", "90")
+    sent = one.daemon.ask(*words, within_s=120)
+    assert sent["state"] == "delivered"
+    (came,) = two.daemon.ask("messages")["messages"]
+    assert (came["id"], came["text"]) == (sent["id"], "at the bridge")
+    value = one.daemon.ask("ping", two.daemon.node, "-c", "1", within_s=120)
+    assert (value["medium"], value["hops"], value["received"]) == ("lora", 1, 1)
+
+
 def test_a_killed_daemon_finds_its_hour_again(sites):
     one, _ = sites
     one.plug()

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from world_camp import camp
 
 from meshd.simulation.host import Host
 from meshd.simulation.world import SECOND, World
@@ -12,21 +13,6 @@ def texts(host: Host, space: str = "camp") -> list[str]:
     found = host.ask("log", space=space, limit=500)["entries"]
     assert isinstance(found, list)
     return sorted(str(entry["text"]) for entry in found if "text" in entry)
-
-
-def camp(world: World, count: int) -> list[Host]:
-    """Build a line whose ends are writers of one space and whose middle are its relays."""
-    hosts = world.add_line(count)
-    assert world.run_until(world.connected, 10 * SECOND)
-    world.run(2 * SECOND)
-    hosts[0].ask("space.create", name="camp")
-    url = hosts[0].ask("invite", space="camp", role="relay", uses=count)["url"]
-    for host in hosts[1:-1]:
-        host.ask("join", url=url)
-    url = hosts[0].ask("invite", space="camp", role="writer")["url"]
-    hosts[-1].ask("join", url=url)
-    world.run(2 * SECOND)
-    return hosts
 
 
 def test_note_crosses_four_hops_within_a_fifth_of_a_second():
