@@ -123,15 +123,10 @@ class Node(StreamInputs, RadioInputs):
         self.files.lora.use(FileAir(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
-            ctx,
-            identity=identity,
-            mesh=options.mesh,
-            spaces=self.spaces,
+            *(ctx, self.spaces, self.radios, options),
             ways=TableWays(options.mesh, self.routing.route_to, self.radios),
-            radios=self.radios,
             ping=self.echo.ping,
         )
-        self.messages.tells_read = options.read_receipts
         self.messages.load(image, 0)
         self._name_parts()
 

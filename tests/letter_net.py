@@ -14,7 +14,8 @@ from space_devices import SECOND, Device, join, meet
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.core.events import Datagram, Notice, Reply, StoreAppend, StoreRead, Transmit
-from meshd.core.ids import OPEN_MESH_ID, node_text
+from meshd.core.ids import node_text
+from meshd.core.options import NodeOptions
 from meshd.forwarding.direct import State
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 from meshd.messages.messages import Messages
@@ -39,12 +40,8 @@ class LetterDevice(Device):
         if self.net is None:
             return
         self.messages = Messages(
-            self.ctx,
-            identity=self.identity,
-            mesh=OPEN_MESH_ID,
-            spaces=self.spaces,
+            *(self.ctx, self.spaces, self, NodeOptions()),
             ways=self,
-            radios=self,
             ping=lambda args, ticket, now: self.ctx.emit(Reply(ticket, {"ip": True})),
         )
         self.messages.tells_read = self.tells_read

@@ -15,9 +15,9 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, UsageError, WireError
 from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
-from meshd.core.identity import Identity
 from meshd.core.ids import parse_node
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.options import NodeOptions
 from meshd.core.snapshot import Problem
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
@@ -83,15 +83,15 @@ class Messages:
     def __init__(
         self,
         ctx: Context,
-        *,
-        identity: Identity,
-        mesh: bytes,
         spaces: Spaces,
-        ways: Ways,
         radios: RadioVerbs,
+        options: NodeOptions,
+        *,
+        ways: Ways,
         ping: Callable[[Args, int, int], None],
     ) -> None:
-        self.tells_read = False
+        identity, mesh = spaces.identity, options.mesh
+        self.tells_read = options.read_receipts
         self.damaged: list[str] = []
         self._ctx = ctx
         self._ip_ping = ping
