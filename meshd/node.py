@@ -15,7 +15,6 @@ from meshd.core.context import Context, Reader
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import (
-    Answer,
     Datagram,
     Event,
     Link,
@@ -58,6 +57,7 @@ from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
 from meshd.sync import air
 from meshd.sync.files import Files
+from meshd.sync.store_inputs import StoreInputs
 from meshd.sync.sync import Sync
 from meshd.wire.datagrams import DIRECT_KINDS, ECHO_KINDS
 
@@ -66,7 +66,7 @@ _DIRECTS = {bytes([kind]) for kind in DIRECT_KINDS}
 Handler = Callable[[dict[str, object], int, int], None]
 
 
-class Node(StreamInputs, RadioInputs):
+class Node(StoreInputs, StreamInputs, RadioInputs):
     """One meshd node. `rng` is for jitter, `entropy(n)` for keys and nonces."""
 
     def __init__(
@@ -258,18 +258,6 @@ class Node(StreamInputs, RadioInputs):
 
     # --- store ------------------------------------------------------------------------------------
 
-    def committed(self, up_to: int, now: int) -> None:
-        """All appends up to this number are on disk."""
-        self.spaces.committed(up_to, now)
-        self.files.committed(up_to, now)
-        self._settle(now)
-
-    def commit_failed(self, number: int, why: str, now: int) -> None:
-        """An append, and all after it, are not on disk and will not be."""
-        self.spaces.commit_failed(number, why, now)
-        self.files.commit_failed(number, why, now)
-        self._settle(now)
-
     def reload(self, image: StoreImage, now: int) -> None:
         """Go on from what the store really holds, after a failed commit."""
         self.spaces.reload(image, now)
@@ -277,20 +265,6 @@ class Node(StreamInputs, RadioInputs):
         self.sync.reload(image, now)
         self.messages.load(image, now)
         self.air.reload(now)
-        self._settle(now)
-
-    def read_done(self, token: int, answer: Answer, now: int) -> None:
-        """A read that the engine asked for is answered."""
-        owner = self._ctx.read_finished(token)
-        if owner is not None:
-            self._readers[owner].read_done(token, answer, now)
-        self._settle(now)
-
-    def read_failed(self, token: int, why: str, now: int) -> None:
-        """A read that the engine asked for cannot be answered."""
-        owner = self._ctx.read_finished(token)
-        if owner is not None:
-            self._readers[owner].read_failed(token, why, now)
         self._settle(now)
 
     # --- local requests and status ----------------------------------------------------------------
