@@ -1,0 +1,53 @@
+"""Routes across WiFi and LoRa, between real nodes in virtual time."""
+
+from lora_mesh import SF7
+
+from meshd.config.regions import law_of
+from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.media.lora import LoraAir, RadioSetting
+from meshd.simulation.world import SECOND, World
+
+
+def islands(*, seed=1):
+    """Three nodes and a gateway in a line of WiFi; one or two nodes further by LoRa."""
+    world = World(seed)
+    hosts = [world.add_host() for _ in range(4)]
+    for one, other in zip(hosts, hosts[1:], strict=False):
+        world.link(one, other)
+    far = world.add_host(media=())
+    air = LoraAir(world, lambda sender, hearer: 120.0)
+    for host in (hosts[-1], far):
+        setting = RadioSetting(SF7, 869_525_000, 14.0)
+        host.lora = LoraPort(host, air, setting, law=law_of("EU868"))
+        host.lora.power_on()
+    return world, hosts, far
+
+
+def test_a_node_behind_a_lora_hop_has_a_route_three_hops_away():
+    world, hosts, far = islands()
+    wifi, gateway = hosts[0], hosts[-1]
+    address = far.node.address
+    took = world.run_until(
+        lambda: address in wifi.routes and wifi.node.address in far.routes, 120 * SECOND
+    )
+    assert took and world.now < 60 * SECOND
+    assert gateway.routes[address] == ("lora0", address)
+    assert far.routes[wifi.node.address] == ("lora0", gateway.node.address)
+    assert wifi.routes[address].link == "w0"
+    (row,) = [row for row in gateway.node.snapshot(world.now).routes if row.link == "lora0"]
+    assert (row.link, row.metric) == ("lora0", 3_072)
+    assert wifi.node.routing.route_to(address)[2] >= 3_072 + 3 * 256
+
+
+def test_when_the_radio_is_gone_the_route_is_retracted():
+    world, hosts, far = islands()
+    address = far.node.address
+    assert world.run_until(lambda: address in hosts[0].routes, 120 * SECOND)
+    hosts[-1].input(hosts[-1].node.radio_down, "lora0")
+    assert world.run_until(lambda: address not in hosts[0].routes, 10 * SECOND)
+    assert gateway_metric(hosts[-1]) == 0xFFFF
+
+
+def gateway_metric(gateway):
+    (row,) = [row for row in gateway.node.snapshot(gateway.now).neighbours if row.link == "lora0"]
+    return row.cost
