@@ -1,5 +1,7 @@
 """Simulated hosts with LoRa radios on one air, in virtual time."""
 
+from copy import deepcopy
+
 from meshd.config.regions import law_of
 from meshd.core.airtime import Modulation
 from meshd.simulation.lora_port import LoraPort
@@ -27,11 +29,24 @@ class Mesh:
         self.cut = set()
         self.air = LoraAir(self.world, self.loss_db)
         self.hosts = [self.world.add_host(media=()) for _ in range(count)]
+        self.setting = RadioSetting(modulation, frequency_hz, 14.0)
+        self.law = law_of(region)
         for host in self.hosts:
-            setting = RadioSetting(modulation, frequency_hz, 14.0)
-            host.lora = LoraPort(host, self.air, setting, law=law_of(region))
+            host.lora = LoraPort(host, self.air, self.setting, law=self.law)
             if running:
                 host.lora.power_on()
+
+    def add(self, name, *, identity=None, store=None):
+        """Add a host and its radio; with another's identity and store it is a copied card."""
+        host = self.world.add_host(name)
+        if identity is not None:
+            host.crash()
+            host.identity, host.store = identity, deepcopy(store)
+            host.start()
+        host.lora = LoraPort(host, self.air, self.setting, law=self.law)
+        host.lora.power_on()
+        self.hosts.append(host)
+        return host
 
     def loss_db(self, sender, hearer):
         return 999.0 if frozenset((sender.name, hearer.name)) in self.cut else 120.0

@@ -36,9 +36,10 @@ class Site(Place):
         text = CONFIG.format(listen=self.listen, port=self.port, kind=kind)
         self.config.write_text(text)
 
-    def plug(self, kind="rnode"):
+    def plug(self, kind="rnode", *faults):
         argv = [sys.executable, "-m", "meshd", "emulate", kind, "--port", str(self.port)]
-        self.emulator = self.spawn([*argv, "--air", "roof"], log="radio.log")
+        ugly = [word for fault in faults for word in ("--fault", fault)]
+        self.emulator = self.spawn([*argv, "--air", "roof", *ugly], log="radio.log")
         assert wait_for(self.port.exists, SLACK_S)
 
     def unplug(self):

@@ -148,6 +148,59 @@ def test_a_found_module_of_unnamed_strength_stays_silent_and_the_key_is_named(si
     assert (status["kind"], status["sent"]) == ("ebyte", 0) and "module_dbm" in status["advice"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("rnode", "boot-log"),
+        ("rnode", "late"),
+        ("rnode", "garbage"),
+        ("rnode", "resets"),
+        ("meshcore", "early-done"),
+        ("meshcore", "no-done"),
+    ],
+)
+def test_a_modem_with_bad_manners_is_used_all_the_same(sites, kind, fault):
+    one, two = sites
+    for site, ugly in ((one, (fault,)), (two, ())):
+        site.configure(kind)
+        site.plug(kind, *ugly)
+        site.daemon.start()
+    for site in sites:
+        site.daemon.wait_ready()
+    # One that restarts or says nothing of a frame is asked and set anew before it goes on.
+    assert wait_for(
+        lambda: two.daemon.node in one.neighbours() and one.daemon.node in two.neighbours(),
+        4 * SLACK_S,
+    ), (one.radio(), one.daemon.log_end())
+    status = one.radio()
+    assert status["airtime_hour_ms"] >= 40 * max(status["sent"], 1), "each frame counts in full"
+    assert status["left_ms"] <= 360_000 - status["airtime_hour_ms"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "states"),
+    [
+        ("rnode", "silent", {"silent"}),
+        ("rnode", "old-firmware", {"other kind", "setting refused"}),
+        ("rnode", "hangs", {"silent"}),
+        ("meshcore", "keeps-radio", {"setting refused"}),
+    ],
+)
+def test_a_modem_of_no_use_is_named_and_the_daemon_lives_on(sites, kind, fault, states):
+    one, _ = sites
+    one.configure(kind)
+    one.plug(kind, fault)
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] in states, 6 * SLACK_S), one.radio()
+    assert one.radio()["advice"]
+    codes = [problem["code"] for problem in one.daemon.ask("status")["problems"]]
+    assert codes and codes[0].startswith("radio-")
+    one.unplug()
+    one.plug(kind)
+    assert wait_for(lambda: one.radio()["state"] == "up", 4 * SLACK_S), one.radio()
+
+
 def test_a_recording_of_radio_and_ledger_replays(sites, tmp_path):
     one, _two = sites
     tape = tmp_path / "tape"

@@ -1,0 +1,223 @@
+"""Whole nodes on an air with somebody who means ill: recorder, forger, jammer, copied card.
+
+After each attack the mesh does its work, what was lost has a name, and no node was made to spend
+its hour for nothing. The rules behind it are tried one by one in tests/unit/link/test_sources.py.
+"""
+
+from random import Random
+
+import pytest
+from lora_camp import MINUTE, Camp
+from lora_intruder import Intruder, drops, notices, spent_ms
+from lora_mesh import Mesh
+
+from meshd.core.identity import Identity
+from meshd.link.sender import Sender
+from meshd.wire.lora_frame import FrameKind
+from meshd.wire.lora_items import Wants
+from meshd.wire.lora_payload import encode
+
+NAMED = {
+    *("frame-malformed", "frame-foreign", "frame-forged", "frame-stranger", "frame-replayed"),
+    *("frame-own", "frame-unused", "beacon-malformed", "beacon-forged", "beacon-stale"),
+}
+
+
+def link_of(host):
+    return host.node.radios.links["lora0"]
+
+
+def works(camp, text):
+    """Post, and see that all have it."""
+    camp.post(0, text)
+    camp.until_same(10 * MINUTE)
+    camp.run(1)
+    assert all(text in camp.texts(number) for number in range(len(camp.hosts)))
+
+
+def test_replayed_frames_change_nothing_and_cost_nobody_much():
+    camp = Camp(3)
+    recorder = Intruder(camp)
+    works(camp, "first")
+    camp.run(5 * MINUTE)
+    before = [camp.texts(number) for number in range(3)]
+    spent = [spent_ms(host) for host in camp.hosts]
+    recorded = list(recorder.frames)
+    assert len(recorded) >= 3
+    for _ in range(3):
+        recorder.send(*recorded)
+    camp.run(MINUTE)
+    assert [camp.texts(number) for number in range(3)] == before
+    for host, was in zip(camp.hosts, spent, strict=True):
+        assert drops(host)["frame-replayed"] + drops(host).get("frame-own", 0) >= len(recorded)
+        assert spent_ms(host) - was < 5_000
+    works(camp, "second")
+
+
+def test_cut_flipped_and_foreign_frames_are_named_drops():
+    camp = Camp(2)
+    recorder = Intruder(camp)
+    works(camp, "first")
+    chance, before = Random(7), [drops(host) for host in camp.hosts]
+    recorded = recorder.frames[:12]
+    ugly = [frame[: chance.randrange(len(frame))] or b"\0" for frame in recorded]
+    for frame in recorded:
+        flipped = bytearray(frame)
+        flipped[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
+        ugly.append(bytes(flipped))
+    ugly += [chance.randbytes(chance.randint(1, 255)) for _ in range(40)]
+    recorder.send(*ugly)
+    for host, was in zip(camp.hosts, before, strict=True):
+        now = drops(host)
+        new = {reason for reason in now if now[reason] > was.get(reason, 0)}
+        assert new <= NAMED, new
+        assert sum(now.values()) - sum(was.values()) >= len(ugly) - 5
+        assert len(camp.known(host)) == 1, "nobody was made up"
+    works(camp, "second")
+
+
+def colliding():
+    """Return the names of two hosts of a world with seed 1 whose short addresses are one."""
+    from meshd.simulation.world import World
+
+    world, seen = World(1), {}
+    for number in range(2_000):
+        keys = world.stream(f"identity of s{number}")
+        short = Identity(keys.randbytes(32), keys.randbytes(32)).node[:2]
+        if short in seen:
+            return seen[short], f"s{number}"
+        seen[short] = f"s{number}"
+    raise AssertionError("no two are alike")
+
+
+def test_two_with_one_short_address_out_of_range_of_each_other_are_both_neighbours():
+    one, other = colliding()
+    mesh = Mesh(0)
+    mesh.cut = {frozenset((one, other))}
+    for name in (one, "middle", other):
+        mesh.add(name)
+    assert mesh.hosts[0].node.id[:2] == mesh.hosts[2].node.id[:2]
+    heard = mesh.world.run_until(lambda: len(mesh.known(mesh.hosts[1])) == 2, 20_000_000)
+    assert heard, "from their first frames on"
+    mesh.run(120)
+    assert len(mesh.known(mesh.hosts[1])) == 2
+    assert "frame-forged" not in drops(mesh.hosts[1])
+    got = []
+    for host in mesh.hosts:
+        host.node.radios.on_object[200] = lambda event, now, host=host: got.append((host, event))
+    for host in (mesh.hosts[0], mesh.hosts[2]):
+        host.input(lambda now, host=host: host.node.radios.publish(b"\xc8" + host.node.id, 1, now))
+    mesh.run(60)
+    bodies = {host.name: set() for host in mesh.hosts}
+    for host, event in got:
+        bodies[host.name].add(event.body[1:])
+    assert bodies["middle"] == {mesh.hosts[0].node.id, mesh.hosts[2].node.id}
+
+
+def test_copied_card_with_both_running_is_told_and_both_are_heard():
+    mesh = Mesh(2)
+    mesh.until_complete()
+    one, witness = mesh.hosts
+    twin = mesh.add("twin", identity=one.identity, store=one.store)
+    assert twin.node.id == one.node.id
+    mesh.run(10 * MINUTE)
+    assert notices(witness, "radio-twin"), {notice.kind for notice in witness.notices}
+    assert notices(one, "radio-own-twin") or notices(twin, "radio-own-twin")
+    got = []
+    witness.node.radios.on_object[200] = lambda event, now: got.append(event.body)
+    for number, host in enumerate((one, twin)):
+        host.input(lambda now, h=host, n=number: h.node.radios.publish(bytes((200, n)), 1, now))
+        mesh.run(60)
+    assert {b"\xc8\x00", b"\xc8\x01"} <= set(got), "no copy silences the other"
+
+
+def test_member_that_forges_anothers_frames_and_drives_its_counter_ahead_is_outlived():
+    camp = Camp(3)
+    works(camp, "first")
+    victim = link_of(camp.hosts[0]).sender
+    forger = Sender(victim.identity, victim.link, boot=victim.boot, salt=victim.salt)
+    intruder = Intruder(camp)
+    for _ in range(20):
+        forger.counter = victim.counter + 4_000 * (_ + 1)
+        intruder.send(forger.seal(FrameKind.FLOOD, b"\xff forged", hop_limit=3))
+    before = [camp.texts(number) for number in range(3)]
+    camp.run(5 * MINUTE)
+    assert [camp.texts(number) for number in range(3)] == before, "entries are signed"
+    works(camp, "second")
+    told = [notice for host in camp.hosts[1:] for notice in notices(host, "radio-counter-forged")]
+    assert told, "it does not go unseen"
+
+
+def test_recording_played_to_a_rebooted_relay_is_not_sent_on():
+    mesh = Mesh(3)
+    source, relay, far = mesh.hosts
+    mesh.cut = {frozenset((source.name, far.name))}
+    mesh.air.moved(source.lora.radio)
+    recorder = Intruder(mesh)
+    mesh.cut |= {frozenset((recorder.radio.name, far.name))}
+    mesh.air.moved(recorder.radio)
+    mesh.run(60)
+    got = []
+
+    def listen():
+        far.node.radios.on_object[200] = lambda event, now: got.append(event.body)
+
+    listen()
+    source.input(lambda now: source.node.radios.publish(b"\xc8once", 1, now))
+    mesh.run(60)
+    assert got == [b"\xc8once"]
+    recorded = list(recorder.frames)
+    for host in mesh.hosts:
+        host.crash()
+    far.start()
+    relay.start()
+    listen()
+    mesh.run(60)
+    sent_before = relay.lora.radio.sent_us
+    for _ in range(5):
+        recorder.send(*recorded)
+        mesh.run(60)
+    assert got == [b"\xc8once"], "nothing came through the relay"
+    assert link_of(relay).heard_frames >= 5 * len(recorded)
+    assert relay.lora.radio.sent_us - sent_before < 15_000_000
+
+
+def test_jammer_stops_the_air_and_no_node_for_longer():
+    camp = Camp(3)
+    works(camp, "first")
+    jammer = Intruder(camp, "jammer")
+    camp.post(1, "while it lasts")
+    jammer.jam(20 * MINUTE)
+    for host in camp.hosts:
+        status = host.node.snapshot(host.now).radios[0]
+        assert status.waiting <= 64 and status.left_ms > 0
+        assert status.airtime_hour_ms < 120_000, "frames are not thrown into a jammed air"
+    camp.until_same(30 * MINUTE)
+    works(camp, "second")
+
+
+def test_neighbour_that_floods_wants_gets_little():
+    camp = Camp(3)
+    recorder = Intruder(camp)
+    works(camp, "first")
+    member = link_of(camp.hosts[2]).sender
+    spent = [spent_ms(host) for host in camp.hosts[:2]]
+    chance = Random(5)
+    for _ in range(300):
+        wants = Wants(tuple(chance.randbytes(2) for _ in range(40)))
+        recorder.send(member.seal(FrameKind.FLOOD, encode([wants])))
+    for host, was in zip(camp.hosts[:2], spent, strict=True):
+        assert spent_ms(host) - was < 10_000
+        assert host.node.snapshot(host.now).radios[0].waiting <= 64
+    works(camp, "second")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_members_bodies_break_no_node(seed):
+    camp = Camp(2, seed=seed)
+    intruder = Intruder(camp)
+    member, chance = link_of(camp.hosts[1]).sender, Random(seed)
+    for _ in range(200):
+        kind = chance.choice((FrameKind.FLOOD, FrameKind.LOCAL))
+        intruder.send(member.seal(kind, chance.randbytes(chance.randint(0, 60))))
+    works(camp, "after all that")
