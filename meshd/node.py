@@ -152,12 +152,9 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "air": self.air,
         }
         self.radios.listen(air.KINDS, self.air.object, air.SUBS, self.air.local)
-        self._handlers: dict[str, Handler] = {
-            **self.spaces.requests,
-            **self.sync.requests,
-            **self.files.requests,
-            **self.messages.requests,
-        }
+        self._handlers: dict[str, Handler] = (
+            self.spaces.requests | self.sync.requests | self.files.requests | self.messages.requests
+        )
 
     # --- the five verbs ---------------------------------------------------------------------------
 
