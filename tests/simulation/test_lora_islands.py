@@ -1,5 +1,7 @@
 """Routes across WiFi and LoRa, between real nodes in virtual time."""
 
+from itertools import pairwise
+
 from lora_mesh import SF7
 
 from meshd.config.regions import law_of
@@ -12,7 +14,7 @@ def islands(*, seed=1):
     """Three nodes and a gateway in a line of WiFi; one or two nodes further by LoRa."""
     world = World(seed)
     hosts = [world.add_host() for _ in range(4)]
-    for one, other in zip(hosts, hosts[1:], strict=False):
+    for one, other in pairwise(hosts):
         world.link(one, other)
     far = world.add_host(media=())
     air = LoraAir(world, lambda sender, hearer: 120.0)
