@@ -41,6 +41,7 @@ from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thi
 from meshd.wire.entry import MEMBERSHIP_KINDS
 from meshd.wire.lora_payload import Kind as ObjectKind
 from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.symbols import SymbolBatch
 
 PASS_ON_US = 2_000_000, 15_000_000
 """An entry of a session waits so long before it goes on air: another gateway may be first."""
@@ -59,7 +60,7 @@ _LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
 
 
 KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART, ObjectKind.WORD)
-SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
+SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.SYMBOLS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
 """What `Air.object` and `Air.local` take."""
 
 
@@ -214,6 +215,8 @@ class Air:
             self._found(asker, talk.digests(asker.node, wire.decode_digests(body), now), now)
         elif sub == Sub.HEADS:
             self._found(asker, talk.heads(asker.node, wire.decode_heads(body), now), now)
+        elif sub == Sub.SYMBOLS:
+            self._found(asker, talk.symbols(asker.node, SymbolBatch.decode(body), now), now)
         elif sub == Sub.NEEDS:
             self._needs(asker, wire.decode_needs(body), now)
 

@@ -17,7 +17,7 @@ from meshd.sync.air_talk import FAR, NEAR, Talk
 from meshd.sync.air_wants import AirWants
 from meshd.sync.ports import RadiosPort
 from meshd.wire.air_entry import split
-from meshd.wire.air_messages import Digests
+from meshd.wire.air_messages import Digests, Heads
 from meshd.wire.lora_payload import Kind, Local, Sub
 
 FRAME_BYTES = 200
@@ -188,7 +188,7 @@ class AirLink:
             room = min(room, self._radios.body_max(self.name)) - FAR_HEAD
         said = voice.talk.build(now, room)
         if said is not None:
-            sub = Sub.DIGESTS if isinstance(said, Digests) else Sub.HEADS
+            sub = {Digests: Sub.DIGESTS, Heads: Sub.HEADS}.get(type(said), Sub.SYMBOLS)
             self._tell(voice, sub, said.encode(), now)
         needs = voice.wants.build(now, room)
         if needs is not None:

@@ -16,10 +16,12 @@ from meshd.core.trickle import Trickle
 from meshd.space.space import Space
 from meshd.sync.air_names import Names, blinded, feed_name
 from meshd.sync.air_states import State
+from meshd.sync.air_symbols import Symbols
 from meshd.wire.air_messages import (
     DIGESTS_HEAD,
     DIGESTS_MAX,
     HEADS_HEAD,
+    HEADS_MAX,
     STATE_LEN,
     TAG_LEN,
     Digest,
@@ -28,6 +30,7 @@ from meshd.wire.air_messages import (
     Heads,
     fitting,
 )
+from meshd.wire.symbols import SymbolBatch
 
 HEADS_AGAIN = 10
 HEADS_DOUBLINGS = 8
@@ -117,6 +120,7 @@ class Talk:
         self._headed: dict[bytes, tuple[bytes, int, int]] = {}
         self._known: frozenset[bytes] = frozenset()
         self._soon_us: int | None = None
+        self._symbols = Symbols(names, rng)
 
     # --- what is heard ----------------------------------------------------------------------------
 
@@ -180,6 +184,15 @@ class Talk:
         """Tell whether anybody said lately that it holds a space."""
         return now - self._shared.get(space, -SHARED_US) < SHARED_US
 
+    def symbols(self, node: bytes, batch: SymbolBatch, now: int) -> list[Finding]:
+        """Take coded symbols of a neighbour's heads; return as `heads` does once they are known."""
+        space = self._names.find(node, batch.salt[: len(self._names.salt)], batch.about)
+        state = None if space is None else self._state(space)
+        if space is not None:
+            self._heads_us.pop(space.id, None)
+        heads = self._symbols.take(node, batch, state, now)
+        return [] if heads is None else self.heads(node, heads, now)
+
     def changed(self, now: int) -> None:
         """Say soon what is held now: others than who sent it may lack what came."""
         if self._soon_us is None:
@@ -194,16 +207,22 @@ class Talk:
         dues += [word.check_us for word in self._words.values() if word.check_us is not None]
         if self._soon_us is not None:
             dues.append(self._soon_us)
-        return min(dues)
+        symbols_us = self._symbols.due_us()
+        return min(dues) if symbols_us is None else min(*dues, symbols_us)
 
-    def build(self, now: int, room: int) -> Digests | Heads | None:
+    def build(self, now: int, room: int) -> Digests | Heads | SymbolBatch | None:
         """Return what to say now, in a body of at most `room` bytes."""
         for space_id, due_us in tuple(self._heads_us.items()):
             if due_us <= now:
                 del self._heads_us[space_id]
                 space = self._spaces.get(space_id)
-                if space is not None:
+                if space is not None and len(space.feeds) > HEADS_MAX and self._pace is NEAR:
+                    self._note_headed(space, now)
+                    self._symbols.tell(space, self._state(space), now)
+                elif space is not None:
                     return self._heads(space, now, room - HEADS_HEAD)
+        if (batch := self._symbols.build(now, room)) is not None:
+            return batch
         asked = self._due_checks(now)
         wanted = self._trickle.poll(now, silent=False) if now >= self._trickle.due_us else False
         if self._soon_us is not None and self._soon_us <= now:
@@ -299,11 +318,8 @@ class Talk:
             self._heads_us.setdefault(space.id, now + self._rng.randint(*self._pace.heads_us))
 
     def _heads(self, space: Space, now: int, room: int) -> Heads:
-        """Name all feeds; of too many the ones that changed last."""
-        present = self._state(space).now
-        state, times, _ = self._headed.get(space.id, (b"", 0, 0))
-        times = min(times + 1, HEADS_DOUBLINGS) if state == present else 0
-        self._headed[space.id] = (present, times, now)
+        """Name all feeds; where there is no room for all the ones that changed last."""
+        self._note_headed(space, now)
         held = [author for author, feed in space.feeds.items() if feed.durable_seq]
         last = (change.author for change in reversed(self._state(space).history))
         order = dict.fromkeys((*last, *self._rng.sample(held, len(held))))
@@ -314,6 +330,12 @@ class Talk:
         ]
         heads = fitting(every, room)
         return Heads(self._names.salt, self._names.tag(space), heads, len(heads) < len(every))
+
+    def _note_headed(self, space: Space, now: int) -> None:
+        present = self._state(space).now
+        state, times, _ = self._headed.get(space.id, (b"", 0, 0))
+        times = min(times + 1, HEADS_DOUBLINGS) if state == present else 0
+        self._headed[space.id] = (present, times, now)
 
     def _is_vain(self, node: bytes, space: Space) -> None:
         """Remember that heads are alike though states differ: a fork, which goes by sessions."""

@@ -16,12 +16,18 @@ from typing import NamedTuple
 from meshd.core.errors import WireError
 from meshd.wire import varint
 
+FEEDS = 1
+"""Subject: the feeds of a space and how far they go."""
 ABOUT_LEN = 4
 SALT_LEN = 4
 SET_MAX = 65_536
 """Members of a set."""
 SYMBOLS_MAX = 1_024
 """Symbols of one set: enough for about 700 differences."""
+
+HEAD_MAX = 20
+SYMBOL_MAX = 14
+"""Bytes of a head, and of a symbol where no count is far from what is likely."""
 
 _HEAD = Struct(f">B{ABOUT_LEN}s{SALT_LEN}s")
 _CHECK = Struct(">I")
@@ -37,7 +43,7 @@ class Symbol(NamedTuple):
 
 
 class SymbolBatch(NamedTuple):
-    """SYMBOLS: the symbols of a set from number `first` on.
+    """SYMBOLS: the symbols of a set from number `first` on; without any: those are wanted.
 
     `subject` and `about` say which set, `salt` how its members were hashed.
     """
@@ -82,7 +88,7 @@ class SymbolBatch(NamedTuple):
             if not 0 <= count <= size:
                 raise WireError("symbol of more members than there are")
             symbols.append(Symbol(total, mark, count))
-        if not symbols:
+        if not symbols and (size or check):
             raise WireError("no symbols")
         return cls(subject, about, salt, size, check, first, tuple(symbols))
 
