@@ -40,6 +40,9 @@ def test_islands_find_each_other_by_lora_again_after_a_power_cut_within_the_law(
     outcome = run_plan(find_plan("islands"), 1)
     assert outcome.finished and outcome.held, outcome.violations[:3]
     assert "duty" in outcome.value["checked"]
+    kinds = outcome.value["delivery"]["kinds"]
+    (notes,) = (one for one in kinds if one["kind"] == "broadcast")
+    assert notes["due"] > 0 and notes["delivered"] == notes["due"], "they cross the ridge"
     mill, church = outcome.value["radios"]
     assert [one["host"] for one in (mill, church)] == ["mill", "church"]
     assert [row["host"] for row in mill["hears"]] == ["church"]
