@@ -7,11 +7,10 @@ the same seqno: one that asks for too much, or dies at the next hop, stands for 
 Must not know: packets, to whom a request is sent.
 """
 
-from collections import Counter
-
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
 from meshd.routing.selection import Need, meets
+from meshd.routing.shares import Shares
 from meshd.routing.table import Entry, Route
 from meshd.wire.babel import SeqnoRequest
 
@@ -47,7 +46,7 @@ class Forwarded:
 
     def __init__(self, forwarded_max: int = FORWARDED_MAX) -> None:
         self._asked: dict[Prefix, list[_Asked]] = {}
-        self._shares: Counter[Neighbour] = Counter()
+        self._shares = Shares()
         self._count = 0
         self._collected_us = 0
         self.forwarded_max = forwarded_max
@@ -125,8 +124,8 @@ class Forwarded:
                     self._drop(prefix, asked)
             if self._count < self.forwarded_max:
                 return True
-        most, held = self._shares.most_common(1)[0]
-        if held <= self._shares[asker] + 1:
+        most = self._shares.gives_way(asker)
+        if most is None:
             return False
         for prefix, listed in self._asked.items():
             for asked in listed:
@@ -141,9 +140,7 @@ class Forwarded:
         if not listed:
             del self._asked[prefix]
         self._count -= 1
-        self._shares[asked.asker] -= 1
-        if not self._shares[asked.asker]:
-            del self._shares[asked.asker]
+        self._shares.drop(asked.asker)
 
 
 def _age(asked: _Asked) -> int:

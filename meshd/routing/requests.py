@@ -6,7 +6,6 @@ others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from meshd.core.context import Context
@@ -18,6 +17,7 @@ from meshd.routing.announce import Announcer
 from meshd.routing.forwarded import Forwarded
 from meshd.routing.own import Own
 from meshd.routing.selection import Need, meets
+from meshd.routing.shares import Shares
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import Entry, Route, RouteTable
 from meshd.wire.babel import SeqnoRequest
@@ -61,7 +61,7 @@ class Requests:
         self._sources = sources
         self._announcer = announcer
         self._pending: dict[Prefix, Pending] = {}
-        self._shares: Counter[Neighbour] = Counter()
+        self._shares = Shares()
         self._forwarded = Forwarded()
 
     def __len__(self) -> int:
@@ -149,16 +149,13 @@ class Requests:
             if not targets:
                 self._forget(prefix)
             elif len(targets) < len(pending.targets):
-                self._shares[pending.targets[0]] -= 1
+                self._shares.drop(pending.targets[0])
                 self._shares[targets[0]] += 1
                 pending.targets = targets
         self._shares.pop(neighbour, None)
 
     def _forget(self, prefix: Prefix) -> None:
-        cause = self._pending.pop(prefix).targets[0]
-        self._shares[cause] -= 1
-        if self._shares[cause] <= 0:
-            del self._shares[cause]
+        self._shares.drop(self._pending.pop(prefix).targets[0])
 
     # --- of others --------------------------------------------------------------------------------
 

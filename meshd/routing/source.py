@@ -6,11 +6,11 @@ table is bounded, and shared by the neighbour that the announced route came from
 Must not know: routes, packets, timers.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
+from meshd.routing.shares import Shares
 
 SOURCES_MAX = 8192
 SOURCE_GC_US = 180_000_000
@@ -48,7 +48,7 @@ class SourceTable:
 
     def __init__(self, sources_max: int = SOURCES_MAX) -> None:
         self._sources: dict[Prefix, Source] = {}
-        self._shares: Counter[Neighbour] = Counter()
+        self._shares = Shares()
         self._count = 0
         self._collected_us = 0
         self.sources_max = sources_max
@@ -125,8 +125,8 @@ class SourceTable:
 
     def _make_room(self, newcomer: Neighbour) -> bool:
         """Forget the oldest source of the neighbour that uses most, unless that is `newcomer`."""
-        most, held = self._shares.most_common(1)[0]
-        if most is newcomer or held <= self._shares[newcomer] + 1:
+        most = self._shares.gives_way(newcomer)
+        if most is None:
             return False
         for prefix, first in self._sources.items():
             source: Source | None = first
@@ -149,6 +149,4 @@ class SourceTable:
         else:
             del self._sources[prefix]
         self._count -= 1
-        self._shares[source.via] -= 1
-        if not self._shares[source.via]:
-            del self._shares[source.via]
+        self._shares.drop(source.via)

@@ -12,6 +12,7 @@ from collections import Counter
 from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
+from meshd.routing.shares import Shares
 
 ROUTES_MAX = 4096
 WIDE = 300
@@ -188,7 +189,7 @@ class RouteTable:
     def __init__(self, routes_max: int = ROUTES_MAX) -> None:
         self.entries: dict[Prefix, Entry] = {}
         self.leases: dict[Lease, None] = {}
-        self.shares: Counter[Neighbour] = Counter()
+        self.shares = Shares()
         self.routes_max = routes_max
         self.wide = False
         self._lengths: Counter[int] = Counter()
@@ -209,8 +210,8 @@ class RouteTable:
 
         Call it only when the table is full. The neighbour that uses most gives up its newest.
         """
-        most, held = max(self.shares.items(), key=_second, default=(newcomer, 0))
-        if most is newcomer or held <= self.shares.get(newcomer, 0) + 1:
+        most = self.shares.gives_way(newcomer)
+        if most is None:
             return None
         found = (entry.of(most) for entry in reversed(self.entries.values()))
         return next((route for route in found if route is not None), None)
@@ -270,9 +271,7 @@ class RouteTable:
         if entry.rival is route:
             entry.rival = None
         self._routes -= 1
-        self.shares[route.neighbour] -= 1
-        if not self.shares[route.neighbour]:
-            del self.shares[route.neighbour]
+        self.shares.drop(route.neighbour)
 
     def renew(self, route: Route, lease: Lease) -> None:
         """Let a route live as long as `lease` does."""
@@ -342,7 +341,3 @@ class RouteTable:
 def _rank(metric: int, unfeasible: bool) -> int:
     """Order routes by how little they would be missed: retracted ones least, then unfeasible."""
     return 2 * INFINITY + 1 if metric >= INFINITY else metric + (INFINITY if unfeasible else 0)
-
-
-def _second(item: tuple[Neighbour, int]) -> int:
-    return item[1]
