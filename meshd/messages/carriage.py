@@ -71,7 +71,10 @@ class Left(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """Somebody says that a body arrived; who made it checks the tag and calls `settle`."""
+    """Somebody says that a body arrived; who made it checks the tag and calls `settle`.
+
+    `hops` is 0 where a gateway lies between, since each counts its own.
+    """
 
     parcel: int
     tag: bytes
@@ -173,6 +176,11 @@ class Carriage:
         if len(self._parcels) >= PARCELS_MAX:
             return None
         return self._by_radio(came.link, came.origin, body, now)
+
+    def medium(self, node: bytes) -> str:
+        """Return what lies on the way to a node, as far as this node knows."""
+        way = self._ways.way(node)
+        return "ip" if way is None or not way.thin else "lora" if way.radio else "ip and lora"
 
     def thin(self, node: bytes) -> bool | None:
         """Tell whether a LoRa hop lies on the way to a node; None: there is no way."""
@@ -281,7 +289,9 @@ class Carriage:
             return
         for parcel_id, parcel in self._parcels.items():
             if not parcel.link and parcel.number == packet.number:
-                self._events.append(Answered(parcel_id, packet.tag, _hops(packet.hop_limit)))
+                way = self._ways.way(parcel.to)
+                hops = 0 if way is None or way.thin else _hops(packet.hop_limit)
+                self._events.append(Answered(parcel_id, packet.tag, hops))
                 return
         self._ctx.drop(DropReason.LETTER_UNASKED, link)
 

@@ -173,10 +173,9 @@ class Exchange:
                 self.cancel(parcel, now)
         if said.wanted:
             self._tell(came, said.node, now)
-        else:
-            pair = self._contacts.pair(said.node)
-            if pair is not None:
-                came.answer(pairwise.answer(pair.back, body), now)
+        pair = self._contacts.pair(said.node)
+        if pair is not None:  # who asks cannot check it yet, but a gateway need not repeat it
+            came.answer(pairwise.answer(pair.back, body), now)
         self.on_key(said.node, now)
 
     def _tell(self, came: Came, node: bytes, now: int) -> None:

@@ -110,7 +110,7 @@ class Messages:
             ctx, self.outbox, exchange=self._exchange, carriage=self.carriage, spaces=spaces
         )
         self._sending.on_state = self._state_changed
-        self._pings = Pings(ctx, self._exchange, mesh=mesh)
+        self._pings = Pings(ctx, self._exchange, mesh=mesh, medium=self.carriage.medium)
         self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
         self._members: dict[bytes, dict[bytes, bytes]] | None = None
         self._waits: dict[int, _Waiting] = {}

@@ -5,6 +5,8 @@ Leaves: echoes, and the answer with each time. The answer of a letter is that of
 holds the other key can have made it. Must not know: ways, keys.
 """
 
+from collections.abc import Callable
+
 from meshd.core.arguments import Args, number_of, seconds_of
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -59,8 +61,11 @@ class _Ping:
 class Pings:
     """The pings over LoRa of this node."""
 
-    def __init__(self, ctx: Context, exchange: Exchange, *, mesh: bytes) -> None:
+    def __init__(
+        self, ctx: Context, exchange: Exchange, *, mesh: bytes, medium: Callable[[bytes], str]
+    ) -> None:
         self._ctx = ctx
+        self._medium = medium
         self._exchange = exchange
         self._mesh = mesh
         self._running: dict[int, _Ping] = {}
@@ -147,7 +152,7 @@ class Pings:
             "received": received,
             "loss": (ping.sent - received) / ping.sent,
             "rtt_ms": [rtt / 1000 for rtt in ping.rtts_us],
-            "medium": "lora",
+            "medium": self._medium(ping.node),
             "hops": ping.hops,
         }
         self._ctx.emit(Reply(ping.ticket, value))

@@ -1,11 +1,14 @@
 """Direct messages of whole nodes, over modelled LoRa radios and cables, in virtual time."""
 
 import pytest
-from lora_mesh import Mesh
+from lora_mesh import SF7, Mesh
 
+from meshd.config.regions import law_of
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
-from meshd.simulation.world import SECOND
+from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.media.lora import LoraAir, RadioSetting
+from meshd.simulation.world import SECOND, World
 
 
 class Line(Mesh):
@@ -57,6 +60,22 @@ class Line(Mesh):
         return self.world.run_until(condition, int(limit_s * SECOND))
 
 
+class Islands(Line):
+    """Four hosts in a row: the outer ones have cables to the inner ones, which have radios."""
+
+    def __init__(self, *, seed=1):
+        self.world = World(seed)
+        self.dead, self.cut = set(), set()
+        self.hosts = self.world.add_line(4)
+        self.world.cut(self.hosts[1], self.hosts[2])
+        self.air = LoraAir(self.world, self.loss_db)
+        for host in self.hosts[1:3]:
+            setting = RadioSetting(SF7, 869_525_000, 14.0)
+            host.lora = LoraPort(host, self.air, setting, law=law_of("EU868"))
+            host.lora.power_on()
+        self.a, self.z = self.hosts[0], self.hosts[-1]
+
+
 def shown(host):
     return [notice.fields["text"] for notice in host.notices if notice.kind == "message"]
 
@@ -102,13 +121,14 @@ def test_receiver_that_was_away_gets_the_text_when_it_is_back():
     line = Line(3)
     line.ready()
     line.say("first")
+    line.run(10)
     line.silence(line.z)
     line.a.request("message", node=node_text(line.z.node.id), text="second")
     line.run(900)
     assert shown(line.z) == ["first"] and "delivered" not in states(line.a)[2:]
     line.silence(line.z, silent=False)
-    assert line.wait(lambda: states(line.a)[-1] == "delivered", 8_000)
-    assert shown(line.z) == ["first", "second"]
+    assert line.wait(lambda: shown(line.z) == ["first", "second"], 8_000)
+    assert line.wait(lambda: states(line.a).count("delivered") == 2, 100)
 
 
 def test_written_text_outlives_the_power_of_its_sender():
@@ -170,3 +190,29 @@ def forge(mesh, heard, now):
         item = heard.item
         arrived = Arrived(item.origin, item.number, item.body, heard.destination)
         mesh.forwarder.answer(arrived, b"forged!!", now)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_text_and_echo_pass_between_two_islands_through_gateways_that_cannot_read(seed):
+    islands = Islands(seed=seed)
+    islands.ready()
+    assert islands.say("over the gap") <= 5
+    islands.run(30)
+    assert states(islands.a) == ["sent", "delivered"] and shown(islands.z) == ["over the gap"]
+    value = islands.a.ask("ping", node=node_text(islands.z.node.id), count=1)
+    assert (value["received"], value["medium"], value["hops"]) == (1, "ip and lora", None)
+    assert all(not shown(host) for host in islands.hosts[1:3])
+
+
+def test_receiver_of_another_island_that_was_away_gets_the_text_when_it_is_back():
+    islands = Islands()
+    islands.ready()
+    islands.say("first")
+    islands.run(10)
+    islands.z.crash()
+    islands.a.request("message", node=node_text(islands.z.node.id), text="second")
+    islands.run(400)
+    assert "delivered" not in states(islands.a)[2:]
+    islands.z.start()
+    assert islands.wait(lambda: shown(islands.z) == ["first", "second"], 8_000)
+    assert islands.wait(lambda: states(islands.a).count("delivered") == 2, 100)
