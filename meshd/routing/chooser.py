@@ -89,7 +89,7 @@ class Chooser:
             else:
                 self._held.discard(prefix)
                 self._let_go(entry)
-        for prefix in self._sources.collect(now, self._table.announced):
+        for prefix in self._sources.collect(now, self._announcer.announced):
             entry = self._table.entries.get(prefix)
             if entry is not None and entry.selected is None:
                 self._learner.dirty[prefix] = None  # what was not feasible may be now
@@ -110,6 +110,12 @@ class Chooser:
     def _chosen(self, entry: Entry, route: Route | None, wish: Route | None, now: int) -> None:
         """Act on the choice."""
         before, entry.selected = entry.selected, route
+        said = entry.said
+        if route is None:
+            if before is not None:
+                self._sources.retire(entry.prefix, None, now)
+        elif said is None or said[0] != route.router_id:
+            self._sources.retire(entry.prefix, route.router_id, now)
         if wish is not None and route is not None:
             self._requests.unfeasible(entry.prefix, wish.neighbour, wish.router_id, now)
         if route is None:
@@ -119,7 +125,6 @@ class Chooser:
                 self._tell_radios(entry, now)
             self._tidy(entry)
             return
-        said = entry.said
         if entry.spare and said is not None and route.metric > said[2]:
             entry.look_again()
         if before is None or not entry.says(route):

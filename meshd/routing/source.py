@@ -6,7 +6,7 @@ table is bounded, and shared by the neighbour that the announced route came from
 Must not know: routes, packets, timers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
@@ -44,11 +44,12 @@ def newer(seqno: int, other: int) -> bool:
 class SourceTable:
     """Feasibility distances by prefix and router-id."""
 
-    __slots__ = ("_collected_us", "_count", "_shares", "_sources", "sources_max")
+    __slots__ = ("_collected_us", "_count", "_idle", "_shares", "_sources", "sources_max")
 
     def __init__(self, sources_max: int = SOURCES_MAX) -> None:
         self._sources: dict[Prefix, Source] = {}
         self._shares = Shares()
+        self._idle: dict[Prefix, None] = {}
         self._count = 0
         self._collected_us = 0
         self.sources_max = sources_max
@@ -89,6 +90,7 @@ class SourceTable:
             source = Source(router_id, seqno, metric, now=now, via=via)
             source.other = self._sources.get(prefix)
             self._sources[prefix] = source
+            self._idle[prefix] = None
             self._count += 1
             self._shares[via] += 1
             return True
@@ -99,29 +101,39 @@ class SourceTable:
             source.metric = metric
         return True
 
-    def collect(self, now: int, announced: Callable[[], Mapping[Prefix, bytes]]) -> list[Prefix]:
+    def retire(self, prefix: Prefix, alive: bytes | None, now: int) -> None:
+        """Note that a prefix is announced under no router-id any more but `alive`."""
+        source = self._sources.get(prefix)
+        while source is not None:
+            if source.router_id != alive:
+                source.used_us = max(source.used_us, now)
+                self._idle[prefix] = None
+            source = source.other
+
+    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> list[Prefix]:
         """Forget sources not announced for three minutes, twice a minute at most; return which.
 
-        `announced` returns under which router-id each prefix is announced at present.
+        `announced` returns the router-id under which a prefix is announced at present. Only the
+        prefixes are looked at of which a source is new, or was retired.
         """
         if now - self._collected_us < COLLECT_US:
             return []
         self._collected_us = now
-        old: list[tuple[Prefix, Source]] = []
-        present = announced()
-        for prefix, first in self._sources.items():
-            alive, source = present.get(prefix), first
-            while True:
+        forgotten: list[Prefix] = []
+        for prefix in tuple(self._idle):
+            alive, idle, source = announced(prefix), False, self._sources.get(prefix)
+            while source is not None:
                 if source.router_id == alive:
                     source.used_us = max(source.used_us, now)
-                elif now - source.used_us >= SOURCE_GC_US:
-                    old.append((prefix, source))
-                if source.other is None:
-                    break
+                elif now - source.used_us < SOURCE_GC_US:
+                    idle = True
+                else:
+                    self._forget(prefix, source)
+                    forgotten.append(prefix)
                 source = source.other
-        for prefix, source in old:
-            self._forget(prefix, source)
-        return [prefix for prefix, _ in old]
+            if not idle:
+                del self._idle[prefix]
+        return forgotten
 
     def _make_room(self, newcomer: Neighbour) -> bool:
         """Forget the oldest source of the neighbour that uses most, unless that is `newcomer`."""

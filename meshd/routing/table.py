@@ -216,14 +216,6 @@ class RouteTable:
         found = (entry.of(most) for entry in reversed(self.entries.values()))
         return next((route for route in found if route is not None), None)
 
-    def announced(self) -> dict[Prefix, bytes]:
-        """Return the router-id of the selected route to each prefix."""
-        return {
-            prefix: entry.selected.router_id
-            for prefix, entry in self.entries.items()
-            if entry.selected is not None
-        }
-
     @property
     def full(self) -> bool:
         """Tell whether a further route needs a victim."""

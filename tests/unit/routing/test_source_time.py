@@ -1,0 +1,71 @@
+"""Feasibility distances are kept while they are announced, and three minutes longer."""
+
+import pytest
+from babel_talk import GREETING, LINK, Talk, numbered, update
+
+from meshd.core.ids import Prefix
+from meshd.wire.babel import Hello, Ihu, Retraction, Update
+
+NODE = numbered(1)
+
+
+@pytest.fixture
+def talk():
+    talk = Talk()
+    talk.say(*GREETING)
+    return talk
+
+
+def keep_up(talk: Talk, seconds: int, *said: Update) -> None:
+    """Let time pass; PEER says hello every 4 s, and `said` as often."""
+    for _ in range(0, seconds, 4):
+        talk.wait(4)
+        number = 7 + talk.now // 4_000_000
+        talk.say(Hello(number & 0xFFFF, 400), Ihu(LINK.address, 256, 1200))
+        if said:
+            talk.say(*said)
+
+
+def known(talk: Talk, prefix: Prefix, router: int = 9) -> bool:
+    found = talk.station.babel._sources.get(prefix, router.to_bytes(8, "big"))
+    return found is not None
+
+
+def test_source_is_kept_as_long_as_it_is_announced(talk):
+    keep_up(talk, 900, update(NODE))
+    assert known(talk, NODE)
+
+
+def test_source_goes_three_minutes_after_its_route(talk):
+    keep_up(talk, 400, update(NODE))
+    talk.say(Retraction(NODE, 0, 2400))
+    keep_up(talk, 170)
+    assert known(talk, NODE)
+    keep_up(talk, 110)
+    assert not known(talk, NODE)
+
+
+def test_what_was_not_feasible_is_taken_when_its_source_is_forgotten(talk):
+    keep_up(talk, 60, update(NODE, metric=100))
+    talk.say(Retraction(NODE, 0, 2400))
+    keep_up(talk, 100, update(NODE, metric=900))
+    assert talk.metric(NODE) is None
+    keep_up(talk, 180, update(NODE, metric=900))
+    assert talk.metric(NODE) == 1156
+
+
+def test_source_of_another_origin_goes_while_the_prefix_stays(talk):
+    keep_up(talk, 60, update(NODE, router=8))
+    keep_up(talk, 160, update(NODE))
+    assert known(talk, NODE, 8) and known(talk, NODE)
+    keep_up(talk, 120, update(NODE))
+    assert not known(talk, NODE, 8) and known(talk, NODE)
+
+
+def test_source_that_is_announced_again_is_kept(talk):
+    for _ in range(3):
+        keep_up(talk, 60, update(NODE))
+        talk.say(Retraction(NODE, 0, 2400))
+        keep_up(talk, 60)
+    keep_up(talk, 600, update(NODE))
+    assert known(talk, NODE)
