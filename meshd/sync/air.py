@@ -43,8 +43,8 @@ from meshd.wire.lora_payload import Kind as ObjectKind
 from meshd.wire.lora_payload import Local, Sub
 from meshd.wire.symbols import SymbolBatch
 
-PASS_ON_US = 2_000_000, 15_000_000
-"""An entry of a session waits so long before it goes on air: another gateway may be first."""
+PASS_ON_UNITS = 6, 48
+"""An entry of a session waits so many frames' time: another gateway may be first."""
 TEXT_MAX = 600
 """Texts that are longer, and documents longer than a frame, go on air to those who ask only."""
 REPAIR_MAX = 16
@@ -358,13 +358,15 @@ class Air:
                 if node in link.neighbours and link.up:
                     self._acks.plan(link.name, key[:2], now + self._ctx.jitter(*WAIT_US))
                     self._arm(link, now)
+        served = self._passing.sharers(space.id)
         for link in self._links.values():
-            if came in (link.name, EVERYWHERE) or not link.up or not link.neighbours:
+            if came in (link.name, EVERYWHERE) or not link.up or served.issuperset(link.neighbours):
                 continue
             thin = self._thin(link, space, key[1], data, whole=False)
             if thin is None or not _worth(thin, link.room):
                 continue
-            wait_us = 0 if own else self._ctx.jitter(*PASS_ON_US)
+            first, last = (units * link.unit_us for units in PASS_ON_UNITS)
+            wait_us = 0 if own else self._ctx.jitter(first, last)
             offer = Offer(key, thin, now + wait_us, everybody=True)
             if own and link.send(offer, now) is not None:
                 link.offers.said(key, now)

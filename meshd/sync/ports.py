@@ -125,6 +125,9 @@ class PassingPort(Protocol):
     def came(self, space: bytes, author: bytes, seq: int, data: bytes, now: int) -> None:
         """An entry was accepted: pass it on at once to sessions that wait for it."""
 
+    def sharers(self, space: bytes) -> frozenset[bytes]:
+        """Return the nodes that share a space by a session, and hear of everything there."""
+
     def held(self, node: bytes, space: bytes, author: bytes, seq: int) -> None:
         """A node proved that it holds an own feed durably."""
 

@@ -224,6 +224,10 @@ class Sync:
         for share in self._hub.shares(space):
             self._forks.grown(share, author, seq, now)
 
+    def sharers(self, space: bytes) -> frozenset[bytes]:
+        """Return the nodes that share a space by a session."""
+        return frozenset(share.peer.node for share in self._hub.shares(space))
+
     def held(self, node: bytes, space_id: bytes, author: bytes, seq: int) -> None:
         """A node proved by another way that it holds an own feed durably."""
         space = self._spaces.get(space_id)

@@ -381,3 +381,14 @@ def test_word_that_is_cut_off_or_our_own_changes_nothing():
     anna.hear_object(b"m" * 10, bytes([Kind.WORD, Sub.DIGESTS]) + anna.node + b"saltTAGGSTAT")
     anna.hear_object(b"m" * 10, bytes([Kind.WORD, 30]) + b"m" * 10 + b"of a later version")
     assert anna.drops(DropReason.AIR_MALFORMED) == 1
+
+
+def test_neighbours_who_have_it_by_wifi_are_not_told_by_radio():
+    net = AirNet()
+    anna, ben = houses = net.home(2)
+    net.connect(anna, ben)
+    net.run(5 * MINUTE)
+    anna.post("by WiFi")
+    net.run(30 * MINUTE)
+    assert net.same(houses)
+    assert not net.named("ENTRY")
