@@ -18,6 +18,7 @@ from meshd.core.ids import node_text
 from meshd.core.options import NodeOptions
 from meshd.forwarding.direct import State
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
+from meshd.messages.letter import letter_id
 from meshd.messages.messages import Messages
 from meshd.messages.ways import Way
 
@@ -154,7 +155,7 @@ class LetterDevice(Device):
 
     def shown(self):
         """Texts that came, each time one was told."""
-        return [notice.fields["text"] for notice in self.kinds("message")]
+        return told_texts(self.notices, self.messages)
 
     def dropped(self, reason):
         return self.ctx.drops.total(reason)
@@ -164,6 +165,19 @@ class LetterDevice(Device):
 
     def list(self, **args):
         return self.ask("messages", **args).value["messages"]
+
+
+def told_texts(notices, messages):
+    """Return the text of each notice of a message; the notice itself does not have it."""
+    texts = {}
+    for got in messages.inbox.texts.values():
+        texts.setdefault(letter_id(got.node, got.number), []).append(got.text)
+    told = []
+    for notice in notices:
+        if notice.kind == "message":
+            known = texts[notice.fields["id"]]
+            told.append(known.pop(0) if len(known) > 1 else known[0])
+    return told
 
 
 class Net:

@@ -117,11 +117,9 @@ class Inbox:
                 if node in self._windows:
                     self._windows[node].forget(number, tag)
                 return
-            fields: dict[str, object] = {
-                "id": letter_id(got.node, got.number),
-                "node": node_text(got.node),
-                "text": got.text,
-            }
+            # Notices stand in the system's log, which is not the place for what people say.
+            name_text = letter_id(got.node, got.number)
+            fields: dict[str, object] = {"id": name_text, "node": node_text(got.node)}
             self._ctx.emit(Notice("message", fields))
             durable(now)
 

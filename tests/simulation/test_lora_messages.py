@@ -1,6 +1,7 @@
 """Direct messages of whole nodes, over modelled LoRa radios and cables, in virtual time."""
 
 import pytest
+from letter_net import told_texts
 from lora_mesh import SF7, Mesh
 
 from meshd.config.regions import law_of
@@ -77,7 +78,7 @@ class Islands(Line):
 
 
 def shown(host):
-    return [notice.fields["text"] for notice in host.notices if notice.kind == "message"]
+    return told_texts(host.notices, host.node.messages)
 
 
 def states(host):

@@ -1,5 +1,6 @@
 """Direct messages of whole nodes over cables, in virtual time: at once, kept, and after crashes."""
 
+from letter_net import told_texts
 from world_camp import camp
 
 from meshd.core.ids import node_text
@@ -7,7 +8,7 @@ from meshd.simulation.world import SECOND, World
 
 
 def shown(host):
-    return [notice.fields["text"] for notice in host.notices if notice.kind == "message"]
+    return told_texts(host.notices, host.node.messages)
 
 
 def states(host):

@@ -368,3 +368,13 @@ def test_damaged_rows_are_a_problem_and_the_others_are_there():
     assert problem.code == "message-damaged" and all(row in problem.text for row in rows)
     assert [row["text"] for row in net["a"].list()] == ["two"]
     assert net["b"].messages.problems() == ()
+
+
+def test_what_people_say_stands_in_no_notice():
+    net = line("lora")
+    net.share("a", "b")
+    net["a"].text(net["b"], "for your eyes alone")
+    net.run(10)
+    assert net["b"].shown() == ["for your eyes alone"]
+    said = str(net["a"].notices) + str(net["b"].notices)
+    assert "message" in said and "eyes" not in said
