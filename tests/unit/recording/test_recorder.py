@@ -175,4 +175,4 @@ def test_failure_of_the_node_is_a_line_and_fails_again(tmp_path, monkeypatch):
 
 
 def test_link_kinds_survive_a_recording(tmp_path):
-    assert {kind.value for kind in LinkKind} == {"mesh", "shared", "wired"}
+    assert {kind.value for kind in LinkKind} == {"mesh", "shared", "wired", "radio"}
