@@ -46,6 +46,7 @@ LIST_MAX = 500
 TEXT_MAX = ENTRY_PAYLOAD_MAX - 64 - TEXT_HEAD_LEN
 READ_AGAIN_US = 300_000_000
 READS_PER_TURN = 8
+_LETTER = bytes([Kind.LETTER])
 _REPLY_BYTES = 40 * 1024
 _WAITABLE = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ}
 
@@ -295,6 +296,8 @@ class Messages:
         It is acknowledged when its text is kept here, and not before.
         """
         author = name[0]
+        if data[1:2] != _LETTER:  # most entries are none: this one byte tells, the rest is checked
+            return False
         try:
             if wire_entry.decode(data).head.kind != Kind.LETTER:
                 return False
