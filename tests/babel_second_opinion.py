@@ -28,6 +28,7 @@ _update = c.Struct(
     "seqno" / c.Int16ub,
     "metric" / c.Int16ub,
     "prefix" / c.Bytes(lambda this: _BODY_LEN(this) - this.omitted),
+    "sub_tlvs" / c.GreedyBytes,
 )
 _route_request = c.Struct("ae" / c.Byte, "plen" / c.Byte, "prefix" / c.Bytes(_BODY_LEN))
 _seqno_request = c.Struct(

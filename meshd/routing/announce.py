@@ -452,7 +452,8 @@ class Announcer:
                 self.pages.touch(entry.prefix)
                 return None
             entry.said = said
-        return Update(entry.prefix, *said, self.interval_us // _CS, outlet.link.address)
+        interval_cs = self.interval_us // _CS
+        return Update(entry.prefix, *said, interval_cs, outlet.link.address, route.thin)
 
     def _next_dump(self, outlet: Outlet, now: int) -> None:
         """Plan the next dump; the first two after a link came up are early."""

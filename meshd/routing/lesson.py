@@ -79,7 +79,7 @@ class Lesson:
 
     def update(self, update: Update) -> None:
         """Take a finite update."""
-        prefix, router_id, seqno, metric, interval_cs, next_hop = update
+        prefix, router_id, seqno, metric, interval_cs, next_hop, _ = update
         lease = self._lease
         if lease is None or interval_cs != self._interval_cs:
             lease = self._new_lease(interval_cs)
@@ -246,7 +246,7 @@ class Lesson:
     ) -> None:
         """Take an update that is not just a renewal."""
         learner, neighbour = self._learner, self._neighbour
-        prefix, router_id, seqno, advertised, _, _ = update
+        prefix, router_id, seqno, advertised, _, _, _ = update
         if router_id == learner.own.router_id and prefix in learner.own.prefixes:
             self._own_heard(prefix, seqno)
             return
@@ -349,13 +349,14 @@ class Lesson:
     def _store(self, route: Route, update: Update, lease: Lease) -> None:
         if route.lease is not lease:
             self._learner.table.renew(route, lease)
-        _, router_id, seqno, metric, _, next_hop = update
+        _, router_id, seqno, metric, _, next_hop, thin = update
         if route.router_id != router_id or route.next_hop != next_hop:
             route.since_us = self._now
         route.router_id = router_id
         route.seqno = seqno
         route.advertised = metric
         route.next_hop = next_hop
+        route.thin = thin
 
     def _retract(self, route: Route) -> None:
         if route.advertised != INFINITY:

@@ -50,6 +50,7 @@ SOON_BYTES = 2_350
 """Changes are told after the airtime of so many bytes: 20 s of LongFast."""
 
 SOON_MIN_US = 2_000_000
+HOP_STEPS_MIN, HOPS_MAX = 12, 255
 HOPS_LEFT = 16
 """How far a question goes that comes from LoRa, where it carries no count."""
 
@@ -60,8 +61,10 @@ def rules_for(modulation: Modulation) -> Rules:
     """Return the rules for a radio: 12 steps a hop at SF7 to 16 at SF12, times by its airtime."""
     byte_us = airtime_us(modulation, FRAME_BYTES_MAX) // FRAME_BYTES_MAX
     soon_us = max(SOON_BYTES * byte_us, SOON_MIN_US)
-    cost = 12 + (4 * (modulation.spreading_factor - 7) + 2) // 5
-    return Rules(soon_us, max(soon_us // 13, 250_000), byte_us=byte_us, hop_cost=cost)
+    cost = HOP_STEPS_MIN + (4 * (modulation.spreading_factor - 7) + 2) // 5
+    rate_class = modulation.bits_per_s.bit_length() - 1
+    want_us = max(soon_us // 13, 250_000)
+    return Rules(soon_us, want_us, byte_us=byte_us, hop_cost=cost, rate_class=rate_class)
 
 
 class State(NamedTuple):
@@ -400,7 +403,13 @@ class LoraDialect:
                 lesson.retraction(Retraction(prefix, seqno, interval_cs))
         elif node != peer.node or steps == 0:
             numbers = (seqno, steps * METRIC_STEP, interval_cs)
-            lesson.update(Update(prefix, prefix.address[8:], *numbers, peer.neighbour.address))
+            hop = (peer.neighbour.address, self._thin(steps))
+            lesson.update(Update(prefix, prefix.address[8:], *numbers, *hop))
+
+    def _thin(self, steps: int) -> int:
+        """Return how many LoRa hops a route has, by this one, at most, and the rate of this."""
+        hops = (steps + self.rules.hop_cost) // HOP_STEPS_MIN
+        return max(min(hops, HOPS_MAX), 1) << 8 | self.rules.rate_class
 
     def _wanted(self, peer: Peer, want: Want, now: int) -> None:
         """Answer who wants a later seqno of a route, or pass the question on once."""

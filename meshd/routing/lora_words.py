@@ -73,6 +73,7 @@ class Rules(NamedTuple):
     byte_us      airtime of one byte, about
     share        of the channel that all in earshot together may use for it
     hop_cost     of a link with margin; one with less than `margin_db` costs a quarter more
+    rate_class   a hop carries at least 2 to the power of it in bits a second
     reach        entries of a higher metric are told only to who asks; UNREACHABLE: all are told
     """
 
@@ -84,6 +85,7 @@ class Rules(NamedTuple):
     hop_cost: int = 15
     margin_db: float = 3.0
     reach: int = UNREACHABLE
+    rate_class: int = 10
 
 
 class Row:

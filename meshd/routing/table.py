@@ -57,12 +57,13 @@ class Lease:
 class Route:
     """What one neighbour last said of one prefix. `advertised` is its metric, without our cost.
 
+    `thin` is what the update said of LoRa hops on the way: they change no choice.
     `restless`: hearing the very same again calls for an act, a seqno request or a correction.
     """
 
     __slots__ = (
         *("advertised", "lease", "neighbour", "next_hop", "prefix", "router_id", "seqno"),
-        *("restless", "since_us", "unfeasible"),
+        *("restless", "since_us", "thin", "unfeasible"),
     )
 
     def __init__(self, prefix: Prefix, neighbour: Neighbour, lease: Lease, now: int) -> None:
@@ -76,6 +77,7 @@ class Route:
         self.next_hop = neighbour.address
         self.unfeasible = False
         self.restless = False
+        self.thin = 0
 
     @property
     def metric(self) -> int:

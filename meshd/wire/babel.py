@@ -37,6 +37,10 @@ NEXT_HOP = Struct("!BBBB")
 UPDATE = Struct("!BBBBBBHHH")
 ROUTE_REQUEST = Struct("!BBBB")
 SEQNO_REQUEST = Struct("!BBBBHBB8s")
+SUB_THIN = 113
+"""A sub-TLV of an Update whose route has LoRa hops; from the experimental, not mandatory range."""
+
+THIN = Struct("!BBH")
 
 
 class AckRequest(NamedTuple):
@@ -69,7 +73,7 @@ class Ihu(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A route at a finite metric."""
+    """A route at a finite metric. `thin` is 0, or LoRa hops × 256 + their rate class."""
 
     prefix: Prefix
     router_id: bytes
@@ -77,6 +81,7 @@ class Update(NamedTuple):
     metric: int
     interval_cs: int
     next_hop: bytes
+    thin: int = 0
 
 
 class Retraction(NamedTuple):
@@ -168,7 +173,7 @@ class _Writer:
         return bytes(self.body)
 
     def _update(self, update: Update) -> None:
-        prefix, router_id, seqno, metric, interval_cs, next_hop = update
+        prefix, router_id, seqno, metric, interval_cs, next_hop, thin = update
         if next_hop != self.next_hop:
             self.next_hop = next_hop
             self.body += _next_hop(next_hop)
@@ -179,16 +184,19 @@ class _Writer:
                 flags = FLAG_ROUTER_ID
             else:
                 self.body += ROUTER_ID.pack(T_ROUTER_ID, 10, 0, router_id)
-        self._prefixed(prefix, flags, (interval_cs, seqno, metric))
+        more = THIN.pack(SUB_THIN, 2, thin) if thin else b""
+        self._prefixed(prefix, flags, (interval_cs, seqno, metric), more)
 
-    def _prefixed(self, prefix: Prefix, flags: int, numbers: tuple[int, int, int]) -> None:
+    def _prefixed(
+        self, prefix: Prefix, flags: int, numbers: tuple[int, int, int], more: bytes = b""
+    ) -> None:
         address, length = prefix
         octets = (length + 7) // 8
         omitted = common(address, self.prefix, octets) if self.prefix is not None else 0
         if not omitted:
             self.prefix = address
             flags |= FLAG_PREFIX
-        tail = address[omitted:octets]
+        tail = address[omitted:octets] + more
         head = (T_UPDATE, 10 + len(tail), AE_IPV6, flags, length, omitted)
         self.body += UPDATE.pack(*head, *numbers) + tail
 

@@ -151,7 +151,10 @@ class _Parser:
             self.ignored.append(_MALFORMED)
         else:
             self.tlvs.append(
-                Update(prefix, self.router_id, seqno, metric, interval_cs, self.next_hop)
+                Update(
+                    *(prefix, self.router_id, seqno, metric, interval_cs, self.next_hop),
+                    thin=self._thin(body, after) if body != after else 0,
+                )
             )
 
     def _host_update(self, at: int, after: int, numbers: tuple[int, int, int, int, int]) -> None:
@@ -175,7 +178,15 @@ class _Parser:
         elif self.router_id is None:
             self.ignored.append(_MALFORMED)
         else:
-            update = (host_of(address), self.router_id, seqno, metric, interval_cs, self.next_hop)
+            update = (
+                host_of(address),
+                self.router_id,
+                seqno,
+                metric,
+                interval_cs,
+                self.next_hop,
+                0,
+            )
             self.tlvs.append(Update._make(update))
 
     def other(self, kind: int, at: int, after: int) -> None:
@@ -280,6 +291,18 @@ class _Parser:
                 return DropReason.BABEL_SUB_TLV_MANDATORY
             at += 2 + data[at + 1]
         return None
+
+    def _thin(self, at: int, after: int) -> int:
+        """Return what sound sub-TLVs say of LoRa hops, 0 when that is nothing."""
+        data = self.data
+        while at < after:
+            if data[at] == T_PAD1:
+                at += 1
+                continue
+            if data[at] == babel.SUB_THIN and data[at + 1] == 2:
+                return data[at + 2] << 8 | data[at + 3]
+            at += 2 + data[at + 1]
+        return 0
 
     def _prefix(self, ae: int, length: int, at: int, after: int) -> tuple[Prefix, int] | None:
         """Read an uncompressed IPv6 prefix; its end comes with it. None: ignored, and why noted."""

@@ -142,8 +142,8 @@ def _update(first: bytes, word: bytes, source: bytes) -> Update:
 
 def _word(first: bytes, update: Update, source: bytes) -> bytes | None:
     """Return an update as a word of a page with that first one; None when it cannot be one."""
-    (address, length), router_id, seqno, metric, interval_cs, next_hop = update
-    if length != 128 or router_id != address[8:] or next_hop != source:
+    (address, length), router_id, seqno, metric, interval_cs, next_hop, thin = update
+    if length != 128 or router_id != address[8:] or next_hop != source or thin:
         return None
     if address == first[12:]:
         shared, flags = 0, FLAG_PREFIX | FLAG_ROUTER_ID

@@ -34,7 +34,9 @@ def prefixes(draw) -> Prefix:
 
 
 updates = st.builds(
-    babel.Update, prefixes(), router_ids, u16, st.integers(0, 0xFFFE), interval, link_locals
+    babel.Update,
+    *(prefixes(), router_ids, u16, st.integers(0, 0xFFFE), interval, link_locals),
+    st.just(0) | u16,
 )
 near_updates = (
     prefixes()
@@ -47,6 +49,7 @@ near_updates = (
             st.integers(0, 0xFFFE),
             interval,
             st.just(SOURCE),
+            st.just(0) | u16,
         )
     )
     .filter(lambda update: update.router_id != b"\xff" * 8)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from lora_mesh import SF7
 
 from meshd.config.regions import law_of
+from meshd.core.ids import host_prefix
 from meshd.simulation.lora_port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
@@ -39,6 +40,9 @@ def test_a_node_behind_a_lora_hop_has_a_route_three_hops_away():
     (row,) = [row for row in gateway.node.snapshot(world.now).routes if row.link == "lora0"]
     assert (row.link, row.metric) == ("lora0", 3_072)
     assert wifi.node.routing.route_to(address)[2] >= 3_072 + 3 * 256
+    assert thin(wifi, address) == thin(gateway, address) == (1, 12)
+    assert thin(wifi, gateway.node.address) == (0, 0)
+    assert thin(far, wifi.node.address) == (1, 12)
 
 
 def test_when_the_radio_is_gone_the_route_is_retracted():
@@ -48,6 +52,12 @@ def test_when_the_radio_is_gone_the_route_is_retracted():
     hosts[-1].input(hosts[-1].node.radio_down, "lora0")
     assert world.run_until(lambda: address not in hosts[0].routes, 10 * SECOND)
     assert gateway_metric(hosts[-1]) == 0xFFFF
+
+
+def thin(host, address):
+    """Return LoRa hops and rate class (2 to the 12th bit/s) of the route in use."""
+    route = host.node.routing._table.entries[host_prefix(address)].selected
+    return divmod(route.thin, 256)
 
 
 def gateway_metric(gateway):

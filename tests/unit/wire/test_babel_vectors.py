@@ -97,3 +97,12 @@ def test_packets_of_others_mean_this(path):
 def test_packets_of_babeld_and_bird_are_there():
     names = " ".join(path.name for path in CAPTURED)
     assert "babeld" in names and "bird" in names
+
+
+def test_a_thin_path_is_told_in_a_sub_tlv_that_others_may_pass_over():
+    update = own(1, 3_072)._replace(thin=2 << 8 | 12)
+    data = babel.encode((update, own(2, 256)), SOURCE)
+    assert bytes.fromhex("7102020c") in data and babel.SUB_THIN < 0x80
+    assert decode(data, SOURCE).tlvs == (update, own(2, 256))
+    odd = data.replace(bytes.fromhex("7102020c"), bytes.fromhex("7202020c"))
+    assert decode(odd, SOURCE).tlvs == (update._replace(thin=0), own(2, 256))
