@@ -57,7 +57,8 @@ def cut_of(size: int, room: int) -> Cut | None:
     if not 0 < size <= most * piece_max:
         return None
     count = -(-size // piece_max)
-    run = -(-count // -(-count // _run_max(room)))
+    first = count + count // SPARE_PART + 1  # the first repair pieces need no further run
+    run = min(_run_max(room), -(-first // -(-count // _run_max(room))))
     spare = -(-(SPARE_MIN + count) // run) * run
     runs = _runs_max(room)
     return Cut(-(-size // count), count, min(PIECES_MAX, count + spare, runs * run), run)

@@ -80,4 +80,4 @@ def _nodes(count: int) -> Figure:
     have = sum(camp.file(number).get("state") == "here" for number in range(1, count + 1))
     total = sum(size for _, size, _ in camp.sent[begin:])
     how = f"simulated air, SF7; the entry, beacons and routes are in it; {have} of {count} have it"
-    return Figure(f"10 kB to {count}, whole nodes", total, "B", 12_000, how)
+    return Figure(f"10 kB to {count}, whole nodes", total, "B", None, how)
