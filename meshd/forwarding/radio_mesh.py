@@ -9,7 +9,7 @@ Must not know: keys, airtime law, what objects and messages mean.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple, Protocol
 
 from meshd.core.airtime import airtime_us
@@ -34,8 +34,9 @@ from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
-from meshd.link.sources import Aim, Met, Opened
+from meshd.link.sources import Aim, Asked, Met, Opened
 from meshd.routing.lora import LoraDialect
+from meshd.wire.lora_beacon import NONCE_LEN
 from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_items import OBJECT_HEAD, Heard, Object
@@ -50,8 +51,13 @@ SENDS_MAX = 8
 """Direct messages in the link's queue at a time."""
 HEARD_SHORTEST_US = 1_000_000
 """How soon after a new neighbour was met the list of neighbours is told, at first."""
+CALM_US = 20_000_000
+"""So long control waits when the channel is busy, until it is asked again whether it is."""
+HEARD_AIRTIMES = 4
 HEARD_DOUBLINGS = 6
 HEARD_TELLS = 3
+ECHOES_MAX = 12
+ANSWERED_MAX = 64
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
 _STRANGER = bytes(SHORT_LEN)
@@ -70,7 +76,8 @@ class LinkPort(Protocol):
     def holds(self, outgoing: Outgoing) -> bool: ...
     def carries(self, outgoing: Outgoing) -> bool: ...
     def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
-    def prove(self, node: bytes, now: int) -> None: ...
+    def calm(self, now: int) -> bool: ...
+    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool: ...
 
 
 class Waiting(NamedTuple):
@@ -124,9 +131,13 @@ class RadioMesh:
         self._shared: dict[bytes | None, _Shared] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
+        self._echoes: list[bytes] = []
+        self._answered: deque[bytes] = deque(maxlen=ANSWERED_MAX)
         self._hears = 0
         self._hear_us: int | None = None
+        self._calm_us: int | None = None
         self._told = self._tells = 0
+        self._hear_shortest_us = max(HEARD_SHORTEST_US, HEARD_AIRTIMES * airtime_us(modulation, 83))
 
     # --- what others here want sent ---------------------------------------------------------------
 
@@ -185,12 +196,17 @@ class RadioMesh:
         if met.proven:
             self._heard(met.node, now)
             self.ways.hears(met.node, now)
-        else:
-            self._link.prove(met.node, now)
 
-    def asked(self, now: int) -> None:
-        """A neighbour will know in a moment that this node is there: say whom this one hears."""
-        self._say_soon(now)
+    def asked(self, asked: Asked, now: int) -> None:
+        """Answer a roll call soon, with whom this node hears; a beacon answers what is no call."""
+        if asked.called and asked.nonce not in self._answered:
+            self._answered.append(asked.nonce)
+            if len(self._echoes) < ECHOES_MAX:
+                self._echoes.append(asked.nonce)
+            rows = min(len(self._link.neighbours), ECHOES_MAX)
+            due_us = now + self._ctx.jitter(0, self._hear_shortest_us // 2 * rows)
+            self._hear_us = due_us if self._hear_us is None else min(due_us, self._hear_us)
+            self._tells = max(self._tells, 1)
 
     def opened(self, opened: Opened, now: int) -> None:
         """Take a frame."""
@@ -199,10 +215,15 @@ class RadioMesh:
         except WireError:
             self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
             return
+        for item in items:
+            if isinstance(item, Local) and item.sub == Sub.ECHOES:
+                nonces = {item.body[at : at + NONCE_LEN] for at in range(0, 256, NONCE_LEN)}
+                if self._link.echoed(opened, nonces, now):
+                    opened = opened._replace(trusted=True)
+                    self._heard(opened.node, now)
+                    self.ways.hears(opened.node, now)
         if opened.trusted:
             self._heard(opened.node, now)
-        elif not all(isinstance(item, Local) for item in items):
-            self._link.prove(opened.node, now)
         self._objects(opened, items, now)
         for item in items:
             self._take(opened, item, now)
@@ -220,7 +241,7 @@ class RadioMesh:
     def _take(self, opened: Opened, item: Item, now: int) -> None:
         named = opened.aim is Aim.ME
         if isinstance(item, Local):
-            if opened.aim is not Aim.OTHER:
+            if opened.aim is not Aim.OTHER and item.sub != Sub.ECHOES:
                 trusted = opened.trusted
                 heard = LocalHeard(
                     self.name, opened.node, item.sub, item.body, named=named, trusted=trusted
@@ -281,7 +302,7 @@ class RadioMesh:
 
     def _say_again(self, now: int) -> None:
         if self._hear_us is None:
-            wait_us = HEARD_SHORTEST_US << min(self._told, HEARD_DOUBLINGS)
+            wait_us = self._hear_shortest_us << min(self._told, HEARD_DOUBLINGS)
             self._hear_us = now + self._ctx.jitter(wait_us // 2, wait_us)
 
     # --- what goes out ----------------------------------------------------------------------------
@@ -305,33 +326,52 @@ class RadioMesh:
     def pump(self, now: int) -> None:
         """Queue what is due, and bring what waits up to date."""
         self._direct(now)
+        if self._calm_us is not None and self._calm_us <= now:
+            self._calm_us = None
+        if self._calm_us is None and not self._link.calm(now):
+            self._calm_us = now + self._ctx.jitter(CALM_US // 2, CALM_US)
+        if self._calm_us is None or self.forwarder.due_us() is not None:
+            self._control(now)
+        for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
+            self._share(to, now)
+
+    def _control(self, now: int) -> None:
+        """Queue what neighbours should know, and nobody waits for."""
         if self._hear_us is not None and self._hear_us <= now:
             self._hear_us = None
             self._told += 1
             self._tells -= 1
             self.neighbours.expire(now)
             self.cast.beacon(now)
+            self._echo()
             if self._tells:
                 self._say_again(now)
         said = self.ways.build(now, self._room) if self.ways.peers else None
         if said is not None:
             control = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
             self._locals.append(control)
-        for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
-            self._share(to, now)
 
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
-        dues = [self.ways.due_us()] if self.ways.peers else []
         forwarder_us = self.forwarder.due_us()
-        if forwarder_us is not None and len(self._sends) < SENDS_MAX:
-            dues.append(forwarder_us)
+        dues = [self.ways.due_us()] if self.ways.peers else []
         if self._hear_us is not None:
             dues.append(self._hear_us)
+        if self._calm_us is not None and forwarder_us is None:
+            dues = [max(due_us, self._calm_us) for due_us in dues]
+        if forwarder_us is not None and len(self._sends) < SENDS_MAX:
+            dues.append(forwarder_us)
         cast_us = self.cast.due_us()
         if None not in self._shared and cast_us is not None:
             dues.append(cast_us)
         return min(dues, default=None)
+
+    def _echo(self) -> None:
+        """Send the nonces of roll calls back, in the frame that says whom this node hears."""
+        if self._echoes:
+            item = Local(Sub.ECHOES, b"".join(self._echoes))
+            self._echoes.clear()
+            self._locals.append(Waiting(item.encode(), None, Share.CONTROL, Priority.MEMBERSHIP))
 
     def _direct(self, now: int) -> None:
         """Hand direct messages to the link, and take back what it let go or nobody needs."""

@@ -148,7 +148,7 @@ class Radios:
             if isinstance(arrived, Met):
                 mesh.met(arrived, now)
             elif isinstance(arrived, Asked):
-                mesh.asked(now)
+                mesh.asked(arrived, now)
             else:
                 mesh.opened(arrived, now)
         self._pump(now)

@@ -40,6 +40,7 @@ HELLO_NOTE = "Five is listening."
 FIRST_NOTE = "The bridge at Mill Road is open again."
 NORTH_NOTE = "North of the break: we have water for forty."
 SOUTH_NOTE = "South of the break: two need insulin by Friday."
+RADIO_NOTE = "By LoRa: the ferry takes twelve, at noon."
 FILE_NAME = "map-of-the-valley.txt"
 FILE_LINE = b"Spring above the chapel, 2 l/min, clean in April.\n"
 SECRETS = (
@@ -48,6 +49,7 @@ SECRETS = (
     FIRST_NOTE,
     NORTH_NOTE,
     SOUTH_NOTE,
+    RADIO_NOTE,
     FILE_NAME,
     FILE_LINE.decode().strip(),
 )
@@ -124,6 +126,8 @@ class Story:
             ("space joined", "A space, with the three between as relays", self._join),
             ("note over four hops", "A note on one is read on five", self._note),
             ("cut, both halves edit", "The mesh is cut in the middle", self._cut),
+            ("islands joined by LoRa", "LoRa sticks for three and four", self._islands),
+            ("text over the LoRa hop", "Small text passes, a large file waits", self._two_speeds),
             ("healed, both ends equal", "The mesh heals", self._heal),
             ("file over four hops", "A file is put on one and got on five", self._file),
             ("relays' disks searched", "Thieves search the relays' disks", self._search),
@@ -227,6 +231,41 @@ class Story:
             raise StepError("a ping crossed the cut")
         return "one and five write on, each in its own half, and hear nothing of each other"
 
+    def _islands(self) -> str:
+        if not isinstance(self.stage, RadioStage):
+            raise NotApplicable("leaves install no routes")
+        stage, end = self.stage, len(NAMES) - 1
+        three, four = stage.daemons[MIDDLE : MIDDLE + 2]
+        stage.plug_radios()
+
+        def heard() -> bool:
+            pairs = ((three, four), (four, three))
+            return all(other.node in _radio_neighbours(one) for one, other in pairs)
+
+        self._expect(heard, "three and four do not hear each other by LoRa")
+        found = self.watch.seconds
+        self._expect(lambda: " via " in stage.kernel_route(0, end), "one has no route to five")
+        self._expect(lambda: self._answers(self.first, self.last), "five answers no ping")
+        self.watch.stop()
+        self.teller.quote(stage.kernel_route(0, end))
+        return f"heard after {found:.1f} s; then one finds five again, over one LoRa hop"
+
+    def _two_speeds(self) -> str:
+        space = self._need_space()
+        if not isinstance(self.stage, RadioStage):
+            raise NotApplicable("leaves have no radios here")
+        self._large_file()
+        reader = self.last.follow(space)
+        try:
+            self._expect(lambda: SOUTH_NOTE in reader.seen, "five cannot read its own note")
+            self.watch.restart()
+            self._post(self.first, RADIO_NOTE)
+            self._expect(lambda: RADIO_NOTE in reader.seen, "the note did not arrive")
+            self.watch.stop(reader.seen[RADIO_NOTE])
+        finally:
+            reader.close()
+        return "five reads it; the file waits for WiFi, and says so"
+
     def _heal(self) -> str:
         self._need_space()
         self.stage.heal()
@@ -239,10 +278,8 @@ class Story:
         return f"both ends hold the same {len(self._posted)} notes"
 
     def _file(self) -> str:
-        space = self._need_space()
-        source, target = self.stage.folder / FILE_NAME, self.stage.folder / "got.txt"
-        source.write_bytes(FILE_LINE * (FILE_BYTES // len(FILE_LINE)))
-        self.first.ask("put", space, str(source))
+        space, source = self._need_space(), self._large_file()
+        target = self.stage.folder / "got.txt"
         self.watch.restart()
 
         def got() -> bool:
@@ -285,12 +322,11 @@ class Story:
         def complete() -> bool:
             for name, payload in self.stage.subscribe(topic, count=4, wait_s=2):
                 topics[name.rsplit("/", 1)[1]] = payload
-            return {"availability", "info", "state", "neighbours"} <= topics.keys()
+            whole = {"availability", "info", "state", "neighbours"} <= topics.keys()
+            return whole and topics["availability"] == "online"
 
-        self._expect(complete, f"the broker holds only {sorted(topics) or 'nothing'} of five")
+        self._expect(complete, "the broker does not hold all of five, and that it is online,")
         self.watch.stop()
-        if topics["availability"] != "online":
-            raise StepError(f"five is said to be {topics['availability']}")
         state = json.loads(topics["state"])
         if state.get("id") != self.last.node:
             raise StepError(f"the state is of {state.get('id')}")
@@ -311,6 +347,14 @@ class Story:
         if not self._space:
             raise StepError("there is no space to do it in")
         return self._space
+
+    def _large_file(self) -> Path:
+        """Put the file on one, if that is not done yet; return where it lies."""
+        source = self.stage.folder / FILE_NAME
+        if not source.exists():
+            source.write_bytes(FILE_LINE * (FILE_BYTES // len(FILE_LINE)))
+            self.first.ask("put", self._need_space(), str(source))
+        return source
 
     def _post(self, daemon: Daemon, note: str) -> None:
         daemon.ask("post", self._need_space(), note)
@@ -442,6 +486,11 @@ def _stay(story: Story) -> None:
 def _rows(value: Json, key: str) -> list[dict[str, object]]:
     listed = value.get(key)
     return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+
+
+def _radio_neighbours(daemon: Daemon) -> set[object]:
+    rows = _rows(daemon.ask("neighbours"), "neighbours")
+    return {row.get("node") for row in rows if row.get("snr_db") is not None}
 
 
 def _milliseconds(answer: Json) -> str:

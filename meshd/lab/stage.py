@@ -1,6 +1,7 @@
 """Where the demo plays: five real daemons in a row, each hearing only those beside it.
 
-In namespaces the row is a radio medium and the daemons route. Where this machine allows no
+In namespaces the row is a radio medium and the daemons route; the two beside the cut may get LoRa
+radios, emulated behind real serial ports. Where this machine allows no
 namespaces, the row is TCP on the loopback: each daemon is a leaf with its own port and the one
 before it as a peer, and the middle of the row runs through a cable that can be pulled.
 """
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from meshd.lab.daemons import Daemon
+from meshd.lab.daemons import MESHD, Daemon
 from meshd.lab.namespaces import Lab, Namespace, Place, find, stop
 
 NAMES = ("one", "two", "three", "four", "five")
 MIDDLE = 2
 """The row is cut after this place: between "three" and "four"."""
 BROKER_PORT = 1883
+REGION = "EU868"
 LOOPBACK = "127.0.0.1"
 
 
@@ -92,6 +94,9 @@ class RadioStage(Stage):
         self._lab = Lab("demo", folder=folder)
         self.places: list[Namespace] = [self._lab.node(name) for name in NAMES]
         self.daemons = [Daemon(place) for place in self.places]
+        for place in (MIDDLE, MIDDLE + 1):
+            port = self._port(self.places[place])
+            self.daemons[place].options += ["--radio", f"{port}:rnode", "--region", REGION]
         first, last = self.daemons[0], self.daemons[-1]
         first.init()
         if mosquitto():
@@ -110,6 +115,16 @@ class RadioStage(Stage):
     def heal(self) -> None:
         """Put the middle pair back."""
         self._lab.heal(self.places[MIDDLE], self.places[MIDDLE + 1])
+
+    def plug_radios(self) -> None:
+        """Plug a LoRa radio into each of the two beside the cut: they hear each other."""
+        for place in self.places[MIDDLE : MIDDLE + 2]:
+            argv = [*MESHD, "emulate", "rnode", "--port", str(self._port(place))]
+            place.spawn([*argv, "--air", f"demo-{os.getpid()}"], log="radio.log")
+
+    @staticmethod
+    def _port(place: Place) -> Path:
+        return place.folder / "radio"
 
     def broker(self) -> tuple[str, int]:
         """Return the mesh address of the first node: the last one reaches it over the mesh."""

@@ -255,14 +255,17 @@ class Access:
         flight, self._flight = self._flight, None
         return flight
 
-    def _own_wait_us(self, now: int) -> int:
-        """Return a random wait out of a window that grows with how busy the channel was."""
+    def busy(self, now: int) -> float:
+        """Return the share of the last minute that own frames and those heard took."""
         while self._busy and self._busy[0][0] <= now - BUSY_WINDOW_US:
             self._busy.popleft()
-        share = min(sum(airtime_us for _, airtime_us in self._busy) / BUSY_WINDOW_US, 1.0)
+        return min(sum(airtime_us for _, airtime_us in self._busy) / BUSY_WINDOW_US, 1.0)
+
+    def _own_wait_us(self, now: int) -> int:
+        """Return a random wait out of a window that grows with how busy the channel was."""
         manners = self._manners
         span = manners.window_max - manners.window_min
-        return self._slots(manners.window_min + round(share * span))
+        return self._slots(manners.window_min + round(self.busy(now) * span))
 
     def _repeat_wait_us(self, snr_db: float | None) -> int:
         """Return a random wait out of a window that grows with the strength; unknown: strong."""

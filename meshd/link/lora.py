@@ -9,6 +9,7 @@ Must not know: serial ports, what frames carry, routes. Ref: docs/wire-format.md
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Container
 from typing import NamedTuple
 
 from meshd.core.context import Context
@@ -34,13 +35,16 @@ BEACON_AIRTIMES = 8
 """The shortest interval is that long, or so many beacons: on slow channels they come slower."""
 BEACON_DOUBLINGS = 10
 BEACON_REDUNDANCY = 3
+RESETS_INTERVALS = 30
+"""In so many of the shortest intervals beacons come soon for newcomers a few times only."""
 ANSWER_SLOTS = 8
-ASK_SPREAD_US = 250_000
-ASK_GAP_US = 500_000
-ASK_QUICKLY = 4
-ASK_DOUBLINGS = 6
-"""Challenges go that far apart, and after so many twice as far, up to 32 s: among many neighbours
-their answers would fill the channel after a start."""
+CALM, BEACON_CALM, CALM_AGAIN_US = 0.15, 0.3, 30_000_000
+"""Roll calls, routes and beacons wait while more of the last minute than that was taken: when all
+nodes of a crowd start at once, their first words would keep each other from being heard."""
+CALL_DOUBLINGS = 9
+CALL_GAP_AIRTIMES, CALL_ANSWER_LEN = 4, 83
+"""Between two roll calls each neighbour has so many airtimes of an answer of that length."""
+HEARD_LATELY_US = 600_000_000
 GONE_INTERVALS = 3
 """A neighbour is forgotten after so many of the longest intervals without a word of it."""
 
@@ -70,6 +74,8 @@ class LoraLink:
         self.heard_frames = 0
         self.ahead_us = 0
         self.neighbours = LoraNeighbours()
+        beacon_us = self.airtime_us(overhead(FrameKind.BEACON) + _BEACON_LEN)
+        shortest_us = max(BEACON_SHORTEST_US, BEACON_AIRTIMES * beacon_us)
         self.sender = Sender(keys.identity, keys.link, boot=keys.boot, salt=ctx.entropy(SALT_LEN))
         self.sources = Sources(self.sender, (keys.link,))
         self._ctx = ctx
@@ -82,15 +88,23 @@ class LoraLink:
             drops=ctx.drops,
             link=radio.name,
         )
-        beacon_us = self.airtime_us(overhead(FrameKind.BEACON) + _BEACON_LEN)
         self.trickle = Trickle(
             ctx.rng,
-            shortest_us=max(BEACON_SHORTEST_US, BEACON_AIRTIMES * beacon_us),
+            shortest_us=shortest_us,
             doublings=BEACON_DOUBLINGS,
             redundancy=BEACON_REDUNDANCY,
+            resets_span_us=RESETS_INTERVALS * shortest_us,
+        )
+        self._calls = Trickle(
+            ctx.rng,
+            shortest_us=shortest_us,
+            doublings=CALL_DOUBLINGS,
+            redundancy=1,
+            resets_span_us=RESETS_INTERVALS * shortest_us,
         )
         self._said_us: int | None = None
-        self._ask_us = self._asked = 0
+        self._call_us: int | None = None
+        self._called_us = -HEARD_LATELY_US
         self._arrived: deque[Opened | Met | Asked] = deque()
 
     @property
@@ -115,7 +129,7 @@ class LoraLink:
         if not self.up:
             self.up = True
             self.trickle.start(now)
-            self._ask_us = max(self._ask_us, now + self.trickle.interval_us)
+            self._calls.start(now)
 
     def gone(self, now: int) -> None:
         """The modem takes no frames any more; one that it held may have gone out."""
@@ -152,6 +166,10 @@ class LoraLink:
             wait_us = self._ctx.jitter(0, ANSWER_SLOTS * self._access.slot_us)
         return self._access.send(outgoing, now + self.ahead_us + wait_us)
 
+    def calm(self, now: int, share: float = CALM) -> bool:
+        """Tell whether the channel has room for what nobody waits for."""
+        return self._access.busy(now + self.ahead_us) < share
+
     def holds(self, outgoing: Outgoing) -> bool:
         """Tell whether a frame waits here or is with the modem."""
         return self._access.holds(outgoing)
@@ -164,13 +182,9 @@ class LoraLink:
         """Send another frame in the place of one that waits here, or none."""
         self._access.exchange(outgoing, other)
 
-    def prove(self, node: bytes, now: int) -> None:
-        """Ask a node soon to show that it is there now: what it says matters here."""
-        self.sources.want(node)
-        if self._ask_us <= now:
-            # Others have heard the same, and will ask too.
-            rows = len(self.neighbours)
-            self._ask_us = now + self._ctx.jitter(0, ASK_SPREAD_US * rows * rows)
+    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool:
+        """Take what answers a roll call; return whether its sender is there now."""
+        return self.sources.echoed(opened, nonces, now)
 
     def poll_arrived(self) -> Opened | Met | Asked | None:
         """Return the next frame that opened: what it carries is for others to judge."""
@@ -201,6 +215,8 @@ class LoraLink:
         self._arrived.append(met)
         if met.new or not known:
             self.trickle.inconsistent(now)
+            if not self.sources.trusts(met.node):
+                self._calls.inconsistent(now)
         else:
             self.trickle.consistent()
         if not known:
@@ -243,7 +259,9 @@ class LoraLink:
         """Return when `pump` is wanted next; None: not before the modem is there."""
         if not self.up:
             return None
-        due_us = [self.trickle.due_us]
+        due_us = [self.trickle.due_us, self._calls.due_us]
+        if self._call_us is not None and self._strangers(now):
+            due_us.append(self._call_us)
         access_us = self._access.poll_timeout()
         if access_us is not None:
             due_us.append(access_us - self.ahead_us)
@@ -257,6 +275,7 @@ class LoraLink:
         said_us, trickle = self._said_us, self.trickle
         silent = said_us is None or now - said_us >= trickle.interval_us
         wanted = now >= trickle.due_us and trickle.poll(now, silent=silent)
+        wanted = wanted and (said_us is None or self.calm(now, BEACON_CALM))
         answer_us = self.sender.answer_due()
         answers = answer_us is not None and now >= answer_us
         if (wanted or answers) and not self._access.waits(FrameKind.BEACON):
@@ -264,14 +283,27 @@ class LoraLink:
             echoes = max(min(self.sender.echoes, room), 0) if answers else 0
             # It is made when it goes, with a counter of that moment: these bytes hold its place.
             self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)
-        node = self.sources.poll_challenge(now) if now >= self._ask_us else None
+        if now >= self._calls.due_us and self._calls.poll(now, silent=True):
+            gap_us = CALL_GAP_AIRTIMES * len(self.neighbours) * self.airtime_us(CALL_ANSWER_LEN)
+            self._call_us = max(now, self._called_us + gap_us)
+        if self._call_us is not None and now >= self._call_us and not self.calm(now):
+            self._call_us = now + self._ctx.jitter(CALM_AGAIN_US // 2, CALM_AGAIN_US)
+        if self._call_us is not None and now >= self._call_us and self._strangers(now):
+            self._call_us, self._called_us = None, now
+            call = self.sources.call(self._ctx.entropy(NONCE_LEN), now)
+            self._control(FrameKind.CHALLENGE, call.encode(), now)
+        node = self.sources.poll_challenge(now)
         if node is not None and not self._access.waits(FrameKind.CHALLENGE):
             challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
             if challenge is not None:
                 self._control(FrameKind.CHALLENGE, challenge.encode(), now)
-                doublings = min(self._asked // ASK_QUICKLY, ASK_DOUBLINGS)
-                self._ask_us = now + (ASK_GAP_US << doublings)
-                self._asked += 1
+
+    def _strangers(self, now: int) -> bool:
+        """Tell whether anybody was heard of late that has not shown to be there now."""
+        return any(
+            row.heard_us >= now - HEARD_LATELY_US and not self.sources.trusts(row.node)
+            for row in self.neighbours
+        )
 
     def _control(self, kind: FrameKind, plaintext: bytes, now: int) -> None:
         self.send(Outgoing(kind, plaintext, Share.CONTROL, Priority.MEMBERSHIP), now)

@@ -5,13 +5,14 @@ met, what was asked, or the name of the drop; whom to challenge; reports for peo
 bounded: who has not answered a challenge yet may hold a quarter of them and goes first.
 
 A sender is *proven* when a beacon came back with our own fresh nonce in it, or when it is the next
-boot of one that was proven. Frames of others are good for delivery (what they carry is proven by
-itself) but not for relaying. Must not know: airtime, routes, what frames carry.
+boot of one that was proven; it is *fresh* when it answered a roll call, by which any member of the
+mesh might pass for it, but no recording. Frames of others are good for delivery (what they carry is
+proven by itself) but not for relaying. Must not know: airtime, routes, what frames carry.
 Ref: docs/wire-format.md#lora-beacon, docs/security.md.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from meshd.link.replay import Verdict, nearest
 from meshd.link.seal import NOBODY, FrameKeys, LinkKey, Mark, hop_address, opens_by_link_key, unseal
 from meshd.link.sender import Sender
 from meshd.link.speaker import Device, Source
-from meshd.wire.lora_beacon import Beacon, Challenge
+from meshd.wire.lora_beacon import EVERYBODY, Beacon, Challenge
 from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
 
 DEVICES_MAX = 256
@@ -32,6 +33,8 @@ SAME_SHORT_MAX = 8
 """Devices that share a short address; each is one more key to try."""
 
 CHALLENGE_VALID_US = 120_000_000
+CALL_VALID_US = 300_000_000
+CALLS_MAX = 4
 REPORTS_MAX = 16
 
 
@@ -44,7 +47,7 @@ class Aim(Enum):
 
 
 class Opened(NamedTuple):
-    """A frame whose tag fits. `trusted`: its sender is proven, so it may be relayed.
+    """A frame whose tag fits. `trusted`: its sender is there now, so it may be relayed.
 
     `node` sent it last; who wrote what it carries is for the layers above to prove.
     """
@@ -55,6 +58,7 @@ class Opened(NamedTuple):
     counter: int
     aim: Aim
     trusted: bool
+    salt: bytes = b""
 
 
 class Met(NamedTuple):
@@ -69,9 +73,13 @@ class Met(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it."""
+    """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it.
+
+    `called`: it was a roll call, to be answered by an item with the nonce.
+    """
 
     nonce: bytes
+    called: bool = False
 
 
 class Overheard(NamedTuple):
@@ -103,6 +111,7 @@ class Sources:
         self._sender = sender
         self._links = links
         self._devices: dict[bytes, Device] = {}
+        self._calls: deque[tuple[bytes, int]] = deque(maxlen=CALLS_MAX)
         self._reports: deque[tuple[Report, bytes]] = deque(maxlen=REPORTS_MAX)
 
     def rekey(self, links: tuple[LinkKey, ...]) -> None:
@@ -151,11 +160,29 @@ class Sources:
         """Return the next thing for a person, with the NodeId it is about."""
         return self._reports.popleft() if self._reports else None
 
-    def want(self, node: bytes) -> None:
-        """Have a node challenged that has not shown yet that it is there now."""
-        for device in self._devices.values():
-            if device.node == node and not device.proven:
-                device.wanted = True
+    def call(self, nonce: bytes, now: int) -> Challenge:
+        """Begin a roll call with 8 fresh bytes of entropy."""
+        self._calls.append((nonce, now))
+        return Challenge(EVERYBODY, nonce)
+
+    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool:
+        """Take the nonces that a frame brings back; return whether its sender is there now.
+
+        Only who has heard the call can have sealed them: no recording holds them. They do not prove
+        whose device it is, which a member could feign; a beacon does.
+        """
+        called = any(now <= at_us + CALL_VALID_US and one in nonces for one, at_us in self._calls)
+        for device in self._devices.values() if called else ():
+            source = next((one for one in device.sources if one.salt == opened.salt), None)
+            if device.node == opened.node and source is not None:
+                source.fresh = True
+                return True
+        return False
+
+    def trusts(self, node: bytes) -> bool:
+        """Tell whether frames of a node may be relayed."""
+        devices = (device for device in self._devices.values() if device.node == node)
+        return any(one.proven or one.fresh for device in devices for one in device.sources)
 
     def proven(self, node: bytes) -> bool:
         """Tell whether a node has shown that it is there."""
@@ -191,7 +218,7 @@ class Sources:
             plaintext = unseal(keys, frame, mark)
             if plaintext is not None:
                 aim = self._aim(frame, keys, mark)
-                return Opened(frame, plaintext, source.node, counter, aim, False)
+                return Opened(frame, plaintext, source.node, counter, aim, False, source.salt)
         return None
 
     def _judge(self, opened: Opened, device: Device, source: Source) -> Heard:
@@ -204,9 +231,11 @@ class Sources:
             return DropReason.FRAME_REPLAYED
         if verdict is Verdict.FRESH:
             source.window.take(opened.counter)
-        trusted = source.proven and verdict is Verdict.FRESH
+        trusted = (source.proven or source.fresh) and verdict is Verdict.FRESH
         if not trusted and (verdict is Verdict.BEYOND or opened.frame.kind is not FrameKind.LOCAL):
             device.wanted = True
+        if not trusted and any(one.proven or one.fresh for one in device.sources):
+            device.wanted = True  # another boot of it is there: this is a recording or a copy
         if trusted and any(
             other.proven and other is not source and other.boot >= source.boot
             for other in device.sources
@@ -232,6 +261,8 @@ class Sources:
             challenge = Challenge.decode(plaintext)
         except WireError:
             return DropReason.BEACON_MALFORMED
+        if challenge.target == EVERYBODY:
+            return Asked(challenge.nonce, called=True)
         if challenge.target != self._sender.node:
             return Overheard(challenge.target)
         if not self._sender.asked(challenge.nonce):
@@ -293,6 +324,9 @@ class Sources:
                 return DropReason.BEACON_STALE
             source = Source(public, beacon.boot, beacon.salt, beacon.counter)
             source.proven = answered or device.proven
+            source.fresh = device.newer(beacon.boot) and any(one.fresh for one in device.sources)
+            for other in device.sources if source.fresh else ():
+                other.fresh = False
             device.take(source, answered=answered)
             device.news()
         elif not answered:

@@ -23,7 +23,9 @@ _LONG_AGO_US = -1 << 62
 class Source:
     """One boot of one device. `signed` is the highest counter that its key has signed."""
 
-    __slots__ = ("_keys", "boot", "node", "proven", "public", "salt", "signed", "window")
+    __slots__ = (
+        *("_keys", "boot", "fresh", "node", "proven", "public", "salt", "signed", "window"),
+    )
 
     def __init__(self, public: bytes, boot: int, salt: bytes, counter: int) -> None:
         self.public = public
@@ -32,7 +34,7 @@ class Source:
         self.salt = salt
         self.window = Window(counter)
         self.signed = counter
-        self.proven = False
+        self.proven = self.fresh = False
         self._keys: dict[bytes, FrameKeys] = {}
 
     def keys(self, link: LinkKey) -> FrameKeys:

@@ -31,6 +31,7 @@ class Sub(IntEnum):
 
     NAMES = 1
     NAMES_WANTED = 2
+    ECHOES = 3
     DIGESTS = 4
     HEADS = 5
     NEEDS = 6
