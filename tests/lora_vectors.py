@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meshd.core.identity import Identity
 from meshd.link.account import Share, Spending
-from meshd.link.seal import frame_name, link_key
+from meshd.link.seal import link_key
 from meshd.link.sender import Sender
 from meshd.wire.ledger_state import Account, LedgerState
 from meshd.wire.lora_beacon import Challenge
@@ -67,7 +67,6 @@ def make():
             "tag_key": sender.keys.tag.hex(),
             "cipher_key": sender.keys.cipher.hex(),
             "plaintext": TEXT.hex(),
-            "flood_name": frame_name(FrameKind.FLOOD, b"", TEXT).hex(),
         },
         "frames": {name: frame.hex() for name, frame in frames.items()},
         "ledger": {"state": LedgerState(b"b" * 16, 123_456_789, (account,)).encode().hex()},

@@ -1,10 +1,9 @@
-"""When one radio sends what: slots, delays by signal strength, cancelled repeats, and the law.
+"""When one radio sends what: slots, a busy channel, and the law.
 
-Enters: frames to send, copies heard, what became of what was sent, `now`. Leaves: one frame at
-a time that may go, with its airtime reserved. A frame to be repeated waits the longer the stronger
-it came in, so that the far go first, and is cancelled when a copy was heard meanwhile. Own frames
-wait a random number of slots, of a window that grows with how busy the channel is; where the modem
-itself listens and waits, it does that part. Must not know: modems, keys, routes.
+Enters: frames to send, what was heard, what became of what was sent, `now`. Leaves: one frame at a
+time that may go, with its airtime reserved. Frames wait a random number of slots, of a window that
+grows with how busy the channel is; where the modem itself listens and waits, it does that part.
+Must not know: modems, keys, routes.
 """
 
 from collections import deque
@@ -19,7 +18,6 @@ from meshd.core.errors import UsageError
 from meshd.core.law import SubBand
 from meshd.link.ledger import Emission, Ledger, Priority, Reservation
 from meshd.link.queue import Outgoing, TransmitQueue, Waiting
-from meshd.link.seal import NAME_LEN
 from meshd.wire.lora_frame import FrameKind
 
 BUSY_WINDOW_US = 60_000_000
@@ -34,9 +32,6 @@ class Manners:
 
     slot_symbols, slot_fixed_us   a slot: activity detection, and the way from host to antenna
     window_min, window_max        exponents of the random window, in slots
-    snr_min_db, snr_max_db        repeats: the strengths that get the smallest, the largest window
-    offset_slots                  what all repeats wait before their window
-    copies_max                    a repeat is cancelled by so many copies heard
     listens                       the modem waits for a free channel by itself
     """
 
@@ -44,10 +39,6 @@ class Manners:
     slot_fixed_us: int = 7_600
     window_min: int = 3
     window_max: int = 8
-    snr_min_db: float = -20.0
-    snr_max_db: float = 10.0
-    offset_slots: int = 0
-    copies_max: int = 1
     listens: bool = False
 
 
@@ -64,7 +55,7 @@ class _Flight(NamedTuple):
 
 
 class Access:
-    """One radio under one rule. `suppressed` counts repeats that others made needless."""
+    """One radio under one rule."""
 
     def __init__(
         self,
@@ -77,7 +68,6 @@ class Access:
         drops: Drops,
         link: str,
     ) -> None:
-        self.suppressed = 0
         self._ledger = ledger
         self._sub_band = sub_band
         self._modulation = modulation
@@ -86,7 +76,6 @@ class Access:
         self._drops = drops
         self._link = link
         self._queue = TransmitQueue(drops, link)
-        self._copies: dict[bytes, int] = {}
         self._busy: deque[tuple[int, int]] = deque(maxlen=BUSY_SAMPLES_MAX)
         self._flight: _Flight | None = None
         self._quiet_us = 0
@@ -121,31 +110,6 @@ class Access:
             wait_us = self._slots(self._manners.window_min) if urgent else self._own_wait_us(now)
         return self._queue.put(outgoing, now + wait_us)
 
-    def repeat(self, outgoing: Outgoing, snr_db: float | None, now: int) -> bool:
-        """Queue a frame that came in so strong, to be sent on unless others do."""
-        self._law_us = None
-        if self._queue.named(outgoing.name) is not None:
-            return False
-        self._copies[outgoing.name] = 0
-        queued = self._queue.put(outgoing, now + self._repeat_wait_us(snr_db), relayed=True)
-        self._forget_copies()
-        return queued
-
-    def copy(self, name: bytes) -> bool:
-        """A copy of a frame was heard; tell whether a repeat of it was cancelled by that."""
-        if len(name) != NAME_LEN:
-            raise UsageError("a frame's name has another length")
-        waiting = self._queue.named(name)
-        if waiting is None or not waiting.relayed:
-            return False
-        self._copies[name] = self._copies.get(name, 0) + 1
-        if self._copies[name] < self._manners.copies_max:
-            return False
-        self._queue.remove(waiting)
-        self._forget_copies()
-        self.suppressed += 1
-        return True
-
     def heard(self, airtime_us: int, now: int) -> None:
         """The channel was taken for so long until now; whoever waits for it waits anew."""
         self._busy.append((now, airtime_us))
@@ -167,7 +131,7 @@ class Access:
                 if other is None:
                     self._queue.remove(waiting)
                 else:
-                    waiting.exchange(other)
+                    waiting.outgoing = other
                 self._law_us = None
                 return
 
@@ -191,7 +155,6 @@ class Access:
         `airtime_us_of(size)` is the modem's. Call it too once the ledger's state is stored.
         """
         self._queue.expire(now)
-        self._forget_copies()
         if self._flight is not None or now < self._quiet_us:
             return None
         wait_us: list[int] = []
@@ -267,22 +230,5 @@ class Access:
         span = manners.window_max - manners.window_min
         return self._slots(manners.window_min + round(self.busy(now) * span))
 
-    def _repeat_wait_us(self, snr_db: float | None) -> int:
-        """Return a random wait out of a window that grows with the strength; unknown: strong."""
-        manners = self._manners
-        strength = 1.0
-        if snr_db is not None:
-            range_db = manners.snr_max_db - manners.snr_min_db
-            strength = min(max((snr_db - manners.snr_min_db) / range_db, 0.0), 1.0)
-        span = manners.window_max - manners.window_min
-        exponent = manners.window_min + round(strength * span)
-        return manners.offset_slots * self.slot_us + self._slots(exponent)
-
     def _slots(self, exponent: int) -> int:
         return self._rng.randint(0, (1 << exponent) - 1) * self.slot_us
-
-    def _forget_copies(self) -> None:
-        """Count copies only of what still waits."""
-        if len(self._copies) > len(self._queue):
-            waiting = {one.name for one in self._queue}
-            self._copies = {name: n for name, n in self._copies.items() if name in waiting}

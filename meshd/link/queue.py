@@ -11,7 +11,6 @@ from typing import NamedTuple
 from meshd.core.drops import DropReason, Drops
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
-from meshd.link.seal import frame_name
 from meshd.wire.lora_frame import FrameKind, overhead
 
 QUEUE_MAX = 64
@@ -26,8 +25,6 @@ LIFE_US = {
     Priority.BULK: 1800 * _SECOND_US,
 }
 """How long a frame waits before nobody wants it any more."""
-
-RELAY_LIFE_US = 60 * _SECOND_US
 
 
 class Outgoing(NamedTuple):
@@ -47,31 +44,18 @@ class Outgoing(NamedTuple):
         """Return its length on the air, without what a module adds."""
         return overhead(self.kind) + len(self.plaintext)
 
-    @property
-    def name(self) -> bytes:
-        """Return what copies of it are called, at any hop."""
-        return frame_name(self.kind, self.destination, self.plaintext)
-
 
 class Waiting:
     """A frame in the queue: when it may go, when it is too late, how often it was tried."""
 
-    __slots__ = ("expires_us", "name", "order", "outgoing", "ready_us", "relayed", "tries")
+    __slots__ = ("expires_us", "order", "outgoing", "ready_us", "tries")
 
-    def __init__(self, outgoing: Outgoing, order: int, ready_us: int, *, relayed: bool) -> None:
-        life_us = RELAY_LIFE_US if relayed else LIFE_US[outgoing.priority]
+    def __init__(self, outgoing: Outgoing, order: int, ready_us: int) -> None:
         self.outgoing = outgoing
-        self.name = outgoing.name
         self.order = order
         self.ready_us = ready_us
-        self.expires_us = ready_us + life_us
-        self.relayed = relayed
+        self.expires_us = ready_us + LIFE_US[outgoing.priority]
         self.tries = 0
-
-    def exchange(self, outgoing: Outgoing) -> None:
-        """Hold another frame in this one's place."""
-        self.outgoing = outgoing
-        self.name = outgoing.name
 
 
 class TransmitQueue:
@@ -91,14 +75,14 @@ class TransmitQueue:
     def __iter__(self) -> Iterator[Waiting]:
         return iter(self._waiting)
 
-    def put(self, outgoing: Outgoing, ready_us: int, *, relayed: bool = False) -> bool:
+    def put(self, outgoing: Outgoing, ready_us: int) -> bool:
         """Take a frame that may go from `ready_us` on; False when it was the one to give way."""
         ingress = outgoing.ingress
         if all(one.outgoing.ingress != ingress for one in self._waiting):
             # Whoever had nothing waiting catches up with nobody's past.
             self._serve(ingress, max(self._served_us.get(ingress, 0), self._level_us))
         self._order += 1
-        waiting = Waiting(outgoing, self._order, ready_us, relayed=relayed)
+        waiting = Waiting(outgoing, self._order, ready_us)
         self._waiting.append(waiting)
         if len(self._waiting) <= QUEUE_MAX:
             return True
@@ -114,10 +98,6 @@ class TransmitQueue:
     def remove(self, waiting: Waiting) -> None:
         """Take a frame out."""
         self._waiting.remove(waiting)
-
-    def named(self, name: bytes) -> Waiting | None:
-        """Return the frame of this name that waits."""
-        return next((waiting for waiting in self._waiting if waiting.name == name), None)
 
     def expire(self, now: int) -> None:
         """Drop what nobody wants any more."""

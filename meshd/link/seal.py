@@ -26,7 +26,6 @@ from meshd.wire.lora_frame import (
 )
 
 EPOCH_LEN = 4
-NAME_LEN = 8
 NOBODY = bytes(NODE_ID_LEN)
 """Stands for the sender where the receiver can not know it yet: in beacons and challenges."""
 
@@ -112,18 +111,6 @@ def hop_address(keys: FrameKeys, mark: Mark, receiver: bytes) -> bytes:
         mark.encode() + receiver, key=keys.tag, size=SHORT_LEN, person=b"meshd-frame-hop"
     )
     return short if short != EVERYONE else b"\xff\xfe"
-
-
-def frame_name(kind: FrameKind, destination: bytes, plaintext: bytes) -> bytes:
-    """Return what a frame is called at every hop: copies of it are known by this.
-
-    Hop limit, next hop and sender are not in it, nor does it need a byte on the air.
-    """
-    return crypto.digest(
-        bytes([kind, len(destination)]) + destination + plaintext,
-        size=NAME_LEN,
-        person=b"meshd-frame-name",
-    )
 
 
 def opens_by_link_key(kind: FrameKind) -> bool:

@@ -28,8 +28,6 @@ frames = st.builds(
 )
 moves = st.one_of(
     st.tuples(st.just("send"), st.lists(frames, max_size=20)),
-    st.tuples(st.just("repeat"), frames),
-    st.tuples(st.just("copy"), frames),
     st.tuples(st.just("heard"), st.integers(0, 3 * SECOND_US)),
     st.tuples(st.just("wait"), st.sampled_from([1, SECOND_US, 60 * SECOND_US, HOUR_US])),
     st.tuples(st.just("modem"), st.sampled_from(["sent", "longer", "taken", "silent"])),
@@ -77,10 +75,6 @@ class Radio:
         if what == "send":
             for frame in how:
                 self.access.send(frame, self.now)
-        elif what == "repeat":
-            self.access.repeat(how, -5.0, self.now)
-        elif what == "copy":
-            self.access.copy(how.name)
         elif what == "heard":
             self.access.heard(how, self.now)
         elif what == "wait":
@@ -99,7 +93,6 @@ def test_any_traffic_and_any_modem_leave_bounds_kept_and_the_queue_moving(played
     for what, how in played:
         radio.move(what, how)
         assert len(radio.access) <= QUEUE_MAX + 1
-        assert len(radio.access._copies) <= QUEUE_MAX + 1
         assert radio.ledger.left_us(BAND, radio.now) >= 0
     radio.land("sent")
     radio.now += HOUR_US + LATE_US

@@ -1,4 +1,4 @@
-"""Sealed frames over slots and an air that collides: floods reach all, and most repeats are spared.
+"""Sealed frames over slots and an air that collides: the law holds, and the urgent go first.
 
 Real senders, sources, queues and ledgers; only the modem is missing, since the air takes frames at
 once. Virtual time.
@@ -6,8 +6,6 @@ once. Virtual time.
 
 from math import log10
 from random import Random
-
-import pytest
 
 from meshd.core import crypto
 from meshd.core.airtime import LONG_FAST, airtime_us
@@ -20,7 +18,7 @@ from meshd.link.ledger import Ledger, Priority
 from meshd.link.queue import Outgoing
 from meshd.link.seal import link_key
 from meshd.link.sender import Sender
-from meshd.link.sources import Opened, Sources
+from meshd.link.sources import Sources
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.simulation.schedule import SECOND, Schedule
 from meshd.wire.lora_frame import FrameKind
@@ -31,9 +29,9 @@ STRICT = SubBand("P", 869_400_000, 869_650_000, 27, "erp", 100_000)
 
 
 class Station:
-    """A node that floods: it delivers each text once, repeats it, and spares what others repeat."""
+    """A node that says texts to all in earshot."""
 
-    def __init__(self, field, number, band, manners):
+    def __init__(self, field, number, band):
         self.field, self.schedule = field, field.schedule
         identity = Identity(crypto.digest(b"%d" % number), bytes(32))
         self.sender = Sender(identity, LINK, boot=1, salt=number.to_bytes(8, "big"))
@@ -44,7 +42,7 @@ class Station:
             self.ledger,
             band,
             LONG_FAST,
-            manners=manners,
+            manners=Manners(),
             rng=self.schedule.random(f"slots {number}"),
             drops=self.drops,
             link="lora0",
@@ -52,14 +50,12 @@ class Station:
         self.radio = Radio(str(number), RadioSetting(LONG_FAST))
         self.radio.received = self.received
         self.radio.sent = self.sent
-        self.texts = {}
         self.started = []
         self.told = []
         self.flight_us = 0
 
     def say(self, text, priority=Priority.TEXT):
-        outgoing = Outgoing(FrameKind.FLOOD, text, Share.OWN, priority, hop_limit=7)
-        self.texts[outgoing.name] = self.schedule.now
+        outgoing = Outgoing(FrameKind.LOCAL, text, Share.OWN, priority)
         self.access.send(outgoing, self.schedule.now)
         self.wake()
 
@@ -67,25 +63,9 @@ class Station:
         now = self.schedule.now
         self.access.heard(airtime_us(LONG_FAST, len(data)), now)
         heard = self.sources.hear(data, now)
-        if isinstance(heard, Opened):
-            self.opened(heard, snr_db)
-        elif isinstance(heard, DropReason):
+        if isinstance(heard, DropReason):
             self.drops.count(heard)
         self.wake()
-
-    def opened(self, heard, snr_db):
-        hops = heard.frame.hop_limit
-        outgoing = Outgoing(
-            *(FrameKind.FLOOD, heard.plaintext, Share.RELAYED, Priority.TEXT),
-            hop_limit=max(hops - 1, 0),
-            ingress=heard.node,
-        )
-        if outgoing.name in self.texts:
-            self.access.copy(outgoing.name)
-            return
-        self.texts[outgoing.name] = self.schedule.now
-        if hops:
-            self.access.repeat(outgoing, snr_db, self.schedule.now)
 
     def wake(self):
         due_us = self.access.poll_timeout()
@@ -107,7 +87,7 @@ class Station:
             self.wake()
             return
         out = go.outgoing
-        frame = self.sender.seal(out.kind, out.plaintext, hop_limit=out.hop_limit)
+        frame = self.sender.seal(out.kind, out.plaintext)
         assert len(frame) == out.size
         self.flight_us = self.radio.transmit(frame, "test")
         self.told.append(out.plaintext)
@@ -121,14 +101,14 @@ class Station:
 class Field:
     """Stations on a square of kilometres; loss grows with distance."""
 
-    def __init__(self, count, side_km, *, seed, band=FREE, manners=None):
+    def __init__(self, count, side_km, *, seed, band=FREE):
         self.schedule = Schedule(seed)
         self.air = LoraAir(self.schedule, self.loss_db)
         random = Random(seed)
         self.places = {}
         self.stations = []
         for number in range(count):
-            station = Station(self, number, band, manners or Manners())
+            station = Station(self, number, band)
             self.places[station.radio] = (random.uniform(0, side_km), random.uniform(0, side_km))
             self.stations.append(station)
             self.air.attach(station.radio)
@@ -141,55 +121,12 @@ class Field:
         (x, y), (u, v) = self.places[sender], self.places[hearer]
         return 126.0 + 38.0 * log10(max(((x - u) ** 2 + (y - v) ** 2) ** 0.5, 0.01))
 
-    def reachable(self, station):
-        """Return how many stations a flood could reach at best."""
-        known, edge = {station.radio}, [station.radio]
-        while edge:
-            edge = [
-                other
-                for radio in edge
-                for other in self.air.audible(radio)
-                if other not in known and not known.add(other)
-            ]
-        return len(known) - 1
-
-    def frames(self):
-        return sum(len(station.started) for station in self.stations)
-
-
-def flood(seed, *, messages=8, manners=None):
-    """Return the share of (message, reachable station) served, and frames a message."""
-    field = Field(20, 3.0, seed=seed, manners=manners)
-    due = served = 0
-    for number in range(messages):
-        origin = field.stations[number * 7 % 20]
-        due += field.reachable(origin)
-        before = sum(len(station.texts) for station in field.stations)
-        origin.say(b"message %d of forty bytes, more or less..." % number)
-        field.schedule.run(60 * SECOND)
-        served += sum(len(station.texts) for station in field.stations) - before - 1
-    return served / due, field.frames() / messages, field
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_flood_reaches_nearly_all_and_most_repeats_are_spared(seed):
-    share, frames, field = flood(seed)
-    assert share > 0.9
-    assert frames < 14
-    assert sum(station.access.suppressed for station in field.stations) > 0
-
-
-def test_without_cancelling_everybody_repeats():
-    _, spared, _ = flood(1)
-    _, all_of_them, _ = flood(1, manners=Manners(copies_max=1000))
-    assert spared < 0.75 * all_of_them
-
 
 def test_saturated_channel_stays_within_the_law_of_every_hour():
     field = Field(6, 1.0, seed=5, band=STRICT)
-    for number in range(600):
+    for number in range(1_200):
         field.schedule.at(
-            number * 8 * SECOND,
+            number * 4 * SECOND,
             field.stations[number % 6].say,
             b"%0200d" % number,
         )

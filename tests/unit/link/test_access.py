@@ -1,4 +1,4 @@
-"""One radio's queue and slots: urgency, fairness, bounds, cancelled repeats, the law in the way."""
+"""One radio's queue and slots: urgency, fairness, bounds, slots, the law in the way."""
 
 from random import Random
 
@@ -15,7 +15,6 @@ from meshd.link.queue import (
     INGRESSES_MAX,
     LIFE_US,
     QUEUE_MAX,
-    RELAY_LIFE_US,
     Outgoing,
     TransmitQueue,
 )
@@ -123,58 +122,6 @@ def test_what_waited_too_long_is_dropped_by_name():
     radio.access.send(out(b"late"), 0)
     assert radio.go(LIFE_US[Priority.TEXT]) is None
     assert radio.drops.total(DropReason.LORA_QUEUE_LATE) == 1
-
-
-# --- repeats --------------------------------------------------------------------------------------
-
-
-def test_copy_cancels_the_repeat_that_waits_and_nothing_else():
-    radio = Radio()
-    heard = out(b"heard", share=Share.RELAYED, ingress=A)
-    radio.access.repeat(heard, -10.0, 0)
-    radio.access.send(out(b"own"), 0)
-    assert not radio.access.copy(out(b"other").name)
-    assert not radio.access.copy(out(b"own").name)
-    assert radio.access.copy(heard.name)
-    assert radio.send_all(10 * SECOND_US) == [b"own"]
-    assert radio.access.suppressed == 1
-
-
-def test_two_copies_are_needed_where_that_is_the_manner():
-    radio = Radio(Manners(listens=True, copies_max=2))
-    heard = out(b"heard", share=Share.RELAYED, ingress=A)
-    radio.access.repeat(heard, -10.0, 0)
-    assert not radio.access.copy(heard.name)
-    assert radio.access.copy(heard.name)
-
-
-def test_repeat_is_queued_once():
-    radio = Radio()
-    heard = out(b"heard", share=Share.RELAYED)
-    assert radio.access.repeat(heard, -10.0, 0)
-    assert not radio.access.repeat(heard, -10.0, 0)
-    with pytest.raises(UsageError):
-        radio.access.copy(b"short")
-
-
-def test_repeat_that_comes_too_late_is_dropped():
-    radio = Radio()
-    radio.access.repeat(out(b"heard"), -20.0, 0)
-    assert radio.go(RELAY_LIFE_US * 2) is None
-    assert radio.drops.total(DropReason.LORA_QUEUE_LATE) == 1
-
-
-def test_far_goes_before_near():
-    waits = {}
-    for snr_db in (-20.0, -5.0, 10.0, None):
-        total = 0
-        for seed in range(200):
-            radio = Radio(seed=seed)
-            radio.access.repeat(out(b"x"), snr_db, 0)
-            total += radio.access.poll_timeout()
-        waits[snr_db] = total / 200 / radio.access.slot_us
-    assert waits[-20.0] < 4.5 < waits[-5.0] < 40 < waits[10.0]
-    assert 0.8 < waits[None] / waits[10.0] < 1.25
 
 
 # --- slots ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from lora_nodes import LINK, OTHER_LINK, SECOND_US, Node, identity
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.link.replay import JUMP_MAX, WINDOW, Verdict, Window, nearest
-from meshd.link.seal import Mark, frame_name, hop_address, link_key, seal
+from meshd.link.seal import Mark, hop_address, link_key, seal
 from meshd.link.sender import (
     ANSWER_EVERY_US,
     ANSWERS_MAX,
@@ -101,20 +101,6 @@ def test_own_frame_played_back_is_known():
     assert a.hear(a.flood()) is DropReason.FRAME_OWN
     assert a.hear(a.sender.beacon()) is DropReason.FRAME_OWN
     assert a.hear(a.sender.beacon(with_key=False)) is DropReason.FRAME_OWN
-
-
-def test_copies_at_each_hop_have_one_name():
-    a, b, c = Node(1), Node(2), Node(3)
-    b.meet(a)
-    c.meet(b)
-    first = b.hear(a.flood(b"text", hop_limit=3))
-    again = c.hear(b.flood(first.plaintext, hop_limit=2))
-    names = {
-        frame_name(heard.frame.kind, heard.frame.destination, heard.plaintext)
-        for heard in (first, again)
-    }
-    assert len(names) == 1
-    assert frame_name(FrameKind.ROUTED, b"ab", b"c") != frame_name(FrameKind.ROUTED, b"", b"abc")
 
 
 # --- replay ---------------------------------------------------------------------------------------
