@@ -43,8 +43,9 @@ class Node:
         boot = self.sender.boot + 1 if boot is None else boot
         return Node(self.number, boot=boot, salt=salt)
 
-    def flood(self, text=b"hello", **options):
-        return self.sender.seal(FrameKind.FLOOD, text, **options)
+    def say(self, text=b"hello", **options):
+        """Return a frame that is to be sent on, so its sender has to prove itself."""
+        return self.sender.seal(FrameKind.ROUTED, text, destination=b"to", **options)
 
     def hear(self, frame, now=0):
         return self.sources.hear(frame, now)
@@ -66,6 +67,6 @@ class Node:
     def prove(self, other, now=0):
         """Hear another's beacon and frame, challenge it, and hear its answer."""
         self.meet(other, now)
-        self.hear(other.flood(b"anybody?"), now)
+        self.hear(other.say(b"anybody?"), now)
         other.hear(self.challenge(now), now)
         return self.hear(other.sender.answer(now), now)

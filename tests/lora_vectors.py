@@ -28,20 +28,12 @@ def make():
         "beacon": sender.beacon(),
         "challenge": sender.challenge(Challenge(NEIGHBOUR.node, b"\x08" * 8)),
         "local": sender.seal(FrameKind.LOCAL, TEXT),
-        "flood": sender.seal(FrameKind.FLOOD, TEXT, hop_limit=3),
         "routed": sender.seal(
             FrameKind.ROUTED,
             TEXT,
             hop_limit=7,
             next_hop=NEIGHBOUR.node,
             destination=NEIGHBOUR.node[:2],
-        ),
-        "routed-long": sender.seal(
-            FrameKind.ROUTED_LONG,
-            TEXT,
-            hop_limit=7,
-            next_hop=NEIGHBOUR.node,
-            destination=NEIGHBOUR.node,
         ),
         "empty": sender.seal(FrameKind.LOCAL, b""),
     }

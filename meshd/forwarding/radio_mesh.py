@@ -262,7 +262,7 @@ class RadioMesh:
             self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
             return
         next_hop = {Aim.ME: own, Aim.EVERYONE: EVERYONE}.get(opened.aim, _STRANGER)
-        destination = frame.destination[:SHORT_LEN] or next_hop
+        destination = frame.destination or next_hop
         if not opened.trusted and destination != own:
             return
         heard = Send(next_hop, destination, frame.hop_limit, item, None)

@@ -1,4 +1,4 @@
-"""Encode and decode a frame on the air: header, sealed body, tag. 16 to 18 bytes beside the body.
+"""Encode and decode a frame on the air: header, sealed body, tag. 16 or 18 bytes beside the body.
 
 Enters: bytes from a modem. Leaves: a `LoraFrame` whose body is still sealed, or WireError. Knows no
 key: what the header says is believed when the tag fits, in `link/seal.py`.
@@ -10,12 +10,10 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.errors import UsageError, WireError
-from meshd.core.ids import NODE_ID_LEN
 
 VERSION = 1
 SHORT_LEN = 2
 TAG_LEN = 8
-HOP_LIMIT_MAX = 7
 FRAME_LEN_MAX = 255
 EVERYONE = b"\xff\xff"
 
@@ -29,13 +27,11 @@ class FrameKind(IntEnum):
     BEACON = 0
     CHALLENGE = 1
     LOCAL = 2
-    FLOOD = 3
     ROUTED = 4
-    ROUTED_LONG = 5
 
 
 GROUP_KINDS = (FrameKind.BEACON, FrameKind.CHALLENGE)
-_DESTINATION_LEN = {FrameKind.ROUTED: SHORT_LEN, FrameKind.ROUTED_LONG: NODE_ID_LEN}
+_DESTINATION_LEN = {FrameKind.ROUTED: SHORT_LEN}
 
 
 def overhead(kind: FrameKind) -> int:

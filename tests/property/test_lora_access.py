@@ -20,7 +20,7 @@ SECOND_US = 1_000_000
 
 frames = st.builds(
     Outgoing,
-    st.sampled_from([FrameKind.LOCAL, FrameKind.FLOOD]),
+    st.sampled_from([FrameKind.LOCAL, FrameKind.ROUTED]),
     st.binary(max_size=200),
     st.sampled_from([Share.CONTROL, Share.RELAYED, Share.OWN]),
     st.sampled_from(Priority),

@@ -13,7 +13,7 @@ from meshd.wire.lora_beacon import Beacon, Challenge
 from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame
 
 texts = st.binary(max_size=225)
-kinds = st.sampled_from([FrameKind.LOCAL, FrameKind.FLOOD, FrameKind.ROUTED])
+kinds = st.sampled_from([FrameKind.LOCAL, FrameKind.ROUTED])
 REFUSED = (
     *(DropReason.FRAME_FORGED, DropReason.FRAME_MALFORMED, DropReason.FRAME_FOREIGN),
     DropReason.FRAME_STRANGER,
@@ -43,7 +43,7 @@ def test_every_flipped_bit_of_a_frame_is_refused(kind, text, place):
 
 def test_every_flipped_bit_of_one_frame_and_one_beacon_is_refused():
     a, b = met()
-    for good in (a.flood(b"a short text"), a.sender.beacon()):
+    for good in (a.say(b"a short text"), a.sender.beacon()):
         for place in range(8 * len(good)):
             frame = bytearray(good)
             frame[place // 8] ^= 1 << place % 8
@@ -77,7 +77,7 @@ def test_frame_of_another_mesh_is_refused_even_with_our_context_on_it(kind, text
 @given(st.lists(texts, min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_each_frame_is_opened_once_in_any_order_and_any_number_of_copies(told, random):
     a, b = met()
-    frames = [a.flood(text) for text in told] * 3
+    frames = [a.say(text) for text in told] * 3
     random.shuffle(frames)
     opened = [heard for heard in map(b.hear, frames) if isinstance(heard, Opened)]
     assert sorted(heard.plaintext for heard in opened) == sorted(told)
@@ -119,7 +119,7 @@ def test_any_bytes_decode_or_raise_wire_error_and_come_back(data):
 marks = st.builds(Mark, st.just(A.node), st.just(LINK.epoch), st.integers(1, 3))
 heads = st.builds(
     LoraFrame,
-    st.just(FrameKind.FLOOD),
+    st.just(FrameKind.LOCAL),
     st.integers(0, 1),
     st.just(LINK.context),
     st.just(EVERYONE),
@@ -143,7 +143,7 @@ def test_no_two_plaintexts_share_a_nonce_however_often_a_counter_comes_again(dra
 def test_repeated_counter_shows_only_whether_two_frames_are_equal(text, other):
     """Rolled back to the same boot, salt and counter: the worst that lost state can do."""
     one, two = (Sender(A, LINK, boot=1, salt=bytes(8)) for _ in range(2))
-    first, second = one.seal(FrameKind.FLOOD, text), two.seal(FrameKind.FLOOD, other)
+    first, second = one.seal(FrameKind.LOCAL, text), two.seal(FrameKind.LOCAL, other)
     assert (first == second) == (text == other)
     if text != other:
         bodies = [LoraFrame.decode(frame).body for frame in (first, second)]
@@ -159,7 +159,7 @@ def test_repeated_counter_shows_only_whether_two_frames_are_equal(text, other):
 @given(st.integers(0, 3), st.integers(0, 3), texts)
 def test_keys_of_two_boots_or_two_salts_are_never_the_same(boot, salt, text):
     salts = bytes([salt]) * 8
-    frame = Sender(A, LINK, boot=boot, salt=salts).seal(FrameKind.FLOOD, text)
+    frame = Sender(A, LINK, boot=boot, salt=salts).seal(FrameKind.LOCAL, text)
     mark = Mark(A.node, LINK.epoch, 1)
     for other_boot in range(4):
         for other_salt in range(4):
@@ -170,7 +170,7 @@ def test_keys_of_two_boots_or_two_salts_are_never_the_same(boot, salt, text):
 
 @given(texts)
 def test_tag_covers_sender_epoch_and_whole_counter(text):
-    head = LoraFrame(FrameKind.FLOOD, 0, LINK.context, EVERYONE, A.node[:2], 7)
+    head = LoraFrame(FrameKind.LOCAL, 0, LINK.context, EVERYONE, A.node[:2], 7)
     mark = Mark(A.node, LINK.epoch, 7)
     frame = seal(KEYS, head, text, mark)
     assert unseal(KEYS, frame, mark) == text

@@ -63,7 +63,7 @@ class Air:
     def move(self, what, how):
         if what == "send":
             for number in range(how):
-                self.record(self.sender.flood(b"%d" % number), deliver=number % 3 != 0)
+                self.record(self.sender.say(b"%d" % number), deliver=number % 3 != 0)
         elif what == "play":
             self.play(how)
         elif what == "all":
@@ -90,7 +90,7 @@ class Air:
 def test_nothing_is_trusted_twice_and_nobody_who_did_not_answer(played):
     air = Air()
     air.record(air.sender.sender.beacon())
-    air.record(air.sender.flood())
+    air.record(air.sender.say())
     air.ask(delivered=True)
     for what, how in played:
         air.move(what, how)
@@ -106,8 +106,8 @@ def test_whatever_was_played_a_sender_that_is_there_is_heard_again(played):
     for _ in range(12):
         air.now += 65 * 60 * SECOND_US
         air.record(air.sender.sender.beacon())
-        air.record(air.sender.flood(b"here %d" % air.now))
+        air.record(air.sender.say(b"here %d" % air.now))
         air.ask(True)
-    last = air.sender.flood(b"last")
+    last = air.sender.say(b"last")
     heard = air.receiver.hear(last, air.now)
     assert isinstance(heard, Opened) and heard.trusted

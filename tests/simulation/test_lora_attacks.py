@@ -140,7 +140,7 @@ def test_member_that_forges_anothers_frames_and_drives_its_counter_ahead_is_outl
     intruder = Intruder(camp)
     for _ in range(20):
         forger.counter = victim.counter + 4_000 * (_ + 1)
-        intruder.send(forger.seal(FrameKind.FLOOD, b"\xff forged", hop_limit=3))
+        intruder.send(forger.seal(FrameKind.LOCAL, b"\xff forged"))
     before = [camp.texts(number) for number in range(3)]
     camp.run(5 * MINUTE)
     assert [camp.texts(number) for number in range(3)] == before, "entries are signed"
@@ -206,7 +206,7 @@ def test_neighbour_that_floods_wants_gets_little():
     chance = Random(5)
     for _ in range(300):
         wants = Wants(tuple(chance.randbytes(2) for _ in range(40)))
-        recorder.send(member.seal(FrameKind.FLOOD, encode([wants])))
+        recorder.send(member.seal(FrameKind.LOCAL, encode([wants])))
     for host, was in zip(camp.hosts[:2], spent, strict=True):
         assert spent_ms(host) - was < 10_000
         assert host.node.snapshot(host.now).radios[0].waiting <= 64
@@ -219,6 +219,8 @@ def test_random_members_bodies_break_no_node(seed):
     intruder = Intruder(camp)
     member, chance = link_of(camp.hosts[1]).sender, Random(seed)
     for _ in range(200):
-        kind = chance.choice((FrameKind.FLOOD, FrameKind.LOCAL))
-        intruder.send(member.seal(kind, chance.randbytes(chance.randint(0, 60))))
+        kind = chance.choice((FrameKind.ROUTED, FrameKind.LOCAL))
+        to = b"to" if kind is FrameKind.ROUTED else b""
+        body = chance.randbytes(chance.randint(0, 60))
+        intruder.send(member.seal(kind, body, destination=to))
     works(camp, "after all that")

@@ -29,7 +29,7 @@ A, B, C = b"a" * 10, b"b" * 10, b"c" * 10
 
 
 def out(text, priority=Priority.TEXT, ingress=b"", share=Share.OWN):
-    return Outgoing(FrameKind.FLOOD, text, share, priority, ingress=ingress)
+    return Outgoing(FrameKind.LOCAL, text, share, priority, ingress=ingress)
 
 
 class Radio:

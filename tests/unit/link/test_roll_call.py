@@ -34,9 +34,9 @@ def echo(caller, data, nonces=(NONCE,), now=0):
 def test_who_answers_a_call_is_trusted_from_then_on():
     one, two = pair()
     assert call(one, two) == Asked(NONCE, called=True)
-    assert not one.hear(two.flood(b"before")).trusted
+    assert not one.hear(two.say(b"before")).trusted
     assert echo(one, frame(two, NONCE)) and one.sources.trusts(two.node)
-    assert one.hear(two.flood(b"after")).trusted
+    assert one.hear(two.say(b"after")).trusted
     assert not one.sources.proven(two.node)  # a member could have answered for it
 
 
@@ -69,7 +69,7 @@ def test_the_next_boot_of_one_that_was_there_is_trusted_and_an_earlier_one_is_no
     assert echo(one, frame(two, NONCE))
     third = two.reboot()
     one.meet(third)
-    assert one.hear(third.flood(b"again")).trusted
+    assert one.hear(third.say(b"again")).trusted
     opened = one.hear(old.seal(FrameKind.LOCAL, b""))
     assert isinstance(opened, Opened) and not opened.trusted
 

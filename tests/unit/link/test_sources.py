@@ -43,10 +43,10 @@ def pair():
 
 def test_frame_is_opened_once_its_sender_was_met():
     a, b = pair()
-    frame = a.flood(b"one", hop_limit=3)
+    frame = a.say(b"one", hop_limit=3)
     assert b.hear(frame) is DropReason.FRAME_STRANGER
     assert b.meet(a) == Met(a.node, a.identity.public, 1, 2, new=True, proven=False)
-    heard = b.hear(a.flood(b"two", hop_limit=3))
+    heard = b.hear(a.say(b"two", hop_limit=3))
     assert (heard.plaintext, heard.node, heard.aim) == (b"two", a.node, Aim.EVERYONE)
     assert heard.frame.hop_limit == 3
 
@@ -54,10 +54,10 @@ def test_frame_is_opened_once_its_sender_was_met():
 def test_sender_is_trusted_only_after_a_challenge_came_back():
     a, b = pair()
     b.meet(a)
-    assert b.hear(a.flood()).trusted is False
+    assert b.hear(a.say()).trusted is False
     assert a.hear(b.challenge()) == Asked(b"" + a.sender._echoes[0])
     assert b.hear(a.sender.answer(0)).proven
-    assert b.hear(a.flood()).trusted is True
+    assert b.hear(a.say()).trusted is True
     assert b.sources.proven(a.node)
 
 
@@ -65,7 +65,7 @@ def test_frame_names_its_next_hop_to_that_one_alone():
     a, b, c = Node(1), Node(2), Node(3)
     b.meet(a)
     c.meet(a)
-    first, second = (a.flood(next_hop=b.node) for _ in range(2))
+    first, second = (a.say(next_hop=b.node) for _ in range(2))
     assert b.hear(first).aim is Aim.ME
     assert c.hear(first).aim is Aim.OTHER
     assert LoraFrame.decode(first).next_hop != LoraFrame.decode(second).next_hop
@@ -93,12 +93,12 @@ def test_key_with_the_same_context_byte_opens_nothing():
     a, b = Node(1, link=link_key(number.to_bytes(32, "big"))), Node(2)
     assert b.meet(a) is DropReason.FRAME_FORGED
     b.meet(Node(1))
-    assert b.hear(a.flood()) is DropReason.FRAME_FORGED
+    assert b.hear(a.say()) is DropReason.FRAME_FORGED
 
 
 def test_own_frame_played_back_is_known():
     a, _ = pair()
-    assert a.hear(a.flood()) is DropReason.FRAME_OWN
+    assert a.hear(a.say()) is DropReason.FRAME_OWN
     assert a.hear(a.sender.beacon()) is DropReason.FRAME_OWN
     assert a.hear(a.sender.beacon(with_key=False)) is DropReason.FRAME_OWN
 
@@ -109,7 +109,7 @@ def test_own_frame_played_back_is_known():
 def test_replayed_frame_is_refused_and_a_late_one_is_not():
     a, b = pair()
     b.prove(a)
-    frames = [a.flood(b"%d" % number) for number in range(WINDOW)]
+    frames = [a.say(b"%d" % number) for number in range(WINDOW)]
     assert b.hear(frames[-1]).trusted
     assert b.hear(frames[-1]) is DropReason.FRAME_REPLAYED
     assert b.hear(frames[0]).trusted
@@ -119,9 +119,9 @@ def test_replayed_frame_is_refused_and_a_late_one_is_not():
 def test_frame_older_than_the_window_is_refused_and_its_sender_asked():
     a, b = pair()
     b.prove(a)
-    old = a.flood()
+    old = a.say()
     for _ in range(WINDOW):
-        b.hear(a.flood())
+        b.hear(a.say())
     assert b.hear(old) is DropReason.FRAME_REPLAYED
     assert b.challenge(CHALLENGE_EVERY_US) is not None
 
@@ -129,7 +129,7 @@ def test_frame_older_than_the_window_is_refused_and_its_sender_asked():
 def test_recording_played_to_a_rebooted_relay_is_not_relayed():
     a, b = pair()
     b.prove(a)
-    recording = [a.sender.beacon(), *(a.flood(b"%d" % number) for number in range(3))]
+    recording = [a.sender.beacon(), *(a.say(b"%d" % number) for number in range(3))]
     for frame in recording:
         b.hear(frame)
     b = b.reboot()
@@ -138,12 +138,12 @@ def test_recording_played_to_a_rebooted_relay_is_not_relayed():
     assert [one.trusted for one in heard[1:]] == [False] * 3
     # The sender is long gone: nobody answers, and nothing of it is ever trusted.
     assert b.challenge() is not None
-    assert b.hear(a.reboot().flood()) is DropReason.FRAME_FORGED
+    assert b.hear(a.reboot().say()) is DropReason.FRAME_FORGED
 
 
 def test_recording_of_an_earlier_boot_is_stale_to_who_knows_a_later_one():
     a, b = pair()
-    beacon, frame = a.sender.beacon(), a.flood()
+    beacon, frame = a.sender.beacon(), a.say()
     a = a.reboot()
     b.prove(a)
     assert b.hear(beacon) is DropReason.BEACON_STALE
@@ -153,10 +153,10 @@ def test_recording_of_an_earlier_boot_is_stale_to_who_knows_a_later_one():
 def test_next_boot_of_a_proven_sender_is_taken_at_once_and_the_one_before_no_more():
     a, b = pair()
     b.prove(a)
-    late = a.flood()
+    late = a.say()
     a = a.reboot()
     assert b.meet(a).proven
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
     assert b.hear(late).trusted is False
 
 
@@ -164,32 +164,32 @@ def test_counter_far_ahead_is_delivered_and_not_relayed_until_the_challenge_came
     a, b = pair()
     b.prove(a)
     a.sender.counter += JUMP_MAX
-    far = a.flood()
+    far = a.say()
     assert b.hear(far).trusted is False
     assert b.hear(far).trusted is False
     now = CHALLENGE_EVERY_US
     a.hear(b.challenge(now))
     assert b.hear(a.sender.answer(now)).proven
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
 
 
 def test_silence_of_seventy_thousand_frames_is_bridged_by_a_beacon():
     a, b = pair()
     b.prove(a)
     a.sender.counter += 70_000
-    assert b.hear(a.flood()) is DropReason.FRAME_FORGED
+    assert b.hear(a.say()) is DropReason.FRAME_FORGED
     b.meet(a)
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
 
 
 def test_answer_played_again_moves_no_window_back():
     a, b = pair()
     b.meet(a)
-    b.hear(a.flood())
+    b.hear(a.say())
     a.hear(b.challenge())
     answer = a.sender.answer(0)
     b.hear(answer)
-    frames = [a.flood() for _ in range(2 * WINDOW)]
+    frames = [a.say() for _ in range(2 * WINDOW)]
     for frame in frames:
         assert b.hear(frame).trusted
     assert b.hear(answer, SECOND_US) is DropReason.FRAME_REPLAYED
@@ -199,7 +199,7 @@ def test_answer_played_again_moves_no_window_back():
 def test_answer_to_a_challenge_of_long_ago_proves_nothing():
     a, b = pair()
     b.meet(a)
-    b.hear(a.flood())
+    b.hear(a.say())
     a.hear(b.challenge())
     assert not b.hear(a.sender.answer(0), CHALLENGE_VALID_US + 1).proven
 
@@ -209,7 +209,7 @@ def test_answer_to_somebody_elses_challenge_proves_nothing():
     c = Node(3)
     b.meet(a)
     c.meet(a)
-    c.hear(a.flood())
+    c.hear(a.say())
     challenge = c.challenge()
     assert b.hear(challenge) == Overheard(a.node)
     a.hear(challenge)
@@ -276,7 +276,7 @@ def test_beacon_without_a_key_is_for_those_who_know_it():
 def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():
     a = Node(1)
     others = [Node(number) for number in range(2, 12)]
-    beacon, frame = a.sender.beacon(), a.flood()
+    beacon, frame = a.sender.beacon(), a.say()
     for other in others:
         other.hear(beacon)
         other.hear(frame)
@@ -286,7 +286,7 @@ def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():
     assert sum(other.hear(answer).proven for other in others) == ECHOES_MAX
     assert a.sender.answer_due() is None and a.sender.answer(5) is None
     late = others[-1]
-    late.hear(a.flood())
+    late.hear(a.say())
     a.hear(late.challenge(CHALLENGE_EVERY_US))
     assert a.sender.answer(6) is None
     assert a.sender.answer_due() == 5 + ANSWER_EVERY_US
@@ -345,21 +345,21 @@ def test_two_nodes_with_one_short_address_are_both_heard_from_their_first_frames
     between.prove(a)
     between.prove(b, MINUTE_US)
     for _ in range(3):
-        assert between.hear(a.flood(b"a")).node == a.node
-        assert between.hear(b.flood(b"b")).node == b.node
+        assert between.hear(a.say(b"a")).node == a.node
+        assert between.hear(b.say(b"b")).node == b.node
     # Neither ever takes the other's frame for its own, from the first frame on.
     a.meet(between)
     b.meet(between)
     taken = [
         (a.hear(frame).aim, b.hear(frame).aim)
-        for frame in (between.flood(next_hop=a.node) for _ in range(20))
+        for frame in (between.say(next_hop=a.node) for _ in range(20))
     ]
     assert taken == [(Aim.ME, Aim.OTHER)] * 20
 
 
 def test_two_nodes_with_one_short_address_use_different_keys():
     a, b = same_short()
-    one, other = (LoraFrame.decode(node.flood(b"same text")) for node in (a, b))
+    one, other = (LoraFrame.decode(node.say(b"same text")) for node in (a, b))
     assert one.header() == other.header()
     assert one.body != other.body and one.tag != other.tag
 
@@ -381,8 +381,8 @@ def test_copied_card_with_both_copies_running_is_heard_and_reported():
     assert b.sources.poll_report() is None
     assert b.hear(two.sender.answer(now), now).proven
     assert b.sources.poll_report() == (Report.TWIN, one.node)
-    assert b.hear(one.flood()).trusted
-    assert b.hear(two.flood()).trusted
+    assert b.hear(one.say()).trusted
+    assert b.hear(two.say()).trusted
     assert b.sources.poll_report() is None
 
 
@@ -396,21 +396,21 @@ def test_copy_of_an_earlier_boot_that_answers_is_heard_too():
     for copy in (two, one):
         copy.hear(challenge)
         assert b.hear(copy.sender.answer(now), now).proven
-    assert b.hear(two.flood()).trusted
+    assert b.hear(two.say()).trusted
     assert b.sources.poll_report() == (Report.TWIN, one.node)
 
 
 def test_restart_between_two_answers_is_no_twin():
     a, b = pair()
     b.meet(a)
-    b.hear(a.flood())
+    b.hear(a.say())
     challenge = b.challenge()
     a.hear(challenge)
     b.hear(a.sender.answer(0))
     a = a.reboot()
     a.hear(challenge)
     assert b.hear(a.sender.answer(0)).proven
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
     assert b.sources.poll_report() is None
 
 
@@ -429,21 +429,21 @@ def test_member_that_drives_anothers_counter_ahead_is_noticed_and_undone():
     forger.counter = a.sender.counter
     for _ in range(10):
         forger.counter += JUMP_MAX - 1
-        assert b.hear(forger.seal(FrameKind.FLOOD, b"not from a")).trusted
-    assert b.hear(a.flood()) is DropReason.FRAME_REPLAYED
+        assert b.hear(forger.seal(FrameKind.LOCAL, b"not from a")).trusted
+    assert b.hear(a.say()) is DropReason.FRAME_REPLAYED
     now = CHALLENGE_EVERY_US
     a.hear(b.challenge(now))
     assert b.hear(a.sender.answer(now), now).proven
     assert b.sources.poll_report() == (Report.COUNTER_FORGED, a.node)
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
 
 
 def test_challenges_to_one_node_are_a_minute_apart():
     a, b = pair()
     b.meet(a)
-    b.hear(a.flood())
+    b.hear(a.say())
     assert b.challenge(0) is not None
-    b.hear(a.flood())
+    b.hear(a.say())
     assert b.challenge(CHALLENGE_EVERY_US - 1) is None
     assert b.challenge(CHALLENGE_EVERY_US) is not None
 
@@ -483,11 +483,11 @@ def test_both_keys_of_a_rotation_are_heard_and_the_old_one_no_more_after_it():
     a, b = Node(1), Node(2, links=(LINK, OTHER_LINK))
     b.prove(a)
     a.sender.use(OTHER_LINK)
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
     a.sender.use(LINK)
-    assert b.hear(a.flood()).trusted
+    assert b.hear(a.say()).trusted
     b.sources.rekey((OTHER_LINK,))
-    assert b.hear(a.flood()) is DropReason.FRAME_FOREIGN
+    assert b.hear(a.say()) is DropReason.FRAME_FOREIGN
 
 
 def test_unproven_newcomers_hold_a_quarter_of_the_table_and_push_out_only_each_other():
@@ -497,7 +497,7 @@ def test_unproven_newcomers_hold_a_quarter_of_the_table_and_push_out_only_each_o
     for number in range(2, UNPROVEN_MAX + 12):
         b.meet(Node(number))
     assert len(b.sources) == UNPROVEN_MAX + 1
-    assert b.hear(friend.flood()).trusted
+    assert b.hear(friend.say()).trusted
 
 
 def test_too_many_proven_ones_push_out_the_one_not_heard_for_longest():
@@ -505,12 +505,12 @@ def test_too_many_proven_ones_push_out_the_one_not_heard_for_longest():
     first, second = Node(1), Node(2)
     b.prove(first)
     b.prove(second)
-    b.hear(first.flood())
+    b.hear(first.say())
     for number in range(3, DEVICES_MAX - UNPROVEN_MAX + 2):
         b.prove(Node(number))
     assert len(b.sources) == DEVICES_MAX - UNPROVEN_MAX
-    assert b.hear(second.flood()) is DropReason.FRAME_STRANGER
-    assert b.hear(first.flood()).trusted
+    assert b.hear(second.say()) is DropReason.FRAME_STRANGER
+    assert b.hear(first.say()).trusted
 
 
 def test_one_short_address_has_few_places_and_proven_ones_keep_theirs(monkeypatch):
@@ -544,9 +544,9 @@ def test_reports_that_nobody_takes_are_few():
 def test_counter_of_one_salt_ends():
     a = Node(1)
     a.sender.counter = COUNTER_MAX - 1
-    a.flood()
+    a.say()
     with pytest.raises(UsageError, match="fresh"):
-        a.flood()
+        a.say()
 
 
 @pytest.mark.parametrize(("boot", "salt"), [(1, b"short"), (1 << 32, bytes(8)), (-1, bytes(8))])
