@@ -105,6 +105,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             boot=boot.number,
             listen_port=options.listen_port,
         )
+        self.sessions.targets.is_thin = self._is_thin
         self.spaces = Spaces(ctx, identity=identity, image=image)
         self.files = Files(ctx, self.spaces, self.sessions, image=image)
         self.sync = Sync(  # which parts the quota between entries and files
@@ -124,7 +125,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             *(ctx, self.spaces, self.radios, options),
-            ways=TableWays(options.mesh, self.routing.route_to, self.radios),
+            ways=TableWays(options.mesh, self.routing, self.radios),
             ping=self.echo.ping,
         )
         self.messages.load(image, 0)
@@ -333,6 +334,10 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             self.routing.stop(now)
         self.radios.stop(now)
         self._settle(now)
+
+    def _is_thin(self, node: bytes) -> bool:
+        """Tell whether a LoRa hop lies on the way to a node."""
+        return self.routing.thin_to(mesh_address(self.options.mesh, node)) != 0
 
     def _hear(self, now: int) -> None:
         self._now = now

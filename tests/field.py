@@ -31,7 +31,10 @@ def line(count: int) -> list[tuple[int, int]]:
 
 
 class Field:
-    """A mesh of one kind of router, or of one kind a node. `up=False` keeps the radios down."""
+    """A mesh of one kind of router, or of one kind a node. `up=False` keeps the radios down.
+
+    `alone` more nodes come after those of the edges, and have none.
+    """
 
     def __init__(
         self,
@@ -39,17 +42,19 @@ class Field:
         edges: Iterable[tuple[int, int]],
         *,
         up: bool = True,
+        alone: int = 0,
     ) -> None:
         self._kinds = kinds
         self._edges = list(edges)
         self._up = up
+        self._count = max(max(edge) for edge in self._edges) + 1 + alone
         self._lab = Lab("field")
         self.nodes: list[Namespace] = []
         self.routers: list[Router] = []
 
     def __enter__(self) -> "Field":
         try:
-            count = max(max(edge) for edge in self._edges) + 1
+            count = self._count
             self.nodes = [self._lab.node(f"n{number}", up=self._up) for number in range(count)]
             for one, other in self._edges:
                 self._lab.heal(self.nodes[one], self.nodes[other])

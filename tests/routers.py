@@ -1,9 +1,12 @@
 """Routing daemons in nodes of the lab: meshd, and the ones it meets or is measured against."""
 
 import json
+import os
+import signal
 import subprocess
+from pathlib import Path
 
-from meshd.lab.daemons import Daemon
+from meshd.lab.daemons import MESHD, Daemon, wait_for
 from meshd.lab.namespaces import Namespace, Usage, usage
 
 PROBE_PORT = 9797
@@ -126,3 +129,31 @@ class Meshd(Router):
         elif self.process and self.process.poll() is not None:
             raise RuntimeError(f"meshd ended: {self.daemon.log_end()}")
         return bool(self.address)
+
+
+class MeshdRadio(Meshd):
+    """The same with an emulated LoRa radio; all of one test run hear each other."""
+
+    name = "meshd with LoRa"
+
+    def start(self) -> None:
+        self.plug()
+        self.options = ("--radio", f"{self.port}:rnode", "--region", "EU868")
+        super().start()
+
+    @property
+    def port(self) -> Path:
+        """The serial port."""
+        return self.node.folder / "radio"
+
+    def plug(self) -> None:
+        """Plug the radio in."""
+        argv = [*MESHD, "emulate", "rnode", "--port", str(self.port)]
+        air = f"field-{os.getpid()}"
+        self.radio = self.node.spawn([*argv, "--air", air], log="radio.log")
+        wait_for(self.port.exists, 20)
+
+    def unplug(self) -> None:
+        """Pull the radio out."""
+        self.radio.send_signal(signal.SIGINT)
+        self.radio.wait(20)

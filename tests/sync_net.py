@@ -48,6 +48,7 @@ class MemorySessions:
         self.closed = []
         self.wanted = []
         self.unwanted = []
+        self.thin = set()
         self.sent = []
         self.hold = False
 
@@ -92,6 +93,9 @@ class MemorySessions:
 
     def unwant(self, node, now):
         self.unwanted.append(node)
+
+    def is_thin(self, node):
+        return node in self.thin
 
 
 class House:

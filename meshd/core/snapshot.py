@@ -70,7 +70,7 @@ class RadioStatus:
 
 @dataclass(frozen=True, slots=True)
 class RouteStatus:
-    """One selected or alternative route."""
+    """One selected or alternative route. `thin`: LoRa hops lie on the way, so no streams go."""
 
     prefix: str
     node: str | None
@@ -82,6 +82,7 @@ class RouteStatus:
     selected: bool
     feasible: bool
     age_s: float
+    thin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,6 @@ from meshd.core.events import Link
 from meshd.core.ids import mesh_address
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 
-THIN_METRIC = 3_072
-"""From this metric on a LoRa hop lies on the way: no other hop costs so much."""
-
 
 class Way(NamedTuple):
     """Where a node is: out by `link`, to a link-local address, or by a radio.
@@ -39,7 +36,16 @@ class Ways(Protocol):
 
 RADIO = "radio"
 SHORT_LEN = 2
-Route = tuple[Link, bytes, int]
+
+
+class Routes(Protocol):
+    """What the table of routes knows."""
+
+    def route_to(self, address: bytes) -> tuple[Link, bytes, int] | None:
+        """Return link, next hop and metric of the route to an address."""
+
+    def thin_to(self, address: bytes) -> int:
+        """Return what is known of LoRa hops on the way to an address; 0: there are none."""
 
 
 class RadioWays(Protocol):
@@ -55,22 +61,21 @@ class RadioWays(Protocol):
 class TableWays:
     """Ways by the table of routes, or by what radios know beside it."""
 
-    def __init__(
-        self, mesh: bytes, route_to: Callable[[bytes], Route | None], radios: "RadioWays"
-    ) -> None:
+    def __init__(self, mesh: bytes, routes: Routes, radios: "RadioWays") -> None:
         self._mesh = mesh
-        self._route_to = route_to
+        self._routes = routes
         self._radios = radios
 
     def way(self, node: bytes) -> Way | None:
         """Return the way to a node, None when there is none."""
-        found = self._route_to(mesh_address(self._mesh, node))
+        address = mesh_address(self._mesh, node)
+        found = self._routes.route_to(address)
         if found is None:
             name = self._radios.reaches(node[:SHORT_LEN])
             return Way(name, b"", radio=True, thin=True) if name else None
-        link, next_hop, metric = found
+        link, next_hop, _ = found
         radio = link.kind.value == RADIO
-        return Way(link.name, next_hop, radio, radio or metric >= THIN_METRIC)
+        return Way(link.name, next_hop, radio, radio or self._routes.thin_to(address) != 0)
 
     def behind(self, short: bytes) -> tuple[bytes, ...]:
         """Return the nodes with a short address to whom a way leads that leaves LoRa here."""

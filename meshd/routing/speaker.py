@@ -280,6 +280,11 @@ class Babel:
         route = entry.selected
         return route.neighbour.link, route.next_hop, route.metric
 
+    def thin_to(self, address: bytes) -> int:
+        """Return the thin path of the route to an address; 0: no LoRa hop, or no route."""
+        entry = self._table.lookup(address)
+        return 0 if entry is None or entry.selected is None else entry.selected.thin
+
     def distance_to(self, address: bytes) -> tuple[bytes, int, int] | None:
         """Return router-id, seqno and advertised metric of the selected /128, for checkers."""
         entry = self._table.entries.get(Prefix(address, 128))

@@ -88,4 +88,5 @@ def _route_status(
         selected=route is entry.selected,
         feasible=sources.feasible(entry.prefix, route.router_id, route.seqno, route.advertised),
         age_s=(now - route.since_us) / 1e6,
+        thin=route.thin != 0,
     )

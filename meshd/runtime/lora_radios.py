@@ -36,7 +36,7 @@ from meshd.radio.modem import (
 )
 from meshd.runtime.airtime_file import AirtimeDisk
 from meshd.runtime.radio_scan import Found, identify
-from meshd.runtime.serial_port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort
+from meshd.runtime.serial_port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
 
 AUTO = "auto"
 NO_REGION = "no region"
@@ -254,7 +254,7 @@ class _Radio:
             if found.kind:
                 return found.kind
             self.trouble("no modem found", found.problem, "meshd radio scan tells what is there")
-            await asyncio.sleep(pause_s)
+            await pause(self.config.port, pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     def _make(self) -> Modem:

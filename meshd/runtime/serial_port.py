@@ -19,6 +19,8 @@ from meshd.runtime.mode_pins import PinFiles, pins_beside
 from meshd.runtime.serial_device import PortError, close_port, open_port
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
+LOOK_S = 0.5
+"""How often a port that is not there is looked for: only its name, which costs nothing."""
 _READ_BYTES = 4_096
 _UNWRITTEN_MAX = 16_384
 _SAMPLE_BYTES = 512
@@ -55,7 +57,7 @@ class SerialPort:
             self._worked = False
             self._end(await self._once())
             pause_s = PAUSE_FIRST_S if self._worked else min(2 * pause_s, PAUSE_MAX_S)
-            await asyncio.sleep(pause_s)
+            await pause(self.path, pause_s)
 
     def transmit(self, frame: bytes) -> None:
         """Send a frame. Raises: UsageError while the modem is not ready."""
@@ -229,6 +231,18 @@ class Line:
         self._timer = None
         self._modem.handle_timeout(self.now)
         self._drain()
+
+
+async def pause(path: str, pause_s: float) -> None:
+    """Wait before a port is tried again: less long when it was away, and was plugged in now."""
+    away = not os.path.exists(path)
+    while pause_s > 0:
+        await asyncio.sleep(min(pause_s, LOOK_S))
+        pause_s -= LOOK_S
+        there = os.path.exists(path)
+        if away and there:
+            return
+        away = not there
 
 
 async def opened(path: str, baud: int) -> Any:

@@ -6,6 +6,7 @@ jitter; a neighbour is forgotten after `NEIGHBOUR_TRIES` failures, until it knoc
 Must not know: handshakes, streams, bytes.
 """
 
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 
 from meshd.core.context import Context
@@ -21,6 +22,9 @@ KICK_GAP_US = 1_000_000
 
 STEADY_US = 10_000_000
 """A session that held so long clears its target's failures."""
+
+THIN_AGAIN_US = 5_000_000
+"""When a wanted node behind a LoRa hop is looked at again: streams do not go there."""
 
 NEIGHBOUR_TRIES = 5
 NEIGHBOURS_MAX = 256
@@ -68,6 +72,10 @@ class Target:
         return Ends(self.link, self.host, kind, self.node if kind == "route" else None, self.key)
 
 
+def _is_thick(_: bytes) -> bool:
+    return False
+
+
 def parse_peer(text: str) -> tuple[str, int]:
     """Parse `tcp://host:port`, the host a name, an IPv4 address or an IPv6 address in brackets.
 
@@ -93,9 +101,12 @@ def parse_peer(text: str) -> tuple[str, int]:
 
 
 class Targets:
-    """All targets, with their backoff. The owner dials what `due` returns and reports outcomes."""
+    """All targets, with their backoff. The owner dials what `due` returns and reports outcomes.
 
-    __slots__ = ("_ctx", "_dialling", "_mesh", "_port", "_table", "_wanted")
+    `is_thin` tells whether a LoRa hop lies on the way to a node: then it is not dialled.
+    """
+
+    __slots__ = ("_ctx", "_dialling", "_mesh", "_port", "_table", "_wanted", "is_thin")
 
     def __init__(self, ctx: Context, *, mesh: bytes, port: int) -> None:
         self._ctx = ctx
@@ -104,6 +115,7 @@ class Targets:
         self._table: dict[Key, Target] = {}
         self._wanted: dict[bytes, int] = {}
         self._dialling = 0
+        self.is_thin: Callable[[bytes], bool] = _is_thick
 
     def __len__(self) -> int:
         return len(self._table)
@@ -193,6 +205,9 @@ class Targets:
         Two targets that lead to one node are dialled one after the other.
         """
         if target.dialling:
+            return False
+        if target.key[0] == "route" and target.node is not None and self.is_thin(target.node):
+            self._ctx.timers.set(("session", "dial", target.key), now + THIN_AGAIN_US)
             return False
         same = target.node is not None and any(
             other.dialling and other.node == target.node for other in self._table.values()

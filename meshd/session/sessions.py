@@ -153,6 +153,10 @@ class Sessions:
             ]:
                 self._finish(conn, "not wanted", now)
 
+    def is_thin(self, node: bytes) -> bool:
+        """Tell whether a LoRa hop lies on the way to a node: while it does, it is not dialled."""
+        return self.targets.is_thin(node)
+
     def route_seen(self, node: bytes, now: int) -> None:
         """Dial a wanted node without waiting: a route to it is there."""
         if self._roster.of_node(node) is None:

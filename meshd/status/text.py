@@ -125,9 +125,10 @@ def headline(value: Row) -> str:
     who = grouped(value.get("node")) or "-"
     if value.get("name"):
         who = f"{clean(value['name'])} ({who})"
+    thin = _thin(value)
     facts = [
         count(_near(value), "neighbour"),
-        count(_nodes(value), "node"),
+        count(_nodes(value), "node") + (f" ({thin} by a thin path)" if thin else ""),
         "nobody to sync with" if alone else f"sync {sync_percent(value)} %",
     ]
     if peers := sum(row.get("state") == "up" for row in _beyond(value)):
@@ -151,6 +152,12 @@ def _nodes(value: Row) -> int:
     routed = {row.get("node") or row.get("prefix") for row in routes}
     near = {row.get("node") for row in (*_up(value), *rows_of(value, "neighbours"))}
     return len((routed | near) - {own, None, ""})
+
+
+def _thin(value: Row) -> int:
+    """Count the nodes to which the route in use has a LoRa hop: nothing large goes there."""
+    routes = [row for row in rows_of(value, "routes") if row.get("selected") and row.get("thin")]
+    return len({row.get("node") or row.get("prefix") for row in routes})
 
 
 def _up(value: Row) -> list[Row]:
@@ -305,11 +312,13 @@ def routes_text(value: Row) -> str:
             _cost(row.get("metric")),
             "yes" if row.get("feasible") else "no",
             _age(number(row, "age_s")),
+            "thin" if row.get("thin") else "",
         )
         for row in rows_of(value, "routes")
     ]
-    head = ("", "to", "node", "link", "next hop", "metric", "feasible", "age")
-    return table(head, rows) if rows else ""
+    head = ("", "to", "node", "link", "next hop", "metric", "feasible", "age", "path")
+    shown = len(head) if any(row[-1] for row in rows) else len(head) - 1
+    return table(head[:shown], [row[:shown] for row in rows]) if rows else ""
 
 
 def _cost(cost: object) -> object:

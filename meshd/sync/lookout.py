@@ -133,7 +133,11 @@ class Lookout:
         lonely = self._routed.is_searching(space_id) or not self._hub.shares(space_id)
         if lonely or len(self) >= LOOKS_MAX:
             return None
-        nodes = [node for node in self._routed.far(space_id) if not watch.is_known(node, now)]
+        nodes = [
+            node
+            for node in self._routed.far(space_id)
+            if not (watch.is_known(node, now) or self._hub.sessions.is_thin(node))
+        ]
         beyond = [node for node in nodes if node > watch.last]
         return next(iter(beyond or nodes), None)
 

@@ -31,6 +31,9 @@ class SessionsPort(Protocol):
     def unwant(self, node: bytes, now: int) -> None:
         """Take one `want` back."""
 
+    def is_thin(self, node: bytes) -> bool:
+        """Tell whether a LoRa hop lies on the way to a node: then no session is opened."""
+
 
 class FilesPort(Protocol):
     """Files and their chunks, which have messages and bulks of their own.

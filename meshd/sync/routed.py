@@ -175,7 +175,8 @@ class Routed:
         if not (errand.node or errand.likely) and len(self) >= ROUTED_MAX:
             return False
         away = self._connected() | {self._own, b"", *errand.likely}
-        fresh = [node for node in dict.fromkeys(likely[:LIKELY_MAX]) if node not in away]
+        thick = [node for node in likely[:LIKELY_MAX] if not self._hub.sessions.is_thin(node)]
+        fresh = [node for node in dict.fromkeys(thick) if node not in away]
         room = LIKELY_MAX - len(errand.likely)
         if room == 0 and now >= errand.stay_until:
             room, errand.stay_until = 1, now + STAY_US
@@ -216,6 +217,8 @@ class Routed:
         if errand is None:
             errand = self._errands[space_id] = self._new_errand()
         nodes = self._away(space_id, errand)
+        thick = [node for node in nodes if not self._hub.sessions.is_thin(node)]
+        nodes = thick or nodes  # who waits behind LoRa is met as soon as there is another way
         if errand.node is not None:
             self._hub.sessions.unwant(errand.node, now)
             errand.node = None

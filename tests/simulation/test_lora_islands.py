@@ -5,7 +5,7 @@ from itertools import pairwise
 from lora_mesh import SF7
 
 from meshd.config.regions import law_of
-from meshd.core.ids import host_prefix
+from meshd.core.ids import address_text, host_prefix
 from meshd.simulation.lora_port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
@@ -43,6 +43,20 @@ def test_a_node_behind_a_lora_hop_has_a_route_three_hops_away():
     assert thin(wifi, address) == thin(gateway, address) == (1, 12)
     assert thin(wifi, gateway.node.address) == (0, 0)
     assert thin(far, wifi.node.address) == (1, 12)
+
+
+def test_no_stream_is_opened_to_who_is_behind_a_lora_hop():
+    world, hosts, far = islands()
+    wifi, node = hosts[0], far.node.id
+    assert world.run_until(lambda: far.node.address in wifi.routes, 120 * SECOND)
+    (row,) = [row for row in wifi.node.snapshot(world.now).routes if row.thin and row.selected]
+    assert row.link == "w0" and row.prefix == f"{address_text(far.node.address)}/128"
+    assert wifi.node.messages.carriage.medium(node) == "ip and lora"
+    opened = []
+    wifi._connect = opened.append
+    wifi.input(wifi.node.sessions.want, node)
+    world.run(60 * SECOND)
+    assert not opened and wifi.node.sessions.targets.get(("route", node)).failures == 0
 
 
 def test_when_the_radio_is_gone_the_route_is_retracted():

@@ -177,6 +177,20 @@ def test_new_route_ends_the_backoff_of_a_wanted_node():
     assert a.up()
 
 
+def test_wanted_node_behind_lora_is_dialled_when_there_is_another_way():
+    net = Net("a", "b")
+    net.route("a", "b")
+    a, b = net["a"], net["b"]
+    thin = {b.node}
+    a.sessions.targets.is_thin = thin.__contains__
+    a.sessions.want(b.node, net.now)
+    net.run(300)
+    assert not a.opens and a.sessions.is_thin(b.node)
+    thin.clear()
+    net.run(6)
+    assert a.up() and len(a.opens) == 1
+
+
 def test_routed_session_gives_way_to_a_direct_one():
     net = Net("a", "b")
     net.route("a", "b")

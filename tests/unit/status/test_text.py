@@ -51,6 +51,14 @@ def test_routes_read_as_they_should():
     assert [line.split() for line in lines] == [line.split() for line in ROUTES.splitlines()]
 
 
+def test_a_route_with_a_lora_hop_is_called_thin():
+    value = to_json(snapshot())
+    value["routes"][1]["thin"] = True
+    head, near, far = (line.split() for line in routes_text(value).splitlines())
+    assert head[-1] == "path" and near[-1] == "s" and far[-1] == "thin"
+    assert "2 nodes (1 by a thin path)" in status_text(value)
+
+
 def test_status_of_a_node_alone_has_no_empty_tables():
     alone = snapshot(
         links=(), neighbours=(), routes=(), sessions=(), spaces=(), drops={}, mode="leaf"

@@ -218,3 +218,20 @@ def test_nodes_remembered_because_they_shared_a_space_are_bounded():
     assert list(routed._seen[bytes(32)]) == [
         bytes([number]) for number in range(2 * SEEN_MAX, 3 * SEEN_MAX)
     ]
+
+
+def test_who_is_behind_lora_is_tried_only_when_nobody_else_is_left():
+    net = Net()
+    anna = net.founder()
+    houses = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
+    for house in houses:
+        net.cut(anna, house)
+    bert, *others = (house.node for house in houses)
+    anna.sessions.thin = {bert}
+    net.run(120 * SECOND)
+    assert set(anna.sessions.wanted) == set(others)
+    anna.sessions.thin = {bert, *others}
+    net.run(3600 * SECOND)
+    assert bert in anna.sessions.wanted
+    anna.sync._routed.seek(anna.home.id, (bert,), net.now)
+    assert not any(errand.likely for errand in anna.sync._routed._errands.values())

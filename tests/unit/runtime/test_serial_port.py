@@ -1,0 +1,48 @@
+"""When a port that was away is tried again: no clock is waited for."""
+
+import asyncio
+
+import pytest
+
+from meshd.runtime import serial_port
+from meshd.runtime.serial_port import LOOK_S, pause
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """Count the seconds slept; `slept.then` are acts by how many there were before."""
+    slept = Slept()
+    monkeypatch.setattr(serial_port.asyncio, "sleep", slept)
+    return slept
+
+
+class Slept:
+    def __init__(self):
+        self.seconds = 0.0
+        self.then = {}
+
+    async def __call__(self, seconds):
+        self.seconds += seconds
+        self.then.pop(self.seconds, lambda: None)()
+
+
+def test_a_port_that_appears_is_not_waited_for(slept, tmp_path):
+    port = tmp_path / "radio"
+    slept.then[5 * LOOK_S] = port.touch
+    asyncio.run(pause(str(port), 30.0))
+    assert slept.seconds == 5 * LOOK_S
+
+
+def test_a_port_that_is_there_and_of_no_use_has_its_whole_pause(slept, tmp_path):
+    port = tmp_path / "radio"
+    port.touch()
+    asyncio.run(pause(str(port), 30.2))
+    assert slept.seconds == pytest.approx(30.2)
+
+
+def test_plugged_out_and_in_again_during_the_pause_counts_too(slept, tmp_path):
+    port = tmp_path / "radio"
+    port.touch()
+    slept.then |= {LOOK_S: port.unlink, 3 * LOOK_S: port.touch}
+    asyncio.run(pause(str(port), 30.0))
+    assert slept.seconds == 3 * LOOK_S
