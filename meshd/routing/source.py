@@ -6,7 +6,7 @@ table is bounded, and shared by the neighbour that the announced route came from
 Must not know: routes, packets, timers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour
@@ -136,12 +136,19 @@ class SourceTable:
         return forgotten
 
     def _make_room(self, newcomer: Neighbour) -> bool:
-        """Forget the oldest source of the neighbour that uses most, unless that is `newcomer`."""
+        """Forget a source of the neighbour that uses most, unless that is `newcomer`.
+
+        The oldest that is not announced any more goes first: a distance that is forgotten while its
+        routes live lets longer routes seem feasible.
+        """
         most = self._shares.gives_way(newcomer)
         if most is None:
             return False
-        for prefix, first in self._sources.items():
-            source: Source | None = first
+        return self._forget_of(most, self._idle) or self._forget_of(most, self._sources)
+
+    def _forget_of(self, most: Neighbour, prefixes: Iterable[Prefix]) -> bool:
+        for prefix in prefixes:
+            source = self._sources.get(prefix)
             while source is not None:
                 if source.via is most:
                     self._forget(prefix, source)

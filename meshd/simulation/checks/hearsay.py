@@ -93,7 +93,8 @@ class Hearsay(Checker):
         """Look for routes in a table that their neighbour did not announce of late."""
         for link, neighbour, prefix, *said in host.node.routing.learnt():
             owner = self.world.find(neighbour)
-            port = owner.ports.get(link) if owner is not None else None
+            by_lora = link in host.node.radios.links  # sealed, in coarser steps
+            port = owner.ports.get(link) if owner is not None and not by_lora else None
             if owner is None or port is None or self._exempt.hostile(owner, self.world.now):
                 continue
             known = words.get(port.number)

@@ -112,7 +112,8 @@ def _updates(packet: bytes) -> list[Said]:
             router_id = body[2:10]
         elif kind == _UPDATE and body[0] == _IPV6:
             flags, length, omitted = body[1], body[2], body[3]
-            address = (default[:omitted] + body[10:]).ljust(16, b"\0")
+            end = 10 + max((length + 7) // 8 - omitted, 0)  # behind it are sub-TLVs
+            address = (default[:omitted] + body[10:end]).ljust(16, b"\0")
             if flags & _SETS_PREFIX:
                 default = address
             if flags & _SETS_ROUTER_ID:
