@@ -11,7 +11,7 @@ from sync_net import MS, SECOND, House, Net
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.events import StoreRead
 from meshd.sync.air import Air
-from meshd.wire.lora_payload import Kind, Sub
+from meshd.wire.lora_payload import ObjectKind, Sub
 
 SF7 = Modulation(7, 125_000)
 FRAME, OBJECT, LOCAL = 16, 3, 2
@@ -174,7 +174,7 @@ class AirNet(Net):
 
     def object(self, house, body, relayed=False):
         """Send an object by a house, and have whoever did not know it send it on."""
-        self._count(house, Kind(body[0]).name, FRAME + OBJECT + len(body), relayed)
+        self._count(house, ObjectKind(body[0]).name, FRAME + OBJECT + len(body), relayed)
         after = self.now + airtime_us(SF7, FRAME + OBJECT + len(body))
         for other in self.in_earshot(house):
             if self.rng.random() >= self.loss:

@@ -187,10 +187,6 @@ class Forwarder:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def number(self) -> int:
-        """Return the number that the next message will have: its body is sealed with it."""
-        return self._next
-
     def send(self, to: bytes, body: bytes, now: int) -> int:
         """Send a sealed body; return its number. Raises: UsageError when too long or too many."""
         if not 0 < len(body) <= BODY_MAX or to == self.own:

@@ -16,7 +16,6 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from meshd.core import crypto
-from meshd.core.ids import node_id
 
 TAG_LEN = 8
 ANSWER_LEN = 8
@@ -110,11 +109,6 @@ def answer(keys: PairKeys, body: bytes) -> bytes:
 def answers(keys: PairKeys, body: bytes, tag: bytes) -> bool:
     """Tell whether `tag` is the answer to `body`, in constant time."""
     return compare_digest(answer(keys, body), tag)
-
-
-def is_key_of(public: bytes, node: bytes) -> bool:
-    """Tell whether `public` is the key that a NodeId is the hash of."""
-    return len(public) == crypto.KEY_LEN and node_id(public) == node
 
 
 def _tag(keys: PairKeys, plaintext: bytes) -> bytes:

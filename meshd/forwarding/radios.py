@@ -180,10 +180,10 @@ class Radios:
         return tuple(name for name, link in self.links.items() if link.up)
 
     def publish(self, body: bytes, priority: int, now: int, *, link: str = "") -> int:
-        """Tell everybody by one radio or all; return how many took it. `body` begins with a Kind.
+        """Tell everybody by one radio or all; return how many took it.
 
-        Each node that hears it sends it on as far as its neighbours need that, and repairs losses
-        for some minutes.
+        `body` begins with an `ObjectKind`. Each node that hears it sends it on as far as its
+        neighbours need that, and repairs losses for some minutes.
         """
         names = (name for name in self.names() if not link or name == link)
         taken = sum(self.meshes[name].publish(body, priority, now) for name in names)
@@ -276,10 +276,6 @@ class Radios:
         """Return the nodes with a short address to whom the best way leaves LoRa at this node."""
         found = (mesh.ways.leaves(short) for mesh in self.meshes.values())
         return tuple(dict.fromkeys(node for node in found if node is not None))
-
-    def next_number(self, link: str) -> int:
-        """Return the number of the next message by `direct`: its body is sealed with it."""
-        return self.meshes[link].forwarder.number()
 
     def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
         """Tell the origin that its message arrived here; `tag` proves it."""

@@ -39,8 +39,7 @@ from meshd.wire import air_messages as wire
 from meshd.wire import membership as wire_membership
 from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thin, split
 from meshd.wire.entry import MEMBERSHIP_KINDS
-from meshd.wire.lora_payload import Kind as ObjectKind
-from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.lora_payload import Local, ObjectKind, Sub
 from meshd.wire.symbols import SymbolBatch
 
 PASS_ON_UNITS = 6, 48

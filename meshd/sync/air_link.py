@@ -18,7 +18,7 @@ from meshd.sync.air_wants import AirWants
 from meshd.sync.ports import RadiosPort
 from meshd.wire.air_entry import split
 from meshd.wire.air_messages import Digests, Heads
-from meshd.wire.lora_payload import Kind, Local, Sub
+from meshd.wire.lora_payload import Local, ObjectKind, Sub
 
 FRAME_BYTES = 200
 UNIT_MIN_US = 300_000
@@ -171,15 +171,15 @@ class AirLink:
             airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
         return airtime_us or None
 
-    def _bodies(self, offer: Offer) -> Iterator[tuple[Kind, Sub, bytes]]:
+    def _bodies(self, offer: Offer) -> Iterator[tuple[ObjectKind, Sub, bytes]]:
         """Yield what an entry is sent as: itself, or its parts."""
         thin, room = offer.thin, self.room
         data = thin.encode()
         if len(data) <= room:
-            yield Kind.ENTRY, Sub.ENTRY, data
+            yield ObjectKind.ENTRY, Sub.ENTRY, data
             return
         for part in split(thin.author[:4], thin.seq, data, room):
-            yield Kind.ENTRY_PART, Sub.ENTRY_PART, part.encode()
+            yield ObjectKind.ENTRY_PART, Sub.ENTRY_PART, part.encode()
 
     def _speak(self, voice: Voice, now: int) -> None:
         """Say and ask what is due, in earshot or to all."""
@@ -196,7 +196,7 @@ class AirLink:
 
     def _tell(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
         if voice.far:
-            word = bytes((Kind.WORD, sub)) + self._node + body
+            word = bytes((ObjectKind.WORD, sub)) + self._node + body
             self._radios.publish(word, MEMBERSHIP, now, link=self.name)
         else:
             self._radios.say(self.name, Local(sub, body), now)

@@ -1,12 +1,13 @@
-"""Pieces of a blob, more than it needs: any `k` of them give it back. Three codes, one interface.
+"""Pieces of a blob, more than it needs: any `k` of them give it back. Two codes, one interface.
 
 Enters: a blob cut into `k` pieces of one size, or pieces with their numbers. Leaves: pieces 0 to
 k - 1, which are the blob itself, and from k on repair pieces, each a help to whoever lacks any.
 `Cauchy` is Reed-Solomon over GF(256) with a Cauchy matrix: exactly `k` pieces do, there are
 `PIECES_MAX` at most. Whole pieces are handled as one: a product is `bytes.translate` with a table,
 a sum the XOR of two whole numbers, so plain Python is quick enough for a small board. `RaptorQ`
-(RFC 6330) is there where the package `raptorq` can be imported, for more pieces. A piece altered on
-the way would spoil all that is made of it, so each is held to its mark first.
+(RFC 6330) is there where the package `raptorq` can be imported, for more pieces than that, which
+nobody sends yet. A piece altered on the way would spoil all that is made of it, so each is held to
+its mark first.
 
 Must not know: radios, files, who asks. Ref: docs/wire-format.md#lora-pieces.
 """

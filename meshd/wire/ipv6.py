@@ -23,7 +23,6 @@ ERROR_MAX = 127
 """ICMPv6 types up to this one are errors."""
 NO_ROUTE, PROHIBITED = (1, 0), (1, 1)
 TOO_BIG = (2, 0)
-HOPS_EXCEEDED = (3, 0)
 
 _HEADER = Struct(">IHBB16s16s")
 _PSEUDO = Struct(">16s16sII")

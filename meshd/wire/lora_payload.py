@@ -29,8 +29,6 @@ _ROUTES = 5
 class Sub(IntEnum):
     """What a LOCAL item is, for those in earshot."""
 
-    NAMES = 1
-    NAMES_WANTED = 2
     ECHOES = 3
     DIGESTS = 4
     HEADS = 5
@@ -46,7 +44,7 @@ class Sub(IntEnum):
     MARKS = 15
 
 
-class Kind(IntEnum):
+class ObjectKind(IntEnum):
     """What an object is: the first byte of its body."""
 
     ENTRY = 1

@@ -16,7 +16,7 @@ from lora_camp import MINUTE, Camp
 from meshd.link.lora import LoraLink
 from meshd.wire.lora_frame import FrameKind
 from meshd.wire.lora_items import Object
-from meshd.wire.lora_payload import Kind, Local, Sub, parse
+from meshd.wire.lora_payload import Local, ObjectKind, Sub, parse
 
 OF_SPACES = {Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD}
 TEXT = "x" * 50
@@ -46,7 +46,7 @@ class Watched:
 
 def _of_spaces(item: object) -> bool:
     if isinstance(item, Object):
-        return item.body[0] in (Kind.ENTRY, Kind.ENTRY_PART)
+        return item.body[0] in (ObjectKind.ENTRY, ObjectKind.ENTRY_PART)
     return isinstance(item, Local) and item.sub in OF_SPACES
 
 

@@ -7,7 +7,7 @@ import letter_vectors
 import pytest
 
 from meshd.core import crypto
-from meshd.core.ids import OPEN_MESH_ID, node_id
+from meshd.core.ids import OPEN_MESH_ID
 from meshd.forwarding import pairwise
 from meshd.forwarding.pairwise import PEERS_MAX, Pairwise, answer, answers, seal, unseal
 from meshd.wire.letters import Text
@@ -90,12 +90,9 @@ def test_keys_kept_ready_are_bounded_and_computed_anew_when_they_are_gone():
     assert own.with_device(crypto.sign_public(BERT)) == first
 
 
-def test_no_key_is_shown_and_a_key_is_known_by_its_hash():
+def test_no_key_is_shown():
     pair = keys(ANNA, BERT)
     assert pair.there.cipher.hex() not in repr(pair) and repr(pair.there) == "PairKeys()"
-    public = crypto.sign_public(BERT)
-    assert pairwise.is_key_of(public, node_id(public))
-    assert not pairwise.is_key_of(public, node_id(crypto.sign_public(CARL)))
 
 
 def test_fifty_bytes_are_eighty_eight_on_the_air_and_their_answer_twenty_nine():

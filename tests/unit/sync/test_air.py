@@ -8,7 +8,7 @@ from sync_net import SECOND
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
-from meshd.wire.lora_payload import Kind, Sub
+from meshd.wire.lora_payload import ObjectKind, Sub
 
 
 def test_post_arrives_over_two_hops_and_is_stored():
@@ -376,10 +376,10 @@ def test_words_through_the_mesh_are_seldom():
 def test_word_that_is_cut_off_or_our_own_changes_nothing():
     net = AirNet()
     anna, _, _ = strangers_between(net)
-    anna.hear_object(b"m" * 10, bytes([Kind.WORD, Sub.DIGESTS]) + b"short")
+    anna.hear_object(b"m" * 10, bytes([ObjectKind.WORD, Sub.DIGESTS]) + b"short")
     assert anna.drops(DropReason.AIR_MALFORMED) == 1
-    anna.hear_object(b"m" * 10, bytes([Kind.WORD, Sub.DIGESTS]) + anna.node + b"saltTAGGSTAT")
-    anna.hear_object(b"m" * 10, bytes([Kind.WORD, 30]) + b"m" * 10 + b"of a later version")
+    anna.hear_object(b"m" * 10, bytes([ObjectKind.WORD, Sub.DIGESTS]) + anna.node + b"saltTAGGSTAT")
+    anna.hear_object(b"m" * 10, bytes([ObjectKind.WORD, 30]) + b"m" * 10 + b"of a later version")
     assert anna.drops(DropReason.AIR_MALFORMED) == 1
 
 

@@ -16,7 +16,7 @@ from meshd.sync.air_thin import contract, expand
 from meshd.sync.air_wants import WANTS_MAX, AirWants
 from meshd.wire.air_entry import Part, Thin, decode_thin
 from meshd.wire.air_messages import Digest, Digests, Head, Heads, Needs, Range
-from meshd.wire.lora_payload import Kind, Sub
+from meshd.wire.lora_payload import ObjectKind, Sub
 
 SALT = b"mm"
 MALLORY = b"m" * 10
@@ -160,7 +160,7 @@ def test_recording_of_a_neighbour_makes_nobody_send(net):
 def test_nonsense_is_dropped_by_name(net):
     for sub in (Sub.ENTRY, Sub.ENTRY_PART, Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.HELD):
         say(net.ben, sub, b"\x0f")
-    net.ben.hear_object(MALLORY, bytes([Kind.ENTRY]))
+    net.ben.hear_object(MALLORY, bytes([ObjectKind.ENTRY]))
     assert net.ben.drops(DropReason.AIR_MALFORMED) == 7
 
 
