@@ -215,5 +215,19 @@ class AirNet(Net):
                     self.cut(one, other)
         return houses
 
+    def forgets(self, one, other):
+        """Two write apart, restart, and meet: neither knows the other's state of before."""
+        houses = (one, other)
+        self.run(5 * MINUTE)
+        self.apart(one, other)
+        one.post("one")
+        other.post("two")
+        self.run(MINUTE)
+        for house in houses:
+            self.crash(house)
+        self.run(MINUTE)
+        self.together(one, other)
+        self.run(40 * MINUTE, until=lambda: self.same(houses))
+
     def same(self, houses):
         return all(house.heads() == houses[0].heads() for house in houses)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import space_vectors
+from golden import shown
 from space_vectors import EPOCH_KEY, FOUNDER, SEED, TIME_S, fill
 
 from meshd.core import crypto
@@ -65,7 +66,7 @@ def make():
         "needs": Needs(SALT, tag, (Range(feed, 128, 12),)),
     }
     vectors = {
-        name: {"fields": _shown(value), "bytes": value.encode().hex()}
+        name: {"fields": shown(value), "bytes": value.encode().hex()}
         for name, value in values.items()
     }
     vectors["entry"] = {
@@ -87,14 +88,6 @@ def _mac(space):
     shared = crypto.exchange(crypto.exchange_secret_of(fill(6)), crypto.exchange_public_of(author))
     key = crypto.digest(holder + author, key=shared, person=b"meshd-air-held")
     return crypto.digest(space + FOUNDER + (300).to_bytes(4, "big"), key=key, size=8)
-
-
-def _shown(value):
-    if isinstance(value, bytes):
-        return value.hex()
-    if hasattr(value, "_asdict"):
-        return {name: _shown(item) for name, item in value._asdict().items()}
-    return [_shown(item) for item in value] if isinstance(value, tuple) else value
 
 
 if __name__ == "__main__":

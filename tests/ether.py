@@ -104,8 +104,13 @@ class Ether(Net):
         self._deliver(self.by_node[node], sub, body)
         self.settle()
 
-    def _step(self):
-        """Begin or end a frame."""
+    def dues(self):
+        return [] if self._next_us is None else [self._next_us]
+
+    def step(self):
+        """Begin or end a frame, when it is time."""
+        if self._next_us is None or self._next_us > self.now:
+            return
         self._next_us = None
         if self._flying is not None:
             (radio, sub, body), self._flying = self._flying, None
@@ -134,31 +139,6 @@ class Ether(Net):
         for other in self.heard_by(radio):
             if self.random.random() >= self.loss:
                 other.device.files.lora.heard("lora0", radio.identity.node, sub, body, self.now)
-
-    def wait(self, seconds):
-        """Let time pass, frame by frame."""
-        until = self.now + int(seconds * 1_000_000)
-        self.settle()
-        while True:
-            dues = [found[0] for one in self.devices if (found := one.ctx.timers.next())]
-            if self._next_us is not None:
-                dues.append(self._next_us)
-            at = min(dues, default=until)
-            if at > until:
-                break
-            self.now = max(self.now, at)
-            if self._next_us is not None and self._next_us <= self.now:
-                self._step()
-            for device in self.devices:
-                device.now = self.now
-                for key in device.ctx.timers.expired(self.now):
-                    part = device.files if key[0] == "files" else device.spaces
-                    part.handle_timer(key, self.now)
-            self.settle()
-            if not dues:
-                break
-        self.now = until
-        self.settle()
 
 
 def crowd(count, **options):

@@ -214,23 +214,32 @@ class Net:
             end.giver.run()
         return True
 
+    def dues(self):
+        """Return when something happens beside timers; `step` does it."""
+        return []
+
+    def step(self):
+        """Do what is due beside timers."""
+
     def wait(self, seconds):
         """Let time pass in steps, timers and carrying in between."""
         until = self.now + int(seconds * SECOND)
         self.settle()
         while True:
-            due = [deadline for device in self.devices if (deadline := device.ctx.timers.next())]
-            at = min((deadline[0] for deadline in due), default=until)
+            dues = [found[0] for one in self.devices if (found := one.ctx.timers.next())]
+            dues += self.dues()
+            at = min(dues, default=until)
             if at > until:
                 break
             self.now = max(self.now, at)
+            self.step()
             for device in self.devices:
                 device.now = self.now
                 for key in device.ctx.timers.expired(self.now):
                     part = device.files if key[0] == "files" else device.spaces
                     part.handle_timer(key, self.now)
             self.settle()
-            if not due:
+            if not dues:
                 break
         self.now = until
         self.settle()

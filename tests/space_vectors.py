@@ -6,6 +6,8 @@ Review the difference before committing it: a changed byte is a changed format.
 import json
 from pathlib import Path
 
+from golden import shown
+
 from meshd.core import crypto
 from meshd.core.identity import Identity
 from meshd.space import joining
@@ -42,7 +44,7 @@ def make():
     space = wire_genesis.space_id(genesis.encode())
     keys = SpaceKeys(commitment=genesis.commitment, space=space, epoch_key=EPOCH_KEY, fetch=fill(0))
     vectors = {
-        "genesis": _shown(genesis) | {"bytes": genesis.encode().hex(), "space": space.hex()},
+        "genesis": shown(genesis) | {"bytes": genesis.encode().hex(), "space": space.hex()},
         "keys": {
             "epoch_key": EPOCH_KEY.hex(),
             "commitment": commit(EPOCH_KEY).hex(),
@@ -59,7 +61,7 @@ def make():
         digest = entry.digest(space, FOUNDER)
         digests.append(digest)
         running = wire_entry.next_running(running, digest)
-        vectors[f"entry-{name}"] = _shown(entry.head) | {
+        vectors[f"entry-{name}"] = shown(entry.head) | {
             "clear": draft.clear.hex(),
             "payload": draft.payload.hex(),
             "bytes": entry.encode().hex(),
@@ -117,11 +119,6 @@ def _invitation(genesis, space):
             "answer": answer.encode().hex(),
         }
     }
-
-
-def _shown(value):
-    fields = value._asdict().items()
-    return {name: item.hex() if isinstance(item, bytes) else item for name, item in fields}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Review the difference before committing it: a changed byte is a changed format.
 import json
 from pathlib import Path
 
+from golden import shown
+
 from meshd.core.crypto import digest
 from meshd.wire import sync_messages as wire
 
@@ -34,7 +36,7 @@ MESSAGES = {
 def make():
     """Return {name: {fields, bytes}}; bytes are hex."""
     vectors = {
-        name: {"fields": _shown(message), "bytes": message.encode().hex()}
+        name: {"fields": shown(message), "bytes": message.encode().hex()}
         for name, message in MESSAGES.items()
     }
     key, own, other = b"k" * 32, b"o" * 32 + b"n" * 16, b"p" * 32 + b"m" * 16
@@ -44,14 +46,6 @@ def make():
         "bytes": tag.hex(),
     }
     return vectors
-
-
-def _shown(value):
-    if isinstance(value, bytes):
-        return value.hex()
-    if hasattr(value, "_asdict"):
-        return {name: _shown(item) for name, item in value._asdict().items()}
-    return [_shown(item) for item in value] if isinstance(value, tuple) else value
 
 
 if __name__ == "__main__":

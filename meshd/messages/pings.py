@@ -7,14 +7,14 @@ holds the other key can have made it. Must not know: ways, keys.
 
 from collections.abc import Callable
 
-from meshd.core.arguments import Args, number_of, seconds_of
+from meshd.core.arguments import Args
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.errors import Exit, RequestError
+from meshd.core.errors import Exit
 from meshd.core.events import Reply
 from meshd.core.ids import address_text, mesh_address
 from meshd.messages.exchange import Exchange
-from meshd.session.echo import COUNT_MAX, INTERVAL_MAX_S, INTERVAL_MIN_S, PINGS_MAX
+from meshd.session.echo import course_of
 from meshd.wire.letters import TOKEN_LEN, Echo
 
 ECHO_WAIT_US = 60_000_000
@@ -72,15 +72,8 @@ class Pings:
 
     def ping(self, node: bytes, args: Args, ticket: int, now: int) -> None:
         """Send `count` echoes, one after the other. Raises: RequestError."""
-        count = number_of(args, "count", default=4, least=1, most=COUNT_MAX)
-        interval_s = seconds_of(
-            args, "interval_s", default=1.0, least=INTERVAL_MIN_S, most=INTERVAL_MAX_S
-        )
-        if len(self._running) >= PINGS_MAX:
-            raise RequestError(
-                f"{PINGS_MAX} pings are running", code=Exit.TEMPORARY, remedy="try again later"
-            )
-        interval_us = max(int(interval_s * 1e6), LORA_INTERVAL_US)
+        count, interval_us = course_of(args, running=len(self._running))
+        interval_us = max(interval_us, LORA_INTERVAL_US)
         ping = self._running[ticket] = _Ping(self, ticket, node, count, interval_us)
         self._send(ping, now)
 

@@ -9,6 +9,8 @@ Ref: the encoding guide of protocol buffers; wire types 0, 1, 2 and 5.
 from struct import Struct
 from typing import NamedTuple
 
+from meshd.wire.varint import encode
+
 FIELDS_MAX = 256
 VARINT_BYTES_MAX = 10
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
@@ -88,26 +90,17 @@ class Message:
 
 def varint(number: int, value: int) -> bytes:
     """Write a varint field; zero is written too."""
-    return _varint(number << 3 | VARINT) + _varint(value)
+    return encode(number << 3 | VARINT) + encode(value)
 
 
 def delimited(number: int, data: bytes) -> bytes:
     """Write a field of bytes, text or a message."""
-    return _varint(number << 3 | DELIMITED) + _varint(len(data)) + data
+    return encode(number << 3 | DELIMITED) + encode(len(data)) + data
 
 
 def fixed32(number: int, value: int) -> bytes:
     """Write a fixed field of 32 bits."""
-    return _varint(number << 3 | FIXED32) + _FIXED32.pack(value)
-
-
-def _varint(value: int) -> bytes:
-    pieces = bytearray()
-    while value > 0x7F:
-        pieces.append(value & 0x7F | 0x80)
-        value >>= 7
-    pieces.append(value)
-    return bytes(pieces)
+    return encode(number << 3 | FIXED32) + _FIXED32.pack(value)
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:

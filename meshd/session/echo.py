@@ -30,6 +30,22 @@ LAST_WAIT_US = 2_000_000
 SOURCES_MAX = 256
 
 
+def course_of(args: Args, *, running: int) -> tuple[int, int]:
+    """Return how many echoes a request wants, and how many µs between them.
+
+    Raises: RequestError for unusable arguments, or when too many are `running`.
+    """
+    count = number_of(args, "count", default=4, least=1, most=COUNT_MAX)
+    interval_s = seconds_of(
+        args, "interval_s", default=1.0, least=INTERVAL_MIN_S, most=INTERVAL_MAX_S
+    )
+    if running >= PINGS_MAX:
+        raise RequestError(
+            f"{PINGS_MAX} pings are running", code=Exit.TEMPORARY, remedy="try again later"
+        )
+    return count, int(interval_s * 1e6)
+
+
 class Ping:
     """One running request: where to, what is out, what came back."""
 
@@ -64,15 +80,8 @@ class Echo:
         Raises: RequestError for unusable arguments.
         """
         address = self._address(args)
-        count = number_of(args, "count", default=4, least=1, most=COUNT_MAX)
-        interval_s = seconds_of(
-            args, "interval_s", default=1.0, least=INTERVAL_MIN_S, most=INTERVAL_MAX_S
-        )
-        if len(self._pings) >= PINGS_MAX:
-            raise RequestError(
-                f"{PINGS_MAX} pings are running", code=Exit.TEMPORARY, remedy="try again later"
-            )
-        self._pings[ticket] = Ping(ticket, address, count, int(interval_s * 1e6))
+        count, interval_us = course_of(args, running=len(self._pings))
+        self._pings[ticket] = Ping(ticket, address, count, interval_us)
         self._send(self._pings[ticket], now)
 
     def receive(self, name: str, datagram: Datagram, now: int) -> None:

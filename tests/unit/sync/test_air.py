@@ -42,17 +42,8 @@ def test_who_was_off_for_an_hour_catches_up_without_a_question():
 
 def test_who_restarts_is_repaired_by_heads_when_nobody_knows_its_state():
     net = AirNet()
-    anna, ben = houses = net.home(2)
-    net.run(5 * MINUTE)
-    net.apart(anna, ben)
-    anna.post("one")
-    ben.post("two")
-    net.run(MINUTE)
-    for house in houses:
-        net.crash(house)
-    net.run(MINUTE)
-    net.together(anna, ben)
-    net.run(40 * MINUTE, until=lambda: net.same(houses))
+    houses = net.home(2)
+    net.forgets(*houses)
     assert net.same(houses)
 
 

@@ -4,7 +4,7 @@ from random import Random
 from types import SimpleNamespace
 
 import pytest
-from air_net import MINUTE, AirNet
+from air_net import AirNet
 
 from meshd.core.crypto import digest
 from meshd.sync import air_symbols, air_talk
@@ -218,16 +218,7 @@ def test_tables_have_ends():
 def test_members_of_a_space_of_many_feeds_repair_each_other_by_symbols(monkeypatch):
     monkeypatch.setattr(air_talk, "HEADS_MAX", 0)
     net = AirNet()
-    anna, ben = houses = net.home(2)
-    net.run(5 * MINUTE)
-    net.apart(anna, ben)
-    anna.post("one")
-    ben.post("two")
-    net.run(MINUTE)
-    for house in houses:
-        net.crash(house)
-    net.run(MINUTE)
-    net.together(anna, ben)
-    net.run(40 * MINUTE, until=lambda: net.same(houses))
+    houses = net.home(2)
+    net.forgets(*houses)
     assert net.same(houses)
     assert net.named("SYMBOLS") and not net.named("HEADS")
