@@ -179,7 +179,8 @@ def _ping(options: Namespace) -> int:
         times += answered
         if not options.json:
             said = f" by {clean(value['medium'])}" if value.get("medium") else ""
-            said += f", {clean(value['hops'])} hops" if value.get("hops") else ""
+            hops = value.get("hops")
+            said += f", {clean(hops)} hop{'s' * (hops != 1)}" if hops else ""
             say("\n".join(f"{value.get('address')}: {item:.1f} ms{said}" for item in answered))
     if silent and not times:
         raise _unanswered(options, silent)
