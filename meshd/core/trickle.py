@@ -65,6 +65,12 @@ class Trickle:
         self._resets.append(now)
         self._begin(now, self.shortest_us)
 
+    def again(self, now: int, doublings: int) -> None:
+        """What was said was of use: go on from a short interval, of so many doublings."""
+        interval_us = self.shortest_us << doublings
+        if self._interval_us > interval_us:
+            self._begin(now, interval_us)
+
     def poll(self, now: int, *, silent: bool) -> bool:
         """Tell whether to speak now. `silent`: nobody heard anything of this node for so long,
         and then it speaks whatever others said.

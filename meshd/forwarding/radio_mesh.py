@@ -21,6 +21,7 @@ from meshd.forwarding import direct
 from meshd.forwarding.cast import ROOM_MIN, Batch, Cast
 from meshd.forwarding.direct import EVERYONE, Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.patience import Patience
 from meshd.forwarding.radio_events import (
     DirectAnswered,
     DirectArrived,
@@ -29,6 +30,7 @@ from meshd.forwarding.radio_events import (
     ObjectHeard,
     RadioEvent,
 )
+from meshd.forwarding.roll_calls import ECHOES_MAX, Answers, Reply
 from meshd.forwarding.rules import rules_for
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
@@ -51,13 +53,9 @@ SENDS_MAX = 8
 """Direct messages in the link's queue at a time."""
 HEARD_SHORTEST_US = 1_000_000
 """How soon after a new neighbour was met the list of neighbours is told, at first."""
-CALM_US = 20_000_000
-"""So long control waits when the channel is busy, until it is asked again whether it is."""
 HEARD_AIRTIMES = 4
 HEARD_DOUBLINGS = 6
 HEARD_TELLS = 3
-ECHOES_MAX = 12
-ANSWERED_MAX = 64
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
 _STRANGER = bytes(SHORT_LEN)
@@ -77,6 +75,7 @@ class LinkPort(Protocol):
     def carries(self, outgoing: Outgoing) -> bool: ...
     def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
     def calm(self, now: int) -> bool: ...
+    def vouch(self, nonce: bytes) -> None: ...
     def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool: ...
 
 
@@ -131,11 +130,10 @@ class RadioMesh:
         self._shared: dict[bytes | None, _Shared] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
-        self._echoes: list[bytes] = []
-        self._answered: deque[bytes] = deque(maxlen=ANSWERED_MAX)
+        self.answers = Answers(self.neighbours)
         self._hears = 0
         self._hear_us: int | None = None
-        self._calm_us: int | None = None
+        self._patience = Patience(ctx.jitter)
         self._told = self._tells = 0
         self._hear_shortest_us = max(HEARD_SHORTEST_US, HEARD_AIRTIMES * airtime_us(modulation, 83))
 
@@ -192,17 +190,21 @@ class RadioMesh:
     # --- what came from the air -------------------------------------------------------------------
 
     def met(self, met: Met, now: int) -> None:
-        """Note a beacon of a node that is there now: it heard this node ask."""
+        """Note a beacon of a node that is there now.
+
+        That it heard this node ask is not enough for a way: it must have said that it relays.
+        """
         if met.proven:
             self._heard(met.node, now)
-            self.ways.hears(met.node, now)
 
     def asked(self, asked: Asked, now: int) -> None:
         """Answer a roll call soon, with whom this node hears; a beacon answers what is no call."""
-        if asked.called and asked.nonce not in self._answered:
-            self._answered.append(asked.nonce)
-            if len(self._echoes) < ECHOES_MAX:
-                self._echoes.append(asked.nonce)
+        if not asked.called:
+            return
+        answer = self.answers.take(asked.nonce, asked.caller)
+        if answer is Reply.BEACON:
+            self._link.vouch(asked.nonce)
+        elif answer is Reply.ECHO:
             rows = min(len(self._link.neighbours), ECHOES_MAX)
             due_us = now + self._ctx.jitter(0, self._hear_shortest_us // 2 * rows)
             self._hear_us = due_us if self._hear_us is None else min(due_us, self._hear_us)
@@ -220,8 +222,6 @@ class RadioMesh:
                 nonces = {item.body[at : at + NONCE_LEN] for at in range(0, 256, NONCE_LEN)}
                 if self._link.echoed(opened, nonces, now):
                     opened = opened._replace(trusted=True)
-                    self._heard(opened.node, now)
-                    self.ways.hears(opened.node, now)
         if opened.trusted:
             self._heard(opened.node, now)
         self._objects(opened, items, now)
@@ -326,11 +326,8 @@ class RadioMesh:
     def pump(self, now: int) -> None:
         """Queue what is due, and bring what waits up to date."""
         self._direct(now)
-        if self._calm_us is not None and self._calm_us <= now:
-            self._calm_us = None
-        if self._calm_us is None and not self._link.calm(now):
-            self._calm_us = now + self._ctx.jitter(CALM_US // 2, CALM_US)
-        if self._calm_us is None or self.forwarder.due_us() is not None:
+        allowed = self._patience.allows(now, calm=self._link.calm(now))
+        if allowed or self.forwarder.due_us() is not None:
             self._control(now)
         for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
             self._share(to, now)
@@ -357,8 +354,8 @@ class RadioMesh:
         dues = [self.ways.due_us()] if self.ways.peers else []
         if self._hear_us is not None:
             dues.append(self._hear_us)
-        if self._calm_us is not None and forwarder_us is None:
-            dues = [max(due_us, self._calm_us) for due_us in dues]
+        if self._patience.until_us is not None and forwarder_us is None:
+            dues = [max(due_us, self._patience.until_us) for due_us in dues]
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)
         cast_us = self.cast.due_us()
@@ -368,9 +365,8 @@ class RadioMesh:
 
     def _echo(self) -> None:
         """Send the nonces of roll calls back, in the frame that says whom this node hears."""
-        if self._echoes:
-            item = Local(Sub.ECHOES, b"".join(self._echoes))
-            self._echoes.clear()
+        if self.answers.waiting:
+            item = Local(Sub.ECHOES, self.answers.pop())
             self._locals.append(Waiting(item.encode(), None, Share.CONTROL, Priority.MEMBERSHIP))
 
     def _direct(self, now: int) -> None:

@@ -42,6 +42,9 @@ CALM, BEACON_CALM, CALM_AGAIN_US = 0.15, 0.3, 30_000_000
 """Roll calls, routes and beacons wait while more of the last minute than that was taken: when all
 nodes of a crowd start at once, their first words would keep each other from being heard."""
 CALL_DOUBLINGS = 9
+CALL_WAITS = 3
+"""So often a call waits for a calm channel: where there is none, relays are needed all the more."""
+CALL_AGAIN = 2
 CALL_GAP_AIRTIMES, CALL_ANSWER_LEN = 4, 83
 """Between two roll calls each neighbour has so many airtimes of an answer of that length."""
 HEARD_LATELY_US = 600_000_000
@@ -105,6 +108,7 @@ class LoraLink:
         self._said_us: int | None = None
         self._call_us: int | None = None
         self._called_us = -HEARD_LATELY_US
+        self._call_waits = 0
         self._arrived: deque[Opened | Met | Asked] = deque()
 
     @property
@@ -184,7 +188,16 @@ class LoraLink:
 
     def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool:
         """Take what answers a roll call; return whether its sender is there now."""
-        return self.sources.echoed(opened, nonces, now)
+        before = self.sources.trusts(opened.node)
+        there = self.sources.echoed(opened, nonces, now)
+        if there and not before:
+            self._calls.again(now, CALL_AGAIN)  # a call that was of use: others may have missed it
+        return there
+
+    def vouch(self, nonce: bytes) -> None:
+        """Answer a roll call by a beacon: who called seems not to know this node."""
+        if not self.sender.asked(nonce):
+            self._ctx.drop(DropReason.CHALLENGE_LIMITED, self.radio.name)
 
     def poll_arrived(self) -> Opened | Met | Asked | None:
         """Return the next frame that opened: what it carries is for others to judge."""
@@ -286,10 +299,10 @@ class LoraLink:
         if now >= self._calls.due_us and self._calls.poll(now, silent=True):
             gap_us = CALL_GAP_AIRTIMES * len(self.neighbours) * self.airtime_us(CALL_ANSWER_LEN)
             self._call_us = max(now, self._called_us + gap_us)
-        if self._call_us is not None and now >= self._call_us and not self.calm(now):
+        if self._call_us is not None and now >= self._call_us and not self._may_call(now):
             self._call_us = now + self._ctx.jitter(CALM_AGAIN_US // 2, CALM_AGAIN_US)
         if self._call_us is not None and now >= self._call_us and self._strangers(now):
-            self._call_us, self._called_us = None, now
+            self._call_us, self._called_us, self._call_waits = None, now, 0
             call = self.sources.call(self._ctx.entropy(NONCE_LEN), now)
             self._control(FrameKind.CHALLENGE, call.encode(), now)
         node = self.sources.poll_challenge(now)
@@ -297,6 +310,11 @@ class LoraLink:
             challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
             if challenge is not None:
                 self._control(FrameKind.CHALLENGE, challenge.encode(), now)
+
+    def _may_call(self, now: int) -> bool:
+        """Tell whether the channel is quiet enough for a call, or has been waited for enough."""
+        self._call_waits += 1
+        return self.calm(now) or self._call_waits > CALL_WAITS
 
     def _strangers(self, now: int) -> bool:
         """Tell whether anybody was heard of late that has not shown to be there now."""

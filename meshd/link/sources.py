@@ -75,11 +75,13 @@ class Met(NamedTuple):
 class Asked(NamedTuple):
     """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it.
 
-    `called`: it was a roll call, to be answered by an item with the nonce.
+    `called`: it was a roll call, to be answered by an item with the nonce; `caller` is the short
+    address in it, which any member could feign.
     """
 
     nonce: bytes
     called: bool = False
+    caller: bytes = b""
 
 
 class Overheard(NamedTuple):
@@ -136,7 +138,7 @@ class Sources:
             if plaintext is not None:
                 if frame.kind is FrameKind.BEACON:
                     return self._beacon(frame, link, plaintext, now)
-                return self._challenge(plaintext)
+                return self._challenge(plaintext, frame.source)
         return DropReason.FRAME_FORGED
 
     # --- challenges -------------------------------------------------------------------------------
@@ -256,13 +258,13 @@ class Sources:
 
     # --- beacons ----------------------------------------------------------------------------------
 
-    def _challenge(self, plaintext: bytes) -> Heard:
+    def _challenge(self, plaintext: bytes, caller: bytes) -> Heard:
         try:
             challenge = Challenge.decode(plaintext)
         except WireError:
             return DropReason.BEACON_MALFORMED
         if challenge.target == EVERYBODY:
-            return Asked(challenge.nonce, called=True)
+            return Asked(challenge.nonce, called=True, caller=caller)
         if challenge.target != self._sender.node:
             return Overheard(challenge.target)
         if not self._sender.asked(challenge.nonce):

@@ -46,6 +46,9 @@ NEIGHBOURS_MAX = 64
 SILENT_MAX = 3
 """A neighbour that stayed silent for so many messages in a row is no next hop any more."""
 
+WISH_HOPS = 2
+"""So many hops shorter must a way be to be asked for while there is another."""
+
 SOON_BYTES = 2_350
 """Changes are told after the airtime of so many bytes: 20 s of LongFast."""
 
@@ -219,7 +222,8 @@ class LoraDialect:
                 continue
             short = node_of_address(question.prefix.address)[:SHORT_LEN]
             if isinstance(question, SeqnoRequest):
-                self._words.want(short, question.seqno, now)
+                if self._worth_asking(neighbour, question.prefix):
+                    self._words.want(short, question.seqno, now)
             else:
                 teller = node_of_address(neighbour.address)[:SHORT_LEN]
                 self._words.ask(Ask(teller, short), now)
@@ -356,6 +360,18 @@ class LoraDialect:
     def _prefix(self, node: bytes) -> Prefix:
         return host_prefix(self._mesh + node)
 
+    def _worth_asking(self, neighbour: Neighbour, prefix: Prefix) -> bool:
+        """Tell whether a route is missed: for one that is little better a whole mesh would ask."""
+        entry = self._learner.table.entries.get(prefix)
+        if entry is None or entry.selected is None:
+            return True
+        if self._learner.requests.awaited(entry) is not None:
+            return True
+        route = entry.of(neighbour)
+        return route is not None and route.metric + WISH_HOPS * self.hop_cost <= (
+            entry.selected.metric
+        )
+
     def _feasible(self, entry: Entry, route: Route) -> bool:
         numbers = (route.router_id, route.seqno, route.advertised)
         return self._learner.sources.feasible(entry.prefix, *numbers)
@@ -440,7 +456,7 @@ class LoraDialect:
                 raised = own.adopt(prefix, last, now, self.link.name)
             if raised:
                 self._learner.announcer.changed_own(now)
-        self._words.hurry(now, self.rules.want_us)
+        self._words.hurry(now, self.rules.want_us, urgent=True)
 
     def _asked(self, ask: Ask, now: int) -> None:
         """Answer who does not know a name, or any route."""
@@ -451,7 +467,7 @@ class LoraDialect:
         elif ask.teller != EVERYONE:
             self._words.heard_ask(ask, now)
         elif ask.short == own:
-            self._words.hurry(now, self.rules.want_us)
+            self._words.hurry(now, self.rules.want_us, urgent=True)
         else:
             rows = self._rows(ask.short)
             known = [row for row in rows if self._words.steps(row) != UNREACHABLE]

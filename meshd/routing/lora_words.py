@@ -60,6 +60,11 @@ WAITING_MAX = 64
 FRAME_COST = 30
 """What a frame costs beside its entries, in bytes: overhead, preamble, head of the item."""
 
+BURST_BYTES = 400
+CHANGES = 2
+"""So much may be said at once, and afterwards that many times `share`, of changes: the next word
+waits until what was said before is paid for."""
+
 KEPT_PERIODS = 4
 """How long a distance is kept after it was told: neighbours believe it for three and a half."""
 
@@ -133,7 +138,11 @@ class Words:
         self._sought: dict[bytes, None] = {}
         self._name_again_us = ASK_NAME_AGAIN * rules.soon_us
         self._soon_us: int | None = None
+        self._urgent = False
+        self._paid_us = now
         self._hello = 3
+        self._credit_us = BURST_BYTES * rules.byte_us
+        self._credit_at = now
         self._turn_us = now + learner.ctx.jitter(1, max(rules.soon_us, 2))
 
     # --- what is to be told -----------------------------------------------------------------------
@@ -189,10 +198,11 @@ class Words:
     def answer(self, row: Row, now: int) -> None:
         """Tell of a node at once, with the latest seqno, as somebody waits for it."""
         row.asked, row.repeats = True, max(row.repeats, 1)
-        self.hurry(now, self.rules.want_us)
+        self.hurry(now, self.rules.want_us, urgent=True)
 
-    def hurry(self, now: int, wait_us: int) -> None:
-        """Say something between one and two of `wait_us` from now."""
+    def hurry(self, now: int, wait_us: int, *, urgent: bool = False) -> None:
+        """Say something between one and two of `wait_us` from now; `urgent`: on credit too."""
+        self._urgent = self._urgent or urgent
         due_us = now + wait_us + self._learner.ctx.jitter(0, wait_us)
         if self._soon_us is None or due_us < self._soon_us:
             self._soon_us = due_us
@@ -210,7 +220,7 @@ class Words:
         """Ask all for a route with this seqno or a later one."""
         if len(self._wants) < WAITING_MAX and self._may_ask(Want(short, seqno), now):
             self._wants[short] = seqno
-            self.hurry(now, self.rules.want_us)
+            self.hurry(now, self.rules.want_us, urgent=True)
 
     def ask(self, ask: Ask, now: int) -> bool:
         """Ask for a name; tell whether it will be. Many become one question for all names."""
@@ -263,7 +273,10 @@ class Words:
 
     def due_us(self) -> int:
         """Return when `build` has something."""
-        return self._turn_us if self._soon_us is None else min(self._soon_us, self._turn_us)
+        if self._soon_us is None:
+            return self._turn_us
+        soon_us = self._soon_us if self._urgent else max(self._soon_us, self._paid_us)
+        return min(soon_us, self._turn_us)
 
     @property
     def turn_due_us(self) -> int:
@@ -293,6 +306,7 @@ class Words:
         )
         for ask in asks:
             del self._asks[ask]
+        self._spend(now, FRAME_COST + room - said.left)
         self._arm(now, len(said.entries) + len(said.named), full=full)
         return routes
 
@@ -368,14 +382,26 @@ class Words:
         self._learner.ctx.drop(DropReason.BABEL_SOURCES_FULL, via.link.name)
         return False
 
+    def _spend(self, now: int, size: int) -> None:
+        """Note that so many bytes are said."""
+        rules = self.rules
+        rate = CHANGES * rules.share / (len(self._near) + 1)
+        burst_us = BURST_BYTES * rules.byte_us
+        saved_us = self._credit_us + int((now - self._credit_at) * rate)
+        self._credit_us = max(min(saved_us, burst_us) - size * rules.byte_us, -burst_us)
+        self._credit_at = now
+        self._paid_us = now + int(max(-self._credit_us, 0) / rate)
+
     def _arm(self, now: int, said: int, *, full: bool) -> None:
         rules, jitter = self.rules, self._learner.ctx.jitter
         again = [row for row in self.rows.values() if row.repeats]
         self._soon_us = None
+        self._urgent = False
         if again or self._wants or self._asks:
             left = self._wants or self._asks or any(row.repeats > 1 or row.name for row in again)
             wait = rules.soon_us if left else 4 * rules.soon_us
             self._soon_us = now + wait + jitter(0, wait)
+            self._urgent = bool(self._wants) or any(row.asked for row in again)
         if not full:
             return
         if self._hello:

@@ -33,7 +33,7 @@ def echo(caller, data, nonces=(NONCE,), now=0):
 
 def test_who_answers_a_call_is_trusted_from_then_on():
     one, two = pair()
-    assert call(one, two) == Asked(NONCE, called=True)
+    assert call(one, two) == Asked(NONCE, called=True, caller=one.node[:2])
     assert not one.hear(two.say(b"before")).trusted
     assert echo(one, frame(two, NONCE)) and one.sources.trusts(two.node)
     assert one.hear(two.say(b"after")).trusted
