@@ -1,6 +1,6 @@
 """Devices with files that share a LoRa channel in memory: one frame at a time, lost by chance.
 
-The radio here is what files see of one (`BulkAir`). A frame takes its airtime, whoever waits for
+The radio here is what files see of one (`FileRadios`). A frame takes its airtime, whoever waits for
 the channel waits a random while more, and each listener loses frames on its own. Bytes are counted
 as they are on the air: frame, item and body.
 """
@@ -19,7 +19,7 @@ WAITING_MAX = 8
 
 
 class Radio:
-    """One device's radio, as `Bulk` uses it."""
+    """One device's radio, as `AirFiles` uses it."""
 
     def __init__(self, ether, device):
         self.ether, self.device = ether, device

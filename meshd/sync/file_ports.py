@@ -83,7 +83,7 @@ class FileSessions(Protocol):
         """Return how many bytes may be queued now."""
 
 
-class BulkAir(Protocol):
+class FileRadios(Protocol):
     """The LoRa radios of this node, as far as files go."""
 
     def links(self) -> Sequence[str]:

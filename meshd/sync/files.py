@@ -16,8 +16,8 @@ from meshd.core.events import Answer, Progress, Reply, StoreImage, SyncFileQuery
 from meshd.core.timers import Key
 from meshd.space.entries import Draft
 from meshd.space.feed import EntryApplied, EntryDurable, SpaceEvent
-from meshd.sync.bulk import Bulk
-from meshd.sync.bulk_place import BulkPlace
+from meshd.sync.air_file_place import AirFilesPlace
+from meshd.sync.air_files import AirFiles
 from meshd.sync.catalogue import HOLDERS_MAX, Catalogue, Manifest
 from meshd.sync.file_fetch import Fetcher
 from meshd.sync.file_jobs import Fetch, Target
@@ -72,7 +72,7 @@ class Files:
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
         self._nodes: dict[int, bytes] = {}
-        self.lora = Bulk(ctx, reads, self._catalogue, BulkPlace(spaces, self))
+        self.lora = AirFiles(ctx, reads, self._catalogue, AirFilesPlace(spaces, self))
         self._early: dict[int, list[tuple[bytes, bytes]]] = {}
         self._gets: dict[int, Fetch] = {}
         self._fetches = 0
@@ -227,7 +227,7 @@ class Files:
                 self._fetcher.retry(number, now)
             case ("again", bytes(space), bytes(root)):
                 self._keeper.again(space, root, now)
-            case ("bulk",):
+            case ("air",):
                 self.lora.handle_timer(now)
 
     # --- files by LoRa ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Where a file from the air belongs: what `Bulk` has to know of spaces, sessions and promises.
+"""Where a file from the air belongs: what `AirFiles` has to know of spaces, sessions and promises.
 
 Enters: manifests. Leaves: whether they are wanted, who their members are, news for who waits. Must
 not know: radios.
@@ -23,8 +23,8 @@ class FilesHere(Protocol):
         """A file came by air."""
 
 
-class BulkPlace:
-    """The owner of a `Bulk`."""
+class AirFilesPlace:
+    """The owner of `AirFiles`."""
 
     def __init__(self, spaces: FileSpaces, files: FilesHere) -> None:
         self._spaces = spaces

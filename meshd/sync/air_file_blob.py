@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from meshd.core.crypto import chunk_name
-from meshd.sync.bulk_rule import cut_of
+from meshd.sync.air_file_rule import cut_of
 from meshd.sync.erasure import Cauchy, cut, mark_of
 from meshd.wire.file_messages import NAME_LEN
 from meshd.wire.lora_pieces import Marks, Offer, run_digest

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.law import HOUR_US, Budget
-from meshd.sync.bulk_rule import (
+from meshd.sync.air_file_rule import (
     COUNT_MAX,
     EXTRA_BYTES,
     Way,

@@ -9,8 +9,8 @@ answers is told some more times. Must not know: the store, spaces, who it is tha
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.law import HOUR_US, Budget
-from meshd.sync.bulk_blob import Packed
-from meshd.sync.file_ports import BulkAir
+from meshd.sync.air_file_blob import Packed
+from meshd.sync.file_ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
 
@@ -62,9 +62,9 @@ class Sending:
 
 
 class Senders:
-    """The giving side of `Bulk`."""
+    """The giving side of `AirFiles`."""
 
-    def __init__(self, ctx: Context, air: BulkAir) -> None:
+    def __init__(self, ctx: Context, air: FileRadios) -> None:
         self._ctx = ctx
         self._air = air
         self._sendings: dict[tuple[str, bytes], Sending] = {}

@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.sync.bulk_blob import unpack
+from meshd.sync.air_file_blob import unpack
 from meshd.sync.catalogue import Manifest
 from meshd.sync.erasure import mark_of
-from meshd.sync.file_ports import BulkAir
+from meshd.sync.file_ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
     MARK_LEN,
@@ -82,7 +82,7 @@ class Taking:
 
 
 class Takings:
-    """The taking side of `Bulk`.
+    """The taking side of `AirFiles`.
 
     `done(taking, chunks, now)` is called for a whole file, `wrong(taking)` for one that its signer
     made of something else.
@@ -91,7 +91,7 @@ class Takings:
     def __init__(
         self,
         ctx: Context,
-        air: BulkAir,
+        air: FileRadios,
         *,
         done: Callable[[Taking, tuple[bytes, ...], int], None],
         wrong: Callable[[Taking], None],

@@ -8,8 +8,8 @@ from file_devices import MIB, drops, household, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.identity import Identity
-from meshd.sync import bulk, bulk_sending, bulk_taking
-from meshd.sync.bulk_blob import pack
+from meshd.sync import air_file_sending, air_file_taking, air_files
+from meshd.sync.air_file_blob import pack
 from meshd.sync.erasure import mark_of
 from meshd.wire import lora_pieces as wire
 from meshd.wire.lora_payload import Sub
@@ -364,7 +364,7 @@ def test_who_floods_wants_gets_a_bounded_number_of_pieces():
     for _ in range(100):
         ether.inject(eve, Sub.PIECES_WANTED, wire.Wanted(offer.tag, 255, 0xFFFF).encode())
         ether.wait(20)
-    most = bulk_sending.SENT_PARTS * offer.need + bulk_sending.SENT_MORE + offer.need
+    most = air_file_sending.SENT_PARTS * offer.need + air_file_sending.SENT_MORE + offer.need
     assert ether.by_sub[Sub.PIECE][0] <= most
     assert drops(ether.devices[0], DropReason.PIECES_SPENT)
     assert has(ether.devices[1], SMALL)
@@ -394,14 +394,16 @@ def test_pieces_of_unknown_offers_are_asked_about_a_few_times():
             ether.inject(anna.identity.node, Sub.PIECE, piece)
     ether.wait(600)
     assert drops(ben, DropReason.PIECE_UNKNOWN)
-    assert ether.by_sub[Sub.PIECES_WANTED][0] <= bulk_taking.LOST_MAX * bulk_taking.LOST_ASKS
+    assert (
+        ether.by_sub[Sub.PIECES_WANTED][0] <= air_file_taking.LOST_MAX * air_file_taking.LOST_ASKS
+    )
 
 
 def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
     ether = crowd(2)
     anna, ben, eve = ether.devices
     ether.radios[0].up = False
-    for number in range(bulk_taking.TAKINGS_MAX + 1):
+    for number in range(air_file_taking.TAKINGS_MAX + 1):
         anna.put(os.urandom(3000), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
@@ -413,7 +415,7 @@ def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
         )
         offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
         ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
-    assert len(ben.files.lora._takings._takings) == bulk_taking.TAKINGS_MAX
+    assert len(ben.files.lora._takings._takings) == air_file_taking.TAKINGS_MAX
     assert drops(ben, DropReason.PIECES_FULL) == 1
 
 
@@ -421,10 +423,10 @@ def test_a_sender_has_a_known_number_of_files_in_memory():
     ether = crowd(1)
     anna = ether.devices[0]
     ether.radios[1].hears = []
-    for number in range(bulk_sending.SENDINGS_MAX + 3):
+    for number in range(air_file_sending.SENDINGS_MAX + 3):
         anna.put(os.urandom(1000 + number), name=f"file {number}")
     sync(*ether.devices)
-    assert len(anna.files.lora._senders._sendings) <= bulk_sending.SENDINGS_MAX
+    assert len(anna.files.lora._senders._sendings) <= air_file_sending.SENDINGS_MAX
 
 
 def test_memory_of_offers_and_nodes_is_bounded():
@@ -435,8 +437,8 @@ def test_memory_of_offers_and_nodes_is_bounded():
         offer = false.offer._replace(signature=anna.identity.sign(false.offer.signed))
         ether.inject(anna.identity.node, Sub.OFFER, offer.encode())
     files = ben.files.lora
-    assert len(files._ahead) == bulk.AHEAD_MAX
-    assert len(files._takings._passed) <= 8 * bulk_taking.LOST_MAX
+    assert len(files._ahead) == air_files.AHEAD_MAX
+    assert len(files._takings._passed) <= 8 * air_file_taking.LOST_MAX
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"abcd", b"abcde", bytes(7), bytes(90), bytes(255)])

@@ -3,8 +3,8 @@
 Enters: news of files that are here or wanted, items from the air, answers of the store, `now`.
 Leaves: items for radios, chunks for the store, states of files for people. Offers are told by
 whoever has a file as soon as it has it, and to neighbours whom the node that it came from does not
-reach. What came is kept as any other chunk is. This file only orders calls: `bulk_sending`,
-`bulk_taking`, `bulk_rule`. Must not know: sessions, how spaces judge.
+reach. What came is kept as any other chunk is. This file only orders calls: `air_file_sending`,
+`air_file_taking`, `air_file_rule`. Must not know: sessions, how spaces judge.
 Ref: docs/wire-format.md#lora-pieces, docs/decisions/0015-files-by-lora.md.
 """
 
@@ -19,12 +19,12 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, ChunkQuery, KeepQuery, Notice
 from meshd.core.timers import Key
-from meshd.sync.bulk_blob import blob_size, pack
-from meshd.sync.bulk_rule import Verdict, Way, judge
-from meshd.sync.bulk_sending import Senders
-from meshd.sync.bulk_taking import Taking, Takings
+from meshd.sync.air_file_blob import blob_size, pack
+from meshd.sync.air_file_rule import Verdict, Way, judge
+from meshd.sync.air_file_sending import Senders
+from meshd.sync.air_file_taking import Taking, Takings
 from meshd.sync.catalogue import Catalogue, Manifest
-from meshd.sync.file_ports import BulkAir
+from meshd.sync.file_ports import FileRadios
 from meshd.sync.reads import Reads
 from meshd.wire import lora_pieces as wire
 from meshd.wire.file_messages import NAME_LEN
@@ -46,12 +46,12 @@ SOUGHT_MAX = 64
 FIRST_US = (500_000, 3_000_000)
 ONWARD_US = (10_000_000, 60_000_000)
 """How soon a file is offered that was put here, and one that came from elsewhere."""
-TIMER: Key = ("files", "bulk")
+TIMER: Key = ("files", "air")
 _File = tuple[bytes, bytes]
 Then = Callable[[bytes | None, int], None]
 
 
-class BulkOwner(Protocol):
+class AirFilesOwner(Protocol):
     """Who has the files."""
 
     def file_wanted(self, manifest: Manifest) -> bool:
@@ -83,15 +83,17 @@ class _Look(NamedTuple):
     content: bool
 
 
-class Bulk:
+class AirFiles:
     """The files of one node that go by LoRa. Without `use` it does nothing."""
 
-    def __init__(self, ctx: Context, reads: Reads, catalogue: Catalogue, owner: BulkOwner) -> None:
+    def __init__(
+        self, ctx: Context, reads: Reads, catalogue: Catalogue, owner: AirFilesOwner
+    ) -> None:
         self._ctx = ctx
         self._reads = reads
         self._catalogue = catalogue
         self._owner = owner
-        self._air: BulkAir | None = None
+        self._air: FileRadios | None = None
         self._refs: OrderedDict[bytes, _File] = OrderedDict()
         self._whole: OrderedDict[_File, None] = OrderedDict()
         self._ahead: OrderedDict[bytes, tuple[str, bytes, wire.Offer]] = OrderedDict()
@@ -99,7 +101,7 @@ class Bulk:
         self._sought: OrderedDict[bytes, int] = OrderedDict()
         self._looks = 0
 
-    def use(self, air: BulkAir) -> None:
+    def use(self, air: FileRadios) -> None:
         """Send and take by these radios from now on."""
         self._air = air
         self._senders = Senders(self._ctx, air)
