@@ -16,14 +16,6 @@ def identity(number):
     return Identity(crypto.digest(b"device %d" % number), crypto.digest(b"session %d" % number))
 
 
-def with_short(short, skip=0):
-    """Return the numbers of two devices whose NodeIds begin alike, found by trying."""
-    for number in range(skip, 1_000_000):
-        if identity(number).node[:2] == short:
-            return number
-    raise AssertionError("no such device")
-
-
 class Node:
     """A node on the air: it seals, hears, challenges and answers."""
 

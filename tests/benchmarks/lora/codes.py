@@ -13,7 +13,6 @@ from meshd.sync.riblt import Difference, Sketch
 from meshd.wire.symbols import SYMBOLS_MAX, SymbolBatch
 
 MEMBERS = 10_000
-IDS_SENT = 8
 PIECE_BYTES = 224
 
 
