@@ -46,6 +46,9 @@ class Radios:
     def neighbours_of(self, link):
         return tuple(house.node for house in self.house.net.in_earshot(self.house))
 
+    def beside(self, link):
+        return self.neighbours_of(link) if self.house.sessions.ends else ()
+
     def publish(self, body, priority, now, *, link=""):
         assert len(body) <= self.body_max()
         if not self.room_left:

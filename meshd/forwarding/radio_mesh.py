@@ -329,6 +329,8 @@ class RadioMesh:
         allowed = self._patience.allows(now, calm=self._link.calm(now))
         if allowed or self.forwarder.due_us() is not None:
             self._control(now)
+        elif self.ways.awaited():
+            self._routes(now)
         for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
             self._share(to, now)
 
@@ -343,6 +345,10 @@ class RadioMesh:
             self._echo()
             if self._tells:
                 self._say_again(now)
+        self._routes(now)
+
+    def _routes(self, now: int) -> None:
+        """Queue what is due of routes."""
         said = self.ways.build(now, self._room) if self.ways.peers else None
         if said is not None:
             control = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
@@ -351,11 +357,13 @@ class RadioMesh:
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
         forwarder_us = self.forwarder.due_us()
-        dues = [self.ways.due_us()] if self.ways.peers else []
-        if self._hear_us is not None:
-            dues.append(self._hear_us)
+        dues = [] if self._hear_us is None else [self._hear_us]
+        if self.ways.peers and not self.ways.awaited():
+            dues.append(self.ways.due_us())
         if self._patience.until_us is not None and forwarder_us is None:
             dues = [max(due_us, self._patience.until_us) for due_us in dues]
+        if self.ways.peers and self.ways.awaited():
+            dues.append(self.ways.due_us())
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)
         cast_us = self.cast.due_us()

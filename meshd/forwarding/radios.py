@@ -292,6 +292,14 @@ class Radios:
         """Return the NodeIds of all that a radio hears."""
         return tuple(row.node for row in self.links[link].neighbours) if link in self.links else ()
 
+    def beside(self, link: str) -> tuple[bytes, ...]:
+        """Return those of them to whom the way in use has no LoRa hop."""
+        return tuple(node for node in self.neighbours_of(link) if self._thick(node))
+
+    def _thick(self, node: bytes) -> bool:
+        address = mesh_address(self._mesh, node)
+        return self._routing.route_to(address) is not None and not self._routing.thin_to(address)
+
     def public_of(self, node: bytes) -> bytes | None:
         """Return a device's Ed25519 key if its beacon was heard."""
         for link in self.links.values():

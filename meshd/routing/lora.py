@@ -293,6 +293,10 @@ class LoraDialect:
         """Return when `build` has something."""
         return self._words.due_us()
 
+    def awaited(self) -> bool:
+        """Tell whether somebody waits for what `build` will have: it goes on a busy channel too."""
+        return self._words.awaited
+
     def period_us(self) -> int:
         """Return in which time all that is known is told once."""
         return self._words.period_us()

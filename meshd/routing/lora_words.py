@@ -279,6 +279,11 @@ class Words:
         return min(soon_us, self._turn_us)
 
     @property
+    def awaited(self) -> bool:
+        """Tell whether somebody waits for what is to be said soon."""
+        return bool(self._wants) or any(row.asked for row in self.rows.values() if row.repeats)
+
+    @property
     def turn_due_us(self) -> int:
         """Return when all that is known is to be said, or the next part of it."""
         return self._turn_us

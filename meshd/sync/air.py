@@ -44,6 +44,8 @@ from meshd.wire.symbols import SymbolBatch
 
 PASS_ON_UNITS = 6, 48
 """An entry of a session waits so many frames' time: another gateway may be first."""
+ALONE_UNITS = 0, 1
+"""The same where nobody in earshot is reached without LoRa: whoever else was first is not heard."""
 TEXT_MAX = 600
 """Texts that are longer, and documents longer than a frame, go on air to those who ask only."""
 REPAIR_MAX = 16
@@ -364,8 +366,8 @@ class Air:
             thin = self._thin(link, space, key[1], data, whole=False)
             if thin is None or not _worth(thin, link.room):
                 continue
-            first, last = (units * link.unit_us for units in PASS_ON_UNITS)
-            wait_us = 0 if own else self._ctx.jitter(first, last)
+            units = PASS_ON_UNITS if self._radios.beside(link.name) else ALONE_UNITS
+            wait_us = 0 if own else self._ctx.jitter(*(unit * link.unit_us for unit in units))
             offer = Offer(key, thin, now + wait_us, everybody=True)
             if own and link.send(offer, now) is not None:
                 link.offers.said(key, now)

@@ -97,6 +97,9 @@ class RadiosPort(Protocol):
     def neighbours_of(self, link: str) -> tuple[bytes, ...]:
         """Return who is in earshot, by NodeId."""
 
+    def beside(self, link: str) -> tuple[bytes, ...]:
+        """Return those of them who are reached without LoRa too: gateways as this node is."""
+
 
 class HeardPort(Protocol):
     """What came by a radio, and from whom by the word of the link key."""

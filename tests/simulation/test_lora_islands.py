@@ -37,12 +37,14 @@ def test_a_node_behind_a_lora_hop_has_a_route_three_hops_away():
     assert gateway.routes[address] == ("lora0", address)
     assert far.routes[wifi.node.address] == ("lora0", gateway.node.address)
     assert wifi.routes[address].link == "w0"
-    (row,) = [row for row in gateway.node.snapshot(world.now).routes if row.link == "lora0"]
+    rows = gateway.node.snapshot(world.now).routes
+    (row,) = [row for row in rows if row.link == "lora0" and row.selected]
     assert (row.link, row.metric) == ("lora0", 3_072)
     assert wifi.node.routing.route_to(address)[2] >= 3_072 + 3 * 256
     assert thin(wifi, address) == thin(gateway, address) == (1, 12)
     assert thin(wifi, gateway.node.address) == (0, 0)
     assert thin(far, wifi.node.address) == (1, 12)
+    assert gateway.node.radios.beside("lora0") == (), "no other gateway would be heard"
 
 
 def test_no_stream_is_opened_to_who_is_behind_a_lora_hop():
