@@ -48,7 +48,7 @@ MISSED_AGAIN_US = (150_000, 350_000, 1_000_000, 3_000_000)
 """When routes of an earlier life are asked for again, while they are not there."""
 
 
-class Heard(NamedTuple):
+class NeighbourChange(NamedTuple):
     """A neighbour that became known on a link, or is known no more."""
 
     link: Link
@@ -107,7 +107,7 @@ class Babel:
             "dump": self._announcer.dump,
             "part": self._announcer.part,
         }
-        self._heard: deque[Heard] = deque()
+        self._changes: deque[NeighbourChange] = deque()
         self._boot = boot & 0xFF
         self._spoken: dict[str, Spoken] = {}
         self._radios: dict[str, LoraDialect] = {}
@@ -222,7 +222,7 @@ class Babel:
         if neighbour is not None:
             self._take(neighbour, packet, data, now)
             self._chooser.settle(now)
-        return bool(self._heard)
+        return bool(self._changes)
 
     def _nothing_new(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
         """Take what most packets are: a page that was heard before, or changed a little, a hello.
@@ -305,9 +305,9 @@ class Babel:
         """Return the link-local addresses of the neighbours on link `name`."""
         return tuple(neighbour.address for neighbour in self._neighbours.on(name))
 
-    def poll_neighbour(self) -> Heard | None:
+    def poll_neighbour(self) -> NeighbourChange | None:
         """Return the next neighbour that became known or was lost, or None."""
-        return self._heard.popleft() if self._heard else None
+        return self._changes.popleft() if self._changes else None
 
     def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
         """Describe all neighbours; `connected` holds the nodes that a session is open with."""
@@ -353,7 +353,7 @@ class Babel:
             self._remove_neighbour(victim, "made room", now)
         neighbour = Neighbour(link, address, now)
         self._neighbours.add(neighbour)
-        self._heard.append(Heard(link, address, True))
+        self._changes.append(NeighbourChange(link, address, True))
         return neighbour
 
     def _remove_neighbour(self, neighbour: Neighbour, why: str, now: int) -> None:
@@ -363,7 +363,7 @@ class Babel:
         neighbour.cost = INFINITY
         self._learner.neighbour_lost(neighbour)
         self._requests.neighbour_lost(neighbour)
-        self._heard.append(Heard(neighbour.link, neighbour.address, False))
+        self._changes.append(NeighbourChange(neighbour.link, neighbour.address, False))
         self._up_or_down(neighbour, why)
 
     def _neighbour_due(self, neighbour: Neighbour, now: int) -> None:

@@ -31,7 +31,7 @@ SEEKS_MAX = 128
 SOURCES_MAX = 256
 
 
-class Heard(NamedTuple):
+class Caller(NamedTuple):
     """A knock that is worth a dial: unproven."""
 
     link: str
@@ -110,7 +110,7 @@ class Knocker:
         self._seeks[link, address] = min(place + 1, len(SEEK_US) - 1)
         self._ctx.timers.set(key, now + SEEK_US[place])
 
-    def receive(self, link: str, datagram: Datagram, now: int) -> Heard | None:
+    def receive(self, link: str, datagram: Datagram, now: int) -> Caller | None:
         """Judge a knock, answer it, and return who was heard if that is worth a dial."""
         reason = self._refuse(link, datagram, now)
         if reason is not None:
@@ -121,7 +121,7 @@ class Knocker:
             self._knock(link, datagram.source, answer=True)
         if not knock.port:
             return None
-        return Heard(link, address_text(datagram.source), knock.port, knock.node)
+        return Caller(link, address_text(datagram.source), knock.port, knock.node)
 
     # --- helpers ----------------------------------------------------------------------------------
 

@@ -38,10 +38,6 @@ class SerialLine:
         """Lose what is on the way, and everything after it."""
         self.plugged = False
 
-    def waiting_us(self, end: str) -> int:
-        """Return how long the bytes on their way to an end still take."""
-        return max(round(self._free_us[end]) - self._schedule.now, 0)
-
     def _carry(self, end: str, data: bytes) -> None:
         if not self.plugged:
             return

@@ -13,7 +13,6 @@ def line(baud):
 def test_ten_bits_a_byte():
     schedule, host, _, serial = line(9_600)
     serial.to_host(bytes(255))
-    assert serial.waiting_us("host") == 265_625
     schedule.run(265_000)
     assert sum(map(len, host)) < 255
     schedule.run(1_000)
