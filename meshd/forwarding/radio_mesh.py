@@ -130,7 +130,7 @@ class RadioMesh:
         self._shared: dict[bytes | None, _Shared] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
-        self.answers = Answers(self.neighbours)
+        self.answers = Answers(self.neighbours, airtime_us(modulation, 83))
         self._hears = 0
         self._hear_us: int | None = None
         self._patience = Patience(ctx.jitter)
@@ -201,7 +201,9 @@ class RadioMesh:
         """Answer a roll call soon, with whom this node hears; a beacon answers what is no call."""
         if not asked.called:
             return
-        answer = self.answers.take(asked.nonce, asked.caller)
+        answer = self.answers.take(asked.nonce, asked.caller, now)
+        if answer is Reply.LIMITED:
+            self._ctx.drop(DropReason.CHALLENGE_LIMITED, self.name)
         if answer is Reply.BEACON:
             self._link.vouch(asked.nonce)
         elif answer is Reply.ECHO:

@@ -26,6 +26,8 @@ announces have been held for their 84 s."""
 BELIEVED_US = 215_000_000
 """The longest that an update holds, by what its sender claims, is 210 s."""
 _ANYTHING = ("junk",)
+_NOBODY = "nobody"
+"""A destination that no host is: made up by who shows many identities."""
 _UNDER_OTHER_NAMES = ("junk", "replay", "identities")
 
 
@@ -43,9 +45,10 @@ class Exempt:
                 self._hostile.append((fault.nodes, begin, end + HOLD_US))
             if fault.behaviour == "seqno-lies":
                 self._lied.append((fault.other, begin, end + MEMORY_US))
+            if fault.behaviour == "identities":
+                self._lied.append((_NOBODY, begin, end + MEMORY_US))
             if fault.kind == "corrupt" or fault.behaviour in _ANYTHING:
                 self._lied.append(("*", begin, end + MEMORY_US))
-
             if fault.kind == "corrupt" or fault.behaviour in _UNDER_OTHER_NAMES:
                 self._garbled.append(("*", begin, end + BELIEVED_US))
 
@@ -63,7 +66,7 @@ class Exempt:
 
     def lied_about(self, host: Host | None, now: int) -> bool:
         """Tell whether somebody announced seqnos of this destination that are not its own."""
-        return _any(self._lied, host.name if host is not None else "", now)
+        return _any(self._lied, host.name if host is not None else _NOBODY, now)
 
 
 def _any(times: list[tuple[str, int, int]], name: str, now: int) -> bool:
