@@ -246,15 +246,23 @@ class Story:
         found = self.watch.seconds
         self._expect(lambda: " via " in stage.kernel_route(0, end), "one has no route to five")
         self._expect(lambda: self._answers(self.first, self.last), "five answers no ping")
+        self._expect(
+            lambda: NORTH_NOTE in self._notes(self.last), "five lacks the note of the north"
+        )
         self.watch.stop()
         self.teller.quote(stage.kernel_route(0, end))
-        return f"heard after {found:.1f} s; then one finds five again, over one LoRa hop"
+        return (
+            f"heard after {found:.1f} s; WiFi was silent long enough to be given up, then one"
+            " finds five over a LoRa hop, and five has the note of the north"
+        )
 
     def _two_speeds(self) -> str:
         space = self._need_space()
         if not isinstance(self.stage, RadioStage):
             raise NotApplicable("leaves have no radios here")
         self._large_file()
+        self._expect(lambda: bool(self._why_waiting()), "four does not say what the file waits for")
+        self.teller.quote(f"four: {self._why_waiting()}")
         reader = self.last.follow(space)
         try:
             self._expect(lambda: SOUTH_NOTE in reader.seen, "five cannot read its own note")
@@ -264,7 +272,15 @@ class Story:
             self.watch.stop(reader.seen[RADIO_NOTE])
         finally:
             reader.close()
-        return "five reads it; the file waits for WiFi, and says so"
+        if not self._why_waiting():
+            raise StepError("four does not say any more that the file waits for WiFi")
+        return "five reads it; the file waits for WiFi still, as four says where LoRa ends"
+
+    def _why_waiting(self) -> str:
+        """Return what four says of the file, once it knows of it and that it waits for WiFi."""
+        rows = _rows(self.stage.daemons[MIDDLE + 1].ask("get", self._need_space()), "files")
+        whys = [str(row.get("why", "")) for row in rows if row.get("state") == "waits-for-wifi"]
+        return whys[0] if whys else ""
 
     def _heal(self) -> str:
         self._need_space()
