@@ -47,6 +47,8 @@ from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
 LOCALS_MAX = 48
 """Items for those in earshot that wait; of the least urgent the oldest goes first."""
+CONTROLS_MAX = 8
+"""Items of control among them."""
 SHARING_MAX = 4
 """Items of each of two rounds that share a frame: with objects never more than one may hold."""
 SENDS_MAX = 8
@@ -353,8 +355,7 @@ class RadioMesh:
         """Queue what is due of routes."""
         said = self.ways.build(now, self._room) if self.ways.peers else None
         if said is not None:
-            control = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
-            self._locals.append(control)
+            self._say(said.encode())
 
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
@@ -377,7 +378,15 @@ class RadioMesh:
         """Send the nonces of roll calls back, in the frame that says whom this node hears."""
         if self.answers.waiting:
             item = Local(Sub.ECHOES, self.answers.pop())
-            self._locals.append(Waiting(item.encode(), None, Share.CONTROL, Priority.MEMBERSHIP))
+            self._say(item.encode())
+
+    def _say(self, item: bytes) -> None:
+        """Queue an item of control; while there is no airtime for it, the oldest ones give way."""
+        waiting = [one for one in self._locals if one.share is Share.CONTROL]
+        if len(waiting) >= CONTROLS_MAX:
+            self._locals.remove(waiting[0])
+            self._ctx.drop(DropReason.LORA_QUEUE_FULL, self.name)
+        self._locals.append(Waiting(item, None, Share.CONTROL, Priority.MEMBERSHIP))
 
     def _direct(self, now: int) -> None:
         """Hand direct messages to the link, and take back what it let go or nobody needs."""

@@ -13,12 +13,12 @@ from meshd.forwarding.radio_events import (
     LocalHeard,
     ObjectHeard,
 )
-from meshd.forwarding.radio_mesh import LOCALS_MAX
+from meshd.forwarding.radio_mesh import CONTROLS_MAX, LOCALS_MAX
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.queue import Outgoing
 from meshd.wire.lora_frame import FrameKind
-from meshd.wire.lora_payload import Local
+from meshd.wire.lora_payload import Local, Sub
 
 KIND, SUB = 200, 30
 TAG = b"proof it"
@@ -168,3 +168,13 @@ def test_a_frame_of_nonsense_is_a_named_drop():
     two.input(lambda now: two.node.radios.links["lora0"].send(nonsense, now))
     mesh.run(30)
     assert one.node.snapshot(one.now).drops[DropReason.LORA_MALFORMED] == {"lora0": 1}
+
+
+def test_control_that_has_no_airtime_does_not_pile_up():
+    mesh, _ = mesh_of(2)
+    one = mesh.hosts[0].node.radios.meshes["lora0"]
+    for number in range(100):
+        one._say(Local(Sub.ECHOES, b"%08d" % number).encode())
+    assert one.backlog <= CONTROLS_MAX
+    drops = mesh.hosts[0].node.snapshot(mesh.hosts[0].now).drops
+    assert drops[DropReason.LORA_QUEUE_FULL]["lora0"] >= 100 - CONTROLS_MAX
