@@ -146,6 +146,7 @@ class DropReason(StrEnum):
     LETTER_OLD = "letter-old"
     LETTER_LIMITED = "letter-limited"
     LETTER_SENDERS_FULL = "letter-senders-full"
+    LETTER_FULL = "letter-full"
     LETTER_UNASKED = "letter-unasked"
 
     # radio/

@@ -2,7 +2,8 @@
 
 Enters: opened texts with their tags, and what the store held at start. Leaves: rows, notices; and,
 once a text is on disk, the word that it may be acknowledged. Bounded: texts, and senders whose
-numbers are remembered; strangers have a part of their own and push out only each other.
+numbers are remembered; members and strangers have parts of their own, and each sender a share. What
+was acknowledged and not read yet stays: a text without room is refused before it is acknowledged.
 Must not know: how texts travel, keys.
 """
 
@@ -18,7 +19,13 @@ from meshd.messages.letter import Got, decode_got, letter_id, rows_of, window_ke
 from meshd.messages.window import Verdict, Window
 
 GOT_MAX = 256
-"""Texts that are kept; the oldest goes, read ones first."""
+"""Texts of members of shared spaces that are kept; the oldest that was read makes room."""
+
+MEMBER_UNREAD_MAX = 128
+STRANGERS_GOT_MAX = 64
+"""Texts of all others that are kept."""
+
+STRANGER_UNREAD_MAX = 16
 
 SENDERS_MAX = 256
 """Senders known to spaces, whose numbers are remembered; one more is refused."""
@@ -46,16 +53,21 @@ class Inbox:
 
     def __init__(self, ctx: Context, commit: Commit, *, knows: Callable[[bytes], bool]) -> None:
         self.texts: dict[int, Got] = {}
+        self.turned_away = False
+        """A text that a space holds found no room: look there again once some are read."""
         self._ctx = ctx
         self._commit = commit
         self._knows = knows
         self._windows: dict[bytes, Window] = {}
         self._writing: set[tuple[bytes, int, bytes]] = set()
+        self._leaving: set[int] = set()
+        self._forgotten: set[bytes] = set()
         self._next = 0
 
     def load(self, metas: dict[str, bytes]) -> list[str]:
         """Take what the store held; return the names of rows that are damaged."""
         self.texts, self._windows, self._writing, damaged = {}, {}, set(), []
+        self._leaving, self._forgotten, self.turned_away = set(), set(), False
         for key, value in rows_of(metas, "in"):
             try:
                 got = decode_got(key, value)
@@ -83,66 +95,107 @@ class Inbox:
         if verdict is Verdict.OLD and not taken.stored:
             self._ctx.drop(DropReason.LETTER_OLD)
             return
-        freed = self._admit(taken.node)
-        if freed is None:
+        gone = self._room(taken.node)
+        if gone is None:
+            self.turned_away = self.turned_away or taken.stored
+            self._ctx.drop(DropReason.LETTER_FULL)
+            return
+        forgotten = self._admit(taken.node)
+        if forgotten is None:
             self._ctx.drop(DropReason.LETTER_SENDERS_FULL)
             return
         if verdict is Verdict.TWIN:
             fields: dict[str, object] = {"node": node_text(taken.node), "number": taken.number}
             self._ctx.emit(Notice("message-twin", fields, warning=True))
         self._windows[taken.node] = window
-        window.take(taken.number, taken.tag)
+        before = window.take(taken.number, taken.tag)
         got = Got(self._next, taken.node, taken.number, taken.text, time_s)
         self._next += 1
         self._writing.add(name)
-        row = MetaRow(window_key(taken.node), window.encode())
-        rows = (got.row(), row, *self._make_room(), *freed)
+        self._leaving.update(text.place for text in gone)
+        self._forgotten.update(forgotten)
+        rows = [got.row(), MetaRow(window_key(taken.node), window.encode())]
+        rows += [MetaRow(text.row().key, None) for text in gone]
+        rows += [MetaRow(window_key(node), None) for node in forgotten]
         self.texts[got.place] = got
-        self._commit(rows, self._written(name, got, durable))
+
+        def finished(why: str, at: int) -> None:
+            self._writing.discard(name)
+            self._leave(gone, forgotten, written=not why)
+            if why:  # its sender comes again: nobody said that it arrived
+                self.texts.pop(got.place, None)
+                window.restore(taken.number, taken.tag, before)
+                self._correct(taken.node, window)
+            else:
+                self._tell(got)
+                durable(at)
+
+        self._commit(tuple(rows), finished)
 
     def mark(self, got: Got, *, read: bool = False, told: bool = False) -> None:
         """Note that a person has seen a text, or that its sender was told so."""
         got.read, got.told = got.read or read, got.told or told
-        if got.place in self.texts:
+        if got.place in self.texts and got.place not in self._leaving:
             self._commit((got.row(),), lambda why, now: None)
 
-    def _written(
-        self, name: tuple[bytes, int, bytes], got: Got, durable: Callable[[int], None]
-    ) -> Done:
-        def finished(why: str, now: int) -> None:
-            self._writing.discard(name)
-            if why:  # its sender comes again: nobody said that it arrived
-                node, number, tag = name
+    def _correct(self, node: bytes, window: Window) -> None:
+        """Forget an empty window; write any other again, as later rows may name what was lost."""
+        if len(window):
+            row = MetaRow(window_key(node), window.encode())
+            self._commit((row,), lambda why, now: None)
+        elif self._windows.get(node) is window:
+            del self._windows[node]
+
+    def _tell(self, got: Got) -> None:
+        # Notices stand in the system's log, which is not the place for what people say.
+        fields: dict[str, object] = {
+            "id": letter_id(got.node, got.number),
+            "node": node_text(got.node),
+        }
+        self._ctx.emit(Notice("message", fields))
+
+    def _leave(self, gone: list[Got], forgotten: list[bytes], *, written: bool) -> None:
+        """Let go of what made room, once the disk has let go of it too; else it stays."""
+        for got in gone:
+            self._leaving.discard(got.place)
+            if written:
                 self.texts.pop(got.place, None)
-                if node in self._windows:
-                    self._windows[node].forget(number, tag)
-                return
-            # Notices stand in the system's log, which is not the place for what people say.
-            name_text = letter_id(got.node, got.number)
-            fields: dict[str, object] = {"id": name_text, "node": node_text(got.node)}
-            self._ctx.emit(Notice("message", fields))
-            durable(now)
+        for node in forgotten:
+            if written and node in self._forgotten:
+                self._windows.pop(node, None)
+            self._forgotten.discard(node)
 
-        return finished
+    def _room(self, node: bytes) -> list[Got] | None:
+        """Return what makes room for a text: a read one of the same part. None: there is none."""
+        knows = self._knows(node)
+        kinds = {node: knows}
+        part = []
+        for got in self.texts.values():
+            if got.node not in kinds:
+                kinds[got.node] = self._knows(got.node)
+            if kinds[got.node] is knows and got.place not in self._leaving:
+                part.append(got)
+        unread = sum(got.node == node and not got.read for got in part)
+        if unread >= (MEMBER_UNREAD_MAX if knows else STRANGER_UNREAD_MAX):
+            return None
+        if len(part) < (GOT_MAX if knows else STRANGERS_GOT_MAX):
+            return []
+        read = [got for got in part if got.read]
+        return [min(read, key=lambda got: got.place)] if read else None
 
-    def _make_room(self) -> tuple[MetaRow, ...]:
-        if len(self.texts) < GOT_MAX:
-            return ()
-        place = min(self.texts, key=lambda place: (not self.texts[place].read, place))
-        gone = self.texts.pop(place)
-        return (MetaRow(gone.row().key, None),)
-
-    def _admit(self, node: bytes) -> tuple[MetaRow, ...] | None:
-        """Make room for a sender's window; None: there is none. The table is in order of use."""
+    def _admit(self, node: bytes) -> list[bytes] | None:
+        """Return whose window makes room for a sender's; None: no room. The oldest used goes."""
+        self._forgotten.discard(node)
         known = self._windows.pop(node, None)
         if known is not None:
             self._windows[node] = known
-            return ()
+            return []
         knows = self._knows(node)
-        same = [held for held in self._windows if self._knows(held) == knows]
+        same = [
+            held
+            for held in self._windows
+            if held not in self._forgotten and self._knows(held) == knows
+        ]
         if len(same) < (SENDERS_MAX if knows else STRANGERS_MAX):
-            return ()
-        if knows:
-            return None
-        del self._windows[same[0]]
-        return (MetaRow(window_key(same[0]), None),)
+            return []
+        return None if knows else same[:1]

@@ -186,6 +186,8 @@ class Messages:
             if text is not None and not text.read and not args.get("peek"):
                 self.inbox.mark(text, read=True)
                 self._ctx.timers.set_earlier(("messages", "read"), now + 1)
+                if self.inbox.turned_away:
+                    self._ctx.timers.set_earlier(("messages", "again"), now + 1)
         self._ctx.emit(Reply(ticket, {"messages": shown, "more": len(shown) < len(out) + len(got)}))
 
     def ping(self, args: Args, ticket: int, now: int) -> None:
@@ -259,6 +261,9 @@ class Messages:
             self._over(which)
         elif why == "read":
             self._tell_read(now)
+        elif why == "again":
+            self.inbox.turned_away = False
+            self._take_up()
         self._exchange.pump(now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:

@@ -7,6 +7,7 @@ Must not know: whose window it is.
 
 from enum import Enum
 from struct import Struct
+from typing import NamedTuple
 
 from meshd.core.errors import WireError
 
@@ -25,6 +26,14 @@ class Verdict(Enum):
     TWIN = "twin"
     AGAIN = "again"
     OLD = "old"
+
+
+class Before(NamedTuple):
+    """What a window was before it took a text: its floor, what that became, and what fell out."""
+
+    floor: int
+    raised: int
+    fallen: tuple[int, bytes] | None
 
 
 class Window:
@@ -48,17 +57,25 @@ class Window:
         twin = any(known == number for known, _ in self._texts)
         return Verdict.TWIN if twin else Verdict.NEW
 
-    def take(self, number: int, tag: bytes) -> None:
-        """Remember a text."""
+    def take(self, number: int, tag: bytes) -> Before:
+        """Remember a text; return what `restore` needs."""
         self._texts[number, tag[:TAG_KEPT]] = None
+        before = Before(self._floor, self._floor, None)
         if len(self._texts) > WINDOW_MAX:
             lowest = min(self._texts)
             del self._texts[lowest]
             self._floor = max(self._floor, lowest[0])
+            before = Before(before.floor, self._floor, lowest)
+        return before
 
-    def forget(self, number: int, tag: bytes) -> None:
-        """Let a text be new again: it could not be kept."""
-        self._texts.pop((number, tag[:TAG_KEPT]), None)
+    def restore(self, number: int, tag: bytes, before: Before) -> None:
+        """Let a text be new again, and known what it pushed out: it could not be kept."""
+        name = (number, tag[:TAG_KEPT])
+        self._texts.pop(name, None)
+        if before.fallen is not None and before.fallen != name:
+            self._texts[before.fallen] = None
+        if self._floor == before.raised:
+            self._floor = before.floor
 
     def encode(self) -> bytes:
         """Return floor (4), then number (4) and tag (8) of each text."""
