@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from meshd.core.events import Link
 from meshd.core.ids import mesh_address
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
+from meshd.wire.letters import SHORT_LEN
 
 
 class Way(NamedTuple):
@@ -35,7 +36,6 @@ class Ways(Protocol):
 
 
 RADIO = "radio"
-SHORT_LEN = 2
 
 
 class Routes(Protocol):
