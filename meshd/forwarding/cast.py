@@ -57,6 +57,11 @@ FLOOR = 0.8
 
 URGENT_SLOTS = 16
 
+SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
+"""While more of the channel is taken than that, objects of a priority are not told, own or not."""
+
+LOOK_AGAIN_US = 20_000_000
+
 
 class Batch(NamedTuple):
     """What the next frame carries. Hand it back to `sent` once it is on the air no more."""
@@ -91,6 +96,8 @@ class Cast:
         self._listing_due_us: int | None = None
         self._heard_due_us: int | None = None
         self._heard_version = 0
+        self._load = 0.0
+        self._load_us = 0
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -131,6 +138,10 @@ class Cast:
         if self._heard_due_us is None and self.neighbours.version != self._heard_version:
             self._heard_due_us = now + self._rng.randint(self.rules.slot_us, self.rules.young_us)
         return fresh
+
+    def loaded(self, share: float, now: int) -> None:
+        """Note how much of the channel is taken: the least urgent waits while it is too much."""
+        self._load, self._load_us = share, now
 
     def beacon(self, now: int) -> None:
         """Have the list of neighbours sent with the next frame, or alone."""
@@ -219,6 +230,9 @@ class Cast:
             held.covered.add(sender)
         held.covered.update(self.neighbours.audience(sender))
 
+    def _shed(self, held: Held) -> bool:
+        return self._load > SHED[held.priority]
+
     def _reach(self, held: Held) -> int:
         """Return how many listeners are not known to have an object."""
         return sum(short not in held.covered for short in self.neighbours.listeners)
@@ -238,7 +252,7 @@ class Cast:
         """Choose what rides: the most urgent first, what is due before what is not."""
         waiting = []
         for held in self.store.recent(now):
-            if held.due_us is None:
+            if held.due_us is None or self._shed(held):
                 continue
             if OBJECT_HEAD + len(held.body) > whole:
                 held.due_us = None
@@ -310,7 +324,8 @@ class Cast:
     def _dues(self) -> Iterator[int]:
         for held in self.store.by_name.values():
             if held.due_us is not None:
-                yield held.due_us
+                again_us = self._load_us + LOOK_AGAIN_US
+                yield max(held.due_us, again_us) if self._shed(held) else held.due_us
         for want in self.wanted.by_tag.values():
             yield want.due_us
         if self._listing_due_us is not None:
@@ -352,7 +367,7 @@ class Cast:
         ages = [
             ((now - held.born_us) // AGE_STEP_US, held.tag)
             for held in self.store.recent(now)
-            if held.tag not in inside
+            if held.tag not in inside and not self._shed(held)
         ]
         named = sorted(one for one in ages if young <= one[0] < old)
         fits = min(max(room - LISTING_HEAD, 0) // TAG_LEN, COUNT_MAX)

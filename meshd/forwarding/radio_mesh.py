@@ -55,6 +55,8 @@ SENDS_MAX = 8
 """Direct messages in the link's queue at a time."""
 HEARD_SHORTEST_US = 1_000_000
 """How soon after a new neighbour was met the list of neighbours is told, at first."""
+BUSY = 0.2
+"""While more of the channel is taken, objects wait longer: more of them share a frame."""
 HEARD_AIRTIMES = 4
 HEARD_DOUBLINGS = 6
 HEARD_TELLS = 3
@@ -77,6 +79,7 @@ class LinkPort(Protocol):
     def carries(self, outgoing: Outgoing) -> bool: ...
     def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
     def calm(self, now: int) -> bool: ...
+    def load(self, now: int) -> float: ...
     def vouch(self, nonce: bytes) -> None: ...
     def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool: ...
 
@@ -114,9 +117,10 @@ class RadioMesh:
         modulation = link.radio.modulation
         self._room = link.frame_max - overhead(FrameKind.LOCAL)
         self.neighbours = Neighbours(short)
+        self._rules = tuple(rules_for(modulation, shared=shared) for shared in (False, True))
         self.cast = Cast(
             self.neighbours,
-            rules_for(modulation, shared=False),
+            self._rules[0],
             ctx.rng,
             drops=ctx.drops,
             link=self.name,
@@ -192,10 +196,7 @@ class RadioMesh:
     # --- what came from the air -------------------------------------------------------------------
 
     def met(self, met: Met, now: int) -> None:
-        """Note a beacon of a node that is there now.
-
-        That it heard this node ask is not enough for a way: it must have said that it relays.
-        """
+        """Note a beacon of a node that is there now; for a way it has to say whom it hears."""
         if met.proven:
             self._heard(met.node, now)
 
@@ -330,6 +331,8 @@ class RadioMesh:
     def pump(self, now: int) -> None:
         """Queue what is due, and bring what waits up to date."""
         self._direct(now)
+        self.cast.loaded(load := self._link.load(now), now)
+        self.cast.rules = self._rules[load > BUSY]
         allowed = self._patience.allows(now, calm=self._link.calm(now))
         if allowed or self.forwarder.due_us() is not None:
             self._control(now)

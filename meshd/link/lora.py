@@ -172,7 +172,11 @@ class LoraLink:
 
     def calm(self, now: int, share: float = CALM) -> bool:
         """Tell whether the channel has room for what nobody waits for."""
-        return self._access.busy(now + self.ahead_us) < share
+        return self.load(now) < share
+
+    def load(self, now: int) -> float:
+        """Return the share of the last minute that own frames and those heard took."""
+        return self._access.busy(now + self.ahead_us)
 
     def holds(self, outgoing: Outgoing) -> bool:
         """Tell whether a frame waits here or is with the modem."""

@@ -2,7 +2,8 @@
 
 Ten placements a row; each figure is the median over them, with the span in its text. Air counts
 all frames of either side from the first message on: for `Cast` listings, wants and lists of
-neighbours too, and ten minutes of repair after the last message.
+neighbours too, and ten minutes of repair after the last message. Rows of the daemon's own nodes
+stand beside those of the bare engine, three placements each: all their control counts too.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from random import Random
 from statistics import median
 
 from lora._broadcast_field import Load, Played, Told
+from lora._node_field import NodesTold
 from report import Figure
 
 from meshd.core.airtime import LONG_FAST
@@ -21,6 +23,8 @@ PROMPT = rules_for(LONG_FAST, shared=False)
 CALM = Load(50, 900, 1800)
 BUSY = Load(50, 100, 900)
 WIDE = Load(100, 900, 1200)
+
+NODE_SEEDS = range(1, 4)
 
 FLOOD = "managed flood"
 
@@ -37,6 +41,8 @@ def measure() -> list[Figure]:
         values = [run.by_priority[priority] for run in shared]
         name = f"50 nodes, one per 100 s: reach of priority {priority} in 300 s"
         figures.append(Figure(name, median(values), "%", None, _span(values), "higher"))
+    figures += _node_rows("the daemon's nodes, 50, one per 900 s", CALM, reach=97, frames=14)
+    figures += _node_rows("the daemon's nodes, 50, one per 100 s", BUSY, reach=70, frames=None)
     flood, shared = play(WIDE, None), play(WIDE, SHARED)
     return figures + _rows("100 nodes, one per 900 s", shared, flood, reach=94, frames=None)
 
@@ -46,6 +52,33 @@ def play(
 ) -> list[Played]:
     """Play each placement once; without rules it is managed flood that tells."""
     return [Told(load.count, seed, rules).play(load, priority) for seed in SEEDS]
+
+
+def _node_rows(name: str, load: Load, *, reach: float, frames: float | None) -> list[Figure]:
+    """Play real nodes, cold start and control included."""
+    priority = mixed if load is BUSY else _text
+    runs = [NodesTold(load.count, seed).play(load, priority) for seed in NODE_SEEDS]
+
+    def figure(what: str, unit: str, values: list[float], target: float | None) -> Figure:
+        better = "higher" if unit == "%" else "lower"
+        return Figure(f"{name}: {what}", median(values), unit, target, _span(values), better)
+
+    figures = [
+        figure("reach within four links", "%", [run.reach for run in runs], reach),
+        figure("reach of all nodes", "%", [run.everybody for run in runs], None),
+        figure("transmissions a message", "", [run.frames for run in runs], frames),
+        figure("airtime per delivery", "ms", [run.air_ms for run in runs], None),
+        figure("delay, median", "s", [run.delay_50_s for run in runs], None),
+        figure("delay, 95 %", "s", [run.delay_95_s for run in runs], None),
+    ]
+    for one in sorted(runs[0].by_priority) if load is BUSY else ():
+        values = [run.by_priority[one] for run in runs]
+        figures.append(figure(f"reach of priority {one} in 300 s", "%", values, None))
+    return figures
+
+
+def _text(_chance: Random) -> int:
+    return 1
 
 
 def mixed(chance: Random) -> int:
