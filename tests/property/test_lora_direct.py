@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lora_talk import S, Talker, node, plain
 
@@ -121,6 +121,7 @@ def looped(nodes, destination):
 
 
 @settings(max_examples=60, deadline=None)
+@example(13835699, 0.5)  # a loop, when LoRa had a table of its own
 @given(st.integers(0, 1 << 32), st.floats(0, 0.6))
 def test_no_choice_of_ways_closes_a_loop(seed, loss):
     """Links come and go, words are lost: whatever is told late, ways never lead in a circle."""
