@@ -118,6 +118,15 @@ class Cast:
         held.due_us = now + self._rng.randint(min(self.rules.slot_us, span_us), span_us)
         return held.tag
 
+    def relay(self, body: bytes, priority: int, born_us: int, *, source: bytes, now: int) -> None:
+        """Tell on what a neighbour on another radio told: not as an own object, nor as a new one."""
+        if name_of(body) in self.store.by_name:
+            return
+        held = Held(body, priority, born_us)
+        if self._taken(held, now):
+            held.reach = len(self.neighbours.listeners)
+            held.due_us = now + self._rng.randint(self.rules.slot_us, self.rules.own_us)
+
     def receive(
         self, sender: bytes, items: tuple[lora_payload.Item, ...], now: int
     ) -> list[Object]:
@@ -199,13 +208,8 @@ class Cast:
         """Take an object from the air; True when it is new."""
         held = self.store.by_name.get(name_of(item.body))
         if held is None:
-            age_us = item.age * AGE_STEP_US
-            held = Held(item.body, item.priority, now - age_us)
-            if item.age == AGE_MAX or age_us > self.rules.window_us:
-                self.drops.count(DropReason.CAST_STALE, self._link)
-                return False
-            if not self._keep(held, now):
-                self.drops.count(DropReason.CAST_FULL, self._link)
+            held = Held(item.body, item.priority, now - item.age * AGE_STEP_US)
+            if not self._taken(held, now):
                 return False
             self._cover(held, sender)
             self._plan(held, now)
@@ -215,6 +219,17 @@ class Cast:
         if held.due_us is not None and not waits_first and self._reach(held) < held.reach:
             self._plan(held, now)
         return False
+
+    def _taken(self, held: Held, now: int) -> bool:
+        """Keep another node's object; False when it is too old, or nothing gives way to it."""
+        age_us = now - held.born_us
+        if age_us >= AGE_MAX * AGE_STEP_US or age_us > self.rules.window_us:
+            self.drops.count(DropReason.CAST_STALE, self._link)
+            return False
+        if not self._keep(held, now):
+            self.drops.count(DropReason.CAST_FULL, self._link)
+            return False
+        return True
 
     def _keep(self, held: Held, now: int) -> bool:
         if not self.store.add(held, now):

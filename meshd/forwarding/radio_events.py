@@ -11,12 +11,17 @@ from meshd.forwarding.direct import Arrived, State
 
 
 class ObjectHeard(NamedTuple):
-    """An object for everybody that was not known here."""
+    """An object for everybody that was not known here; `born_us` is when, by its told age.
+
+    `trusted`: its sender is there now; what may be a recording goes on by no radio.
+    """
 
     link: str
     node: bytes
     body: bytes
     priority: int
+    born_us: int
+    trusted: bool
 
 
 class LocalHeard(NamedTuple):

@@ -41,7 +41,7 @@ from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_beacon import NONCE_LEN
 from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
-from meshd.wire.lora_items import OBJECT_HEAD, Heard, Object
+from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
 from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, encode, parse
 from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
@@ -172,6 +172,14 @@ class RadioMesh:
             return False
         return True
 
+    def relay(self, heard: ObjectHeard, now: int) -> None:
+        """Tell on what came from another radio, as old as it is; it may be too old or too long."""
+        if len(heard.body) > self.body_max:
+            self._ctx.drop(DropReason.CAST_TOO_LONG, self.name)
+        else:
+            source = heard.node[:SHORT_LEN]
+            self.cast.relay(heard.body, heard.priority, heard.born_us, source=source, now=now)
+
     def tell(self, item: Local, waiting: Waiting) -> bool:
         """Queue an item for those in earshot; False when it is too long or gave way at once."""
         if len(item.body) > self.room:
@@ -241,7 +249,8 @@ class RadioMesh:
         if opened.trusted:
             objects = self.cast.receive(opened.node[:SHORT_LEN], items, now)
         for item in objects:
-            self._events.append(ObjectHeard(self.name, opened.node, item.body, item.priority))
+            told = (item.body, item.priority, now - item.age * AGE_STEP_US)
+            self._events.append(ObjectHeard(self.name, opened.node, *told, opened.trusted))
 
     def _take(self, opened: Opened, item: Item, now: int) -> None:
         named = opened.aim is Aim.ME

@@ -318,9 +318,7 @@ class Radios:
     def dispatch(self, event: RadioEvent, now: int) -> None:
         """Give an event to the part of the node that asked for its kind."""
         if isinstance(event, ObjectHeard):
-            for name in self.names():
-                if name != event.link:
-                    self.publish(event.body, event.priority, now, link=name)
+            self._relay(event, now)
             on_object = self.on_object.get(event.body[0])
             if on_object is not None:
                 return on_object(event, now)
@@ -379,6 +377,14 @@ class Radios:
         )
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _relay(self, heard: ObjectHeard, now: int) -> None:
+        """Hand what a trusted neighbour told on one radio to the others."""
+        others = [name for name in self.names() if name != heard.link]
+        if heard.trusted and others:
+            for name in others:
+                self.meshes[name].relay(heard, now)
+            self._pump(now)
 
     def _status(self, link: LoraLink, airtime: Airtime | None) -> RadioStatus:
         radio, modulation = link.radio, link.radio.modulation

@@ -63,6 +63,18 @@ def test_own_object_waits_for_company_and_goes():
     assert batch.items == (TEXT._replace(age=batch.items[0].age),)
 
 
+def test_object_of_another_radio_is_told_as_relayed_and_as_old_as_it_is():
+    cast, now = line(), 300 * SECOND
+    cast.relay(TEXT.body, 3, 100 * SECOND, source=C, now=now)
+    held = kept(cast, TEXT.body)
+    assert (held.own, held.priority, held.born_us) == (False, 3, 100 * SECOND)
+    batch, _ = after(cast)
+    assert batch.items[0].age * AGE_STEP_US >= 200 * SECOND
+    cast.relay(OTHER.body, 1, now - RULES.window_us - 1, source=C, now=now)
+    assert name_of(OTHER.body) not in cast.store.by_name
+    assert cast.drops.total(DropReason.CAST_STALE) == 1
+
+
 def test_distress_goes_at_once():
     cast = line()
     cast.publish(b"help", 0, 0)
