@@ -119,7 +119,7 @@ class Cast:
         return held.tag
 
     def relay(self, body: bytes, priority: int, born_us: int, *, source: bytes, now: int) -> None:
-        """Tell on what a neighbour on another radio told: not as an own object, nor as a new one."""
+        """Tell on what a neighbour told on another radio: neither as own, nor as new."""
         if name_of(body) in self.store.by_name:
             return
         held = Held(body, priority, born_us)

@@ -40,8 +40,8 @@ from meshd.link.sources import Aim, Asked, Met, Opened
 from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_beacon import NONCE_LEN
 from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
-from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
+from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, encode, parse
 from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
