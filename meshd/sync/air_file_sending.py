@@ -33,7 +33,17 @@ class Sending:
     """One file by one radio."""
 
     __slots__ = (
-        *("again", "first", "link", "next", "offer", "offer_due_us", "offered_us", "packed"),
+        *(
+            "again",
+            "first",
+            "given",
+            "link",
+            "next",
+            "offer",
+            "offer_due_us",
+            "offered_us",
+            "packed",
+        ),
         *("ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
     )
 
@@ -49,6 +59,7 @@ class Sending:
         self.ready_us = now
         self.todo = 0
         self.next = 0
+        self.given: set[int] = set()
         self.sent = 0
         self.since_us = now
         self.runs: set[int] = set()
@@ -95,10 +106,18 @@ class Senders:
             sending.offer_due_us = None
 
     def heard(self, link: str, piece: Piece) -> None:
-        """Somebody else sends the same: leave it to them as far as they go."""
+        """Somebody else sends the same: leave it to them as far as they go.
+
+        Only a true piece shows that they have the file, and none that they may have from here.
+        """
         sending = self._sendings.get((link, piece.tag))
-        if sending is not None and piece.number < sending.offer.pieces:
-            sending.next = (piece.number + 1) % sending.offer.pieces
+        if sending is None:
+            return
+        count = sending.offer.pieces
+        if piece.number >= count or piece.data != sending.packed.pieces[piece.number]:
+            self._ctx.drop(DropReason.PIECE_FORGED, link)
+        elif piece.number not in sending.given:
+            sending.next = (piece.number + 1) % count
             if sending.todo <= piece.left + 1:
                 sending.todo = 0
 
@@ -182,6 +201,10 @@ class Senders:
         sending.todo = left
         sending.sent += 1
         sending.next = (number + 1) % offer.pieces
+        if sending.next:
+            sending.given.add(number)
+        else:
+            sending.given.clear()  # from here on it tells again what others have heard
         return True
 
     def _tell(self, sending: Sending, sub: Sub, body: bytes, now: int) -> bool:

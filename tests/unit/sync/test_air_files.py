@@ -288,6 +288,21 @@ def test_forged_pieces_spoil_no_more_than_their_own_place():
     assert drops(ether.devices[1], DropReason.PIECE_FORGED)
 
 
+@pytest.mark.parametrize("true", [False, True])
+def test_who_claims_to_send_the_rest_stops_no_giver_by_a_forged_or_recorded_piece(true):
+    ether = crowd(2)
+    anna, _, eve = ether.devices
+    put(ether, DATA)
+    until(ether, Sub.PIECE)
+    for _ in range(240):
+        heard = wire.Piece.decode(listen(ether, Sub.PIECE)[-1])
+        claim = heard._replace(left=255, data=heard.data if true else b"x")
+        ether.inject(eve.identity.node, Sub.PIECE, claim.encode())
+        ether.wait(1)
+    assert all_have(ether, DATA)
+    assert bool(drops(anna, DropReason.PIECE_FORGED)) is not true
+
+
 def test_forged_marks_are_nothing():
     ether = crowd(2)
     put(ether, DATA)
