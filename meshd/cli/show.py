@@ -199,10 +199,14 @@ def _echo(options: Namespace, args: Value) -> Value:
 def _unanswered(options: Namespace, silent: RequestError) -> RequestError:
     """Say how many echoes found no answer in all, and what a leaf cannot do."""
     with connect(options) as client:
-        leaf = client.call("status").get("mode") == "leaf"
+        status = client.call("status")
+    leaf = status.get("mode") == "leaf"
     remedy = (
-        "this node is a leaf: it syncs with its neighbours and peers, but has no routes to ping by;"
-        " run as root, it has"
+        "this node is a leaf: it has no routes by WiFi or cable, and reaches others by LoRa alone;"
+        " `meshd neighbours` shows whom"
+        if status.get("radios")
+        else "this node is a leaf: it syncs with its neighbours and peers, but has no routes to"
+        " ping by; run as root without --leaf, it has"
     )
     echoes = "1 echo" if options.count == 1 else f"{options.count} echoes"
     return RequestError(
