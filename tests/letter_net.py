@@ -36,6 +36,7 @@ class LetterDevice(Device):
         super().start()
         self.numbers = count(1)
         self.out = {}
+        self.once = set()
         if not hasattr(self, "tells_read"):
             self.tells_read = False
         if self.net is None:
@@ -75,11 +76,16 @@ class LetterDevice(Device):
         ways = ((node, self.way(node)) for node in nodes if node != self.node)
         return tuple(node for node, way in ways if way is not None and not way.radio)
 
-    def direct(self, link, to_short, body, now):
+    def fits_hour(self, link, size, now):
+        return 300
+
+    def direct(self, link, to_short, body, now, *, once=False):
         if len(self.out) > 31:
             raise UsageError("too many")
         number = next(self.numbers)
         self.out[number] = (to_short, body)
+        if once:
+            self.once.add(number)
         self.net.attempt(self, number, 0)
         return number
 
@@ -273,7 +279,7 @@ class Net:
         """Try to bring a body along the radios' part of the way."""
         if number not in sender.out:
             return
-        if tries >= ATTEMPTS:
+        if tries >= (1 if number in sender.once else ATTEMPTS):
             del sender.out[number]
             changed = (State.GIVEN_UP, DropReason.DIRECT_UNANSWERED)
             self.radio(0, sender, DirectChanged("lora0", number, *changed))

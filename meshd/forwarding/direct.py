@@ -78,13 +78,14 @@ class State(Enum):
 
 
 class Send(NamedTuple):
-    """An item to send now. Hand it back to `sent` once it has left the air."""
+    """An item to send now. Hand it back to `sent` once it has left the air. `once`: less urgent."""
 
     next_hop: bytes
     destination: bytes
     hop_limit: int
     item: Direct | Answer | Receipt
     key: "Key | None"
+    once: bool = False
 
 
 class Arrived(NamedTuple):
@@ -117,9 +118,12 @@ Key = tuple[bytes, int, bool]
 class _Own:
     """A message of this node until it is answered or given up."""
 
-    __slots__ = ("attempt", "body", "due_us", "ends_us", "sent", "to")
+    __slots__ = ("attempt", "body", "due_us", "ends_us", "once", "sent", "to")
 
-    def __init__(self, to: bytes, body: bytes, now: int, ends_us: int) -> None:
+    def __init__(
+        self, to: bytes, body: bytes, now: int, ends_us: int, *, once: bool = False
+    ) -> None:
+        self.once = once
         self.to = to
         self.body = body
         self.attempt = 0
@@ -131,7 +135,7 @@ class _Own:
 class _Carried:
     """A message or an answer that waits to be passed on, or to be heard passed on."""
 
-    __slots__ = ("destination", "due_us", "flying", "hop_limit", "item", "tries", "via")
+    __slots__ = ("destination", "due_us", "flying", "hop_limit", "item", "once", "tries", "via")
 
     def __init__(
         self, item: Direct | Answer, destination: bytes, hop_limit: int, due_us: int
@@ -143,6 +147,7 @@ class _Carried:
         self.tries = 0
         self.via = b""
         self.flying = False
+        self.once = False
 
 
 class _Seen:
@@ -187,14 +192,17 @@ class Forwarder:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def send(self, to: bytes, body: bytes, now: int) -> int:
-        """Send a sealed body; return its number. Raises: UsageError when too long or too many."""
+    def send(self, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
+        """Send a sealed body; return its number. Raises: UsageError when too long or too many.
+
+        `once`: one try of one attempt, and only if there is a way.
+        """
         if not 0 < len(body) <= BODY_MAX or to == self.own:
             raise UsageError("no direct message: an empty or long body, or to this node itself")
         if len(self._own) >= OWN_MAX:
             raise UsageError(f"{OWN_MAX} direct messages wait already")
         number, self._next = self._next, (self._next + 1) & 0xFFFF
-        self._own[number] = _Own(to, body, now, now + self.rules.life_us)
+        self._own[number] = _Own(to, body, now, now + self.rules.life_us, once=once)
         self._events.append(Changed(number, State.QUEUED))
         return number
 
@@ -299,7 +307,9 @@ class Forwarder:
 
     def _begin(self, number: int, own: _Own, now: int) -> None:
         rules, key = self.rules, (self.own, number, False)
-        if own.ends_us <= now or own.attempt >= rules.attempts:
+        attempts = 1 if own.once else rules.attempts
+        way = bool(self._ways.ways(own.to))
+        if own.ends_us <= now or own.attempt >= attempts or (own.once and not way):
             del self._own[number]
             self._carried.pop(key, None)
             reason = DropReason.DIRECT_UNANSWERED if own.sent else DropReason.DIRECT_NO_WAY
@@ -308,12 +318,13 @@ class Forwarder:
         if key in self._carried:
             own.due_us = now + rules.frame_us * 4
             return
-        if not self._ways.ways(own.to):
+        if not way:
             self._ways.want(own.to, now)
             own.due_us = min(now + rules.frame_us * 30, own.ends_us)
             return
         item = Direct(self.own, number, own.attempt, 0, own.body)
         self._carried[key] = _Carried(item, own.to, rules.hop_limit, now)
+        self._carried[key].once = own.once
         hops = max(self._ways.distance(own.to), 1)
         own.attempt += 1
         own.due_us = now + rules.frame_us * (10 + 12 * hops) + self._rng.randint(0, rules.frame_us)
@@ -345,16 +356,16 @@ class Forwarder:
             carried.via = shorts[0]
         distance = self._ways.distance(carried.destination)
         item = carried.item._replace(distance=distance)
-        return Send(carried.via, carried.destination, carried.hop_limit, item, key)
+        return Send(carried.via, carried.destination, carried.hop_limit, item, key, carried.once)
 
     def _exhausted(self, carried: _Carried) -> bool:
-        return carried.tries >= self.rules.tries
+        return carried.tries >= (1 if carried.once else self.rules.tries)
 
     def _fail(self, key: Key, carried: _Carried, now: int) -> None:
         """Give a hop up: nobody nearer was heard with the message."""
         del self._carried[key]
         ways = self._ways.ways(carried.destination)
-        if ways:
+        if ways and not carried.once:  # one silence blames nobody
             self._ways.failed(ways[0][0], now)
         if key[0] != self.own or key[2]:
             self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)

@@ -431,7 +431,7 @@ class RadioMesh:
             FrameKind.LOCAL if receipt else FrameKind.ROUTED,
             item.encode(),
             Share.OWN if own else Share.RELAYED,
-            Priority.TEXT,
+            Priority.MEMBERSHIP if send.once else Priority.TEXT,
             hop_limit=send.hop_limit,
             next_hop=to,
             destination=b"" if receipt else send.destination,

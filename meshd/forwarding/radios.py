@@ -47,6 +47,9 @@ ObjectHandler = Callable[[ObjectHeard, int], None]
 LocalHandler = Callable[[LocalHeard, int], None]
 DirectHandler = Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None]
 
+_AROUND = 40
+"""Bytes of a frame around the body of a direct message, at most."""
+
 
 class Radios:
     """The radios of one node, by name.
@@ -255,14 +258,24 @@ class Radios:
         """Return how many items given to `tell` wait at a radio."""
         return self.meshes[link].backlog if link in self.meshes else 0
 
-    def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
+    def fits_hour(self, link: str, size: int, now: int) -> int:
+        """Return how many bodies of a size fill a radio's hour; 0: no such radio now."""
+        budget = self.budget(link, now)
+        if budget is None:
+            return 0
+        radio = self.links[link]
+        return budget.hour_us // radio.airtime_us(min(size + _AROUND, radio.frame_max))
+
+    def direct(self, link: str, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
         """Send a sealed body to a node by its short address; return the message's number.
+
+        `once`: this node tries one time only, after what matters more.
 
         Raises: UsageError when there is no such radio now, or too much waits.
         """
         if link not in self.names():
             raise UsageError(f"no radio {link} is up")
-        number = self.meshes[link].forwarder.send(to, body, now)
+        number = self.meshes[link].forwarder.send(to, body, now, once=once)
         self._pump(now)
         return number
 

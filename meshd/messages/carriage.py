@@ -95,7 +95,7 @@ Key = TypeVar("Key")
 class _Parcel:
     """A body of this node. `number` is that of the radio's forwarder, or of our datagrams."""
 
-    __slots__ = ("attempts", "body", "due_us", "link", "number", "to", "wait_us")
+    __slots__ = ("attempts", "attempts_max", "body", "due_us", "link", "number", "to", "wait_us")
 
     def __init__(self, to: bytes, body: bytes, link: str, number: int) -> None:
         self.to = to
@@ -103,6 +103,7 @@ class _Parcel:
         self.link = link
         self.number = number
         self.attempts = 0
+        self.attempts_max = ATTEMPTS
         self.due_us = 0
         self.wait_us = RESEND_US
 
@@ -153,29 +154,38 @@ class Carriage:
 
     # --- own bodies -------------------------------------------------------------------------------
 
-    def send(self, to: bytes, body: bytes, now: int) -> int | None:
-        """Send a body to a node; return what it is called in events, None: there is no way now."""
+    def send(self, to: bytes, body: bytes, now: int, *, once: bool = False) -> int | None:
+        """Send a body to a node; return what it is called in events, None: there is no way now.
+
+        `once`: where a LoRa hop lies on the way one try is enough.
+        """
         way = self._ways.way(to)
         if way is None or len(self._parcels) >= PARCELS_MAX:
             return None
         if len(body) > (LORA_BODY_MAX if way.thin else DATAGRAM_BODY_MAX):
             return None
         if way.radio:
-            return self._by_radio(way.link, to, body, now)
+            return self._by_radio(way.link, to, body, now, once=once)
         parcel = _Parcel(to, body, "", self._take_number())
         parcel.wait_us = THIN_RESEND_US if way.thin else RESEND_US
+        parcel.attempts_max = 1 if once and way.thin else ATTEMPTS
         self._next += 1
         self._parcels[self._next] = parcel
         self._push(self._next, parcel, way, now)
         return self._next
 
     def send_back(self, came: Came, body: bytes, now: int) -> int | None:
-        """Send a body to whoever sent one, though only where it came from is known."""
+        """Send a body once to whoever sent one, though only where it came from is known."""
         if came.via:
-            return self.send(came.via, body, now)
+            return self.send(came.via, body, now, once=True)
         if len(self._parcels) >= PARCELS_MAX:
             return None
-        return self._by_radio(came.link, came.origin, body, now)
+        return self._by_radio(came.link, came.origin, body, now, once=True)
+
+    def radio_to(self, node: bytes) -> str:
+        """Return the radio by which the way to a node begins, or ""."""
+        way = self._ways.way(node)
+        return way.link if way is not None and way.radio else ""
 
     def medium(self, node: bytes) -> str:
         """Return what lies on the way to a node, as far as this node knows."""
@@ -201,7 +211,7 @@ class Carriage:
         if parcel is None or parcel.link:
             return
         way = self._ways.way(parcel.to)
-        if parcel.attempts >= ATTEMPTS or way is None or way.radio:
+        if parcel.attempts >= parcel.attempts_max or way is None or way.radio:
             self._fail(parcel_id, DropReason.DIRECT_UNANSWERED)
         else:
             self._push(parcel_id, parcel, way, now)
@@ -375,17 +385,19 @@ class Carriage:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _by_radio(self, link: str, to: bytes, body: bytes, now: int) -> int | None:
-        number = self._begin_radio(link, to[:SHORT_LEN], body, now)
+    def _by_radio(self, link: str, to: bytes, body: bytes, now: int, *, once: bool) -> int | None:
+        number = self._begin_radio(link, to[:SHORT_LEN], body, now, once=once)
         if number is None:
             return None
         self._next += 1
         self._parcels[self._next] = _Parcel(to, body, link, number)
         return self._next
 
-    def _begin_radio(self, link: str, short: bytes, body: bytes, now: int) -> int | None:
+    def _begin_radio(
+        self, link: str, short: bytes, body: bytes, now: int, *, once: bool = False
+    ) -> int | None:
         try:
-            return self._radios.direct(link, short, body, now)
+            return self._radios.direct(link, short, body, now, once=once)
         except UsageError:
             return None
 

@@ -16,6 +16,7 @@ from meshd.core.errors import WireError
 from meshd.forwarding import pairwise
 from meshd.messages.carriage import GATEWAYS_MAX, Answered, Came, Carriage, Failed, Left
 from meshd.messages.contacts import Contacts, Opened
+from meshd.messages.key_air import KeyAir
 from meshd.wire.letters import SHORT_LEN, Introduction
 
 ASK_US = 60_000_000
@@ -52,7 +53,13 @@ class Exchange:
     """Sealed words between this node and others."""
 
     def __init__(
-        self, ctx: Context, carriage: Carriage, contacts: Contacts, *, public: bytes
+        self,
+        ctx: Context,
+        carriage: Carriage,
+        contacts: Contacts,
+        *,
+        public: bytes,
+        key_air: KeyAir,
     ) -> None:
         self.on_letter: Callable[[Heard, int], None]
         self.on_key: Callable[[bytes, int], None]
@@ -60,6 +67,7 @@ class Exchange:
         self._carriage = carriage
         self._contacts = contacts
         self._public = public
+        self._key_air = key_air
         self._sent: dict[int, _Sent] = {}
         self._asked: dict[bytes, int] = {}
         self._asks = Buckets(burst=1, interval_us=ASK_US, sources_max=256)
@@ -98,7 +106,7 @@ class Exchange:
         if not self._asks.allow(node, now):
             return False
         body = Introduction(self._public, wanted=True).encode()
-        parcel = self._carriage.send(node, body, now)
+        parcel = self._carriage.send(node, body, now, once=True)
         if parcel is None:
             return False
         self._note_asked(node, now)
@@ -153,12 +161,22 @@ class Exchange:
 
     def _ask_back(self, came: Came, now: int) -> None:
         """Ask whoever sealed what does not open for a key, once in a while."""
-        if self._asks.allow(came.via or came.origin, now) and self._all.allow("ask", now):
+        name = came.via or came.origin
+        if self._asks.allow(name, now) and self._may(came, "ask", name, now):
             body = Introduction(self._public, wanted=True).encode()
             parcel = self._carriage.send_back(came, body, now)
             if parcel is not None:
-                self._note_asked(came.via or came.origin, now)
-                self._sent[parcel] = _Sent(came.via or came.origin, body, None)
+                self._note_asked(name, now)
+                self._sent[parcel] = _Sent(name, body, None)
+
+    def _may(self, came: Came, what: str, node: bytes, now: int) -> bool:
+        """Tell whether a word about keys may be said now that somebody else wants."""
+        link = self._carriage.radio_to(node) if came.via else came.link
+        fits = not link or self._key_air.allow(link, node[:SHORT_LEN], now)
+        if fits and self._all.allow(what, now):
+            return True
+        self._ctx.drop(DropReason.LETTER_LIMITED, came.link)
+        return False
 
     def _introduced(self, came: Came, said: Introduction, body: bytes, now: int) -> None:
         asked = self._was_asked(said.node, now)
@@ -174,17 +192,20 @@ class Exchange:
         if said.wanted:
             self._tell(came, said.node, now)
         pair = self._contacts.pair(said.node)
-        if pair is not None:  # who asks cannot check it yet, but a gateway need not repeat it
+        alone = not came.via and came.hops <= 1 and body == came.body
+        if pair is not None and not alone:  # relays and gateways need not repeat it
             came.answer(pairwise.answer(pair.back, body), now)
         self.on_key(said.node, now)
 
     def _tell(self, came: Came, node: bytes, now: int) -> None:
         """Tell who asked for it this node's key."""
-        if not self._tells.allow(node, now) or not self._all.allow("tell", now):
+        if not self._tells.allow(node, now):
             self._ctx.drop(DropReason.LETTER_LIMITED, came.link)
             return
+        if not self._may(came, "tell", node, now):
+            return
         body = Introduction(self._public).encode()
-        parcel = self._carriage.send(node, body, now)
+        parcel = self._carriage.send(node, body, now, once=True)
         if parcel is None:
             parcel = self._carriage.send_back(came, body, now)
         if parcel is not None:

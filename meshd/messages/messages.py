@@ -25,6 +25,7 @@ from meshd.messages.carriage import Carriage
 from meshd.messages.contacts import Contacts
 from meshd.messages.exchange import Exchange, Heard
 from meshd.messages.inbox import Inbox, Taken
+from meshd.messages.key_air import KeyAir
 from meshd.messages.letter import FINAL, Got, Letter, State, letter_id
 from meshd.messages.outbox import Outbox
 from meshd.messages.pings import Pings
@@ -102,7 +103,9 @@ class Messages:
         self.carriage = Carriage(ctx, self._node, ways=ways, radios=radios)
         heard = partial(heard_keys, radios)
         contacts = Contacts(identity.device_seed, mesh, known=(self._members_of, heard))
-        self._exchange = Exchange(ctx, self.carriage, contacts, public=identity.public)
+        self._exchange = Exchange(
+            ctx, self.carriage, contacts, public=identity.public, key_air=KeyAir(radios)
+        )
         self._exchange.on_letter = self._letter
         self._exchange.on_key = self._key_known
         self.outbox = Outbox(ctx, spaces.commit, node=self._node)

@@ -87,8 +87,14 @@ class RadioVerbs(Protocol):
 
     on_direct: Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None] | None
 
-    def direct(self, link: str, to: bytes, body: bytes, now: int) -> int:
-        """Send a body to a short address; return its number. Raises: UsageError."""
+    def direct(self, link: str, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
+        """Send a body to a short address; return its number. Raises: UsageError.
+
+        `once`: nobody's text, one try is enough.
+        """
+
+    def fits_hour(self, link: str, size: int, now: int) -> int:
+        """Return how many bodies of a size fill a radio's hour; 0: no such radio now."""
 
     def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
         """Tell the origin of a body that it arrived."""

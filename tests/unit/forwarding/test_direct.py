@@ -308,3 +308,16 @@ def test_a_message_to_somebody_behind_this_node_is_told_with_its_destination_and
     assert arrived == Arrived(A, 1, b"x", D, hops=2)
     gateway.answer(arrived, TAG, 0)
     assert gateway.poll_transmit(S).destination == A
+
+
+def test_a_word_sent_once_is_on_the_air_once_and_its_silence_blames_nobody():
+    air = Air(count=2, lost=lambda sender, hearer, send: True)
+    air.nodes[A].send(B, b"my key", 0, once=True)
+    air.run(300 * S)
+    assert [kind for _, _, kind in air.frames] == ["Direct"]
+    assert air.states() == [State.QUEUED, State.SENT, State.GIVEN_UP]
+    assert air.nodes[A]._ways.failures == []
+    lone = Forwarder(A, Line(A, [A, B], False), Rules(S), Random(1), drops=Drops(), link="lora0")
+    lone.send(B, b"my key", 0, once=True)
+    lone.handle_timeout(0)
+    assert lone.due_us() is None and lone._ways.wanted == []
