@@ -2,7 +2,9 @@
 
 Enters: sealed bodies with the short address they claim, introductions. Leaves: opened letters with
 their sender, keys by NodeId. A body names its sender by two bytes only, so the keys of those known
-by that short address are tried, a few. A key needs no proof but its hash, the NodeId.
+by that short address are tried, a few of each kind: who shares a space and who is in earshot first,
+then who was told apart by something that opened, last who only introduced itself. A key needs no
+proof but its hash, the NodeId; keys with a certain short address cost a few seconds each.
 Must not know: how bodies travel.
 """
 
@@ -17,10 +19,16 @@ from meshd.forwarding.pairwise import Pair, Pairwise
 from meshd.wire.letters import SHORT_LEN, Introduction, Letter, parse
 
 LEARNT_MAX = 256
-"""Keys learnt by introductions; those used longest ago are forgotten, and asked for again."""
+"""Keys learnt by introductions, and as many of them that have opened something since.
+
+Those that opened nothing for longest are forgotten, and asked for again.
+"""
+
+SAME_MAX = 4
+"""Of them with one short address."""
 
 CANDIDATES_MAX = 8
-"""Keys that are tried for one body."""
+"""Keys of one kind that are tried for one body."""
 
 Known = Callable[[bytes], Iterable[tuple[bytes, bytes]]]
 """The NodeIds with a short address, and their keys, that another part knows: spaces, radios."""
@@ -40,24 +48,30 @@ class Contacts:
     def __init__(self, seed: bytes, mesh: bytes, *, known: tuple[Known, ...]) -> None:
         self._pairwise = Pairwise(seed, mesh)
         self._known = known
-        self._learnt: OrderedDict[bytes, bytes] = OrderedDict()
+        self._told: OrderedDict[bytes, bytes] = OrderedDict()
+        self._used: OrderedDict[bytes, bytes] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._learnt)
+        return len(self._told) + len(self._used)
 
     def learn(self, introduction: Introduction) -> bool:
         """Keep a key; False when it is none."""
         if self._pairwise.with_device(introduction.public) is None:
             return False
-        self._learnt[introduction.node] = introduction.public
-        self._learnt.move_to_end(introduction.node)
-        if len(self._learnt) > LEARNT_MAX:
-            self._learnt.popitem(last=False)
+        if introduction.node not in self._used:
+            _keep(self._told, introduction.node, introduction.public)
         return True
+
+    def opened(self, node: bytes) -> None:
+        """Something was opened with a node's key: if it was learnt, it is kept before others."""
+        public = self._used.get(node) or self._told.pop(node, None)
+        if public is not None:
+            _keep(self._used, node, public)
 
     def forget(self, node: bytes) -> None:
         """Let a key go that was learnt: its owner seems not to know ours any more."""
-        self._learnt.pop(node, None)
+        self._told.pop(node, None)
+        self._used.pop(node, None)
 
     def pair(self, node: bytes) -> Pair | None:
         """Return the keys with a node; None when its public key is not known."""
@@ -72,6 +86,7 @@ class Contacts:
             plaintext = pairwise.unseal(pair.back, body)
             if plaintext is None:
                 continue
+            self.opened(node)
             try:
                 return Opened(node, parse(plaintext), pairwise.answer(pair.back, body))
             except WireError:
@@ -90,23 +105,38 @@ class Contacts:
             return DropReason.LETTER_MALFORMED
 
     def _candidates(self, short: bytes) -> Iterator[tuple[bytes, Pair]]:
-        tried = 0
-        for node, public in self._of(short):
-            pair = self._pairwise.with_device(public)
-            if pair is not None and tried < CANDIDATES_MAX:
-                tried += 1
-                yield node, pair
+        for kind in self._kinds(short):
+            for node, public in kind[:CANDIDATES_MAX]:
+                pair = self._pairwise.with_device(public)
+                if pair is not None:
+                    yield node, pair
 
     def _of(self, short: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each device with this short address once: those learnt first."""
-        seen = set()
-        for node, public in list(self._learnt.items()):
-            if node[:SHORT_LEN] == short:
-                seen.add(node)
-                self._learnt.move_to_end(node)
-                yield node, public
-        for known in self._known:
-            for node, public in known(short):
-                if node not in seen:
-                    seen.add(node)
-                    yield node, public
+        """Yield each device with this short address."""
+        for kind in self._kinds(short):
+            yield from kind
+
+    def _kinds(self, short: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the devices with this short address by where they are known from, best first."""
+        seen: set[bytes] = set()
+        learnt = (_with(short, self._used), _with(short, self._told))
+        for found in (*(known(short) for known in self._known), *learnt):
+            kind = [(node, public) for node, public in found if node not in seen]
+            seen.update(node for node, _ in kind)
+            yield kind
+
+
+def _with(short: bytes, table: OrderedDict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the devices of a table with a short address, the newest first."""
+    return [(node, table[node]) for node in reversed(table) if node[:SHORT_LEN] == short]
+
+
+def _keep(table: OrderedDict[bytes, bytes], node: bytes, public: bytes) -> None:
+    """Put a key at the end of a table, and let the first go where there are too many."""
+    table[node] = public
+    table.move_to_end(node)
+    same = [known for known in table if known[:SHORT_LEN] == node[:SHORT_LEN]]
+    if len(same) > SAME_MAX:
+        del table[same[0]]
+    elif len(table) > LEARNT_MAX:
+        table.popitem(last=False)

@@ -219,6 +219,7 @@ class Exchange:
         if not pairwise.answers(pair.there, sent.body, event.tag):
             self._ctx.drop(DropReason.LETTER_FORGED)
             return
+        self._contacts.opened(sent.node)
         self.cancel(event.parcel, now)
         if sent.hears is not None:
             sent.hears.answered(event.hops, now)
