@@ -118,6 +118,7 @@ class DropReason(StrEnum):
     # forwarding/
     CAST_STALE = "cast-stale"
     CAST_FULL = "cast-full"
+    CAST_URGENT = "cast-urgent"
     CAST_TOO_LONG = "cast-too-long"
     CAST_WANTS_FULL = "cast-wants-full"
     CAST_VAIN = "cast-vain"

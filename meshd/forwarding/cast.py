@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.forwarding.held import Held, Store, Wanted, name_of
@@ -62,6 +63,14 @@ SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
 
 LOOK_AGAIN_US = 20_000_000
 
+URGENT_BURST = 16
+URGENT_EACH_US = 30_000_000
+"""So many new objects of priority 0 of one neighbour go before all else, then one each while."""
+
+URGENT_SOURCES = 64
+URGENT_OVER = 2
+"""As what the rest of them goes on: after texts."""
+
 
 class Batch(NamedTuple):
     """What the next frame carries. Hand it back to `sent` once it is on the air no more."""
@@ -75,7 +84,7 @@ class Batch(NamedTuple):
     @property
     def priority(self) -> int:
         """Return that of the most urgent object, 1 when there is none."""
-        return min((held.priority for held in self.objects), default=1)
+        return min((held.rank for held in self.objects), default=1)
 
 
 class Cast:
@@ -88,6 +97,9 @@ class Cast:
         self.rules = rules
         self.store = Store(rules.window_us)
         self.wanted = Wanted(rules.want_us, rng)
+        self._urgent = Buckets(
+            burst=URGENT_BURST, interval_us=URGENT_EACH_US, sources_max=URGENT_SOURCES
+        )
         self.drops = drops
         self._link = link
         self._rng = rng
@@ -113,7 +125,7 @@ class Cast:
         held = Held(body, priority, now)
         held.own, held.reach = True, len(self.neighbours.listeners)
         if not self._keep(held, now):
-            raise UsageError("too many objects that are more urgent are under way")
+            raise UsageError("too many own objects that are more urgent are under way")
         span_us = self.rules.own_us if priority else self.rules.slot_us
         held.due_us = now + self._rng.randint(min(self.rules.slot_us, span_us), span_us)
         return held.tag
@@ -122,7 +134,7 @@ class Cast:
         """Tell on what a neighbour told on another radio: neither as own, nor as new."""
         if name_of(body) in self.store.by_name:
             return
-        held = Held(body, priority, born_us)
+        held = Held(body, priority, born_us, source)
         if self._taken(held, now):
             held.reach = len(self.neighbours.listeners)
             held.due_us = now + self._rng.randint(self.rules.slot_us, self.rules.own_us)
@@ -208,7 +220,7 @@ class Cast:
         """Take an object from the air; True when it is new."""
         held = self.store.by_name.get(name_of(item.body))
         if held is None:
-            held = Held(item.body, item.priority, now - item.age * AGE_STEP_US)
+            held = Held(item.body, item.priority, now - item.age * AGE_STEP_US, sender)
             if not self._taken(held, now):
                 return False
             self._cover(held, sender)
@@ -229,6 +241,9 @@ class Cast:
         if not self._keep(held, now):
             self.drops.count(DropReason.CAST_FULL, self._link)
             return False
+        if not held.priority and not self._urgent.allow(held.source, now):
+            held.rank = URGENT_OVER
+            self.drops.count(DropReason.CAST_URGENT, self._link)
         return True
 
     def _keep(self, held: Held, now: int) -> bool:
@@ -246,7 +261,7 @@ class Cast:
         held.covered.update(self.neighbours.audience(sender))
 
     def _shed(self, held: Held) -> bool:
-        return self._load > SHED[held.priority]
+        return self._load > SHED[held.rank]
 
     def _reach(self, held: Held) -> int:
         """Return how many listeners are not known to have an object."""
@@ -259,7 +274,7 @@ class Cast:
             held.due_us = None
             return
         slot_us = self.rules.slot_us
-        hold_us = self.rules.hold_us if held.priority else URGENT_SLOTS * slot_us
+        hold_us = self.rules.hold_us if held.rank else URGENT_SLOTS * slot_us
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
@@ -273,7 +288,7 @@ class Cast:
                 held.due_us = None
                 self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue
-            waiting.append((held.priority, held.due_us > now, -held.reach, held.due_us, held))
+            waiting.append((held.rank, held.due_us > now, -held.reach, held.due_us, held))
         waiting.sort(key=lambda entry: entry[:4])
         chosen: list[Held] = []
         for *_, held in waiting:

@@ -15,7 +15,8 @@ NAME_LEN = 8
 """Objects are told apart by more than their tags, which two of them may share."""
 
 HELD_MAX = 512
-"""Objects held; among the least urgent the oldest goes first."""
+"""Objects held, shared by the neighbours that brought them: who brought most loses first, of what
+is least urgent the oldest. Own objects give way to own ones only."""
 
 WANTED_MAX = 64
 WANTS_MAX = 3
@@ -34,18 +35,23 @@ def name_of(body: bytes) -> bytes:
 
 
 class Held:
-    """An object that this node has. `covered`: who has it too, as far as known."""
+    """An object that this node has. `covered`: who has it too, as far as known.
+
+    `source`: the neighbour that brought it. `rank`: as what it is sent on here, which is less than
+    its `priority` when a neighbour says of too much that it is urgent.
+    """
 
     __slots__ = (
-        *("body", "born_us", "covered", "due_us", "name", "own", "priority", "reach", "sends"),
-        "tag",
+        *("body", "born_us", "covered", "due_us", "name", "own", "priority", "rank", "reach"),
+        *("sends", "source", "tag"),
     )
 
-    def __init__(self, body: bytes, priority: int, born_us: int) -> None:
+    def __init__(self, body: bytes, priority: int, born_us: int, source: bytes = b"") -> None:
         self.name = name_of(body)
         self.tag = tag_of(body)
         self.body = body
-        self.priority = priority
+        self.source = source
+        self.priority = self.rank = priority
         self.born_us = born_us
         self.covered: set[bytes] = set()
         self.due_us: int | None = None
@@ -62,12 +68,14 @@ class Store:
         self._window_us = window_us
 
     def add(self, held: Held, now: int) -> bool:
-        """Take an object; False when all that are held come before it."""
+        """Take an object; False when nothing gives way to it."""
         if len(self.by_name) >= HELD_MAX:
-            worst = max(self.recent(now), key=_worth, default=held)
-            if _worth(held) > _worth(worst):
+            kept = list(self.recent(now))
+            worst = _worst(held, kept)
+            if len(kept) >= HELD_MAX and worst is held:
                 return False
-            self.by_name.pop(worst.name, None)
+            if len(kept) >= HELD_MAX:
+                del self.by_name[worst.name]
         self.by_name[held.name] = held
         return True
 
@@ -82,6 +90,19 @@ class Store:
                 del self.by_name[held.name]
             else:
                 yield held
+
+
+def _worst(held: Held, kept: list[Held]) -> Held:
+    """Return what goes for an object, itself perhaps: of what one neighbour brought, who has most.
+
+    An own one goes only for another own one, when there is nothing else.
+    """
+    shares: dict[bytes, list[Held]] = {} if held.own else {held.source: [held]}
+    for one in kept:
+        if not one.own:
+            shares.setdefault(one.source, []).append(one)
+    most = max(shares.values(), key=len, default=[held, *kept])
+    return max(most, key=_worth)
 
 
 def _worth(held: Held) -> tuple[int, int]:

@@ -497,7 +497,7 @@ class RadioMesh:
         priorities = [one.priority for one in chosen]
         if batch is not None:
             items += encode(batch.items)
-            priorities += [Priority(held.priority) for held in batch.objects]
+            priorities += [Priority(held.rank) for held in batch.objects]
             for held in batch.objects:
                 shares.add(Share.OWN if held.own and not held.sends else Share.RELAYED)
         share = max(shares, default=Share.CONTROL)

@@ -7,7 +7,7 @@ import pytest
 from meshd.core.airtime import LONG_FAST, Modulation
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
-from meshd.forwarding.cast import SENDS_MAX, Cast
+from meshd.forwarding.cast import SENDS_MAX, URGENT_BURST, URGENT_OVER, Cast
 from meshd.forwarding.held import HELD_MAX, VAIN_MAX, WANTED_MAX, WANTS_MAX, name_of
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.rules import rules_for
@@ -342,6 +342,44 @@ def test_flood_of_objects_is_bounded_and_the_urgent_stays():
     cast.receive(B, (Object(b"older than all", 4, 50),), 2 * HELD_MAX)
     assert cast.drops.total(DropReason.CAST_FULL) == before + 1
     assert cast.receive(B, (Object(b"a text", 1),), 2 * HELD_MAX)
+
+
+def test_who_brought_most_loses_first_whatever_priority_it_states():
+    cast = line()
+    cast.receive(A, (Object(b"seldom", 4),), 0)
+    cast.publish(b"own", 4, 0)
+    for number in range(2 * HELD_MAX):
+        cast.receive(B, (Object(number.to_bytes(4), 0),), number)
+    assert len(cast.store.by_name) == HELD_MAX
+    assert kept(cast, b"seldom") and kept(cast, b"own")
+    cast.publish(b"another own", 4, 2 * HELD_MAX)
+    assert cast.receive(A, (Object(b"again", 4),), 2 * HELD_MAX)
+    assert kept(cast, b"seldom") and kept(cast, b"own") and kept(cast, b"another own")
+
+
+def test_own_objects_give_way_to_own_ones_only():
+    cast = line()
+    for number in range(HELD_MAX):
+        cast.publish(number.to_bytes(4), 4, number)
+    assert cast.receive(A, (Object(b"help", 0),), HELD_MAX) == []
+    assert cast.drops.total(DropReason.CAST_FULL) == 1
+    cast.publish(b"a text", 1, HELD_MAX)
+    assert kept(cast, b"a text") and len(cast.store.by_name) == HELD_MAX
+
+
+def test_of_what_one_neighbour_calls_urgent_a_part_goes_before_texts():
+    cast = line()
+    cast.publish(b"own", 1, 0)
+    for number in range(200):
+        cast.receive(B, (Object(number.to_bytes(4), 0),), number)
+    cast.receive(A, (Object(b"help", 0),), 200)
+    ranks = [held.rank for held in cast.store.by_name.values() if held.source == B]
+    assert (ranks.count(0), ranks.count(URGENT_OVER)) == (URGENT_BURST, 200 - URGENT_BURST)
+    assert kept(cast, b"help").rank == 0
+    assert {held.priority for held in cast.store.by_name.values()} == {0, 1}
+    assert cast.drops.total(DropReason.CAST_URGENT) == 200 - URGENT_BURST
+    batch = cast.build(RULES.own_us, ROOM)
+    assert b"own" in [held.body for held in batch.objects]
 
 
 def test_flood_of_listed_tags_is_bounded_and_then_not_believed():
