@@ -354,6 +354,8 @@ class Forwarder:
             carried.via = EVERYONE
         else:
             carried.via = shorts[0]
+        if not carried.hop_limit and carried.via != carried.destination:
+            carried.tries = self.rules.tries  # who hears it drops it: once, for whom it came from
         distance = self._ways.distance(carried.destination)
         item = carried.item._replace(distance=distance)
         return Send(carried.via, carried.destination, carried.hop_limit, item, key, carried.once)
@@ -365,7 +367,7 @@ class Forwarder:
         """Give a hop up: nobody nearer was heard with the message."""
         del self._carried[key]
         ways = self._ways.ways(carried.destination)
-        if ways and not carried.once:  # one silence blames nobody
+        if ways and carried.hop_limit and not carried.once:  # one silence blames nobody
             self._ways.failed(ways[0][0], now)
         if key[0] != self.own or key[2]:
             self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)
@@ -415,22 +417,22 @@ class Forwarder:
         elif seen.attempt >= item.attempt:
             if named:
                 self._receipt(sender, key, seen)
-        else:
-            self._carry(key, heard, named=named, now=now)
+        elif self._carry(key, heard, named=named, now=now):
             seen.attempt = item.attempt
 
-    def _carry(self, key: Key, heard: Send, *, named: bool, now: int) -> None:
-        """Take a message or answer to pass it on."""
+    def _carry(self, key: Key, heard: Send, *, named: bool, now: int) -> bool:
+        """Take a message or answer to pass it on; False when it is dropped."""
         if not heard.hop_limit:
             self.drops.count(DropReason.DIRECT_HOP_LIMIT, self._link)
-            return
+            return False
         if len(self._carried) >= CARRIED_MAX:
             self.drops.count(DropReason.DIRECT_FULL, self._link)
-            return
+            return False
         assert not isinstance(heard.item, Receipt)
         span_us = self.rules.frame_us
         due_us = now + self._rng.randint(0, span_us // 4 if named else 3 * span_us)
         self._carried[key] = _Carried(heard.item, heard.destination, heard.hop_limit - 1, due_us)
+        return True
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -467,8 +469,8 @@ class Forwarder:
             if named:
                 self._receipt(sender, key, seen)
             return
-        seen.attempt = 0
-        self._carry(key, heard, named=named, now=now)
+        if self._carry(key, heard, named=named, now=now):
+            seen.attempt = 0
 
     def _receipt(self, sender: bytes, key: Key, seen: "_Seen") -> None:
         """Tell a neighbour that tries in vain that this node has passed the item on already."""

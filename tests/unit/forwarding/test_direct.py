@@ -264,6 +264,37 @@ def test_a_busy_channel_costs_no_try():
         now = node.due_us()
 
 
+def test_full_relay_says_of_nothing_that_it_was_passed_on_and_takes_it_when_there_is_room():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
+    for number in range(CARRIED_MAX + 1):
+        node.receive(A, direct(node, number=number), named=True, now=0)
+    dropped = direct(node, number=CARRIED_MAX)
+    node.receive(A, dropped, named=True, now=S)
+    assert node.drops.total(DropReason.DIRECT_FULL) == 2
+    assert not isinstance(node.poll_transmit(S).item, Receipt)
+    receipt = Receipt(A, 0, answer=False)
+    node.receive(C, Send(B, B, 0, receipt, None), named=True, now=S)
+    node.receive(A, dropped, named=True, now=2 * S)
+    assert (A, CARRIED_MAX, False) in node._carried
+
+
+def test_who_drops_at_the_hop_limit_says_nothing_and_is_not_blamed():
+    ways = Line(B, [A, B, C, D])
+    node = Forwarder(B, ways, Rules(S), Random(1), drops=Drops(), link="lora0")
+    for _ in range(3):
+        node.receive(A, direct(node)._replace(hop_limit=0), named=True, now=0)
+    assert node.drops.total(DropReason.DIRECT_HOP_LIMIT) == 3
+    assert node.due_us() is None
+    node.receive(A, direct(node)._replace(hop_limit=1), named=True, now=0)
+    sends = []
+    while (now := node.due_us()) is not None:
+        node.handle_timeout(now)
+        while (send := node.poll_transmit(now)) is not None:
+            sends.append(send.hop_limit)
+            node.sent(send, now)
+    assert sends == [0] and not ways.failures
+
+
 def test_everything_is_bounded():
     node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     for number in range(2 * SEEN_MAX):
