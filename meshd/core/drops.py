@@ -120,6 +120,7 @@ class DropReason(StrEnum):
     CAST_FULL = "cast-full"
     CAST_URGENT = "cast-urgent"
     CAST_TOO_LONG = "cast-too-long"
+    CAST_REPEATED = "cast-repeated"
     CAST_WANTS_FULL = "cast-wants-full"
     CAST_VAIN = "cast-vain"
 

@@ -145,7 +145,13 @@ class Cast:
         """Take what a neighbour sent; return the objects that are new here."""
         fresh = []
         present: set[bytes] = set()
+        once: set[type] = set()
         for item in items:
+            if isinstance(item, Listing | Wants):
+                if type(item) in once:
+                    self.drops.count(DropReason.CAST_REPEATED, self._link)
+                    continue
+                once.add(type(item))
             if isinstance(item, Object):
                 present.add(tag_of(item.body))
                 if self._object(sender, item, now):

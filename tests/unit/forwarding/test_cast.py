@@ -382,6 +382,20 @@ def test_of_what_one_neighbour_calls_urgent_a_part_goes_before_texts():
     assert b"own" in [held.body for held in batch.objects]
 
 
+def test_of_many_listings_or_wants_in_one_frame_the_first_counts():
+    cast = line()
+    looks = []
+    recent, tagged = cast.store.recent, cast.store.tagged
+    cast.store.recent = lambda now: looks.append("listing") or recent(now)
+    cast.store.tagged = lambda tags: looks.append("wants") or tagged(tags)
+    tags = [number.to_bytes(2) for number in range(28)]
+    items = (*(Listing((tag,), 0, 50) for tag in tags), *(Wants((tag,)) for tag in tags))
+    cast.receive(B, items, 0)
+    assert sorted(looks) == ["listing", "wants"]
+    assert list(cast.wanted.by_tag) == tags[:1]
+    assert cast.drops.total(DropReason.CAST_REPEATED) == 2 * (len(tags) - 1)
+
+
 def test_flood_of_listed_tags_is_bounded_and_then_not_believed():
     cast = line()
     now = 0
