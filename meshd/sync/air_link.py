@@ -77,6 +77,7 @@ class AirLink:
         self._radios = radios
         self._ctx = ctx
         self._free_us = now
+        self._was_up = True
 
     @property
     def up(self) -> bool:
@@ -102,6 +103,9 @@ class AirLink:
     def look(self, now: int) -> None:
         """See who is in earshot."""
         self.neighbours = self._radios.neighbours_of(self.name)
+        if self.up and not self._was_up:
+            self.near.talk.resume(now)
+        self._was_up = self.up
         for voice in (self.near, self.far):
             voice.talk.neighbours(self.neighbours, now)
 

@@ -131,6 +131,10 @@ class Talk:
             self._trickle.inconsistent(now)
         self._known = present
 
+    def resume(self, now: int) -> None:
+        """Speak soon: the radio was away, and neighbours may lack what was written meanwhile."""
+        self._trickle.inconsistent(now)
+
     def digests(self, node: bytes, message: Digests, now: int) -> list[Finding]:
         """Compare what a neighbour holds with what is here; return what it lacks."""
         found: list[Finding] = []

@@ -84,3 +84,16 @@ def test_member_behind_a_host_without_the_space_gets_posts_and_catches_up():
         camp.run(25 * MINUTE)
     camp.hosts[2].start()
     camp.until_same(60 * MINUTE)
+
+
+def test_what_was_written_while_the_radio_was_unplugged_goes_out_soon_after_it_is_back():
+    camp = Camp(2, seed=2)
+    camp.run(120 * MINUTE)
+    host = camp.hosts[0]
+    link = host.node.radios.links["lora0"].radio
+    host.input(host.node.radio_down, "lora0")
+    camp.run(2 * MINUTE)
+    camp.post(0, "written unplugged")
+    camp.run(20 * MINUTE)
+    host.input(host.node.radio_up, link)
+    assert camp.until_same(10 * MINUTE) < 120
