@@ -233,4 +233,4 @@ def test_demo_holds(mode, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["held"] and report["mode"] == ("leaf" if mode else "namespaces")
-    assert len(report["steps"]) == 10 and not list(tmp_path.iterdir())
+    assert len(report["steps"]) == 12 and not list(tmp_path.iterdir())
