@@ -32,7 +32,7 @@ from meshd.lab.teller import Held, Outcome, Teller
 
 TREE = Path(__file__).resolve().parents[2]
 REPORT = Path("build/demo.json")
-WITHIN_S = 60.0
+WITHIN_S = 90.0
 PATIENCE_S = 5.0
 FILE_BYTES = 8 * 1024 * 1024
 SPACE = "Valley notes"
