@@ -244,8 +244,9 @@ class Words:
 
     def seek(self, short: bytes, now: int) -> None:
         """Ask everybody for any route, and tell of one at once when it comes."""
-        if len(self._sought) < ASKED_MAX:
-            self._sought[short] = None
+        if short not in self._sought and len(self._sought) >= ASKED_MAX:
+            del self._sought[next(iter(self._sought))]  # who asked for nodes that are not
+        self._sought[short] = None
         self.ask(Ask(EVERYONE, short), now)
 
     def answered(self, short: bytes) -> None:

@@ -6,7 +6,7 @@ from meshd.core.airtime import Modulation
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
-from meshd.routing.lora_words import ROWS_MAX
+from meshd.routing.lora_words import ASKED_MAX, ROWS_MAX
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
 OWN, B, C, D = 1, 2, 3, 4
@@ -286,3 +286,12 @@ def test_what_another_asks_is_not_asked_again():
     asked = hears_me()._replace(asks=(Ask(short(C), short(9)),))
     talker.lora.learn(node(B), asked, 2 * S)
     assert not [ask for said in rest(talker, 100 * S) for ask in said.asks]
+
+
+def test_bogus_questions_for_nodes_that_are_not_do_not_push_out_the_latest():
+    talker = Talker(OWN)
+    words = talker.lora._words
+    for number in range(ASKED_MAX + 1):
+        words.seek(number.to_bytes(2, "big"), 0)
+    assert len(words._sought) == ASKED_MAX
+    assert ASKED_MAX.to_bytes(2, "big") in words._sought
