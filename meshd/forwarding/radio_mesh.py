@@ -329,7 +329,8 @@ class RadioMesh:
                 if shared.batch is not None:
                     self.cast.sent(shared.batch, now)
                 for item in shared.items:
-                    self._locals.remove(item)
+                    if item in self._locals:  # it may have given way while its frame flew
+                        self._locals.remove(item)
                 return
         for entry in self._sends:
             if entry[1] is outgoing:

@@ -178,3 +178,26 @@ def test_control_that_has_no_airtime_does_not_pile_up():
     assert one.backlog <= CONTROLS_MAX
     drops = mesh.hosts[0].node.snapshot(mesh.hosts[0].now).drops
     assert drops[DropReason.LORA_QUEUE_FULL]["lora0"] >= 100 - CONTROLS_MAX
+
+
+@pytest.mark.parametrize("say", ["control", "bulk"])
+def test_an_item_that_gives_way_while_its_frame_flies_is_no_fault(say):
+    mesh, _ = mesh_of(2)
+    host = mesh.hosts[0]
+    one = host.node.radios.meshes["lora0"]
+
+    def add(number):
+        if say == "control":
+            one._say(Local(Sub.ECHOES, b"%08d" % number).encode())
+        else:
+            do(host, host.node.radios.tell, "lora0", Local(SUB, b"%d" % number), Priority.BULK)
+
+    add(0)
+    host.input(host.node.radios._pump)
+    assert mesh.world.run_until(
+        lambda: any(one._link.carries(each.outgoing) for each in one._shared.values()), 60_000_000
+    )
+    for number in range(1, LOCALS_MAX + 2):
+        add(number)
+    mesh.run(5)
+    assert not any(item.item.endswith(b"%08d" % 0) for item in one._locals)
