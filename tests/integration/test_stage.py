@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from meshd.lab.demo import SECRETS
 from meshd.lab.stage import LOOPBACK, Cable
+from meshd.lab.story import SECRETS
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The demo's own manners: where its figures go, how it ends, what it compares."""
+"""The demo's own manners: where its figures go, how it ends."""
 
 import io
 import json
@@ -7,57 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from meshd.core.errors import Exit
-from meshd.lab import demo
+from meshd.lab import demo, story
+from meshd.lab.stage import LoopbackStage
 from meshd.lab.teller import Teller
-
-
-class Ends:
-    """Two nodes that hold the same notes; what is posted on one is lost if it refuses."""
-
-    routed = False
-
-    def __init__(self, refuses=()):
-        self.refuses = refuses
-        self.notes = []
-        self.daemons = [SimpleNamespace(ask=self.ask)] * 2
-
-    def ask(self, verb, *words):
-        if verb == "post" and words[1] in self.refuses:
-            raise demo.StepError("lost")
-        if verb == "post":
-            self.notes.append(words[1])
-        return {"entries": [{"kind": "post", "text": note} for note in self.notes]}
-
-    def heal(self):
-        pass
-
-
-def a_story(stage):
-    out = io.StringIO()
-    story = demo.Story(stage, Teller(out))
-    story._space = "valley"
-    return story, out
-
-
-def test_healed_ends_are_compared_with_what_was_really_posted():
-    story, _ = a_story(Ends(refuses={demo.FIRST_NOTE}))
-    story._post(story.last, demo.HELLO_NOTE)
-    with pytest.raises(demo.StepError):
-        story._post(story.first, demo.FIRST_NOTE)
-    assert story._heal() == "both ends hold the same 1 notes"
-
-
-def test_step_that_takes_long_says_so(monkeypatch):
-    monkeypatch.setattr(demo, "PATIENCE_S", 0.0)
-    story, out = a_story(Ends())
-    answers = iter([False, True])
-    story._expect(lambda: next(answers), "nothing came")
-    assert out.getvalue().strip().startswith("still waiting")
 
 
 def test_figures_go_to_build_in_the_source_tree_only(monkeypatch, tmp_path):
@@ -72,13 +28,13 @@ def test_figures_go_to_build_in_the_source_tree_only(monkeypatch, tmp_path):
     assert demo._write({}) == Path("build/demo.json") and (tmp_path / "build/demo.json").exists()
 
 
-def test_figures_that_cannot_be_written_are_a_note(monkeypatch):
+def test_figures_that_cannot_be_written_are_a_note(monkeypatch, tmp_path):
     def refuse(report):
         raise PermissionError(13, "Permission denied", "build/demo.json")
 
     monkeypatch.setattr(demo, "_write", refuse)
-    story, out = a_story(Ends())
-    demo._keep_figures(story)
+    out = io.StringIO()
+    demo._keep_figures(story.Story(LoopbackStage(tmp_path), Teller(out)))
     assert "not kept: build/demo.json: Permission denied" in out.getvalue()
 
 
