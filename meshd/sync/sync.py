@@ -2,20 +2,19 @@
 
 Enters: events of sessions and spaces, timers, answers of the store, local requests. Leaves: records
 on sessions, verified entries for spaces, replies. This file only orders calls; each matter has its
-own file: greeting, vectors, wants, serving, intake, forks, leases, delivery, joins, routed,
-lookout. Must not know: how a session encrypts, how a space judges an entry.
+own file: greeting, vectors, wants, serving, intake, taking, forks, leases, delivery, waits, joins,
+routed, lookout. Must not know: how a session encrypts, how a space judges an entry.
 Ref: docs/wire-format.md#sync.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from meshd.core.arguments import number_of, seconds_of, text_of
+from meshd.core.arguments import number_of
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import Answer, Reply, StoreImage
-from meshd.core.ids import node_text, parse_node
+from meshd.core.ids import node_text
 from meshd.core.snapshot import SpaceStatus
 from meshd.core.timers import Key
 from meshd.session.events import (
@@ -29,7 +28,6 @@ from meshd.session.events import (
 from meshd.space.feed import (
     EntryApplied,
     EntryDurable,
-    FeedHead,
     Forked,
     JoinAnswered,
     MembershipChanged,
@@ -39,7 +37,7 @@ from meshd.space.feed import (
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync import leases as lease_rules
-from meshd.sync.delivery import TIMEOUT_MAX_S, Deliveries, Waiting
+from meshd.sync.delivery import Deliveries
 from meshd.sync.forks import Forks
 from meshd.sync.greeting import Greeter
 from meshd.sync.hub import Hub, Peer, Share
@@ -51,7 +49,9 @@ from meshd.sync.ports import FilesPort, SessionsPort
 from meshd.sync.recent import Recent
 from meshd.sync.routed import Routed
 from meshd.sync.serving import Serving
+from meshd.sync.taking import Concerned, Taking
 from meshd.sync.vectors import UNSAID, Vectors
+from meshd.sync.waits import Waits
 from meshd.sync.wants import Wants
 from meshd.wire import sync_messages as wire
 from meshd.wire.file_messages import FILE_TYPES
@@ -60,12 +60,6 @@ RELAY_QUOTA_BYTES = 256 * 1024 * 1024
 QUOTA_BYTES_MAX = 1 << 50
 Request = Callable[[dict[str, object], int, int], None]
 
-_LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
-"""Entries that may become valid when membership changes: asked for again then."""
-_BLAMELESS = (DropReason.STORE_CLOSED, DropReason.FEED_FROZEN, DropReason.ENTRY_GAP)
-"""Refusals that say nothing against the peer."""
-
-WAIT_S = 60
 BEHIND_MAX = 1 << 16
 """What one feed may add to the figure `behind`, whatever a peer claims."""
 
@@ -91,19 +85,21 @@ class Sync:
         self._vectors = Vectors(hub)
         self._wants = Wants(hub)
         self._serving = Serving(hub, self._vectors)
-        self._intake = Intake(hub, on_message=self._message, on_entry=self._entry)
         self._forks = Forks(hub, image.metas if image else {})
         self._leases = Leases(hub)
         self._deliveries = Deliveries(ctx, spaces)
+        self._waits = Waits(hub, self._deliveries)
         self._joins = Joins(hub)
         self._routed = Routed(hub)
         self._lookout = Lookout(hub, self._routed)
+        parts = (self._vectors, self._wants, self._serving, self._forks, self._leases)
+        self._taking = Taking(hub, Concerned(*parts, self._lookout))
+        self._intake = Intake(hub, on_message=self._message, on_entry=self._taking.entry)
         self._set_quota(relay_quota_bytes)
         files.seek, files.gave = self._routed.seek, self._routed.gave
-        self._wanted_by: dict[int, bytes] = {}
         self.requests: dict[str, Request] = {
             "join": self._joins.request,
-            "wait": self._wait,
+            "wait": self._waits.request,
             "space.relay-quota": self._quota,
         }
 
@@ -285,9 +281,7 @@ class Sync:
         """After each input: plan what is asked for, take back wishes that are met."""
         if self._wants.stale:
             self._wants.plan(now)
-        for ticket in tuple(self._wanted_by):
-            if not self._deliveries.waiting(ticket):
-                self._hub.sessions.unwant(self._wanted_by.pop(ticket), now)
+        self._waits.settle(now)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -358,110 +352,7 @@ class Sync:
             space.acks.note(node, author, min(seq, space.feeds[author].seq), kept)
             self._deliveries.acknowledged(space.id, author)
 
-    # --- entries ----------------------------------------------------------------------------------
-
-    def _entry(self, share: Share, message: wire.Entries, place: int, now: int) -> None:
-        """Take the entry at `place` of a run, and the end of the answer behind the last one."""
-        space = self._spaces.get(share.space)
-        if place < len(message.entries) and space is not None:
-            self._take(share, space, (message.author, message.first + place), message, now)
-        if message.last and place + 1 >= len(message.entries):
-            self._wants.finished(share, message.author, now)
-
-    def _take(
-        self,
-        share: Share,
-        space: Space,
-        name: tuple[bytes, int],
-        message: wire.Entries,
-        now: int,
-    ) -> None:
-        author, seq = name
-        data = message.entries[seq - message.first]
-        known = space.feeds.get(author)
-        aside = known is not None and known.frozen
-        if aside and self._forks.branches.take(share, space, author, data, now):
-            return
-        if not self._vectors.sent(share, author, seq, space):
-            return
-        if space.carries_only:
-            if not self._leases.spend(share, len(data)):
-                self._hub.drop(DropReason.SYNC_LEASE, share.peer)
-                self._wants.claimed(share, author)
-                return
-            if self._leases.offer(share, now):
-                self._wants.stale = True
-        feed = space.feeds.get(author)
-        held = feed.seq if feed else 0
-        if feed and (seq < held or (seq == held and _is_last(space, author, data))):
-            self._duplicate(share, author, seq, feed, now)
-        elif seq > held + 1 and author != space.author:
-            self._hub.drop(DropReason.SYNC_GAP, share.peer)
-            self._wants.claimed(share, author)
-        else:
-            result = self._spaces.accept(space, author, data, now)
-            if isinstance(result, DropReason):
-                self._refused(share, author, held, result, now)
-            else:
-                self._accepted(share, name, data, now)
-
-    def _accepted(self, share: Share, name: tuple[bytes, int], data: bytes, now: int) -> None:
-        author, seq = name
-        self._wants.heard(share.peer, now)
-        self._lookout.came(share, author, now)
-        share.owed.add(author)
-        self._serving.forward(share, author, seq, data)
-        self._forks.grown(share, author, seq, now)
-
-    def _duplicate(self, share: Share, author: bytes, seq: int, feed: FeedHead, now: int) -> None:
-        """A peer that sends what we have wants to hear that we have it, once that is durable."""
-        share.owed.add(author)
-        if feed.durable_seq >= seq and share.told.get(author, 0) < feed.durable_seq:
-            self._vectors.owe(share, author, now)
-
-    def _refused(
-        self, share: Share, author: bytes, held: int, reason: DropReason, now: int
-    ) -> None:
-        self._hub.drop(reason, share.peer)
-        if reason in _LATER:
-            share.unknown.add(author)
-        elif reason is DropReason.FORK_SUSPECTED:
-            self._forks.suspect(share, author, held, now)
-        elif reason not in _BLAMELESS:
-            self._wants.refused(share, author, now)
-
     # --- local requests ---------------------------------------------------------------------------
-
-    def _wait(self, args: dict[str, object], ticket: int, now: int) -> None:
-        """Serve `wait` {space, seq, kept: N | delivered: true, to, timeout_s}."""
-        space = self._spaces.find(text_of(args, "space"))
-        seq, kept = args.get("seq"), args.get("kept", 0)
-        timeout_s = seconds_of(args, "timeout_s", default=WAIT_S, most=TIMEOUT_MAX_S)
-        if not isinstance(seq, int) or not 1 <= seq <= _own_seq(space):
-            raise RequestError(
-                "wait needs the number of an entry that this node wrote", code=Exit.USAGE
-            )
-        if not isinstance(kept, int) or kept < 0 or not (kept or args.get("delivered")):
-            raise RequestError(
-                'say what to wait for: "kept": N or "delivered": true', code=Exit.USAGE
-            )
-        to = _node(args, "to") if args.get("to") is not None else None
-        message = space.mail.awaits(space.author, seq)
-        waiting = Waiting(ticket, space.id, space.author, seq, kept, to, message)
-        waits = self._deliveries.wait(waiting, now + int(timeout_s * 1_000_000))
-        if waits and not kept and not message:
-            self._reach(space, ticket, to, now)
-
-    def _reach(self, space: Space, ticket: int, to: bytes | None, now: int) -> None:
-        """Ask for a session with `to`, or with any member if none is connected, while one waits."""
-        own = self._spaces.identity.node
-        nodes = [member.node for member in space.members() if member.role != "relay"]
-        near = {share.peer.node for share in self._hub.shares(space.id)}
-        if to is None and near.isdisjoint(nodes):
-            to = next((node for node in nodes if node not in (own, b"")), None)
-        if to is not None and to not in near:
-            self._wanted_by[ticket] = to
-            self._hub.sessions.want(to, now)
 
     def _quota(self, args: dict[str, object], ticket: int, now: int) -> None:
         """Serve `space.relay-quota` {bytes}: read the quota of this relay, or set it."""
@@ -499,19 +390,3 @@ class Sync:
         )
         peers = sorted({node_text(share.peer.node) for share in shares})
         return replace(status, behind=behind, peers=tuple(peers))
-
-
-def _own_seq(space: Space) -> int:
-    feed = space.feeds.get(space.author)
-    return feed.seq if feed else 0
-
-
-def _is_last(space: Space, author: bytes, data: bytes) -> bool:
-    return space.entry_digest(author, data) == space.feeds[author].digest
-
-
-def _node(args: dict[str, object], name: str) -> bytes:
-    try:
-        return parse_node(text_of(args, name))
-    except UsageError as error:
-        raise RequestError(f"{name}: {error}", code=Exit.USAGE) from error
