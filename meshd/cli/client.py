@@ -9,7 +9,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 
-from meshd.config.paths import CONTROL_GROUP, CONTROL_SOCKET, SYSTEM_STATE_DIR, default_state_dir
+from meshd.config.paths import (
+    CONFIG_FILE,
+    CONTROL_GROUP,
+    CONTROL_SOCKET,
+    SYSTEM_STATE_DIR,
+    default_state_dir,
+)
 from meshd.core.errors import Exit, RequestError
 
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
@@ -158,7 +164,12 @@ class Client:
             )
         if isinstance(error, TimeoutError | BlockingIOError):
             return self._late()
-        remedy = f"start it with: meshd run --state-dir {self._where} --interface NAME"
+        start = f"meshd run --state-dir {self._where}"
+        remedy = f"start it with: {start}"
+        if not os.path.exists(os.path.join(self._where, CONFIG_FILE)):
+            remedy += (
+                f" --interface NAME\n  with a LoRa radio alone: {start} --radio PORT --region NAME"
+            )
         if self._where != SYSTEM_STATE_DIR and os.path.isdir(SYSTEM_STATE_DIR):
             remedy += (
                 "\n  for the system's daemon: sudo meshd status,"

@@ -24,7 +24,7 @@ _FAR_M = 10_000_000.0
 
 def add_emulate(parser: ArgumentParser) -> Command:
     """Add the options of `meshd emulate`."""
-    common(parser)
+    common(parser, of_a_node=False)
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.epilog = "\n\n".join(_faults(kind) for kind in EMULATORS)
     parser.add_argument("kind", choices=tuple(EMULATORS), metavar="KIND", help=", ".join(EMULATORS))

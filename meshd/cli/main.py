@@ -54,9 +54,13 @@ class Parser(argparse.ArgumentParser):
         """Raise what is wrong as a RequestError with a next step."""
         from difflib import get_close_matches
 
-        found = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
-        word = (found[1] or found[2]).partition("=")[0] if found else ""
-        near = get_close_matches(word, self._words(), n=1)
+        chosen = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        unknown = re.search(r"unrecognized arguments: ([^\s=]+)", message)
+        near: list[str] = []
+        if chosen:
+            near = get_close_matches(chosen[1], re.split(r"[', ]+", chosen[2]), n=1)
+        elif unknown:
+            near = get_close_matches(unknown[1], self._words(), n=1)
         raise RequestError(
             message,
             code=Exit.USAGE,
@@ -74,29 +78,33 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str]) -> int:
     """Run `meshd ARGUMENTS`; return the exit code."""
+    options = Options()
     try:
-        code = _run(arguments)
+        code = _run(arguments, options)
         sys.stdout.flush()
         return code
     except RequestError as error:
-        return report(error)
+        return report(error, as_json=_wants_json(arguments, options))
     except MeshdError as error:
-        return report(RequestError(str(error)))
+        return report(RequestError(str(error)), as_json=_wants_json(arguments, options))
     except BrokenPipeError:
         _forget_stdout()
         return Exit.ERROR
     except OSError as error:
         _keep_flushing_quiet()
         where = f"{error.filename}: " if error.filename else ""
-        return report(RequestError(f"{where}{error.strerror or error}"))
+        told = RequestError(f"{where}{error.strerror or error}")
+        return report(told, as_json=_wants_json(arguments, options))
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 
 
-def report(error: RequestError) -> int:
-    """Tell a person what went wrong and what to do next; return the exit code."""
+def report(error: RequestError, *, as_json: bool = False) -> int:
+    """Tell a person what went wrong and what to do next, and a script too; return the exit code."""
     from meshd.status.text import visible
 
+    if as_json:
+        _report_json(error)
     lines = [f"meshd: {line}" for line in error.text.rstrip("\n").split("\n")]
     if error.remedy:
         lines.append(f"  next: {error.remedy}")
@@ -104,31 +112,49 @@ def report(error: RequestError) -> int:
     return int(error.code)
 
 
-def _run(arguments: list[str]) -> int:
+def _wants_json(arguments: list[str], options: Options) -> bool:
+    """Tell whether a script reads stdout and has no answer yet: it gets one object, not two."""
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in words and not getattr(options, "answered", False)
+
+
+def _report_json(error: RequestError) -> None:
+    """Print what went wrong where a script reads, in the words of the control socket."""
+    from meshd.cli.output import print_json
+
+    try:
+        value = {"error": error.text, "code": int(error.code), "remedy": error.remedy}
+        print_json("error", value)
+    except OSError:
+        _forget_stdout()  # Nobody reads it: stderr and the exit code tell it all the same.
+
+
+def _run(arguments: list[str], options: Options) -> int:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
-        return _without_command(arguments)
+        return _without_command(arguments, options)
     module = import_module(f"meshd.cli.{COMMANDS[name][0]}")
     parser = Parser(
         prog=f"meshd {name}", description=f"meshd {name}: {COMMANDS[name][1]}.", allow_abbrev=False
     )
     command: Command = getattr(module, f"add_{name}")(parser)
     try:
-        options = parser.parse_args(arguments[1:])
+        parser.parse_args(arguments[1:], options)
     except SystemExit as stop:
         return int(stop.code or 0)
     return int(command(options))
 
 
-def _without_command(arguments: list[str]) -> int:
+def _without_command(arguments: list[str], options: Options) -> int:
     name = arguments[0] if arguments else ""
     if name in ("--version", "-V"):
-        return _run(["version"])
+        return _run(["version"], options)
     if name in ("", "-h", "--help", "help"):
         listed = "\n".join(f"  {item:<12}{about}" for item, (_, about) in COMMANDS.items())
         text = (
             f"usage: meshd COMMAND [options]\n\n{listed}\n\n"
-            f"Each has --help, --json and --state-dir DIR.\n{_EXITS}\n"
+            "Each has --help and --json; those that concern a node have --state-dir DIR.\n"
+            f"With --json an error is an object too, meshd.error/1.\n{_EXITS}\n"
         )
         (sys.stdout if name else sys.stderr).write(text)
         return Exit.OK if name else Exit.USAGE
@@ -136,7 +162,7 @@ def _without_command(arguments: list[str]) -> int:
 
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f'did you mean "meshd {near[0]}"?' if near else "meshd --help lists the commands"
-    return report(RequestError(f'"{name}" is not a command', code=Exit.USAGE, remedy=hint))
+    raise RequestError(f'"{name}" is not a command', code=Exit.USAGE, remedy=hint)
 
 
 def _keep_flushing_quiet() -> None:

@@ -245,7 +245,7 @@ def _version(options: Namespace) -> int:
 
 def add_demo(parser: ArgumentParser) -> Command:
     """Add the options of `meshd demo`."""
-    common(parser)
+    common(parser, of_a_node=False)
     parser.add_argument("--once", action="store_true", help="exit after the story")
     parser.add_argument(
         "--leaf", action="store_true", help="play with leaves on the loopback, without namespaces"

@@ -17,9 +17,15 @@ SPACE_HELP = "a space's name, or the beginning of its id"
 _BAR_WIDTH = 24
 
 
-def common(parser: ArgumentParser, *, timeout_s: float | None = None) -> None:
-    """Add the options that every command has; `timeout_s` is the default of --timeout."""
-    parser.add_argument("--state-dir", metavar="DIR", help="where the node keeps its state")
+def common(
+    parser: ArgumentParser, *, timeout_s: float | None = None, of_a_node: bool = True
+) -> None:
+    """Add the options that every command has; `timeout_s` is the default of --timeout.
+
+    A command that is not `of_a_node` has no state directory.
+    """
+    if of_a_node:
+        parser.add_argument("--state-dir", metavar="DIR", help="where the node keeps its state")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     if timeout_s is not None:
         shown = f"default {timeout_s:g}" if timeout_s else "default: no limit"
@@ -75,7 +81,8 @@ def show(
     *,
     paint: Callable[[str], str] | None = None,
 ) -> None:
-    """Print `value` as JSON under its schema, or `text`; `paint` may colour it then."""
+    """Print the answer: `value` as JSON under its schema, or `text`; `paint` may colour it then."""
+    options.answered = True
     if options.json:
         print_json(name, value)
     elif text:

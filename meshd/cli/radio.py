@@ -21,7 +21,7 @@ def add_radio(parser: ArgumentParser) -> Command:
     """Add the commands of `meshd radio`."""
     commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
     scanning = commands.add_parser("scan", help="tell what is plugged in, and where")
-    common(scanning)
+    common(scanning, of_a_node=False)
     scanning.add_argument(
         "--port",
         action="append",

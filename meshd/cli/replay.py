@@ -22,7 +22,7 @@ _ENDS = {
 
 def add_replay(parser: ArgumentParser) -> Command:
     """Add the options of `meshd replay`."""
-    common(parser)
+    common(parser, of_a_node=False)
     parser.add_argument("file", metavar="FILE", help="what `meshd run --record FILE` wrote")
     parser.add_argument(
         "--until", type=seconds, metavar="SECONDS", help="stop after this much of it"

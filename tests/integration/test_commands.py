@@ -21,7 +21,8 @@ def code(daemon, *words, user=()):
     if done.returncode in (Exit.OK, Exit.DEGRADED):
         assert str(json.loads(done.stdout.splitlines()[0])["schema"]).startswith("meshd.")
     else:
-        assert done.stdout == ""
+        said = json.loads(done.stdout)
+        assert (said["schema"], said["code"]) == ("meshd.error/1", done.returncode)
         assert any(line.startswith(("meshd: ", "usage: ")) for line in done.stderr.splitlines())
     return done.returncode
 

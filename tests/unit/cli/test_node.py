@@ -111,7 +111,8 @@ def test_every_command_has_help_json_and_a_state_directory(capsys, name):
         assert main([name, inner, "--help"]) == 0
         shown = capsys.readouterr().out
     assert "--json" in shown
-    assert ("--state-dir" in shown) == (name != "simulate")  # which asks no node
+    of_no_node = ("simulate", "replay", "demo", "emulate", "radio")  # of radio: scan
+    assert ("--state-dir" in shown) == (name not in of_no_node)
 
 
 def test_help_lists_every_command_and_exit_code(capsys):

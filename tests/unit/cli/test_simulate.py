@@ -148,7 +148,8 @@ def test_run_can_be_shortened(pair, capsys):
 def test_mistaken_options_are_told_before_the_run(pair, capsys, words, code, told):
     assert main(["simulate", pair, *words]) == code
     out, err = capsys.readouterr()
-    assert out == "" and told in err and "setting up" not in err and err.count("next:") == 1
+    assert ("meshd.error/1" in out) == ("--json" in words)
+    assert told in err and "setting up" not in err and err.count("next:") == 1
 
 
 def test_each_life_is_recorded_and_named(tmp_path, capsys, monkeypatch):
