@@ -11,7 +11,8 @@ from typing import Protocol
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.events import Answer, ChunkQuery, KeepQuery, PlaceQuery, UnsealQuery
-from meshd.sync.file_jobs import Fetch, Job, State
+from meshd.sync.catalogue import Manifest
+from meshd.sync.file_jobs import Fetch, Job, State, Target
 from meshd.sync.file_layout import plain_size
 from meshd.sync.file_ports import FileSessions
 from meshd.sync.reads import Reads
@@ -77,9 +78,15 @@ class Fetcher:
         self._owner = owner
         self._sources: dict[int, Source] = {}
         self._fetches: dict[int, Fetch] = {}
+        self._number = 0
         self._request = 0
 
     # --- fetches ----------------------------------------------------------------------------------
+
+    def new(self, manifest: Manifest, target: Target | None = None, ticket: int = 0) -> Fetch:
+        """Return a fetch that is not begun: into a person's `target`, or for a relay to keep."""
+        self._number += 1
+        return Fetch(self._number, manifest, target, ticket)
 
     def start(self, fetch: Fetch, now: int) -> None:
         """Begin to gather a file."""

@@ -64,13 +64,11 @@ class Keeper:
         ctx: Context,
         fetcher: Fetcher,
         catalogue: Catalogue,
-        new_fetch: Callable[[Manifest], Fetch],
         tell: Callable[[bytes, Held], None],
     ) -> None:
         self._ctx = ctx
         self._fetcher = fetcher
         self._catalogue = catalogue
-        self._new_fetch = new_fetch
         self._tell = tell
         self.quota_bytes = 0
         self.authors: Callable[[], dict[bytes, int]] = dict
@@ -261,7 +259,7 @@ class Keeper:
                 if promise is not None:
                     promise.wanted = False
                 continue
-            fetch = self._new_fetch(manifest)
+            fetch = self._fetcher.new(manifest)
             fetch.patience_us = PATIENCE_US
             self._active[fetch.id] = file
             self._fetcher.start(fetch, now)

@@ -29,7 +29,7 @@ class Relay:
         self.fetches = []
         self.numbers = count(1)
         self.metas = dict(metas)
-        self.keeper = Keeper(self.ctx, self, self, self.new_fetch, lambda space, held: None)
+        self.keeper = Keeper(self.ctx, self, self, lambda space, held: None)
         self.keeper.quota_bytes = QUOTA
         self.keeper.authors = lambda: {HOME: 2, CLUB: 2}
         self.keeper.load(StoreImage(self.metas, (), (), 0))
@@ -37,7 +37,7 @@ class Relay:
     def get(self, space, root):
         return self.shelf.get((space, root))
 
-    def new_fetch(self, manifest):
+    def new(self, manifest):
         return Fetch(next(self.numbers), manifest, None, 0)
 
     def start(self, fetch, now):

@@ -411,7 +411,7 @@ def test_puts_and_gets_are_bounded(pair):
     assert ben.reply(tickets[8]).code == Exit.TEMPORARY
     net.wait(40)
     assert all(ben.reply(ticket).code for ticket in tickets)
-    assert ben.files._gets == {}
+    assert ben.files._requests._gets == {}
 
 
 def test_files_are_listed_after_a_restart(pair):
