@@ -4,12 +4,14 @@ import pytest
 
 from meshd.core import crypto
 from meshd.core.events import EntryRow, Notice, Reply, Transmit
-from meshd.core.ids import encode_text, host_prefix
+from meshd.core.ids import ALL_BABEL_ROUTERS, encode_text, host_prefix
+from meshd.core.limits import BABEL_PORT
 from meshd.session.noise import Cipher
 from meshd.simulation.checks import all_checkers, census
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.checks.exempt import Exempt
 from meshd.simulation.checks.feasibility import Feasibility
+from meshd.simulation.checks.hearsay import Hearsay
 from meshd.simulation.checks.ledger import Ledger
 from meshd.simulation.checks.loops import Loops
 from meshd.simulation.checks.nonces import watched
@@ -92,8 +94,25 @@ def test_second_reader_reads_what_nodes_write(world):
         Update(host_prefix(address), bytes(7) + b"\1", 7, 300, 400, port_of(world.hosts[0]).address)
     ]
     (said,) = Reader().read(encode(updates, port_of(world.hosts[0]).address))
-    assert said == (prefix, bytes(7) + b"\1", 7, 300)
+    assert said == (prefix, bytes(7) + b"\1", 7, 300, 4_000_000)
     assert routes is not None
+
+
+@pytest.mark.parametrize(("interval_s", "believed_s"), [(24, 84), (60, 210), (600, 210)])
+def test_word_may_be_believed_as_long_as_its_interval_says(world, interval_s, believed_s):
+    checker = Hearsay(world, Exempt(PLAN))
+    one, other = world.hosts[:2]
+    port, prefix = port_of(one), host_prefix(bytes(15) + b"\7")
+    said = (prefix, bytes(7) + b"\1", 7, 300)
+    data = encode([Update(*said, interval_s * 100, port.address)], port.address)
+    checker.datagram_sent(port, Transmit(port.link, BABEL_PORT, ALL_BABEL_ROUTERS, data), 0)
+    for wait_s, fails in ((believed_s, 0), (30, 1)):
+        world.run(wait_s * SECOND)
+        checker._forget()
+        other.node.routing.learnt = lambda: [(port.link, port.address, *said)]
+        checker._believed(other, {})
+        del other.node.routing.learnt
+        assert checker.count == fails
 
 
 def test_route_worse_than_what_was_announced_is_found(world):

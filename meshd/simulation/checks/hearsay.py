@@ -1,11 +1,12 @@
 """Nobody believes what nobody says: each route in a table is what that neighbour announced of late.
 
 Enters: the packets that hosts send, read by `updates`; route changes. Leaves: violations. A route
-lives for 3½ of the announced intervals, so each finite one must have been said, with this very
-router-id, seqno and metric, within `HOLD_US`. So routes that never expire, and routes that were
-renewed by a packet which says otherwise, are found. A prefix that was lost must be held, that no
-shorter route be taken for it meanwhile (RFC 8966 §3.5.4). And who has been gone for long has no
-routes left anywhere. What liars, replays and damage make a host believe is exempt (see `exempt`).
+lives for 3½ of the interval that was announced with it, so each finite one must have been said,
+with this very router-id, seqno and metric, no longer ago than that. So routes that never expire,
+and routes that were renewed by a packet which says otherwise, are found. A prefix that was lost
+must be held, that no shorter route be taken for it meanwhile (RFC 8966 §3.5.4). And who has been
+gone for long has no routes left anywhere. What liars, replays and damage make a host believe is
+exempt (see `exempt`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from meshd.core.limits import BABEL_PORT
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.checks.updates import Reader
+from meshd.simulation.checks.updates import Reader, Said
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
-HOLD_US = 100_000_000
-"""84 s, and what frames may be late by faults."""
+LATE_US = 16_000_000
+"""What frames may be late by faults, and clocks slow."""
+HOLD_MAX_US = 210_000_000
+"""Nodes believe nobody for longer, whatever the interval: 3½ minutes (decision 0012)."""
 HELD_US = 80_000_000
 """The nodes hold for 84 s of their own clocks."""
 GONE_US = 300_000_000
@@ -82,9 +85,9 @@ class Hearsay(Checker):
         running = [host for host in hosts if host.running]
         words: dict[int, Words] = {}
         garbled = self._exempt.garbled(self.world.now)
-        since = self.world.now - HOLD_US
+        heard_all = not self._began or self.world.now - self._began > HOLD_MAX_US + LATE_US
         for host in running:
-            if not garbled and self._began <= since:
+            if heard_all and not garbled:
                 self._believed(host, words)
             self._held(host)
         self._gone(running)
@@ -104,17 +107,17 @@ class Hearsay(Checker):
                 self.fail(
                     host,
                     f"believes that {owner.name} announces {prefix} with seqno {said[1]},"
-                    f" metric {said[2]}: not in the last {HOLD_US // 1_000_000} s",
+                    f" metric {said[2]}: it did not say so of late",
                 )
 
     def _words(self, port: Port) -> Words:
         """Return all that a port announced of late."""
-        since = self.world.now - HOLD_US
+        now = self.world.now
         return {
             (said.prefix, said.router_id, said.seqno, said.metric): None
             for packet, at_us in self._packets.get(port.number, {}).items()
-            if at_us >= since
             for said in self._reader.read(packet)
+            if now - at_us <= _hold_us(said)
         }
 
     def _held(self, host: Host) -> None:
@@ -142,9 +145,15 @@ class Hearsay(Checker):
                     self.fail(host, f"has a route to {gone.name}, which went long ago")
 
     def _forget(self) -> None:
-        since = self.world.now - HOLD_US
+        now = self.world.now
         for number, sent in self._packets.items():
-            if any(at_us < since for at_us in sent.values()):
-                self._packets[number] = {
-                    data: at_us for data, at_us in sent.items() if at_us >= since
-                }
+            self._packets[number] = {
+                packet: at_us
+                for packet, at_us in sent.items()
+                if any(now - at_us <= _hold_us(said) for said in self._reader.read(packet))
+            }
+
+
+def _hold_us(said: Said) -> int:
+    """Return for how long an update may be believed."""
+    return min(said.interval_us * 7 // 2, HOLD_MAX_US) + LATE_US

@@ -1,9 +1,9 @@
 """A second reading of Babel packets, apart from `wire/`: only what checkers need of them.
 
-Enters: a datagram as it was sent. Leaves: its updates, each with prefix, router-id, seqno and
-metric, those of an infinite metric apart; its seqno requests. It shares no line with the parser of
-the nodes, so that one mistake cannot hide in both; of a packet whose framing is broken it reads
-nothing.
+Enters: a datagram as it was sent. Leaves: its updates, each with prefix, router-id, seqno, metric
+and interval, those of an infinite metric apart; its seqno requests. It shares no line with the
+parser of the nodes, so that one mistake cannot hide in both; of a packet whose framing is broken it
+reads nothing.
 Ref: RFC 8966 §4.6.7, §4.6.9, §4.6.11.
 """
 
@@ -24,6 +24,7 @@ class Said(NamedTuple):
     router_id: bytes
     seqno: int
     metric: int
+    interval_us: int = 0
 
 
 class Asked(NamedTuple):
@@ -119,5 +120,6 @@ def _updates(packet: bytes) -> list[Said]:
             if flags & _SETS_ROUTER_ID:
                 router_id = address[8:]
             seqno, metric = int.from_bytes(body[6:8], "big"), int.from_bytes(body[8:10], "big")
-            found.append(Said((address, length), router_id, seqno, metric))
+            interval_us = int.from_bytes(body[4:6], "big") * 10_000
+            found.append(Said((address, length), router_id, seqno, metric, interval_us))
     return found
