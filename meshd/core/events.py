@@ -184,10 +184,15 @@ class EntryRow(NamedTuple):
 
 
 class MetaRow(NamedTuple):
-    """A small value by name; None deletes it."""
+    """A small value by name; None deletes it.
+
+    A `secret` one is kept apart, so that its bytes are gone from the store when it is deleted. The
+    names of secret rows and of others are one space; it is told at each row which it is.
+    """
 
     key: str
     value: bytes | None
+    secret: bool = False
 
 
 Row = EntryRow | MetaRow

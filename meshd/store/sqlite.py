@@ -2,7 +2,8 @@
 
 Enters: groups of rows and queries. Leaves: answers. WAL with synchronous=FULL: what `commit`
 returned from survives a power cut. Entries are appended by rowid under one (feed, seq) index,
-which wears a flash card least. Nothing is ever deleted or repaired behind a person's back.
+which wears a flash card least. Nothing is ever deleted or repaired behind a person's back. Secrets
+have a table that fills no second page, so that no copy of one is left where a page was divided.
 Ref: docs/wire-format.md#store.
 """
 
@@ -39,6 +40,9 @@ BUSY_TIMEOUT_S = 2.0
 ROOM_BYTES_MIN = 64 * 1024
 """After a failed commit, writes are taken again when the disk has this much room."""
 
+_SECRETS = (
+    "CREATE TABLE IF NOT EXISTS secrets (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+)
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE metas (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -76,7 +80,11 @@ class SqliteStore:
     def load(self) -> StoreImage:
         """Return what the engine keeps in memory. Raises: StoreError."""
         try:
-            metas = dict(self._writer.execute("SELECT key, value FROM metas"))
+            metas = dict(
+                self._writer.execute(
+                    "SELECT key, value FROM metas UNION ALL SELECT key, value FROM secrets"
+                )
+            )
             feeds = tuple(
                 FeedImage(*row)
                 for row in self._writer.execute(
@@ -107,6 +115,9 @@ class SqliteStore:
                 self._writer.execute("ROLLBACK")
             self._feeds.clear()
             raise sqlite_error(error, self.path) from error
+        if self._erasing:
+            with suppress(sqlite3.Error):  # what was committed stays so; the next commit tries anew
+                self._erase()
 
     def answer(self, query: Query) -> Answer:
         """Answer a query, from any thread. Raises: StoreError."""
@@ -149,6 +160,7 @@ class SqliteStore:
     def _open(self, *, verify: bool) -> None:
         self._chunks.open()
         self._feeds.clear()
+        self._erasing = False
         try:
             self._writer = _connect(self.path)
             try:
@@ -184,14 +196,22 @@ class SqliteStore:
         )
 
     def _write_meta(self, row: MetaRow) -> None:
+        table = "secrets" if row.secret else "metas"
         if row.value is None:
-            self._writer.execute("DELETE FROM metas WHERE key = ?", (row.key,))
+            self._writer.execute(f"DELETE FROM {table} WHERE key = ?", (row.key,))
+            self._erasing = self._erasing or row.secret
         else:
             self._writer.execute(
-                "INSERT INTO metas (key, value) VALUES (?, ?)"
+                f"INSERT INTO {table} (key, value) VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (row.key, row.value),
             )
+
+    def _erase(self) -> None:
+        """Empty the log of writes: it has the pages as they were before a secret was deleted."""
+        with self._reading:
+            (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._erasing = bool(busy)
 
     def _feed(self, space: bytes, author: bytes) -> int:
         """Return the number of a feed, made when it is new."""
@@ -235,6 +255,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 
@@ -257,7 +278,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, verify: bool) -> Non
     # A card that has become read-only opens and reads well: find out now, not at the first entry.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute(_SECRETS)
     connection.execute("COMMIT")
+    # A crash may have come between the deletion of a secret and the emptying of the log.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _require_room(path: Path) -> None:

@@ -181,3 +181,54 @@ def test_full_disk_refuses_a_chunk_and_leaves_no_piece(tmp_path):
         assert list((tmp_path / "chunks" / "tmp").iterdir()) == []
         assert store.answer(ChunkQuery(chunk_name(data), 0, 0)) is None
         assert store.load().chunk_bytes == 0
+
+
+def anywhere(folder, needle):
+    """Tell which files of a folder hold some bytes."""
+    return [
+        path.name for path in folder.iterdir() if path.is_file() and needle in path.read_bytes()
+    ]
+
+
+def secret(number, value):
+    return MetaRow(f"letter/own/{number:08x}", value, secret=True)
+
+
+def test_bytes_of_a_deleted_secret_are_nowhere_in_the_files(tmp_path):
+    secrets = [bytes([65 + number]) * 48 for number in range(12)]
+    with closing(SqliteStore(tmp_path)) as store:
+        for number, value in enumerate(secrets):
+            store.commit([(secret(number, value), entry(number + 1, 3_000))])
+            store.commit([(MetaRow(f"head/{number}", bytes(number * 40)),)])
+            assert anywhere(tmp_path, value)
+            if number >= 3:
+                store.commit([(secret(number - 3, None), entry(100 + number, 900))])
+                assert anywhere(tmp_path, secrets[number - 3]) == []
+                assert store.load().metas[f"letter/own/{number:08x}"] == value
+    assert [anywhere(tmp_path, value) for value in secrets[:9]] == [[]] * 9
+    assert anywhere(tmp_path, secrets[9]) == ["store.db"]
+
+
+def test_secret_deleted_before_a_crash_is_gone_after_the_next_start(tmp_path, monkeypatch):
+    with closing(SqliteStore(tmp_path)) as store:
+        store.commit([(secret(1, b"S" * 48),)])
+        monkeypatch.setattr(SqliteStore, "_erase", lambda self: None)
+        store.commit([(secret(1, None),)])
+        assert "store.db-wal" in anywhere(tmp_path, b"S" * 48)
+        copy = tmp_path / "copy"  # what a power cut leaves
+        copy.mkdir()
+        for name in ("store.db", "store.db-wal"):
+            (copy / name).write_bytes((tmp_path / name).read_bytes())
+    with closing(SqliteStore(copy)):
+        assert anywhere(copy, b"S" * 48) == []
+
+
+def test_database_without_secrets_gets_room_for_them(tmp_path):
+    with closing(SqliteStore(tmp_path)) as store:
+        store.commit([(MetaRow("boot", b"1"),)])
+    with closing(sqlite3.connect(tmp_path / "store.db")) as old:
+        old.execute("DROP TABLE secrets")
+        old.commit()
+    with closing(SqliteStore(tmp_path)) as store:
+        store.commit([(secret(1, b"S" * 48),)])
+        assert store.load().metas == {"boot": b"1", "letter/own/00000001": b"S" * 48}
