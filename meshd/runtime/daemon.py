@@ -5,7 +5,6 @@ Must not know: any protocol; it carries values between the engine and the world.
 """
 
 import asyncio
-import errno
 import logging
 import os
 import signal
@@ -44,8 +43,10 @@ from meshd.core.snapshot import NodeSnapshot, Problem
 from meshd.node import Node
 from meshd.runtime.airtime_file import AIRTIME_FILE
 from meshd.runtime.boot import boot_node
+from meshd.runtime.bugs import problem_of
 from meshd.runtime.control import ControlServer
 from meshd.runtime.host import HostSide
+from meshd.runtime.listeners import Listeners
 from meshd.runtime.log_lines import set_up_log
 from meshd.runtime.netlink import KernelError
 from meshd.runtime.recording import end_recording, recording_problem, start_tape
@@ -118,9 +119,7 @@ class Daemon:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = -1
         self._draining = False
-        self._tickets = 0
-        self._waiting: dict[int, Callable[[Reply | Progress], None]] = {}
-        self._watchers: dict[int, Callable[[Notice], None]] = {}
+        self._listeners = Listeners()
         self._routes: list[RouteInstalled | RouteRemoved] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._store: StoreWorker | None = None
@@ -294,16 +293,10 @@ class Daemon:
             case AirtimeSave():
                 assert self._radios is not None
                 self._radios.save(event)
-            case Reply():
-                answer = self._waiting.pop(event.ticket, None)
-                if answer is not None:
-                    answer(event)
-            case Progress():
-                answer = self._waiting.get(event.ticket)
-                if answer is not None:
-                    answer(event)
+            case Reply() | Progress():
+                self._listeners.answer(event)
             case Notice():
-                self._tell(event)
+                self._listeners.tell(event)
 
     def _timeout(self) -> None:
         self._timer = None
@@ -440,9 +433,7 @@ class Daemon:
         name = self.config.name
         if verb in ("space.create", "join") and name and not args.get("as"):
             args = {**args, "as": name} if len(name.encode()) <= PERSON_BYTES_MAX else args
-        self._tickets += 1
-        self._waiting[self._tickets] = on_event
-        self.node.request(verb, args, self._tickets, _now())
+        self.node.request(verb, args, self._listeners.expect(on_event), _now())
         self.drain()
 
     def snapshot(self) -> NodeSnapshot:
@@ -455,14 +446,7 @@ class Daemon:
 
     def watch(self, on_notice: Callable[[Notice], None]) -> Callable[[], None]:
         """Pass on every Notice until the returned function is called."""
-        self._tickets += 1
-        number = self._tickets
-        self._watchers[number] = on_notice
-
-        def cancel() -> None:
-            self._watchers.pop(number, None)
-
-        return cancel
+        return self._listeners.watch(on_notice)
 
     def register_file(self, fd: int, writable: bool) -> int:
         """Take over an open file."""
@@ -479,27 +463,8 @@ class Daemon:
 
     def _bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log a fault of our own and go on: one bad callback must not end a node."""
-        error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            log.warning("no descriptor left: %s", context.get("message"))
-            text = "this process had as many files and connections open as it may have"
-            remedy = (
-                "raise the limit: LimitNOFILE= of its systemd unit, or ulimit -n; 1024 is enough"
-            )
-            self.node.warn("descriptors", Problem("descriptors", text, remedy))
-            return
-        log.error("bug %s", context.get("message"), exc_info=error)
-        text = f"meshd has a fault: {type(error).__name__}: {error}"
-        remedy = "please report it with the log; the node goes on"
-        self.node.warn("bug", Problem("bug", text, remedy))
-
-    def _tell(self, notice: Notice) -> None:
-        level = logging.WARNING if notice.warning else logging.INFO
-        if log.isEnabledFor(level):
-            fields = " ".join(f"{key}={value}" for key, value in notice.fields.items())
-            log.log(level, "%s %s", notice.kind, fields)
-        for watcher in list(self._watchers.values()):
-            watcher(notice)
+        kind, found = problem_of(context)
+        self.node.warn(kind, found)
 
 
 def _now() -> int:
