@@ -129,19 +129,16 @@ def _radios(options: Namespace) -> "tuple[RadioConfig, ...] | None":
         if options.region:
             raise RequestError("--region is for --radio, and none is given", code=Exit.USAGE)
         return None
-    from meshd.cli.radio_set import region_list
+    from meshd.cli.regions import law_named, no_region
     from meshd.config.radio_plan import PlanError, clash, radio_config
 
     if not options.region:
-        raise RequestError(
-            "no region is chosen, so the radio would send nothing",
-            code=Exit.USAGE,
-            remedy="add --region NAME, of where it stands:" + region_list(),
-        )
+        raise no_region("no region is chosen, so the radio would send nothing")
+    region = law_named(options.region).region
     radios: list[RadioConfig] = []
     for port, kind in options.radio:
         try:
-            table = {"port": os.path.abspath(port), "kind": kind, "region": options.region}
+            table = {"port": os.path.abspath(port), "kind": kind, "region": region}
             one = radio_config(table)
             wrong = clash(one, radios)
         except PlanError as error:

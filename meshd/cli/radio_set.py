@@ -3,23 +3,30 @@
 Nothing is written before the whole file as it would be was read, and holds against its region.
 """
 
+import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from typing import Any
 
 from meshd.cli.client import state_dir
-from meshd.cli.output import argument, common, show
+from meshd.cli.output import argument, common, show, talk
+from meshd.cli.regions import law_named, no_region
 from meshd.config.edit import Change, Value, edit_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
-from meshd.config.regions import law_of, places
 from meshd.config.schema import RADIO
-from meshd.config.values import RadioConfig
+from meshd.config.values import AUTO, RadioConfig, choice
 from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
+from meshd.radio.kinds import KINDS
 from meshd.runtime.disk import write_atomically
+from meshd.runtime.mode_pins import pins_beside
+from meshd.runtime.radio_scan import Found, identify
 
+_NO_REGION = "no region is chosen, so this radio would send nothing; nothing was written"
 _KEYS = {key.name: key for key in RADIO.keys}
+_ASK_MAX_S = 10.0
 _MEND = "mend the file first; docs/configuration.md describes every key"
 _OPTIONS = (
     ("--kind", "kind", "KIND", str, "what is plugged in; auto asks the port at each start"),
@@ -32,6 +39,8 @@ _OPTIONS = (
     ("--module-dbm", "module_dbm", "22|30", int, "Ebyte only: the number after the T in its name"),
     ("--rssi-scale", "rssi_scale", "full|half", str, "Ebyte only: how it counts signal strength"),
 )
+_USUAL = {option[2:]: key for option, key, *_ in _OPTIONS if key != "region"}
+"""What can be taken out of the file: the names of options, and the keys of the file."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -45,13 +54,22 @@ def add_options(parser: ArgumentParser) -> None:
         "--usual",
         action="append",
         default=[],
-        choices=[name for name in _KEYS if name not in (*RADIO.required, "region")],
+        type=argument(_usual_key),
         metavar="KEY",
-        help="take this key of the file out, so that its default holds; may be given again",
+        help="take this key out of the file, so that its default holds; may be given again: "
+        + ", ".join(_USUAL),
     )
     parser.add_argument(
         "--config", metavar="FILE", help="the file to change; default: STATE_DIR/meshd.toml"
     )
+
+
+def _usual_key(text: str) -> str:
+    """Return the key of the file that is meant by its name there, or by its option's."""
+    keys = set(_USUAL.values())
+    if text not in keys and text not in _USUAL:
+        choice(text, tuple(_USUAL))
+    return _USUAL.get(text, text)
 
 
 def _converter(key: str, kind: type) -> Callable[[str], object]:
@@ -63,7 +81,7 @@ def _converter(key: str, kind: type) -> Callable[[str], object]:
         except (ValueError, OverflowError):
             raise ValueError(f'"{text}" is no number') from None
         _KEYS[key].convert(value)
-        return law_of(text).region if key == "region" else value
+        return value
 
     def told(text: str) -> object:
         try:
@@ -79,31 +97,36 @@ def run_set(options: Namespace) -> int:
     folder = state_dir(options.state_dir)
     file = os.path.abspath(options.config or os.path.join(folder, CONFIG_FILE))
     made = not os.path.exists(file)
-    if made and not os.path.isdir(os.path.dirname(file)):
+    home = os.path.dirname(file)
+    if options.config and not os.path.isdir(home):
         raise RequestError(
-            f"{os.path.dirname(file)}: no such directory",
+            f"{home}: no such directory",
             code=Exit.NOT_FOUND,
-            remedy="make the node's with: meshd init, or name another with --state-dir",
+            remedy=f"make it with: mkdir -p {home}, or leave --config out",
         )
     text = "" if made else read_text(file, remedy=_MEND)
     before = parse(text, file).radios
     index, tables = _place(text, file, options.port)
     wanted = _wanted(options)
     if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
-        raise _no_region(before)
+        known = next((radio.law.region for radio in before if radio.law.region), "")
+        raise no_region(_NO_REGION, known)
     if index == len(tables):
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
     radio = _judged(edited.text, file)[index]
     if edited.text != text:
         _write(file, edited.text)
+    remark = _remark(options, radio) if options.kind or made or index == len(tables) else ""
     value = {
         "file": file,
         "created": made and edited.text != text,
         "changes": [change._asdict() for change in edited.changes],
         "radio": _fields(radio),
+        "remark": remark,
+        "next": _next(edited.changes, folder, options.config),
     }
-    show(options, "radio.set", value, _words(file, radio, edited.changes, folder))
+    show(options, "radio.set", value, _words(value, radio))
     return Exit.OK
 
 
@@ -121,27 +144,14 @@ def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]
 def _wanted(options: Namespace) -> dict[str, Value | None]:
     """Return the keys that options name; None: its line goes."""
     given = {key: getattr(options, key) for key in _KEYS if key != "port"}
+    if given["region"] is not None:
+        given["region"] = law_named(given["region"]).region
     wanted = {key: value for key, value in given.items() if value is not None}
     for key in options.usual:
         if key in wanted:
             raise RequestError(f"{key} is set and taken out at once", code=Exit.USAGE)
         wanted[key] = None
     return wanted
-
-
-def _no_region(radios: tuple[RadioConfig, ...]) -> RequestError:
-    known = next((radio.law.region for radio in radios if radio.law.region), "")
-    if known:
-        remedy = f"the other radios of this node are in {known}: --region {known}"
-    else:
-        remedy = "add --region NAME, of where it stands:" + region_list()
-    text = "no region is chosen, so this radio would send nothing; nothing was written"
-    return RequestError(text, code=Exit.USAGE, remedy=remedy)
-
-
-def region_list() -> str:
-    """Return the regions there are, a line each."""
-    return "".join(f"\n    {name:<8}{where}" for name, where in places().items())
 
 
 def _judged(text: str, file: str) -> tuple[RadioConfig, ...]:
@@ -159,6 +169,7 @@ def _write(file: str, text: str) -> None:
     """Replace the file, or what a link leads to, whole; who may read it stays."""
     path = os.path.realpath(file)
     try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # as the daemon makes it
         mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
         owner = os.stat(path if os.path.exists(path) else os.path.dirname(path))
         write_atomically(path, text.encode(), mode=mode)
@@ -196,10 +207,54 @@ def _fields(radio: RadioConfig) -> dict[str, object]:
     }
 
 
-def _words(file: str, radio: RadioConfig, changes: tuple[Change, ...], folder: str) -> str:
+def _remark(options: Namespace, radio: RadioConfig) -> str:
+    """Return what is not as written at the port now, "" when nothing is; it sets nothing."""
+    if not os.path.exists(radio.port):
+        return f"{radio.port} is not there now: plug the radio in, meshd will find it"
+    if radio.kind == AUTO:
+        return ""
+    if KINDS[radio.kind].needs_pins and pins_beside(radio.port) is None:
+        return f"its mode pins are not there: link them as {radio.port}.m0 and {radio.port}.m1"
+    if not options.json:
+        talk(f"asking {radio.port} what is on it; this takes some seconds")
+    found = asyncio.run(_found(radio))
+    if found.kind == radio.kind:
+        return ""
+    if found.kind:
+        return f"a {found.kind} answers there, and not a {radio.kind}: --kind {found.kind}"
+    if "it open" in found.problem:
+        return ""  # Who has it open is the daemon, or will be told by it.
+    return f"no {radio.kind} answered there now; meshd radio scan --port {radio.port} tells more"
+
+
+async def _found(radio: RadioConfig) -> Found:
+    """Ask the port, first for what is expected there."""
+    try:
+        return await asyncio.wait_for(identify(Found(radio.port), first=radio.kind), _ASK_MAX_S)
+    except TimeoutError:
+        return Found(radio.port)
+
+
+def _next(changes: tuple[Change, ...], folder: str, config: str | None) -> str:
+    """Return what makes the daemon use it, "" when nothing has changed."""
+    if not changes:
+        return ""
+    if os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
+        return "the daemon reads its file when it starts: start it again, then meshd radio list"
+    said = f" --config {config}" if config else f" --state-dir {folder}"
+    words = "" if folder == state_dir(None) and not config else said
+    return f"meshd run{words}, then meshd radio list shows how it is"
+
+
+def _words(value: dict[str, Any], radio: RadioConfig) -> str:
     now = _fields(radio)
-    said = [f"{file}: [[radio]] {radio.port}"]
-    said += [f"  {key}: {_was(before)} -> {_was(after)}" for key, before, after in changes]
+    changes = value["changes"]
+    made = " (a new file)" if value["created"] else ""
+    said = [f"{value['file']}: [[radio]] {radio.port}{made}"]
+    said += [
+        f"  {change['key']}: {_was(change['before'])} -> {_was(change['after'])}"
+        for change in changes
+    ]
     if not changes:
         said.append("  it stands there so already")
     said.append(
@@ -207,8 +262,10 @@ def _words(file: str, radio: RadioConfig, changes: tuple[Change, ...], folder: s
         f"{now['bandwidth_khz']:g} kHz, {now['power_dbm']} dBm; {radio.law.region} allows "
         f"{now['power_dbm_max']:g} dBm with this antenna, and {now['duty_percent']:g} % of any hour"
     )
-    if changes and os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
-        said.append("the daemon reads its file when it starts: start it again")
+    if value["remark"]:
+        said.append(f"but: {value['remark']}")
+    if value["next"]:
+        said.append(f"next: {value['next']}")
     return "\n".join(said)
 
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from math import floor
 from typing import Any
 
+from meshd.config.radios import bandwidth_hz
 from meshd.config.regions import law_of
-from meshd.config.values import USUAL_RATE, RadioConfig
+from meshd.config.values import AUTO, USUAL_RATE, RadioConfig
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.errors import MeshdError, UsageError
 from meshd.core.law import DIPOLE_DBI, NO_LAW, Law, SubBand
@@ -52,16 +53,16 @@ class PlanError(MeshdError):
 
 def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     """Return what the table asks for, completed. Raises: PlanError."""
-    kind = read.get("kind", "auto")
+    kind = read.get("kind", AUTO)
     for key, only in _KINDS_OF.items():
-        if key in read and kind not in ("auto", only):
+        if key in read and kind not in (AUTO, only):
             raise PlanError(key, f"is for {only} only, and this radio is {kind}")
     if kind == "ebyte" and "module_dbm" not in read:
         raise PlanError("module_dbm", f'"module_dbm" {_UNNAMED}')
     law = _law(read)
     antenna_dbi = read.get("antenna_dbi", DIPOLE_DBI)
     band = _usual_band(law) if law.region else None
-    modulation = _modulation(read, band)
+    modulation = _modulation(read, band, kind)
     frequency_hz = round(read.get("frequency_mhz", 0.0) * 1_000_000)
     if band is not None and not frequency_hz:
         frequency_hz = (band.low_hz + band.high_hz) // 2
@@ -107,16 +108,14 @@ def _usual_band(law: Law) -> SubBand:
     return max(law.sub_bands, key=lambda band: (band.duty_ppm, band.power_dbm, -band.low_hz))
 
 
-def _modulation(read: Mapping[str, Any], band: SubBand | None) -> Modulation:
+def _modulation(read: Mapping[str, Any], band: SubBand | None, kind: str) -> Modulation:
     """Return the data rate: as named, the rest so that usual frames are not too long."""
     rates = [rate for rate in RATES if band is None or _carries(rate, band)] or list(RATES[-1:])
     usual = rates[0]
-    modulation = Modulation(
-        read.get("spreading_factor", usual.spreading_factor),
-        round(read.get("bandwidth_khz", usual.bandwidth_hz / 1000) * 1000),
-    )
+    factor = read.get("spreading_factor", usual.spreading_factor)
     try:
-        return modulation.checked()
+        wide_hz = bandwidth_hz(kind, read.get("bandwidth_khz", usual.bandwidth_hz / 1000))
+        return Modulation(factor, wide_hz).checked()
     except UsageError as error:
         raise PlanError("bandwidth_khz", str(error)) from error
 

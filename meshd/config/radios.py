@@ -10,8 +10,14 @@ from typing import Any, NamedTuple
 from meshd.config.facts import read_fact
 from meshd.config.reader import Document, Reader, read_document
 from meshd.config.table import Key, Table, boolean, each, filled, integer, text
+from meshd.config.values import AUTO
+from meshd.core.errors import UsageError
 
 _REMEDY = "mend the file; it comes with meshd and is nobody's configuration"
+
+
+BANDWIDTHS_KHZ = (7.8, 10.4, 15.6, 20.8, 31.25, 41.7, 62.5, 125.0, 250.0, 500.0)
+"""What a LoRa chip can be set to."""
 
 
 class RadioFacts(NamedTuple):
@@ -29,6 +35,7 @@ class RadioFacts(NamedTuple):
     wiring: str
     limits: tuple[str, ...]
     unknown: tuple[str, ...]
+    bandwidths_khz: tuple[float, ...]
     sources: tuple[tuple[str, str], ...]
 
 
@@ -41,6 +48,14 @@ def _bands(value: object) -> object:
         if not numbers or len(band) != 2 or not 100 <= band[0] < band[1] <= 3_000:
             raise ValueError(f"{band} is no [low, high] in MHz")
     return tuple(map(tuple, value))
+
+
+def _bandwidths(value: object) -> object:
+    if not isinstance(value, list) or not set(value) <= set(BANDWIDTHS_KHZ):
+        raise ValueError(
+            f"must be a list of some of {', '.join(map('{:g}'.format, BANDWIDTHS_KHZ))}"
+        )
+    return tuple(map(float, value))
 
 
 def _usb_id(name: str) -> str:
@@ -76,6 +91,7 @@ RADIO = Table(
         Key("limits", "list", _TEXTS, "", "what one should know"),
         Key("unknown", "list", _TEXTS, "", "what nobody looked at yet"),
         Key("bands_mhz", "list", _bands, "all", "what it can be set to"),
+        Key("bandwidths_khz", "list", _bandwidths, "all", "what it can be set to"),
         Key("air_rates", "list", _rates, "[]", "of modules that name no spreading factor"),
         Key("preamble", "integer", integer(4, 65_535), "", "symbols, where it is fixed"),
         Key("sync_word", "integer", integer(0, 255), "", "where it is fixed"),
@@ -109,6 +125,16 @@ def facts_of(kind: str) -> RadioFacts:
     return parse(content, place)
 
 
+def bandwidth_hz(kind: str, khz: float) -> int:
+    """Return a bandwidth that a kind of radio can be set to. Raises: UsageError with those."""
+    can = BANDWIDTHS_KHZ if kind == AUTO else facts_of(kind).bandwidths_khz
+    if khz not in can:
+        *most, last = map("{:g}".format, can)
+        who = "LoRa" if kind == AUTO else kind
+        raise UsageError(f"{khz:g} kHz: {who} can be set to {', '.join(most)} or {last} kHz")
+    return round(khz * 1000)
+
+
 def parse(content: str, file: str) -> RadioFacts:
     """Parse TOML text; `file` is its name in messages. Raises: ConfigError."""
     document = read_document(content, file, remedy=_REMEDY)
@@ -122,6 +148,7 @@ def parse(content: str, file: str) -> RadioFacts:
 
 
 def _facts(read: Document, sources: list[Document]) -> RadioFacts:
+    read = {"bandwidths_khz": BANDWIDTHS_KHZ, **read}
     values: dict[str, Any] = {name: read[name] for name in RadioFacts._fields[:-1]}
     named = tuple((str(source["what"]), str(source["quality"])) for source in sources)
     return RadioFacts(**values, sources=named)

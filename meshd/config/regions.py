@@ -5,12 +5,13 @@ one ConfigError that lists every mistake as `file:line: key: what is wrong`. The
 configuration: no option loosens it.
 """
 
+from difflib import get_close_matches
 from typing import Any, cast
 
 from meshd.config.facts import read_fact
 from meshd.config.reader import Document, Reader, read_document
 from meshd.config.table import Key, Table, boolean, each, filled, integer, number, parsed, text
-from meshd.config.values import choice, suggest
+from meshd.config.values import choice
 from meshd.core.errors import UsageError
 from meshd.core.law import Law, SubBand
 
@@ -92,8 +93,23 @@ def law_of(region: str) -> Law:
     known = laws()
     law = known.get(region.strip().upper())
     if law is None:
-        raise UsageError(f'"{region}" is no region{suggest(region.upper(), tuple(known))}')
+        near = _near(region.strip().upper(), tuple(known))
+        meant = " or ".join(f'"{name}"' for name in near)
+        hint = f", did you mean {meant}?" if near else f" (known: {', '.join(known)})"
+        raise UsageError(f'"{region}" is no region{hint}')
     return law
+
+
+def _near(word: str, known: tuple[str, ...]) -> list[str]:
+    """Return what may be meant: a slip, the letters or digits of a name, or a country."""
+    letters = word.rstrip("0123456789")
+    if not letters:
+        return [name for name in known if word and word in name]
+    return (
+        get_close_matches(word, known, n=1, cutoff=0.6)
+        or [name for name in known if name.startswith(letters)]
+        or [name for name, where in places().items() if letters in where.upper().split(", ")]
+    )
 
 
 def parse(content: str, file: str) -> dict[str, Law]:

@@ -196,7 +196,8 @@ RADIO = Table(
             "number",
             number(7.8, 500),
             "125",
-            "Wider is faster and reaches less far; all nodes of a mesh need the same.",
+            "Wider is faster and reaches less far; all nodes of a mesh need the same. 125, 250 or "
+            "500; RNode, MeshCore and Meshtastic take narrower ones too.",
             "125",
         ),
         Key(

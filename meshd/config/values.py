@@ -18,7 +18,11 @@ from meshd.core.limits import MESHD_PORT
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 USUAL_RATE = Modulation(9, 125_000)
-RADIO_KINDS = (*("auto", "rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),)
+AUTO = "auto"
+RADIO_KINDS = (
+    AUTO,
+    *("rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),
+)
 RADIOS_MAX = 8
 EBYTE_DBM = (22, 30)
 """What an Ebyte's name says after its T, and meshd knows the steps of power of."""

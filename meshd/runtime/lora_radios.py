@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from meshd.config.values import RadioConfig, radio_name
+from meshd.config.values import AUTO, RadioConfig, radio_name
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
@@ -38,7 +38,6 @@ from meshd.runtime.airtime_file import AirtimeDisk
 from meshd.runtime.radio_scan import Found, identify
 from meshd.runtime.serial_port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
 
-AUTO = "auto"
 NO_REGION = "no region"
 CLOCK_STEP_US = 100_000
 """A difference of clocks below this is how long it took to read them."""

@@ -102,10 +102,12 @@ async def scan(asked: Sequence[Found], told: Callable[[Found], None]) -> list[Fo
     return list(await asyncio.gather(*(one(found) for found in asked)))
 
 
-async def identify(found: Found) -> Found:
-    """Ask one port; never raises for what is on it."""
+async def identify(found: Found, *, first: str = "") -> Found:
+    """Ask one port, for the kind `first` before all others; never raises for what is on it."""
     heard, sample = 0, b""
-    for baud, kinds in groupby(_order(found.port), lambda kind: kind.baud):
+    order = _order(found.port)
+    order = [kind for kind in order if kind.kind == first][:1] + order
+    for baud, kinds in groupby(order, lambda kind: kind.baud):
         try:
             port = await opened(found.port, baud)
         except PortError as error:

@@ -63,8 +63,8 @@ def test_no_daemon_is_started_as_its_file_says_or_with_what_there_is(folder, cap
 
 
 def test_hint_is_among_what_can_be_chosen(capsys):
-    main(["radio", "set", "a", "--usual", "power"])
-    assert 'did you mean "power_dbm"?' in capsys.readouterr().err
+    main(["radio", "test", "a", "rnod"])
+    assert 'did you mean "rnode"?' in capsys.readouterr().err
     main(["radio", "set", "a", "--powr", "3"])
     assert 'did you mean "--power"?' in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 
@@ -71,10 +72,59 @@ def test_same_again_writes_nothing(file, capsys):
     assert "stands there so already" in capsys.readouterr().out
 
 
-def test_usual_takes_a_key_out(file):
+@pytest.mark.parametrize("name", ["power", "power_dbm"])
+def test_usual_takes_a_key_out_by_its_option_or_its_name_in_the_file(file, name):
     set_radio("/dev/a", "--region", "EU868", "--power", "3")
-    assert set_radio("/dev/a", "--usual", "power_dbm") == 0
+    assert set_radio("/dev/a", "--usual", name) == 0
     assert "power_dbm" not in file.read_text()
+
+
+def test_help_names_what_usual_takes(capsys):
+    set_radio("--help")
+    assert "kind, frequency, sf, bandwidth, power," in " ".join(capsys.readouterr().out.split())
+
+
+def test_port_that_is_not_there_is_written_with_a_remark_and_the_next_step(file, capsys):
+    assert set_radio("/dev/no-such-port", "--region", "EU868") == 0
+    said = capsys.readouterr().out
+    assert "but: /dev/no-such-port is not there now: plug the radio in" in said
+    assert "next: meshd run, then meshd radio list" in said
+    assert set_radio("/dev/no-such-port", "--region", "EU868") == 0
+    assert "next:" not in capsys.readouterr().out
+    set_radio("/dev/no-such-port", "--kind", "rnode", "--json")
+    value = json.loads(capsys.readouterr().out)
+    assert "not there now" in value["remark"] and value["next"].startswith("meshd run")
+    (file.parent / "control.sock").touch()
+    set_radio("/dev/no-such-port", "--power", "3")
+    assert "next: the daemon reads its file when it starts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"kind": "rnode"}, ""),
+        ({"kind": "meshcore"}, "a meshcore answers there, and not a rnode: --kind meshcore"),
+        ({"problem": "nothing answers"}, "no rnode answered there now; meshd radio scan --port"),
+        ({"problem": "another program has it open"}, ""),
+    ],
+)
+def test_what_answers_at_the_port_is_compared(tmp_path, capsys, monkeypatch, found, said):
+    async def identify(asked, *, first):
+        assert first == "rnode"
+        return replace(asked, **found)
+
+    monkeypatch.setattr(radio_set, "identify", identify)
+    (tmp_path / "tty").touch()
+    set_radio(str(tmp_path / "tty"), "--region", "EU868", "--kind", "rnode", "--json")
+    assert json.loads(capsys.readouterr().out)["remark"].startswith(said)
+
+
+def test_ebyte_without_its_pins_is_not_asked(tmp_path, capsys):
+    (tmp_path / "tty").touch()
+    words = ("--kind", "ebyte", "--module-dbm", "22", "--frequency", "868.125", "--region", "EU868")
+    assert set_radio(str(tmp_path / "tty"), *words) == 0
+    said = capsys.readouterr()
+    assert f"link them as {tmp_path}/tty.m0" in said.out and "asking" not in said.err
 
 
 def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, capsys):
@@ -94,6 +144,10 @@ def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, ca
         ("--frequency 915", "lies in no band of EU868"),
         ("--frequency nan", "not between"),
         ("--sf 13", "13 is not between 7 and 12"),
+        ("--bandwidth 100", "100 kHz: LoRa can be set to 7.8, 10.4, 15.6, 20.8, 31.25, 41.7, 62.5"),
+        ("--kind rak3172 --bandwidth 62.5", "62.5 kHz: rak3172 can be set to 125, 250 or 500 kHz"),
+        ("--region eu", 'did you mean "EU433" or "EU868"?'),
+        ("--region nowhere", "JP920   Japan"),
         ("--bandwidth 500", "with 500 kHz of bandwidth lies in"),
         ("--region EU86", 'did you mean "EU868"'),
         ("--region US915", "another radio of this node is in EU868"),
@@ -102,7 +156,7 @@ def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, ca
         ("--kind ebyte", "30 (as E22-900T30S"),
         ("--module-dbm 33", "must be 22 or 30"),
         ("--power 3 --usual power_dbm", "at once"),
-        ("--usual region", "invalid choice"),
+        ("--usual region", "is not a choice"),
         ("", "same frequency and data rate"),
     ],
 )
@@ -134,9 +188,25 @@ def test_full_disk_leaves_the_file_as_it_was(file, capsys, monkeypatch):
     assert "No space left" in capsys.readouterr().err and file.read_text() == before
 
 
-def test_missing_folder_is_told(tmp_path, capsys):
-    assert set_radio("/dev/a", "--region", "EU868", "--state-dir", str(tmp_path / "no")) == 4
-    assert "meshd init" in capsys.readouterr().err
+def test_state_directory_is_made_as_the_daemon_makes_it(tmp_path, capsys):
+    folder = tmp_path / "new" / "state"
+    assert set_radio("/dev/a", "--region", "EU868", "--state-dir", str(folder)) == 0
+    assert folder.stat().st_mode & 0o777 == 0o700 and load(str(folder / "meshd.toml")).radios
+    said = capsys.readouterr().out
+    assert "(a new file)" in said and f"next: meshd run --state-dir {folder}, then" in said
+
+
+def test_nothing_is_made_when_the_law_refuses(tmp_path):
+    folder = tmp_path / "new"
+    words = ("--region", "EU868", "--power", "36", "--state-dir", str(folder))
+    assert set_radio("/dev/a", *words) == Exit.USAGE
+    assert not folder.exists()
+
+
+def test_folder_of_another_file_is_not_made(tmp_path, capsys):
+    file = str(tmp_path / "no" / "m.toml")
+    assert set_radio("/dev/a", "--region", "EU868", "--config", file) == Exit.NOT_FOUND
+    assert "mkdir -p" in capsys.readouterr().err and not (tmp_path / "no").exists()
 
 
 # --- meshd run --radio ----------------------------------------------------------------------------
@@ -175,6 +245,8 @@ def test_radio_of_the_command_line_replaces_those_of_the_file(started, file):
         ("--radio /dev/a:ebyte --region EU868", "module_dbm"),
         ("--radio /dev/a:rnod --region EU868", 'did you mean "rnode"'),
         ("--radio /dev/a --region EU86", 'did you mean "EU868"'),
+        ("--radio /dev/a --region EU999", 'did you mean "EU433" or "EU868"'),
+        ("--radio /dev/a --region EU999", "European Union"),
         ("--radio /dev/a --radio /dev/b --region EU868", "same frequency and data rate"),
         ("--region EU868", "--region is for --radio"),
     ],

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from meshd.config.radios import facts_of, parse
-from meshd.core.errors import ConfigError
+from meshd.config.radios import bandwidth_hz, facts_of, parse
+from meshd.core.errors import ConfigError, UsageError
+from meshd.radio import meshtastic_plan, rak3172, reyax
 from meshd.radio.kinds import KINDS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "radios.md"
@@ -64,6 +65,28 @@ def test_mistakes_are_named_with_their_line(old, new, said):
     with pytest.raises(ConfigError) as error:
         parse(GOOD.replace(old, new), "x.toml")
     assert said in error.value.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "widths"),
+    [
+        ("reyax", reyax.BANDWIDTH_CODES),
+        ("rak3172", rak3172.BANDWIDTH_CODES),
+        ("meshtastic", meshtastic_plan.BANDWIDTHS_HZ.values()),
+    ],
+)
+def test_bandwidths_are_those_of_the_dialect(kind, widths):
+    assert [khz * 1000 for khz in facts_of(kind).bandwidths_khz] == list(widths)
+
+
+def test_bandwidth_that_no_radio_has_is_refused_with_those_it_has():
+    assert bandwidth_hz("auto", 62.5) == bandwidth_hz("rnode", 62.5) == 62_500
+    with pytest.raises(UsageError, match=r"100 kHz: LoRa can be set to 7.8, .* 250 or 500 kHz"):
+        bandwidth_hz("auto", 100)
+    with pytest.raises(UsageError, match=r"62.5 kHz: rn2483 can be set to 125, 250 or 500 kHz"):
+        bandwidth_hz("rn2483", 62.5)
+    with pytest.raises(ConfigError, match=r"must be a list of some of 7.8, 10.4"):
+        parse("bandwidths_khz = [100]\n" + GOOD, "x.toml")
 
 
 def test_kind_without_facts():

@@ -63,6 +63,26 @@ def test_region_is_found_however_it_is_written():
         law_of("EU86")
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("eu", ["EU433", "EU868"]),
+        ("EU999", ["EU433", "EU868"]),
+        ("us", ["US915"]),
+        ("868", ["EU868", "PH868", "UA868"]),
+        ("Japan", ["JP920"]),
+        ("United Kingdom", ["EU868", "EU433"]),
+        ("Austria", []),
+        ("", []),
+    ],
+)
+def test_region_that_may_be_meant_is_told(said, meant):
+    with pytest.raises(UsageError) as told:
+        law_of(said)
+    named = " or ".join(f'"{name}"' for name in meant)
+    assert str(told.value).endswith(f"did you mean {named}?" if meant else ", US915)")
+
+
 def test_every_mistake_is_told_at_once_with_its_line():
     text = REGION + BAND + BAND.replace('"a"', '"b"') + "colour = 1\n"
     text += BAND.replace("XX1", "XX2").replace("= 14", "= 99").replace("erp", "loud")
