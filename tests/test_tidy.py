@@ -194,3 +194,17 @@ def test_every_threat_names_a_test_that_exists():
     for line in text.splitlines():
         if line.startswith("| ") and "|---" not in line and not line.endswith("| test |"):
             assert "::test_" in line, f"a threat without a test: {line}"
+
+
+def test_decisions_are_short():
+    for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        lines = path.read_text().count("\n")
+        assert lines <= 40, f"{path}: {lines} lines"
+
+
+def test_every_page_is_linked():
+    """A page that neither the README nor the architecture names is one that nobody finds."""
+    pages = ROOT / "README.md", ROOT / "docs" / "ARCHITECTURE.md"
+    named = "\n".join(path.read_text() for path in pages)
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        assert f"docs/{path.name}" in named or f"]({path.name}" in named, path

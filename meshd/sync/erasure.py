@@ -1,22 +1,17 @@
-"""Pieces of a blob, more than it needs: any `k` of them give it back. Two codes, one interface.
+"""Pieces of a blob, more than it needs: any `k` of them give it back.
 
 Enters: a blob cut into `k` pieces of one size, or pieces with their numbers. Leaves: pieces 0 to
 k - 1, which are the blob itself, and from k on repair pieces, each a help to whoever lacks any.
 `Cauchy` is Reed-Solomon over GF(256) with a Cauchy matrix: exactly `k` pieces do, there are
 `PIECES_MAX` at most. Whole pieces are handled as one: a product is `bytes.translate` with a table,
-a sum the XOR of two whole numbers, so plain Python is quick enough for a small board. `RaptorQ`
-(RFC 6330) is there where the package `raptorq` can be imported, for more pieces than that, which
-nobody sends yet. A piece altered on the way would spoil all that is made of it, so each is held to
-its mark first.
+a sum the XOR of two whole numbers, so plain Python is quick enough for a small board. A piece
+altered on the way would spoil all that is made of it, so each is held to its mark first.
 
 Must not know: radios, files, who asks. Ref: docs/wire-format.md#lora-pieces.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Protocol
 
 from meshd.core.crypto import digest
 from meshd.core.errors import UsageError
@@ -27,16 +22,6 @@ _MARK_PERSON = b"meshd piece"
 PIECES_MAX = 255
 """Pieces of a blob, repair pieces among them: their numbers are one byte."""
 _POLYNOMIAL = 0x11D
-
-
-class Code(Protocol):
-    """A way to make repair pieces of `count` pieces of `size` bytes, and to do without some."""
-
-    def repair(self, pieces: Sequence[bytes], number: int) -> bytes:
-        """Return piece `number`, from `len(pieces)` on. Raises: UsageError."""
-
-    def restore(self, count: int, pieces: Mapping[int, bytes]) -> tuple[bytes, ...] | None:
-        """Return pieces 0 to `count` - 1 from any, or None when these are too few."""
 
 
 class Cauchy:
@@ -66,42 +51,6 @@ class Cauchy:
         ]
         solved = dict(zip(lacking, _solve(rows), strict=True))
         return tuple(solved[place] if place in solved else pieces[place] for place in range(count))
-
-
-class RaptorQ:
-    """RFC 6330 by the package `raptorq`: now and then it wants a piece or two more than `count`.
-
-    Pieces are multiples of eight bytes long.
-    """
-
-    def __init__(self) -> None:
-        self._package = import_module("raptorq")
-
-    def repair(self, pieces: Sequence[bytes], number: int) -> bytes:
-        """Return piece `number`, from `len(pieces)` on. Raises: UsageError."""
-        count, size = len(pieces), len(pieces[0])
-        if number < count or size % 8:
-            raise UsageError("repair pieces follow the others, all multiples of 8 bytes long")
-        encoder = self._package.Encoder.with_defaults(b"".join(pieces), size)
-        packets = encoder.get_encoded_packets(number - count + 1)
-        return bytes(packets[number][4:])
-
-    def restore(self, count: int, pieces: Mapping[int, bytes]) -> tuple[bytes, ...] | None:
-        """Return pieces 0 to `count` - 1 from any, or None when these are too few."""
-        size = len(next(iter(pieces.values()), b""))
-        if len(pieces) < count:
-            return None
-        decoder = self._package.Decoder.with_defaults(count * size, size)
-        for number, piece in sorted(pieces.items()):
-            whole = decoder.decode(number.to_bytes(4, "big") + piece)
-            if whole is not None:
-                return tuple(cut(bytes(whole), size))
-        return None
-
-
-def has_raptorq() -> bool:
-    """Tell whether the package `raptorq` is there."""
-    return find_spec("raptorq") is not None
 
 
 def cut(blob: bytes, size: int) -> Iterator[bytes]:

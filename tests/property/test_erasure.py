@@ -11,18 +11,13 @@ from meshd.sync.erasure import (
     _INVERSE,
     PIECES_MAX,
     Cauchy,
-    RaptorQ,
     _times,
     cut,
-    has_raptorq,
     mark_of,
     wrong,
 )
 
 CODE = Cauchy()
-needs_raptorq = pytest.mark.skipif(
-    not has_raptorq(), reason="the optional package raptorq is not installed"
-)
 
 
 def made(count, size, repairs, seed, code=CODE):
@@ -106,23 +101,3 @@ def test_blobs_are_cut_and_filled_up(blob, size):
     assert all(len(piece) == size for piece in pieces)
     assert b"".join(pieces)[: len(blob)] == blob
     assert len(pieces) == -(-len(blob) // size)
-
-
-@needs_raptorq
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 5), st.integers(0, 2**32))
-def test_raptorq_has_the_same_face(count, eights, seed):
-    code = RaptorQ()
-    random, pieces = made(count, 8 * eights, 6, seed, code)
-    held = random.sample(range(count + 6), count + 3)
-    given = {place: pieces[place] for place in held}
-    assert code.restore(count, given) == tuple(pieces[:count])
-    assert code.restore(count, dict(list(given.items())[: count - 1])) is None
-
-
-@needs_raptorq
-def test_raptorq_takes_multiples_of_eight():
-    with pytest.raises(UsageError):
-        RaptorQ().repair([bytes(7)], 1)
-    with pytest.raises(UsageError):
-        RaptorQ().repair([bytes(8)], 0)

@@ -6,9 +6,10 @@ from random import Random
 from statistics import mean, median
 from time import perf_counter
 
+from lora._raptorq import Code, RaptorQ, has_raptorq
 from report import Figure
 
-from meshd.sync.erasure import Cauchy, Code, RaptorQ, cut, has_raptorq
+from meshd.sync.erasure import Cauchy, cut
 from meshd.sync.riblt import Difference, Sketch
 from meshd.wire.symbols import SYMBOLS_MAX, SymbolBatch
 
