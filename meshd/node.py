@@ -38,6 +38,7 @@ from meshd.core.ids import (
     mesh_prefix,
     node_of_address,
     node_text,
+    parse_node,
 )
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.core.options import Boot as Boot
@@ -104,6 +105,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             mesh=options.mesh,
             boot=boot.number,
             listen_port=options.listen_port,
+            name=options.name,
         )
         self.sessions.targets.is_thin = self._is_thin
         self.spaces = Spaces(ctx, identity=identity, image=image)
@@ -128,6 +130,8 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ways=TableWays(options.mesh, self.routing, self.radios),
             ping=self.echo.ping,
         )
+        self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]
+        self.messages.people.said.append(self.sessions.known.names)
         self.messages.load(image, 0)
         self._name_parts()
 
@@ -303,7 +307,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
                 LinkStatus(link.name, link.kind.value, "up", address_text(link.address))
                 for link in self.links.values()
             ),
-            neighbours=(
+            neighbours=self.messages.people.named(
                 *self.routing.neighbours(now, {item.node for item in sessions}),
                 *self.radios.neighbours(now),
             ),
@@ -338,6 +342,10 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
     def _is_thin(self, node: bytes) -> bool:
         """Tell whether a LoRa hop lies on the way to a node."""
         return self.routing.thin_to(mesh_address(self.options.mesh, node)) != 0
+
+    def _routed_nodes(self) -> set[bytes]:
+        """Return the nodes to whom a route is known."""
+        return {parse_node(row.node) for row in self.routing.routes(self._now) if row.node}
 
     def _hear(self, now: int) -> None:
         self._now = now

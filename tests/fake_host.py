@@ -76,7 +76,9 @@ SENT = {
     "time": 1795219200,
     "kept_by": [],
 }
+WHO = {"node": OTHER, "own": False, "heard": True, "names": [], "way": "ip"}
 ANSWERS = {
+    "who": WHO,
     "ping": {
         "address": "fd7c:38e3:d782::2",
         "sent": 1,

@@ -23,7 +23,7 @@ COMMANDS = {
     "status": ("show", "how this node is, at a glance"),
     "neighbours": ("show", "the nodes heard directly"),
     "routes": ("show", "the ways to other nodes"),
-    "ping": ("show", "ask a node for an answer, and time it"),
+    "ping": ("ping", "ask a node for an answer, and time it"),
     "watch": ("show", "follow what happens on this node"),
     "version": ("node", "show the version"),
     "space": ("spaces", "create and list spaces and their members"),

@@ -5,13 +5,14 @@ from argparse import ArgumentParser, Namespace
 
 from meshd.cli.client import Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import common, connect, positive, show, talk
+from meshd.cli.output import awaited, common, connect, positive, show, talk
 from meshd.cli.spaces import standard_input, when
 from meshd.core.errors import Exit, RequestError
 from meshd.status.text import Row, clean, grouped, rows_of
 
 WAIT_S = 120.0
 _GRACE_S = 5.0
+_LINES_SHOWN, _LETTERS_SHOWN = 8, 500
 _NODE_HELP = "a node's id, or the name of a member of a space that you share"
 
 Value = dict[str, object]
@@ -37,7 +38,9 @@ def _message(options: Namespace) -> int:
     late: RequestError | None = None
     with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
         value = client.call("message", args)
+        _doubt(value)
         if options.wait:
+            talk(f"{_state(value)}{_waits(value)}; {awaited(options.wait, timeout_s)}")
             wait: Value = {"number": value.get("number"), "state": options.wait}
             try:
                 value = client.call("message.wait", {**wait, "timeout_s": timeout_s})
@@ -47,8 +50,23 @@ def _message(options: Namespace) -> int:
     if late:
         sys.stdout.flush()
         raise late
-    talk(f"{_state(value)}; meshd messages shows how far it comes")
+    over = value.get("state") in ("delivered", "read")
+    more = "" if over else "; meshd messages shows how far it comes"
+    talk(f"{_state(value)}{_waits(value)}{more}")
     return Exit.OK
+
+
+def _doubt(value: Value) -> None:
+    """Warn of an id that nobody was ever heard by: it may be mistyped."""
+    if value.get("heard") is not False:
+        return
+    near = grouped(value.get("nearest"))
+    meant = f"; did you mean {near}?" if near else "; is it right?"
+    talk(f"nothing was heard of {grouped(value.get('node'))} since this node started{meant}")
+
+
+def _waits(row: Row) -> str:
+    return f"; it {clean(row['waits'])}" if row.get("waits") else ""
 
 
 def add_messages(parser: ArgumentParser) -> Command:
@@ -61,6 +79,7 @@ def add_messages(parser: ArgumentParser) -> Command:
     parser.add_argument(
         "--peek", action="store_true", help="look without counting as having read them"
     )
+    parser.add_argument("--full", action="store_true", help="show long texts whole")
     return _messages
 
 
@@ -71,7 +90,9 @@ def _messages(options: Namespace) -> int:
     with connect(options) as client:
         value = client.call("messages", args)
     rows = rows_of(value, "messages")
-    show(options, "messages", value, "\n".join(message_text(row) for row in rows))
+    show(
+        options, "messages", value, "\n".join(message_text(row, full=options.full) for row in rows)
+    )
     if not rows and not options.json:
         talk("no messages yet; write one with: meshd message NODE TEXT")
     if value.get("more"):
@@ -79,13 +100,21 @@ def _messages(options: Namespace) -> int:
     return Exit.OK
 
 
-def message_text(row: Row) -> str:
-    """Return one message as a person reads it; further lines of a text are indented."""
-    lines = str(row.get("text", "")).splitlines() or [""]
-    said = "\n    ".join(clean(line) for line in lines)
+def message_text(row: Row, *, full: bool = False) -> str:
+    """Return one message as a person reads it; further lines of a text are indented.
+
+    Unless `full`, a long text is cut.
+    """
+    text = str(row.get("text", ""))
+    lines = text.splitlines() or [""]
+    short = "\n".join(lines[:_LINES_SHOWN])[:_LETTERS_SHOWN].splitlines() or [""]
+    shown = lines if full else short
+    said = "\n    ".join(clean(line) for line in shown)
+    if len("\n".join(shown)) < len("\n".join(lines)):
+        said += f" … ({len(text)} characters in all; --full shows them)"
     other = grouped(row.get("node"))
     if row.get("way") == "out":
-        return f"{when(row.get('time'))}  to {other}: {said}  [{_state(row)}]"
+        return f"{when(row.get('time'))}  to {other}: {said}  [{_state(row)}{_waits(row)}]"
     new = "" if row.get("read") else "  [new]"
     return f"{when(row.get('time'))}  from {other}: {said}{new}"
 

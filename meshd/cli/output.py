@@ -113,6 +113,11 @@ def use_colour() -> bool:
     )
 
 
+def awaited(what: str, timeout_s: float) -> str:
+    """Return what a command says before it waits for something that it does not hurry."""
+    return f"waiting up to {timeout_s:g} s until it is {what}; Ctrl-C ends the waiting alone"
+
+
 class ProgressBar:
     """A bar on stderr when it is a terminal; silent otherwise."""
 
@@ -142,3 +147,16 @@ class ProgressBar:
         if self._shown:
             sys.stderr.write("\n")
             self._shown = False
+
+
+class Waits:
+    """Says on stderr what a request waits for, each time that it is something else."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """Take word of a request's progress."""
+        if what.startswith("waits") and what != self._said:
+            self._said = what
+            talk(f"it {what}")

@@ -8,7 +8,18 @@ from collections.abc import Callable
 
 from meshd.cli.client import Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import SPACE_HELP, common, connect, positive, print_json, say, show, talk
+from meshd.cli.output import (
+    SPACE_HELP,
+    Waits,
+    awaited,
+    common,
+    connect,
+    positive,
+    print_json,
+    say,
+    show,
+    talk,
+)
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table
@@ -208,8 +219,8 @@ def _join(options: Namespace) -> int:
             remedy=f"a link begins with {LINK_START}; a member makes one with: meshd invite SPACE",
         )
     with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
-        talk("asking the members that can be reached …")
-        value = client.call("join", args)
+        talk(f"asking the members that can be reached, for up to {timeout_s:g} s …")
+        value = client.call("join", args, on_progress=Waits().update)
     show(options, "join", value, clean(value.get("space")))
     talk(f"joined {clean(value.get('name') or 'the space')}")
     return Exit.OK
@@ -259,6 +270,9 @@ def _post(options: Namespace) -> int:
         value = client.call("post", args)
         late: RequestError | None = None
         if options.wait:
+            kept = options.wait.get("kept")
+            what = f"kept by {kept}" if kept else "delivered"
+            talk(f"written; {awaited(what, timeout_s)}")
             wait: Value = {"space": value.get("space", options.space), "seq": value.get("seq")}
             wait |= {**options.wait, "timeout_s": timeout_s}
             if options.to:
@@ -311,7 +325,10 @@ def add_log(parser: ArgumentParser) -> Command:
         "-n", "--limit", type=positive, default=50, metavar="N", help="the newest N; default 50"
     )
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="then show new ones, one JSON object a line"
+        "-f",
+        "--follow",
+        action="store_true",
+        help="then show new ones as they come; with --json one object a line",
     )
     return _log
 

@@ -36,7 +36,7 @@ TOP = Table(
             "text",
             parsed(values.parse_name),
             '""',
-            "What people call this node.",
+            "What people call this node. Its neighbours are told, strangers among them.",
             '"roof-1"',
         ),
         Key(

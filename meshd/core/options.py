@@ -9,7 +9,8 @@ from meshd.core.limits import MESHD_PORT
 class NodeOptions(NamedTuple):
     """What the operator chose. `routing` is False in leaf mode; `peers` are tcp:// URLs.
 
-    `lora_udp_ports` may go over LoRa beside meshd's own.
+    `lora_udp_ports` may go over LoRa beside meshd's own. `name` is what this node calls itself: its
+    neighbours are told.
     """
 
     mesh: bytes = OPEN_MESH_ID
@@ -19,6 +20,7 @@ class NodeOptions(NamedTuple):
     relay_quota_bytes: int = 256_000_000
     read_receipts: bool = False
     lora_udp_ports: tuple[int, ...] = ()
+    name: str = ""
 
 
 class Boot(NamedTuple):

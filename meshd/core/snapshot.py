@@ -22,7 +22,10 @@ class LinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourStatus:
-    """One neighbour on one link. Costs as in Babel; `reach` is the share of hellos heard."""
+    """One neighbour on one link. Costs as in Babel; `reach` is the share of hellos heard.
+
+    `names` are those that spaces vouch for; `calls_itself` is its own word, and nobody else's.
+    """
 
     link: str
     address: str
@@ -35,6 +38,8 @@ class NeighbourStatus:
     session: bool
     snr_db: float | None = None
     rssi_dbm: float | None = None
+    names: tuple[str, ...] = ()
+    calls_itself: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ class Contacts:
     def __len__(self) -> int:
         return len(self._told) + len(self._used)
 
+    def nodes(self) -> tuple[bytes, ...]:
+        """Return the devices whose keys were learnt."""
+        return (*self._used, *self._told)
+
     def learn(self, introduction: Introduction) -> bool:
         """Keep a key; False when it is none."""
         if self._pairwise.with_device(introduction.public) is None:

@@ -13,9 +13,9 @@ from meshd.core.arguments import Args, number_of, seconds_of, text_of
 from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.errors import Exit, RequestError, UsageError, WireError
+from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
-from meshd.core.ids import parse_node
+from meshd.core.ids import address_text, mesh_address, node_text
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.core.options import NodeOptions
 from meshd.core.snapshot import Problem
@@ -28,6 +28,7 @@ from meshd.messages.inbox import Inbox, Taken
 from meshd.messages.key_air import KeyAir
 from meshd.messages.letter import FINAL, Got, Letter, State, letter_id
 from meshd.messages.outbox import Outbox
+from meshd.messages.people import People
 from meshd.messages.pings import Pings
 from meshd.messages.sending import Sending
 from meshd.messages.ways import RadioVerbs, Ways, heard_keys
@@ -49,6 +50,7 @@ READ_AGAIN_US = 300_000_000
 READS_PER_TURN = 8
 _LETTER = bytes([Kind.LETTER])
 _REPLY_BYTES = 40 * 1024
+_DOUBTS = ("heard", "nearest")
 _WAITABLE = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ}
 
 
@@ -115,6 +117,8 @@ class Messages:
         )
         self._sending.on_state = self._state_changed
         self._pings = Pings(ctx, self._exchange, mesh=mesh, medium=self.carriage.medium)
+        self.people = People(self._node, spaces)
+        self.people.sources += [partial(_in_earshot, radios), contacts.nodes, self._wrote]
         self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
         self._members: dict[bytes, dict[bytes, bytes]] | None = None
         self._waits: dict[int, _Waiting] = {}
@@ -125,6 +129,7 @@ class Messages:
             "message.wait": self.wait,
             "messages": self.messages,
             "ping": self.ping,
+            "who": self.who,
         }
 
     # --- people -----------------------------------------------------------------------------------
@@ -144,8 +149,8 @@ class Messages:
                 remedy = "nothing was written; see `meshd status` for the state of the store"
                 self._ctx.emit(Reply(ticket, None, f"not written: {why}", int(Exit.ERROR), remedy))
                 return
-            self._ctx.emit(Reply(ticket, letter.shown(self._node)))
             self._sending.go(letter.number, at)
+            self._ctx.emit(Reply(ticket, self._shown(letter, at) | self._unheard(node)))
             self._exchange.pump(at)
 
         self.outbox.add(node, text, self._spaces.wall_s(now) or 0, written)
@@ -171,11 +176,11 @@ class Messages:
     def messages(self, args: Args, ticket: int, now: int) -> None:
         """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none."""
         limit = number_of(args, "limit", default=50, least=1, most=LIST_MAX)
-        node = self._recipient(text_of(args, "node")) if args.get("node") else None
+        node = self.people.find(text_of(args, "node")) if args.get("node") else None
         out = [letter for letter in self.outbox.letters.values() if node in (None, letter.to)]
         got = [one for one in self.inbox.texts.values() if node in (None, one.node)]
         rows: list[tuple[int, dict[str, object], Got | None]]
-        rows = [(letter.time_s, letter.shown(self._node), None) for letter in out[-limit:]]
+        rows = [(letter.time_s, self._shown(letter, now), None) for letter in out[-limit:]]
         rows += [(one.time_s, one.shown(), one) for one in got[-limit:]]
         rows.sort(key=lambda row: row[0])
         rows = rows[-limit:]
@@ -194,18 +199,31 @@ class Messages:
         self._ctx.emit(Reply(ticket, {"messages": shown, "more": len(shown) < len(out) + len(got)}))
 
     def ping(self, args: Args, ticket: int, now: int) -> None:
-        """Ask a node for a sign of life: sealed where a LoRa hop lies on the way, else by IP."""
-        node = args.get("node")
-        if isinstance(node, str) and args.get("address") is None:
-            try:
-                found = parse_node(node)
-            except UsageError:
-                found = b""
-            if found and self.carriage.thin(found):
-                self._pings.ping(found, args, ticket, now)
-                self._exchange.pump(now)
-                return
-        self._ip_ping(args, ticket, now)
+        """Ask a node for a sign of life: sealed where a LoRa hop lies on the way, else by IP.
+
+        `node` is an id or a name, also one that a neighbour gives itself. This node answers itself.
+        """
+        if not isinstance(args.get("node"), str) or args.get("address") is not None:
+            self._ip_ping(args, ticket, now)
+            return
+        node = self.people.find(text_of(args, "node"), said=True)
+        if node == self._node:
+            address = address_text(mesh_address(self._mesh, node))
+            value: Args = {"address": address, "sent": 1, "received": 1, "loss": 0.0}
+            self._ctx.emit(Reply(ticket, value | {"rtt_ms": [0.0], "own": True}))
+        elif self.carriage.thin(node):
+            self._pings.ping(node, args, ticket, now)
+            self._exchange.pump(now)
+        else:
+            self._ip_ping({**args, "node": node_text(node)}, ticket, now)
+
+    def who(self, args: Args, ticket: int, now: int) -> None:
+        """Say whom `node` means, an id or a name, and what is known of it, the way there too."""
+        node = self.people.find(text_of(args, "node"), said=True)
+        value = self.people.about(node)
+        if node != self._node and self.carriage.thin(node) is not None:
+            value["way"] = self.carriage.medium(node)
+        self._ctx.emit(Reply(ticket, value))
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -388,25 +406,26 @@ class Messages:
 
     def _recipient(self, text: str) -> bytes:
         """Return the NodeId that `text` means: an id, or the name of a member of some space."""
-        try:
-            node = parse_node(text)
-        except UsageError:
-            found = {
-                member.node
-                for space in self._spaces.all()
-                for member in space.members()
-                if member.node and member.name == text and member.node != self._node
-            }
-            if len(found) != 1:
-                raise RequestError(
-                    f"{text!r} is {'nobody' if not found else 'more than one node'} known here",
-                    code=Exit.NOT_FOUND,
-                    remedy="give its id; it looks like k7q2-m9xw-abcd-efgh",
-                ) from None
-            node = found.pop()
+        node = self.people.find(text)
         if node == self._node:
             raise RequestError("that is this node itself", remedy="choose another one")
         return node
+
+    def _shown(self, letter: Letter, now: int) -> dict[str, object]:
+        """Return what people see of an own text, and what it waits for."""
+        waits = self._sending.waits(letter, now)
+        return letter.shown(self._node) | ({"waits": waits} if waits else {})
+
+    def _unheard(self, node: bytes) -> dict[str, object]:
+        """Return a warning about a node that was never heard of: its id may be mistyped."""
+        about = self.people.about(node)
+        return {} if about["heard"] else {key: about[key] for key in _DOUBTS if key in about}
+
+    def _wrote(self) -> set[bytes]:
+        """Return the nodes that texts came from, and those that got some."""
+        letters = self.outbox.letters.values()
+        reached = {one.to for one in letters if one.reached in (State.DELIVERED, State.READ)}
+        return reached | {one.node for one in self.inbox.texts.values()}
 
     def _members_of(self, short: bytes) -> list[tuple[bytes, bytes]]:
         """Return the devices of all spaces with this short address, and their keys."""
@@ -421,3 +440,7 @@ class Messages:
 
     def _is_member(self, node: bytes) -> bool:
         return any(known == node for known, _ in self._members_of(node[:SHORT_LEN]))
+
+
+def _in_earshot(radios: RadioVerbs) -> set[bytes]:
+    return {node for link in radios.names() for node in radios.neighbours_of(link)}

@@ -11,7 +11,7 @@ from meshd.core.arguments import Args
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit
-from meshd.core.events import Reply
+from meshd.core.events import Progress, Reply
 from meshd.core.ids import address_text, mesh_address
 from meshd.messages.exchange import Exchange
 from meshd.session.echo import course_of
@@ -24,6 +24,11 @@ LORA_INTERVAL_US = 2_000_000
 """The least time between echoes over LoRa."""
 
 KEY_WAIT_US = 30_000_000
+
+_WAITS = (
+    f"waits for answers by LoRa: they take seconds, and up to {ECHO_WAIT_US // 1_000_000} s each"
+)
+_WAITS_KEY = f"waits up to {KEY_WAIT_US // 1_000_000} s for that node's key, which was asked for"
 
 
 class _Ping:
@@ -75,6 +80,7 @@ class Pings:
         count, interval_us = course_of(args, running=len(self._running))
         interval_us = max(interval_us, LORA_INTERVAL_US)
         ping = self._running[ticket] = _Ping(self, ticket, node, count, interval_us)
+        self._ctx.emit(Progress(ticket, _WAITS, 0, count))
         self._send(ping, now)
 
     def key_known(self, node: bytes, now: int) -> None:
@@ -114,6 +120,7 @@ class Pings:
             if ping.asked_us is None:
                 ping.asked_us = now
                 self._exchange.ask(ping.node, now)
+                self._ctx.emit(Progress(ping.ticket, _WAITS_KEY, ping.sent, ping.count))
             self._ctx.timers.set(key, ping.asked_us + KEY_WAIT_US)
             return
         ping.asked_us = None

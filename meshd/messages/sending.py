@@ -12,7 +12,9 @@ from collections.abc import Callable
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, WireError
-from meshd.messages.carriage import Carriage
+from meshd.core.spans import span
+from meshd.forwarding.pairwise import TAG_LEN
+from meshd.messages.carriage import LORA_BODY_MAX, Carriage
 from meshd.messages.exchange import Exchange
 from meshd.messages.letter import FINAL, Letter, State
 from meshd.messages.outbox import Outbox
@@ -20,8 +22,9 @@ from meshd.space.entries import Draft
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.wire import payload
+from meshd.wire.air_entry import THIN_MAX
 from meshd.wire.entry import Kind
-from meshd.wire.letters import Text
+from meshd.wire.letters import TEXT_HEAD_LEN, Text
 from meshd.wire.membership import Rank
 
 AGAIN_US = 2_000_000
@@ -39,6 +42,12 @@ THIN_KEY_WAIT_US = 30_000_000
 KEY_ASKS = 3
 STORED_US = 5_000_000
 """How often it is looked who holds stored texts."""
+
+LORA_TEXT_MAX = LORA_BODY_MAX - TAG_LEN - TEXT_HEAD_LEN
+"""Bytes of a text that LoRa takes from node to node."""
+
+LORA_STORED_MAX = THIN_MAX - 248
+"""Bytes of a text whose entry in a space goes by LoRa; what is left out bounds all around it."""
 
 
 class _Flight:
@@ -121,6 +130,27 @@ class Sending:
         for letter in self._outbox.waiting():
             if letter.to == node and letter.entry is None:
                 self._at(letter, now)
+
+    def waits(self, letter: Letter, now: int) -> str:
+        """Say what an own text waits for; "" where it is under way, kept by others, or over."""
+        if letter.number in self._flying or letter.state >= State.KEPT:
+            return ""
+        thin, length = self._carriage.thin(letter.to), len(letter.text.encode())
+        space = self._spaces.get(letter.entry[0]) if letter.entry else self.shared(letter.to)
+        if thin and length > (LORA_STORED_MAX if space else LORA_TEXT_MAX):
+            most = f"{LORA_STORED_MAX if space else LORA_TEXT_MAX} bytes at most"
+            wider = "" if space else f", or {LORA_STORED_MAX} in a space of both,"
+            return f"waits for WiFi: LoRa takes texts of {most}{wider} and this one has {length}"
+        if letter.entry is not None:
+            name = space.name if space else ""
+            return f"waits in the space {name} for a node that shares it" if name else ""
+        due_us = self._ctx.timers.deadline(("messages", "letter", letter.number))
+        again = "" if due_us is None else f"; tried again in {span((due_us - now) / 1e6)}"
+        if thin is None:
+            return f"waits for a way to its receiver: there is none now{again}"
+        if not self._exchange.knows(letter.to):
+            return f"waits for the receiver's key, which was asked for{again}"
+        return f"waits for an answer{again}"
 
     # --- what became of it ------------------------------------------------------------------------
 

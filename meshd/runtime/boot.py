@@ -59,6 +59,7 @@ def boot_node(
         listen_port=config.listen.port,
         relay_quota_bytes=config.relay_quota_mb * 1_000_000,
         lora_udp_ports=config.lora_ports,
+        name=config.name,
         read_receipts=config.read_receipts,
     )
     make = Node if tape is None else partial(RecordingNode, tape=tape)

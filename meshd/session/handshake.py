@@ -52,6 +52,7 @@ class Peer(NamedTuple):
     static: bytes
     boot: int
     port: int
+    name: str = ""
 
 
 class Handshake:
@@ -211,5 +212,6 @@ class Handshake:
         if public is None or static is None:
             self.fail(DropReason.CERTIFICATE_FORGED)
             return False
-        self.peer = Peer(public, node_id(public), static, payload.boot, payload.port)
+        said = (payload.boot, payload.port, payload.name)
+        self.peer = Peer(public, node_id(public), static, *said)
         return True

@@ -21,10 +21,11 @@ class Keys(NamedTuple):
 class KnownPeers:
     """Keys by NodeId. Beyond the bound the node that was met longest ago is forgotten."""
 
-    __slots__ = ("_keys", "_twins")
+    __slots__ = ("_keys", "_names", "_twins")
 
     def __init__(self) -> None:
         self._keys: OrderedDict[bytes, Keys] = OrderedDict()
+        self._names: dict[bytes, str] = {}
         self._twins: OrderedDict[bytes, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -55,5 +56,19 @@ class KnownPeers:
         self._keys[node] = keys
         self._keys.move_to_end(node)
         if len(self._keys) > KNOWN_MAX:
-            self._keys.popitem(last=False)
+            self._names.pop(self._keys.popitem(last=False)[0], None)
         return True
+
+    def named(self, node: bytes, name: str) -> None:
+        """Note what a known node calls itself; "" is no name."""
+        self._names.pop(node, None)
+        if name and node in self._keys:
+            self._names[node] = name
+
+    def nodes(self) -> tuple[bytes, ...]:
+        """Return the nodes whose keys are known."""
+        return tuple(self._keys)
+
+    def names(self) -> dict[bytes, str]:
+        """Return what they call themselves."""
+        return self._names

@@ -72,11 +72,12 @@ class Sessions:
         mesh: bytes,
         boot: int,
         listen_port: int = MESHD_PORT,
+        name: str = "",
     ) -> None:
         self._ctx = ctx
         self._node = identity.node
         self._mesh = mesh
-        payload = HandshakePayload(identity.certificate(mesh), boot, listen_port)
+        payload = HandshakePayload(identity.certificate(mesh), boot, listen_port, name)
         self._local = Local(mesh, identity.session_secret, payload.encode(), ctx.entropy)
         self._roster = Roster(identity.node)
         self._gate = Gate()
@@ -420,6 +421,7 @@ class Sessions:
             return DropReason.NODE_UNEXPECTED
         if not self.known.meet(peer.node, Keys(peer.public, peer.static)):
             return DropReason.NODE_TWIN
+        self.known.named(peer.node, peer.name)
         return None
 
     def _note_target(self, conn: Connection, peer: Peer, now: int) -> None:

@@ -217,12 +217,24 @@ def neighbours_text(value: Row) -> str:
         for row in listed
     ]
     head: tuple[str, ...] = ("node", "link", "address", "cost", "heard", "session", "known for")
+    if any(_called(row) for row in listed):
+        head = (*head, "name")
+        rows = [(*shown, _called(row)) for shown, row in zip(rows, listed, strict=True)]
     if any("snr_db" in row or "rssi_dbm" in row for row in listed):
         head = (*head, "SNR", "RSSI")
         for place, row in enumerate(listed):
             signal = (_unit(row, "snr_db", "dB"), _unit(row, "rssi_dbm", "dBm"))
             rows[place] = (*rows[place], *signal)
     return table(head, rows) if rows else ""
+
+
+def _called(row: Row) -> str | None:
+    """Return a node's names: those that spaces vouch for, or its own word in quotes."""
+    names = row.get("names")
+    if isinstance(names, list) and names:
+        return ", ".join(clean(name) for name in names)
+    own_word = row.get("calls_itself")
+    return f'calls itself "{clean(own_word)}"' if own_word else None
 
 
 def _unit(row: Row, key: str, unit: str) -> str | None:

@@ -26,6 +26,9 @@ HANDSHAKE_MESSAGE_MAX = 512
 
 _PAYLOAD = Struct(f">{CERTIFICATE_LEN}sQH")
 
+NODE_NAME_MAX = 64
+"""Bytes of the name that a node gives itself; a longer one is not told."""
+
 TAG_LEN = 16
 RECORD_PLAINTEXT_MAX = 65535 - TAG_LEN
 RECORD_DATA_MAX = RECORD_PLAINTEXT_MAX - 1
@@ -71,16 +74,21 @@ class Opening(NamedTuple):
 class HandshakePayload(NamedTuple):
     """What each side says inside the handshake: certificate (96), boot number, listening port.
 
-    Port 0: does not listen. Bytes after these are for later versions and are skipped.
+    Port 0: does not listen. `name` is what the node calls itself; one that is no
+    text, or longer than `NODE_NAME_MAX`, reads as none. Bytes after these are for later versions.
     """
 
     certificate: bytes
     boot: int
     port: int
+    name: str = ""
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return _PAYLOAD.pack(self.certificate, self.boot, self.port)
+        fixed = _PAYLOAD.pack(self.certificate, self.boot, self.port)
+        name = self.name.encode()
+        told = 0 < len(name) <= NODE_NAME_MAX
+        return fixed + (bytes([len(name)]) + name if told else b"")
 
     @classmethod
     def decode(cls, data: bytes) -> "HandshakePayload":
@@ -90,7 +98,20 @@ class HandshakePayload(NamedTuple):
         """
         if len(data) < _PAYLOAD.size:
             raise WireError(f"handshake payload of {len(data)} bytes")
-        return cls(*_PAYLOAD.unpack_from(data))
+        rest = data[_PAYLOAD.size :]
+        name = rest[1 : 1 + rest[0]] if rest and len(rest) > rest[0] else b""
+        certificate, boot, port = _PAYLOAD.unpack_from(data)
+        return cls(certificate, boot, port, node_name(name))
+
+
+def node_name(data: bytes) -> str:
+    """Return the name that a node gives itself; "" for what is none."""
+    try:
+        name = data.decode()
+    except UnicodeDecodeError:
+        return ""
+    usable = name.isprintable() and name == name.strip() and len(data) <= NODE_NAME_MAX
+    return name if usable else ""
 
 
 class RecordKind(IntEnum):

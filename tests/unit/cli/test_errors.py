@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from meshd.cli import show as show_commands
+from meshd.cli import ping as ping_command
 from meshd.cli.main import main
 from meshd.cli.output import common, show
 from meshd.core.errors import Exit, RequestError
@@ -41,7 +41,7 @@ def test_script_that_has_its_answer_gets_no_second_object(capsys, monkeypatch):
         show(options, "ping", {"sent": 2, "received": 0}, "")
         raise RequestError("no answer", code=Exit.TIMEOUT)
 
-    monkeypatch.setattr(show_commands, "add_ping", lambda parser: common(parser) or late)
+    monkeypatch.setattr(ping_command, "add_ping", lambda parser: common(parser) or late)
     assert main(["ping", "--json"]) == Exit.TIMEOUT
     said = capsys.readouterr()
     assert json.loads(said.out)["sent"] == 2 and "no answer" in said.err

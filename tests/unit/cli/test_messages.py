@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from fake_host import OTHER, served
+from fake_host import NODE, OTHER, served
 
 from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError
@@ -73,7 +73,40 @@ def test_no_messages_says_how_to_write_one(host, capsys):
     assert (code, out) == (0, "") and "meshd message NODE TEXT" in err
 
 
-def test_ping_by_lora_tells_medium_and_hops(host, capsys):
-    host.answers["ping"] = {**host.answers["ping"], "medium": "lora", "hops": 2}
-    code, out, _ = say(capsys, "ping", OTHER, "-c", "1")
-    assert code == 0 and out == "fd7c:38e3:d782::2: 12.2 ms by lora, 2 hops\n"
+def test_a_state_that_is_the_last_is_not_told_to_go_on(host, capsys):
+    _, _, err = say(capsys, "message", OTHER, "hi", "--wait", "delivered")
+    assert err.splitlines() == [
+        "queued; waiting up to 120 s until it is delivered; Ctrl-C ends the waiting alone",
+        "delivered",
+    ]
+
+
+def test_message_to_an_id_never_heard_of_warns_with_the_one_that_was_meant(host, capsys):
+    sent = host.answers["message"]
+    host.answers["message"] = {**sent, "heard": False, "nearest": NODE}
+    code, _, err = say(capsys, "message", OTHER, "hi")
+    assert code == 0
+    assert err.startswith(
+        "nothing was heard of qrst-uvwx-yz23-4567 since this node started;"
+        " did you mean abcd-efgh-ijkl-mnop?\n"
+    )
+    host.answers["message"] = {**sent, "heard": False}
+    assert "is it right?" in say(capsys, "message", OTHER, "hi")[2]
+
+
+def test_what_a_message_waits_for_is_said(host, capsys):
+    waiting = {**host.answers["message"], "waits": "waits for WiFi: LoRa takes less"}
+    host.answers["message"] = waiting
+    assert "queued; it waits for WiFi: LoRa takes less" in say(capsys, "message", OTHER, "hi")[2]
+    host.answers["messages"] = {"messages": [waiting]}
+    assert "[queued; it waits for WiFi: LoRa takes less]" in say(capsys, "messages")[1]
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "line\n" * 50])
+def test_long_texts_are_cut_in_the_list_unless_all_is_wanted(host, capsys, text):
+    host.answers["messages"] = {"messages": [{**host.answers["message"], "text": text}]}
+    out = say(capsys, "messages")[1]
+    assert len(out) < 700 and f"({len(text)} characters in all; --full shows them)" in out
+    full = say(capsys, "messages", "--full")[1]
+    assert full.count("x") >= text.count("x") and full.count("line") == text.count("line")
+    assert json.loads(say(capsys, "messages", "--json")[1])["messages"][0]["text"] == text

@@ -1,4 +1,4 @@
-"""status, neighbours, routes, ping, watch (meshd.cli.show) against the real control socket."""
+"""status, neighbours, routes, watch (meshd.cli.show) against the real control socket."""
 
 import json
 import os
@@ -75,40 +75,6 @@ def test_neighbours_and_routes(host, capsys):
     said = capsys.readouterr()
     assert said.out == "" and "no neighbours yet" in said.err and "no routes yet" in said.err
     assert run_json(capsys, "routes")[1] == {"schema": "meshd.routes/1", "routes": []}
-
-
-def test_ping_of_a_script_is_one_request(host, capsys):
-    host.answers["ping"] = {"address": "fd00::2", "sent": 3, "received": 2, "rtt_ms": [9.0, 4.5]}
-    code, value = run_json(capsys, "ping", OTHER, "-c", "3", "--interval", "0.5")
-    assert code == 0
-    assert value == {
-        "schema": "meshd.ping/1",
-        "address": "fd00::2",
-        "sent": 3,
-        "received": 2,
-        "rtt_ms": 9.0,
-        "rtts_ms": [9.0, 4.5],
-    }
-    assert host.asked == [("ping", {"node": OTHER, "count": 3, "interval_s": 0.5})]
-
-
-def test_ping_of_a_person_shows_each_answer(host, capsys):
-    assert main(["ping", "fd7c::2", "-c", "2", "--interval", "0"]) == 0
-    said = capsys.readouterr()
-    assert said.out == "fd7c:38e3:d782::2: 12.2 ms\n" * 2 and said.err == "2 of 2 answered\n"
-    assert host.asked == [("ping", {"address": "fd7c::2", "count": 1, "interval_s": 0.0})] * 2
-
-
-def test_ping_that_nobody_answers_is_code_5(host, capsys):
-    host.answers["ping"] = RequestError("no answer", code=Exit.TIMEOUT)
-    assert main(["ping", NODE, "-c", "2", "--interval", "0"]) == Exit.TIMEOUT
-    assert capsys.readouterr().err.count("no answer") == 3
-    host.now = snapshot(mode="leaf")
-    assert main(["ping", NODE, "-c", "4", "--interval", "0"]) == Exit.TIMEOUT
-    said = capsys.readouterr().err
-    assert f"no answer from {NODE} to 4 echoes" in said and "this node is a leaf" in said
-    host.answers["ping"] = RequestError("no such node", code=Exit.NOT_FOUND, remedy="look")
-    assert main(["ping", NODE]) == Exit.NOT_FOUND
 
 
 def test_daemon_that_does_not_answer_is_code_5(host, capsys):

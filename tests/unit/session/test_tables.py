@@ -29,6 +29,19 @@ def test_known_keys_are_bounded_and_the_oldest_goes():
     assert known.static(None) is None
 
 
+def test_names_go_with_the_keys_of_their_nodes():
+    known = KnownPeers()
+    known.named(b"stranger", "Ben")
+    assert known.names() == {}
+    for number in range(KNOWN_MAX + 1):
+        node = number.to_bytes(10, "big")
+        known.meet(node, Keys(bytes(32), bytes(32)))
+        known.named(node, f"n{number}")
+    assert len(known.names()) == KNOWN_MAX == len(known.nodes())
+    known.named(node, "")
+    assert node not in known.names()
+
+
 def test_new_session_key_of_the_same_device_replaces_the_old():
     known = KnownPeers()
     assert known.meet(b"n", Keys(b"device", b"old")) and known.meet(b"n", Keys(b"device", b"new"))

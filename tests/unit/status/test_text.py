@@ -36,6 +36,11 @@ dropped
   unknown-port  3      mesh0 2, wlan1 1
   see docs/drops.md"""
 
+NAMES = """\
+node                 link   address  cost      heard  session  known for  name
+qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min      calls itself "Ben"
+-                    mesh0  fe80::3  infinite  50%    no       4 s        Ada, Adele"""
+
 ROUTES = """\
    to                    node                 link   next hop  metric  feasible  age
 *  fd7c:38e3:d782::2/128  qrst-uvwx-yz23-4567  mesh0  fe80::2   96      yes       59 s
@@ -145,3 +150,11 @@ def test_units():
         *("0 B", "999 B", "1.0 kB", "1.2 MB", "5.0 TB")
     ]
     assert NODE not in status_text(to_json(snapshot()))
+
+
+def test_name_that_a_neighbour_gives_itself_is_marked_and_stands_beside_its_id():
+    first, second = snapshot().neighbours
+    named = (replace(first, calls_itself="Ben"), replace(second, names=("Ada", "Adele")))
+    assert neighbours_text(to_json(snapshot(neighbours=named))) == NAMES
+    forged = replace(first, calls_itself="\x1b[2JBen")
+    assert "\x1b" not in neighbours_text(to_json(snapshot(neighbours=(forged,))))

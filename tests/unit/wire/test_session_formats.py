@@ -95,6 +95,24 @@ def test_bad_bytes_are_refused(name, data):
         decode(name, bytes.fromhex(data))
 
 
+@pytest.mark.parametrize("name", ["Ben", "Großmutter", "x" * 64])
+def test_payload_carries_the_name_that_a_node_gives_itself(name):
+    payload = VALUES["payload"]._replace(name=name)
+    assert HandshakePayload.decode(payload.encode() + b"later") == payload
+
+
+@pytest.mark.parametrize("name", [b"x" * 65, b"\xff\xfe", b"a\nb", b" a", b"\x1b[2J"])
+def test_name_that_is_none_is_left_out(name):
+    data = VALUES["payload"].encode() + bytes([len(name)]) + name
+    assert HandshakePayload.decode(data).name == ""
+    assert HandshakePayload.decode(data[:-1]) == VALUES["payload"]
+
+
+def test_name_that_is_too_long_is_not_told():
+    payload = VALUES["payload"]
+    assert payload._replace(name="x" * 65).encode() == payload.encode()
+
+
 def test_payload_of_a_later_version_is_read_as_far_as_it_is_known():
     payload = VALUES["payload"]
     assert HandshakePayload.decode(payload.encode() + b"later") == payload
