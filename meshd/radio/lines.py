@@ -19,6 +19,10 @@ from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.radio.modem import (
+    ASKED_TRIES,
+    RESTARTS_MAX,
+    STRANGE_MAX,
+    TRIES,
     Configured,
     Dropped,
     Heard,
@@ -37,11 +41,6 @@ STALE_US = SECOND // 2
 HEALTH_US = 60 * SECOND
 """How often an idle modem is asked whether it is still there, and as it was set."""
 
-RESTARTS_MAX = 5
-"""How often a modem may restart by itself, no frame sent between, before it is given up."""
-
-STRANGE_MAX = 512
-TRIES, ASKED_TRIES = 3, 2
 ASKED_US = 800_000
 """Shorter when nobody knows whether there is such a modem at all."""
 

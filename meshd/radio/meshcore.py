@@ -20,20 +20,10 @@ from typing import NamedTuple
 from meshd.core.airtime import airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio import kiss
-from meshd.radio.modem import (
-    TOO_WEAK,
-    Configured,
-    Dropped,
-    Heard,
-    Modem,
-    Noise,
-    NotSent,
-    Opened,
-    RadioPlan,
-    Sent,
-)
+from meshd.radio.kiss_modem import ANSWER_US, DATA, HELD_MAX_US, KissModem
+from meshd.radio.modem import Dropped, Heard, NotSent, RadioPlan, Sent
 
-DATA, TX_DELAY, PERSISTENCE, SLOT_TIME, TX_TAIL, FULL_DUPLEX, HARDWARE = range(7)
+TX_DELAY, PERSISTENCE, SLOT_TIME, TX_TAIL, FULL_DUPLEX, HARDWARE = range(1, 7)
 SET_RADIO, SET_POWER, GET_RADIO, GET_POWER = 0x09, 0x0A, 0x0B, 0x0C
 CHANNEL_BUSY, NOISE_FLOOR, VERSION, NAME, PING, SIGNAL_REPORT = 0x0E, 0x10, 0x11, 0x16, 0x17, 0x19
 ANSWER, OK, ERROR, TX_DONE, RX_META = 0x80, 0xF0, 0xF1, 0xF8, 0xF9
@@ -50,14 +40,9 @@ _META = Struct("bb")
 _PERSISTENCE_VALUE = 127
 _SLOT_UNIT_US = 10_000
 
-_ANSWER_US = 500_000
-_BOOT_TRIES = 14
-_SCAN_TRIES = 3
-_TRIES = 5
 _CHECK_US = 20_000_000
 _LATE_US = 1_500_000
 """How long TxDone may take beyond the airtime on a free channel, before the modem is asked."""
-_HELD_MAX_US = 10_000_000
 _FREE_MAX = 2
 """So often is the channel found free before TxDone is held to be lost."""
 
@@ -89,29 +74,27 @@ class _Sending:
         self.done = False
 
 
-class MeshCore(Modem):
+class MeshCore(KissModem):
     """A MeshCore KISS modem on its line."""
 
     kind = "meshcore"
     frame_max = 255
-    listens = True
+    other_kind = "what answers is no MeshCore KISS modem: `meshd radio scan` tells what it is"
+    silent = (
+        "no MeshCore modem answers: is it plugged in, is this its port, does it run the KISS modem "
+        "firmware?"
+    )
 
     def __init__(self, plan: RadioPlan) -> None:
-        super().__init__(plan)
-        self._reader = kiss.Reader(_BODY_MAX)
+        super().__init__(plan, body_max=_BODY_MAX)
         self._state = _State.OPENING
         self._questions: list[_Question] = []
-        self._tries = 0
-        self._answer_us: int | None = None
         self._check_us = 0
         self._firmware = ""
-        self._granted_dbm = plan.tx_dbm
-        self._noise_dbm: int | None = None
         self._bare: bytes | None = None
         self._bare_us = 0
         self._sending: _Sending | None = None
         self._outcome: Sent | NotSent | None = None
-        self._strange = False
 
     # --- verbs ------------------------------------------------------------------------------------
 
@@ -157,11 +140,7 @@ class MeshCore(Modem):
         """Give the modem a frame; it holds one."""
         if not self._takes(frame):
             return
-        data = kiss.frame(DATA, frame)
-        line_us = len(data) * 10_000_000 // self.baud
-        self._sending = _Sending(now + line_us + self.airtime_us(len(frame)))
-        self.ready = False
-        self._writes.append(data)
+        self._sending = _Sending(self._hand_over(frame, now))
         self._arm()
 
     def airtime_us(self, size: int) -> int:
@@ -174,7 +153,7 @@ class MeshCore(Modem):
         """Put the first of the questions."""
         question = self._questions[0]
         self._writes.append(kiss.frame(HARDWARE, bytes((question.command,)) + question.payload))
-        self._answer_us = now + _ANSWER_US
+        self._await(now)
 
     def _next(self, _: bytes, now: int) -> None:
         """The first question is answered: go on."""
@@ -187,24 +166,13 @@ class MeshCore(Modem):
             self._tell_outcome()
 
     def _unanswered(self, now: int) -> None:
-        self._tries += 1
         opening = self._questions[0].command == PING
-        boot_tries = _SCAN_TRIES if self.asks_only else _BOOT_TRIES
-        if self._tries < (boot_tries if opening else _TRIES):
+        if not self._spent(opening=opening):
             self._ask(now)
         elif self._questions[0].optional:
             self._questions[0].then(b"", now)
-        elif opening and self._strange:
-            self._end(
-                DropReason.MODEM_OTHER_KIND,
-                "what answers is no MeshCore KISS modem: `meshd radio scan` tells what it is",
-            )
         else:
-            self._end(
-                DropReason.MODEM_SILENT,
-                "no MeshCore modem answers: is it plugged in, is this its port, does it run the "
-                "KISS modem firmware?",
-            )
+            self._give_up(opening=opening)
 
     def _on_version(self, payload: bytes, now: int) -> None:
         self._firmware = str(payload[0]) if payload else ""
@@ -212,13 +180,9 @@ class MeshCore(Modem):
 
     def _on_name(self, payload: bytes, now: int) -> None:
         name = "".join(filter(str.isprintable, payload.decode(errors="replace")))[:64]
-        self._events.append(Opened(name or "MeshCore KISS modem", self._firmware))
         self._next(payload, now)
-        if self.asks_only:
+        if not self._opened(name or "MeshCore KISS modem", self._firmware):
             self._state = _State.ENDED
-            return
-        if self.plan.tx_dbm < 0:
-            self._end(DropReason.MODEM_SETTING, TOO_WEAK)
             return
         self._state = _State.SETTING
         self._set(now)
@@ -275,8 +239,7 @@ class MeshCore(Modem):
         self._next(payload, now)
         self._state = _State.ONLINE
         self._check_us = now
-        self.ready = True
-        self._events.append(Configured(self.plan._replace(tx_dbm=self._granted_dbm)))
+        self._online()
 
     def _check(self, now: int) -> None:
         """Ask how loud the channel is, and whether the modem still has its settings."""
@@ -290,9 +253,7 @@ class MeshCore(Modem):
     def _on_noise(self, payload: bytes, now: int) -> None:
         if len(payload) == _LEVEL.size:
             (noise,) = _LEVEL.unpack(payload)
-            if noise != self._noise_dbm:
-                self._noise_dbm = noise
-                self._events.append(Noise(float(noise)))
+            self._hear_noise(noise, noise)
         self._next(payload, now)
 
     # --- what comes -------------------------------------------------------------------------------
@@ -360,7 +321,7 @@ class MeshCore(Modem):
         """TxDone did not come, or came too early to be true."""
         if sending.done:
             self._settle(Sent(told=False), now)
-        elif now < sending.earliest_us + _HELD_MAX_US:
+        elif now < sending.earliest_us + HELD_MAX_US:
             sending.limit_us = now + _LATE_US
             if self._answer_us is None:
                 busy = _Question(CHANNEL_BUSY, b"", CHANNEL_BUSY | ANSWER, self._on_busy, True)
@@ -413,7 +374,7 @@ class MeshCore(Modem):
 
     def _drop(self, reason: DropReason, now: int) -> None:
         self._strange = True
-        self._check_us = min(self._check_us, now + _ANSWER_US)
+        self._check_us = min(self._check_us, now + ANSWER_US)
         self._events.append(Dropped(reason))
 
     def _idle(self) -> bool:

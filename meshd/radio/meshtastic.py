@@ -17,6 +17,10 @@ from meshd.core.drops import DropReason
 from meshd.radio.meshtastic_plan import LoraSettings, granted
 from meshd.radio.meshtastic_stream import Stream, framed
 from meshd.radio.modem import (
+    ASKED_TRIES,
+    RESTARTS_MAX,
+    STRANGE_MAX,
+    TRIES,
     Configured,
     Dropped,
     Heard,
@@ -47,9 +51,6 @@ CHECK_NONCE = 69_420
 FULL_ASK_US = 10 * SECOND
 FULL_ASKS_MAX = 12
 STALE_US = SECOND // 2
-TRIES, ASKED_TRIES = 3, 2
-RESTARTS_MAX = 5
-STRANGE_MAX = 512
 
 PRIVATE_APP = 256
 EVERYBODY = 0xFFFFFFFF

@@ -21,6 +21,16 @@ TOO_WEAK = "this radio sends with 0 dBm or more: set at least that, and an anten
 """Advice for a plan of less than a milliwatt."""
 
 
+TRIES, ASKED_TRIES = 3, 2
+"""How often a question is put; fewer when nobody knows whether there is such a modem at all."""
+
+RESTARTS_MAX = 5
+"""How often a modem may restart by itself, no frame sent between, before it is given up."""
+
+STRANGE_MAX = 512
+"""Bytes that are kept of what another kind of modem says, to name it."""
+
+
 class RadioPlan(NamedTuple):
     """How a radio is set: what all nodes of a mesh share, and the power of this one.
 

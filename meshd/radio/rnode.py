@@ -25,20 +25,10 @@ from struct import Struct
 from meshd.core.airtime import airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio import kiss
-from meshd.radio.modem import (
-    TOO_WEAK,
-    Configured,
-    Dropped,
-    Heard,
-    Modem,
-    Noise,
-    NotSent,
-    Opened,
-    RadioPlan,
-    Sent,
-)
+from meshd.radio.kiss_modem import DATA, HELD_MAX_US, KissModem
+from meshd.radio.modem import Dropped, Heard, NotSent, RadioPlan, Sent
 
-DATA, FREQUENCY, BANDWIDTH, TXPOWER, SPREADING, CODING, STATE = range(7)
+FREQUENCY, BANDWIDTH, TXPOWER, SPREADING, CODING, STATE = range(1, 7)
 DETECT, SHORT_LOCK, LONG_LOCK, PROMISCUOUS = 0x08, 0x0B, 0x0C, 0x0E
 RSSI, SNR, CHANNEL = 0x23, 0x24, 0x25
 PLATFORM, VERSION, RESET, ERROR = 0x48, 0x50, 0x55, 0x90
@@ -65,15 +55,8 @@ _LONG = Struct(">I")
 _CHANNEL = Struct(">HHHHBBB")
 _SIGNED = Struct("b")
 
-_ANSWER_US = 500_000
-_BOOT_TRIES = 14
-_SCAN_TRIES = 3
-_TRIES = 5
 _RESETS_MAX = 3
 _QUIET_US = 15_000_000
-_HELD_MAX_US = 10_000_000
-"""How long the firmware may hold a frame back for a taken channel before it is given up."""
-
 _REPORT_US, _REPORTS_END_US = 1_300_000, 4_000_000
 """A report is due each second; a modem that gave none for so long gives none at all."""
 
@@ -105,33 +88,28 @@ class _Sending:
         self.share = max(airtime_us // _SHARE_US, 1)
 
 
-class Rnode(Modem):
+class Rnode(KissModem):
     """An RNode on its line."""
 
     kind = "rnode"
     frame_max = 254
     added_bytes = 1
-    listens = True
+    other_kind = "what answers is no RNode: `meshd radio scan` tells what it is"
+    silent = "no RNode answers: is it plugged in, is this its port, is it in normal mode?"
 
     def __init__(self, plan: RadioPlan) -> None:
-        super().__init__(plan)
-        self._reader = kiss.Reader(1 + _PACKET_MAX)
+        super().__init__(plan, body_max=1 + _PACKET_MAX)
         self._state = _State.DETECTING
-        self._tries = 0
         self._resets = 0
-        self._answer_us: int | None = None
         self._platform = ""
         self._steps: list[tuple[int, bytes]] = []
-        self._granted_dbm = plan.tx_dbm
         self._rssi_dbm: float | None = None
         self._snr_db: float | None = None
-        self._noise_dbm: int | None = None
         self._own_share = 0
         self._reports = False
         self._report_us = 0
         self._quiet_us = 0
         self._sending: _Sending | None = None
-        self._strange = False
         self._handlers: dict[int, Callable[[bytes, int], None]] = {
             DATA: self._on_data,
             STATE: self._on_state,
@@ -185,13 +163,10 @@ class Rnode(Modem):
         """Give the modem a frame."""
         if not self._takes(frame):
             return
-        data = kiss.frame(DATA, frame)
-        on_air_us = self.airtime_us(len(frame))
-        earliest_us = now + len(data) * 10_000_000 // self.baud + on_air_us
+        earliest_us = self._hand_over(frame, now)
         limit_us = earliest_us + self._waiting_us()
+        on_air_us = self.airtime_us(len(frame))
         self._sending = _Sending(earliest_us, limit_us, self._own_share, on_air_us)
-        self.ready = False
-        self._writes.append(data)
         self._arm()
 
     def airtime_us(self, size: int) -> int:
@@ -206,48 +181,34 @@ class Rnode(Modem):
         self._state = _State.DETECTING
         self._tries = 0
         self._write(DETECT, bytes((_DETECT_ASK,)))
-        self._answer_us = now + _ANSWER_US
+        self._await(now)
 
     def _name(self, now: int) -> None:
         """Ask for the version last: when it comes, the rest has come."""
         self._write(PLATFORM, b"\0")
         self._write(VERSION, b"\0")
-        self._answer_us = now + _ANSWER_US
+        self._await(now)
 
     def _set(self, now: int) -> None:
         """Write the next setting; each is echoed as it was taken."""
         self._write(*self._steps[0])
-        self._answer_us = now + _ANSWER_US
+        self._await(now)
 
     def _check(self, now: int) -> None:
         """Nothing came for long: ask whether the radio is on."""
         self._write(STATE, bytes((_ASK,)))
-        self._answer_us = now + _ANSWER_US
+        self._await(now)
 
     def _unanswered(self, now: int) -> None:
-        self._tries += 1
-        state = self._state
-        boot_tries = _SCAN_TRIES if self.asks_only else _BOOT_TRIES
-        if self._tries >= (boot_tries if state is _State.DETECTING else _TRIES):
-            self._give_up()
-        elif state is _State.DETECTING:
+        opening = self._state is _State.DETECTING
+        if self._spent(opening=opening):
+            self._give_up(opening=opening)
+        elif opening:
             self._write(DETECT, bytes((_DETECT_ASK,)))
-            self._answer_us = now + _ANSWER_US
+            self._await(now)
         else:
             again = {_State.NAMING: self._name, _State.SETTING: self._set}
-            again.get(state, self._check)(now)
-
-    def _give_up(self) -> None:
-        if self._state is _State.DETECTING and self._strange:
-            self._end(
-                DropReason.MODEM_OTHER_KIND,
-                "what answers is no RNode: `meshd radio scan` tells what it is",
-            )
-            return
-        self._end(
-            DropReason.MODEM_SILENT,
-            "no RNode answers: is it plugged in, is this its port, is it in normal mode?",
-        )
+            again.get(self._state, self._check)(now)
 
     def _on_detect(self, payload: bytes, now: int) -> None:
         if self._state is _State.DETECTING and payload[:1] == bytes((_DETECT_ANSWER,)):
@@ -271,14 +232,10 @@ class Rnode(Modem):
             )
             return
         model = f"RNode ({self._platform})" if self._platform else "RNode"
-        self._events.append(Opened(model, f"{version[0]}.{version[1]:02}"))
         self._tries = 0
-        if self.asks_only:
+        if not self._opened(model, f"{version[0]}.{version[1]:02}"):
             self._state = _State.ENDED
             self._answer_us = None
-            return
-        if self.plan.tx_dbm < 0:
-            self._end(DropReason.MODEM_SETTING, TOO_WEAK)
             return
         self._state = _State.SETTING
         for command in (SHORT_LOCK, LONG_LOCK):
@@ -340,8 +297,7 @@ class Rnode(Modem):
             self._state = _State.ONLINE
             self._quiet_us = now + _QUIET_US
             self._report_us = now
-            self.ready = True
-            self._events.append(Configured(self.plan._replace(tx_dbm=self._granted_dbm)))
+            self._online()
 
     def _on_reset(self, payload: bytes, now: int) -> None:
         """It restarted: to be expected while it is opened, a loss of all settings afterwards."""
@@ -387,9 +343,7 @@ class Rnode(Modem):
         if self._state is not _State.ONLINE:
             return
         self._quiet_us = now + _QUIET_US
-        if noise != self._noise_dbm:
-            self._noise_dbm = noise
-            self._events.append(Noise(float(noise - _LEVEL_DB)))
+        self._hear_noise(noise, noise - _LEVEL_DB)
         sending = self._sending
         if sending is None:
             return
@@ -421,7 +375,7 @@ class Rnode(Modem):
         """
         counted = self._report_us >= sending.earliest_us
         waits = counted and self._own_share * 2 < sending.share
-        last_us = sending.earliest_us + _HELD_MAX_US
+        last_us = sending.earliest_us + HELD_MAX_US
         if now >= last_us:
             taken = NotSent(DropReason.MODEM_CHANNEL_TAKEN, maybe=True)
             self._settle(taken if waits else Sent(told=False))
