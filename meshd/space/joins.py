@@ -6,9 +6,7 @@ Must not know: whom to ask and how often, which is `sync/joins.py`.
 Ref: docs/wire-format.md#invitations.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason
@@ -16,12 +14,10 @@ from meshd.core.errors import RequestError, WireError
 from meshd.core.events import MetaRow
 from meshd.space import joining
 from meshd.space.feed import JoinAnswered
+from meshd.space.ports import Done, Joinable
 from meshd.space.record import JoiningRecord, joining_key
+from meshd.space.space import Space
 from meshd.wire import invitation as wire
-
-if TYPE_CHECKING:
-    from meshd.space.space import Space
-    from meshd.space.spaces import Done, Spaces
 
 JOININGS_MAX = 64
 """Joins whose signing key is kept until they work; the one not asked for longest is forgotten."""
@@ -38,7 +34,7 @@ class Joining(NamedTuple):
 class Joins:
     """Keeps the joins of one node until their spaces are here."""
 
-    def __init__(self, spaces: Spaces) -> None:
+    def __init__(self, spaces: Joinable) -> None:
         self._spaces = spaces
         self._waiting: dict[bytes, JoiningRecord] = {}
 

@@ -6,7 +6,6 @@ or answered before `committed` said so. Ref: docs/wire-format.md#entry.
 """
 
 from collections import deque
-from collections.abc import Callable
 
 from meshd.core import crypto
 from meshd.core.context import Context
@@ -30,6 +29,7 @@ from meshd.space.feed import (
 from meshd.space.joining import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
+from meshd.space.ports import Done
 from meshd.space.reading import LogReader
 from meshd.space.record import (
     JOINING_PREFIX,
@@ -65,9 +65,6 @@ _REMEDY = (
 )
 RECEIPT_DELAY_US = 1_000_000
 _WALL_MAX_S = 0xFFFFFFFF - 20 * 365 * 86400
-
-Done = Callable[[str, int], None]
-"""Called once with "" when durable, or with why not; and the time."""
 
 
 class Spaces:

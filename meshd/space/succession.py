@@ -5,22 +5,16 @@ whose first entry is a SUCCESSOR record that the old key signed too, so that eve
 the old key's rights. Ref: docs/wire-format.md#membership.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow, Notice
 from meshd.space.entries import Draft
 from meshd.space.membership import successor_statement
+from meshd.space.ports import Held
 from meshd.space.record import space_key
+from meshd.space.space import Space
 from meshd.wire.entry import Kind
 from meshd.wire.membership import Successor
-
-if TYPE_CHECKING:
-    from meshd.space.space import Space
-    from meshd.space.spaces import Spaces
 
 _EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
 
@@ -28,7 +22,7 @@ _EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
 class Succession:
     """Made when the node has booted: it remembers how far each own feed was then."""
 
-    def __init__(self, spaces: Spaces) -> None:
+    def __init__(self, spaces: Held) -> None:
         self._spaces = spaces
         self._booted = {space.id: (space.author, _own_seq(space)) for space in spaces.all()}
 

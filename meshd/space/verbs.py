@@ -4,10 +4,7 @@ Enters: a verb's arguments from JSON, not trusted. Leaves: one `Reply` each, now
 is on disk; a `RequestError` says what is wrong and what to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from meshd.core import crypto
 from meshd.core.arguments import Args, number_of, text_of
@@ -19,14 +16,12 @@ from meshd.core.snapshot import to_json
 from meshd.space import joining
 from meshd.space.entries import Draft
 from meshd.space.joining import InviteKeys, Terms
+from meshd.space.ports import Askable, Done
 from meshd.space.space import Space
 from meshd.wire import payload
 from meshd.wire.entry import Kind
 from meshd.wire.invitation import HINTS_MAX, LINK_START, SECRET_LEN, Invitation
 from meshd.wire.membership import INVITABLE, NAME_MAX, Invite, Rank, RevokeInvite
-
-if TYPE_CHECKING:
-    from meshd.space.spaces import Done, Spaces
 
 INVITES_MAX = 256
 """Invitations of one space that are neither revoked nor used up; more are refused."""
@@ -38,7 +33,7 @@ _LIFE_S = 7 * 24 * 3600
 class Verbs:
     """The verbs of this folder, by name."""
 
-    def __init__(self, spaces: Spaces) -> None:
+    def __init__(self, spaces: Askable) -> None:
         self._spaces = spaces
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "space.create": self.create,
