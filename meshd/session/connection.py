@@ -6,10 +6,18 @@ Must not know: other streams, which peers are wanted.
 """
 
 from collections import deque
+from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.core.events import StreamSend
+from meshd.core.ids import (
+    address_text,
+    host_prefix,
+    is_link_local,
+    mesh_prefix,
+    node_of_address,
+)
 from meshd.core.limits import STREAM_CREDIT_BYTES
 from meshd.session.channel import Channel, Item
 from meshd.session.handshake import Handshake, Peer
@@ -58,6 +66,20 @@ class Ends(NamedTuple):
     def wished(self) -> bool:
         """Tell whether this node wants it: a configured peer, or a node asked for by name."""
         return self.target is not None and self.target[0] != "link"
+
+
+def ends_of(peer: str, link: str, mesh: bytes) -> Ends:
+    """Return where an accepted stream comes from; a mesh address must be proven."""
+    host = peer.partition("%")[0]
+    try:
+        address = IPv6Address(host).packed
+    except AddressValueError:
+        return Ends(link, host, "peer")
+    if link and is_link_local(address):
+        return Ends(link, address_text(address), "link")
+    if mesh_prefix(mesh).contains(host_prefix(address)):
+        return Ends(link, host, "route", node_of_address(address))
+    return Ends(link, host, "peer")
 
 
 class Connection:

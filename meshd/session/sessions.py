@@ -9,25 +9,18 @@ Ref: docs/wire-format.md#session.
 """
 
 from collections import deque
-from ipaddress import AddressValueError, IPv6Address
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.events import Datagram, Link, Notice, StreamClose, StreamOpen, StreamSend
 from meshd.core.identity import Identity
-from meshd.core.ids import (
-    address_text,
-    host_prefix,
-    is_link_local,
-    mesh_prefix,
-    node_of_address,
-    node_text,
-)
+from meshd.core.ids import address_text, node_text
 from meshd.core.limits import MESHD_PORT
 from meshd.core.snapshot import Problem, SessionStatus
 from meshd.core.timers import Key
+from meshd.session import telling
 from meshd.session.channel import Bulk, Item
-from meshd.session.connection import Connection, Ends
+from meshd.session.connection import Connection, ends_of
 from meshd.session.events import (
     BulkReceived,
     RecordReceived,
@@ -41,7 +34,7 @@ from meshd.session.handshake import Handshake, Local, Peer
 from meshd.session.knock import Knocker
 from meshd.session.known import Keys, KnownPeers
 from meshd.session.lifecycle import State
-from meshd.session.peers import PEER_TRIES, Target, Targets
+from meshd.session.peers import Target, Targets
 from meshd.session.roster import Roster
 from meshd.wire.knock import PORT_MIN, Knock
 from meshd.wire.session_records import Data, HandshakePayload
@@ -170,7 +163,7 @@ class Sessions:
 
         `link` is the interface it came by, "" where that is not known.
         """
-        ends = self._ends_of(peer, link)
+        ends = ends_of(peer, link, self._mesh)
         lost = ends.direct and link not in self._links
         reason = DropReason.UNKNOWN_LINK if lost else None
         reason = reason or self._gate.refuse(ends, self._half_open.values(), now)
@@ -291,45 +284,11 @@ class Sessions:
 
     def statuses(self, now: int) -> tuple[SessionStatus, ...]:
         """Return the sessions, and the configured peers that have none."""
-        up = [
-            SessionStatus(
-                node=node_text(conn.peer.node) if conn.peer else "",
-                via=conn.ends.way,
-                state="up",
-                age_s=(now - conn.up_us) / 1e6,
-                rx_bytes=conn.rx_bytes,
-                tx_bytes=conn.tx_bytes,
-            )
-            for conn in self._roster.all()
-        ]
-        waiting = [
-            SessionStatus(
-                node=node_text(target.node) if target.node else "",
-                via=str(target.key[1]),
-                state="dialling" if target.dialling else "waiting",
-                age_s=0.0,
-                rx_bytes=0,
-                tx_bytes=0,
-            )
-            for target in self.targets.all()
-            if target.key[0] == "peer" and self._roster.of_node(target.node) is None
-        ]
-        return (*up, *waiting)
+        return telling.statuses(self._roster, self.targets, now)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return a problem for each configured peer that was tried again and is not reached."""
-        return tuple(
-            Problem(
-                "peer-unreachable",
-                f"no connection to peer {target.key[1]}",
-                "is its address right, does meshd run there, does a firewall block it? "
-                "It is tried again at least once a minute",
-            )
-            for target in self.targets.all()
-            if target.key[0] == "peer"
-            and target.failures >= PEER_TRIES
-            and self._roster.of_node(target.node) is None
-        )
+        return telling.problems(self._roster, self.targets)
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Act on a timer whose key begins with "session"."""
@@ -369,19 +328,6 @@ class Sessions:
 
     def _grace(self, node: bytes) -> int:
         return 0 if self._node < node else GRACE_US
-
-    def _ends_of(self, peer: str, link: str) -> Ends:
-        """Return where an accepted stream comes from; a mesh address must be proven."""
-        host = peer.partition("%")[0]
-        try:
-            address = IPv6Address(host).packed
-        except AddressValueError:
-            return Ends(link, host, "peer")
-        if link and is_link_local(address):
-            return Ends(link, address_text(address), "link")
-        if mesh_prefix(self._mesh).contains(host_prefix(address)):
-            return Ends(link, host, "route", node_of_address(address))
-        return Ends(link, host, "peer")
 
     # --- a session comes up and goes down ---------------------------------------------------------
 
