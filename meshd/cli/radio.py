@@ -9,7 +9,7 @@ from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
 from meshd.runtime.radio_scan import Found, ports, scan
-from meshd.status.text import duty_text, radios_text, rows_of
+from meshd.status.text import advice_text, duty_text, radios_text, rows_of
 
 _NONE = (
     "no USB serial port is there: plug the radio in, with a cable that carries data; "
@@ -55,7 +55,8 @@ def _ask(options: Namespace) -> int:
     with connect(options) as client:
         status = client.call("status")
     value: dict[str, object] = {"radios": rows_of(status, "radios")}
-    text = (radios_text if options.what == "list" else duty_text)(value)
+    tables = (radios_text, advice_text) if options.what == "list" else (duty_text,)
+    text = "\n".join(part for part in (table(value) for table in tables) if part)
     if not options.json and not value["radios"]:
         talk("no radio is configured: meshd radio scan finds yours, meshd radio set names it")
     elif not options.json and not text:
@@ -91,7 +92,7 @@ def _line(found: Found) -> str:
     """Say what is on one port."""
     about = f" ({found.about})" if found.about else ""
     if not found.kind:
-        return f"{found.port}{about}: {found.problem.removeprefix(found.port + ': ')}"
+        return f"{found.port}{about}: {found.problem}"
     firmware = f", firmware {found.firmware}" if found.firmware else ""
     stable = f"\n  its lasting name: {found.stable}" if found.stable else ""
     return f"{found.port}{about}: {found.kind}, {found.model}{firmware}, {found.baud} baud{stable}"

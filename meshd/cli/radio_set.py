@@ -222,7 +222,7 @@ def _remark(options: Namespace, radio: RadioConfig) -> str:
         return ""
     if found.kind:
         return f"a {found.kind} answers there, and not a {radio.kind}: --kind {found.kind}"
-    if "it open" in found.problem:
+    if "has it open" in found.problem:
         return ""  # Who has it open is the daemon, or will be told by it.
     return f"no {radio.kind} answered there now; meshd radio scan --port {radio.port} tells more"
 

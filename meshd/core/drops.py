@@ -161,6 +161,7 @@ class DropReason(StrEnum):
     MODEM_SETTING = "modem-setting"
     MODEM_RESET = "modem-reset"
     MODEM_GONE = "modem-gone"
+    MODEM_PORT = "modem-port"
 
     # sync/
     SYNC_MALFORMED = "sync-malformed"

@@ -100,10 +100,20 @@ class Dropped(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """The modem can not be used as it is; `advice` says in a sentence what to do next."""
+    """The modem can not be used as it is; `advice` is `WHAT IS WRONG: WHAT TO DO NEXT`."""
 
     reason: DropReason
     advice: str
+
+    @property
+    def cause(self) -> str:
+        """Return what is wrong."""
+        return self.advice.partition(": ")[0]
+
+    @property
+    def remedy(self) -> str:
+        """Return what to do next, "" when that is not known."""
+        return self.advice.partition(": ")[2]
 
 
 Event = Opened | Configured | Heard | Sent | NotSent | Noise | Pins | Dropped | Broken

@@ -8,6 +8,7 @@ Must not know: what frames hold; the law, but for naming it.
 
 import asyncio
 import logging
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -44,6 +45,7 @@ CLOCK_STEP_US = 100_000
 
 _STATES = {
     DropReason.MODEM_GONE: "port gone",
+    DropReason.MODEM_PORT: "port refused",
     DropReason.MODEM_OTHER_KIND: "other kind",
     DropReason.MODEM_SILENT: "silent",
     DropReason.MODEM_SETTING: "setting refused",
@@ -55,6 +57,7 @@ _CHOOSE = (
     "them"
 )
 
+_AGAIN = "it is tried again by itself, every half minute at least"
 _KEEP = "leave the files `airtime` of the state directory alone, and copy none back"
 
 log = logging.getLogger("meshd.radio")
@@ -95,7 +98,7 @@ class LoraRadios:
         chosen = [radio for radio in self._radios.values() if radio.config.law.region]
         for radio in self._radios.values():
             if not radio.config.law.region:
-                radio.trouble(NO_REGION, "no region is chosen, so it sends nothing", _CHOOSE)
+                radio.trouble(NO_REGION, "it sends nothing before one is chosen", _CHOOSE)
         if not chosen:
             return
         try:
@@ -105,7 +108,7 @@ class LoraRadios:
             self._disk = None
             remedy = getattr(error, "remedy", "") or "without it nobody knows what was sent"
             for radio in chosen:
-                radio.trouble("no ledger", f"the airtime ledger can not be read: {error}", remedy)
+                radio.trouble("no ledger", f"the file airtime can not be read: {error}", remedy)
             return
         if self._disk.suspicion:
             text = f"{self._disk.suspicion}: the hour counts as spent, radios wait it out"
@@ -252,7 +255,9 @@ class _Radio:
             found = await identify(Found(self.config.port))
             if found.kind:
                 return found.kind
-            self.trouble("no modem found", found.problem, "meshd radio scan tells what is there")
+            state = "no modem found" if os.path.exists(self.config.port) else "port gone"
+            broken = Broken(DropReason.MODEM_GONE, found.problem)
+            self.trouble(state, f"{broken.cause}; {_AGAIN}", broken.remedy)
             await pause(self.config.port, pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
@@ -282,24 +287,38 @@ class _Radio:
         self._state, self._advice = state, advice
         code = "radio-" + state.replace(" ", "-")
         where = f"{self.name} ({self.config.port})"
-        self._owner.problem(self.name, Problem(code, f"{where}: {text}", advice))
+        self._owner.problem(self.name, Problem(code, f"{where}: {state}: {text}", advice))
 
     def _told(self, event: Event) -> None:
         match event:
             case Opened(model, firmware):
                 self._model, self._firmware = model, firmware
-            case Configured():
-                self._state, self._advice = "up", None
+            case Configured(plan):
+                self._up(plan)
                 self._owner.problem(self.name, None)
             case Noise(dbm):
                 self._noise_dbm = dbm
             case Broken(reason, advice):
                 self._noise_dbm = None
                 state = _STATES.get(reason, str(reason))
-                self.trouble(state, f"{state} ({reason})", advice)
+                self.trouble(state, f"{event.cause}; {_AGAIN}", event.remedy)
+                self._advice = advice
                 if reason is DropReason.MODEM_OTHER_KIND and self.config.kind == AUTO:
                     self._other.set()
         self._owner.told(self, event)
+
+    def _up(self, plan: RadioPlan) -> None:
+        """Note that it is set, and say once how."""
+        if self._state != "up":
+            (hertz, rate, _, _), region = self._plan, self.config.law.region
+            log.info(
+                "up name=%s port=%s kind=%s region=%s frequency_mhz=%g sf=%d bandwidth_khz=%g "
+                "power_dbm=%d",
+                *(self.name, self.config.port, self._kind, region, hertz / 1e6),
+                *(rate.spreading_factor, rate.bandwidth_hz / 1e3),
+                min(plan.tx_dbm, self._plan.tx_dbm),
+            )
+        self._state, self._advice = "up", None
 
     def status(self, known: RadioStatus | None) -> RadioStatus:
         """Return what there is to show."""

@@ -19,7 +19,7 @@ from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Event, Modem, Opened, RadioPlan
 from meshd.radio.strangers import looks_like
 from meshd.runtime.mode_pins import pins_beside
-from meshd.runtime.serial_device import PortError
+from meshd.runtime.serial_device import LISTS, PortError
 from meshd.runtime.serial_port import Line, closed, opened
 
 _BY_ID = "/dev/serial/by-id"
@@ -31,8 +31,9 @@ _RESTART = ("rnode", "meshcore", "meshtastic")
 """Boards that may restart when their port is opened: they are asked once more at the end."""
 
 _ASK_MAX_S = 4.0
+_OTHERS = "`meshd radio scan` without --port asks all that there are"
 _NOTHING = (
-    "nothing answers; unplug it, plug it in again and scan once more, or see docs/radios.md for "
+    "nothing answers: unplug it, plug it in again and scan once more, or see docs/radios.md for "
     "its firmware and wiring"
 )
 
@@ -111,7 +112,7 @@ async def identify(found: Found, *, first: str = "") -> Found:
         try:
             port = await opened(found.port, baud)
         except PortError as error:
-            return replace(found, problem=str(error))
+            return replace(found, problem=error.advice.replace(LISTS, _OTHERS))
         try:
             for kind in kinds:
                 answer, line = await _ask(found.port, port, kind(_NO_PLAN))

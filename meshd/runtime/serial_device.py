@@ -12,16 +12,25 @@ import errno
 import grp
 import os
 import termios
+from itertools import pairwise
 from typing import Any
 
 from meshd.core.errors import MeshdError
 
-_NOT_THERE = "`meshd radio scan` lists the ports that there are"
+LISTS = "`meshd radio scan` lists the ports that there are"
 _FLAGS, _CHARACTERS = 2, 6
 
 
 class PortError(MeshdError):
-    """A port that can not be opened; the text says what to do."""
+    """A port that can not be opened. `advice` is `WHAT IS WRONG: WHAT TO DO NEXT`.
+
+    `gone`: the port or its device is not there, and may come back.
+    """
+
+    def __init__(self, path: str, advice: str, *, gone: bool = False) -> None:
+        super().__init__(f"{path}: {advice}")
+        self.advice = advice
+        self.gone = gone
 
 
 def open_port(path: str, baud: int) -> Any:
@@ -31,9 +40,9 @@ def open_port(path: str, baud: int) -> Any:
     try:
         port = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
     except (OSError, termios.error) as error:  # what pyserial raises is an OSError
-        raise PortError(f"{path}: {_trouble(path, _number(error))}") from error
+        raise _trouble(path, _number(error)) from error
     except ValueError as error:
-        raise PortError(f"{path}: no port can be set to {baud} baud here: {error}") from error
+        raise PortError(path, f"no port can be set to {baud} baud here: {error}") from error
     try:
         attributes = termios.tcgetattr(port.fileno())
         attributes[_FLAGS] &= ~termios.HUPCL
@@ -43,7 +52,7 @@ def open_port(path: str, baud: int) -> Any:
         os.set_blocking(port.fileno(), False)
     except (OSError, termios.error) as error:
         close_port(port)
-        raise PortError(f"{path}: {_trouble(path, _number(error))}") from error
+        raise _trouble(path, _number(error)) from error
     return port
 
 
@@ -67,22 +76,63 @@ def _number(error: BaseException) -> int:
     return number or 0
 
 
-def _trouble(path: str, number: int) -> str:
-    """Say why a port can not be had and what to do next."""
+def _trouble(path: str, number: int) -> PortError:
+    """Return why a port can not be had and what to do next."""
     if number == errno.ENOENT:
-        return f"there is no such port; is the radio plugged in? {_NOT_THERE}"
-    if number in (errno.EACCES, errno.EPERM):
-        group = _group(path)
-        return (
-            f"this user may not open it: `sudo usermod -aG {group} $USER`, then log in again"
-            if group
-            else "this user may not open it: run as root, or see its owner with `ls -l`"
+        return PortError(path, f"there is no such port: plug the radio in; {LISTS}", gone=True)
+    if number in (errno.ENXIO, errno.ENODEV, errno.EIO):
+        return PortError(
+            path, f"the device behind it is gone: plug it in again; {LISTS}", gone=True
         )
     if number in (errno.EBUSY, errno.EAGAIN):
-        return f"another program has it open: `fuser {path}` tells which; stop that program"
-    if number in (errno.ENXIO, errno.ENODEV, errno.EIO):
-        return f"the device behind it is gone; plug it in again. {_NOT_THERE}"
-    return f"it can not be used as a serial port. {_NOT_THERE}"
+        return PortError(path, _taken(path))
+    if number in (errno.EACCES, errno.EPERM):
+        group = _group(path)
+        what = f"`sudo usermod -aG {group} $USER`, then log in again"
+        if not group:
+            what = "run as root, or see its owner with `ls -l`"
+        return PortError(path, f"this user may not open it: {what}")
+    return PortError(path, f"it can not be used as a serial port: {LISTS}")
+
+
+def _taken(path: str) -> str:
+    """Say who has a port open, as far as this user may see it."""
+    number, words = _holder(path)
+    if not number:
+        return f"another program has it open: `sudo fuser {path}` tells which; stop that program"
+    if _is_meshd(words, "run"):
+        return (
+            f"meshd itself has it open (process {number}): `meshd radio list` tells how it is, "
+            "or stop that process first"
+        )
+    name = "meshd radio" if _is_meshd(words, "radio") else os.path.basename(words[0])
+    patience = ", or wait half a minute, it lets go then" if name == "ModemManager" else ""
+    return f"{name} has it open (process {number}): stop it{patience}"
+
+
+def _holder(path: str) -> tuple[int, list[str]]:
+    """Return the process that has a port open and its command line; 0: none that can be seen."""
+    wanted = os.path.realpath(path)
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            files = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{number}/fd")]
+            if wanted not in files or int(number) == os.getpid():
+                continue
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").rstrip("\0").split("\0")
+        except OSError:
+            continue  # It is another user's, or has just ended.
+        if not _is_meshd(words, "emulate"):  # which holds both ends of its own port
+            return int(number), words
+    return 0, []
+
+
+def _is_meshd(words: list[str], command: str) -> bool:
+    """Tell whether a command line is `meshd COMMAND`, however it was started."""
+    return any(
+        os.path.basename(word) == "meshd" and after == command
+        for word, after in pairwise(words[:4])
+    )
 
 
 def _group(path: str) -> str:

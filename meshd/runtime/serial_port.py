@@ -74,7 +74,8 @@ class SerialPort:
         try:
             port = await opened(self.path, modem.baud)
         except PortError as error:
-            return Broken(DropReason.MODEM_GONE, str(error))
+            reason = DropReason.MODEM_GONE if error.gone else DropReason.MODEM_PORT
+            return Broken(reason, error.advice)
         line = Line(port, modem, self._event, pins)
         self.modem, self._line = modem, line
         log.debug("opened port=%s kind=%s", self.path, modem.kind)
@@ -95,7 +96,7 @@ class SerialPort:
     def _end(self, broken: Broken | None) -> None:
         if broken is not None and broken != self._told:
             self._told = broken
-            log.warning("port=%s reason=%s %s", self.path, broken.reason, broken.advice)
+            log.warning("down port=%s, tried again by itself; %s", self.path, broken.advice)
             self._tell(broken)
 
 

@@ -106,6 +106,7 @@ def status_text(value: Row) -> str:
     for title, part in (
         ("links", _links(value)),
         ("radios", radios_text(value)),
+        ("airtime", duty_text(value)),
         ("neighbours", neighbours_text(value)),
         ("peers", _peers(value)),
         ("sync", _sync(value)),
@@ -242,7 +243,7 @@ def _unit(row: Row, key: str, unit: str) -> str | None:
 
 
 def radios_text(value: Row) -> str:
-    """Return the table of radios and what to do about those that do not work, or nothing."""
+    """Return the table of radios, or nothing."""
     rows = [
         (
             row.get("name"),
@@ -259,11 +260,16 @@ def radios_text(value: Row) -> str:
         for row in rows_of(value, "radios")
     ]
     head = ("name", "port", "state", "modem", "region", "channel", "power", "noise")
-    if not rows:
-        return ""
-    text = table((*head, "sent", "heard"), rows)
-    duty = duty_text(value)
-    return f"{text}\n{duty}" if duty else text
+    return table((*head, "sent", "heard"), rows) if rows else ""
+
+
+def advice_text(value: Row) -> str:
+    """Return what is wrong with each radio that does not work, and what to do; or nothing."""
+    return "\n".join(
+        f"{clean(row.get('name'))}: {clean(row['advice'])}"
+        for row in rows_of(value, "radios")
+        if row.get("advice")
+    )
 
 
 def duty_text(value: Row) -> str:

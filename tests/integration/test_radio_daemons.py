@@ -52,8 +52,10 @@ def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
     assert 0 < status["airtime_hour_ms"] <= status["airtime_hour_max_ms"] - status["left_ms"]
     one.unplug()
     assert wait_for(lambda: one.radio()["state"] == "port gone", SLACK_S)
-    codes = [problem["code"] for problem in one.daemon.ask("status")["problems"]]
-    assert codes == ["radio-port-gone"]
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert problem["code"] == "radio-port-gone" and "tried again by itself" in problem["text"]
+    assert problem["remedy"].startswith("plug the radio in")
+    assert "frequency_mhz=869.525 sf=7 bandwidth_khz=125 power_dbm=14" in one.daemon.log_end()
     heard = two.radio()["heard"]
     one.plug()
     assert wait_for(lambda: one.radio()["state"] == "up", 2 * SLACK_S)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import termios
 
 import pytest
@@ -14,10 +16,10 @@ from meshd.runtime.serial_device import PortError, close_port, open_port
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (errno.ENOENT, "no such port; is the radio plugged in"),
+        (errno.ENOENT, "no such port: plug the radio in"),
         (errno.EACCES, "sudo usermod -aG"),
-        (errno.EAGAIN, "another program has it open"),
-        (errno.EBUSY, "fuser"),
+        (errno.EAGAIN, "another program has it open: `sudo fuser /dev/ttyUSB0`"),
+        (errno.EBUSY, "stop that program"),
         (errno.EIO, "plug it in again"),
         (errno.ENOTTY, "can not be used as a serial port"),
         (None, "can not be used as a serial port"),
@@ -31,13 +33,41 @@ def test_each_trouble_says_what_to_do(monkeypatch, number, said):
     monkeypatch.setattr(serial_device, "_group", lambda path: "dialout")
     with pytest.raises(PortError) as error:
         open_port("/dev/ttyUSB0", 115_200)
-    assert said in str(error.value) and str(error.value).startswith("/dev/ttyUSB0: ")
+    assert said in error.value.advice and str(error.value) == f"/dev/ttyUSB0: {error.value.advice}"
+    assert error.value.gone == (number in (errno.ENOENT, errno.EIO))
 
 
 def test_port_that_no_group_may_open(monkeypatch, tmp_path):
     (tmp_path / "port").touch(mode=0o600)
     assert serial_device._group(str(tmp_path / "port")) == ""
-    assert "run as root" in serial_device._trouble(str(tmp_path / "port"), errno.EACCES)
+    assert "run as root" in str(serial_device._trouble(str(tmp_path / "port"), errno.EACCES))
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (["meshd", "run"], "meshd itself has it open (process {}): `meshd radio list`"),
+        (["meshd", "radio"], "meshd radio has it open (process {}): stop it"),
+        (["ModemManager"], "ModemManager has it open (process {}): stop it, or wait half a minute"),
+        (["minicom"], "minicom has it open (process {}): stop it"),
+        (["meshd", "emulate"], "another program has it open"),
+    ],
+)
+def test_who_has_the_port_open_is_named(terminal, tmp_path, program, said):
+    path, slave = terminal
+    (tmp_path / "other-name").symlink_to(path)
+    words = [program[0], "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    if program[1:]:
+        words = ["python", str(tmp_path / program[0]), *program[1:]]
+        (tmp_path / program[0]).write_text("import sys; print(flush=True); sys.stdin.read()")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    holder = subprocess.Popen(words, executable=sys.executable, pass_fds=[slave], **pipes)
+    holder.stdout.readline()
+    try:
+        advice = serial_device._trouble(str(tmp_path / "other-name"), errno.EBUSY).advice
+    finally:
+        holder.communicate()
+    assert said.format(holder.pid) in advice
 
 
 @pytest.fixture

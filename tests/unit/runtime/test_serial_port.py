@@ -4,8 +4,43 @@ import asyncio
 
 import pytest
 
+from meshd.core.airtime import Modulation
+from meshd.core.drops import DropReason
+from meshd.radio.kinds import made
+from meshd.radio.modem import Broken, RadioPlan
 from meshd.runtime import serial_port
-from meshd.runtime.serial_port import LOOK_S, pause
+from meshd.runtime.serial_port import LOOK_S, SerialPort, pause
+
+PLAN = RadioPlan(869_525_000, Modulation(), 14)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "cause"),
+    [
+        ("file", DropReason.MODEM_PORT, "it can not be used as a serial port"),
+        ("nothing", DropReason.MODEM_GONE, "there is no such port"),
+    ],
+)
+def test_port_that_is_of_no_use_is_not_called_gone(tmp_path, caplog, name, reason, cause):
+    (tmp_path / "file").touch()
+    told = []
+
+    async def until_told():
+        heard = asyncio.Event()
+        port = SerialPort(
+            str(tmp_path / name),
+            lambda: made("rnode", PLAN),
+            lambda event: told.append(event) or heard.set(),
+        )
+        running = asyncio.create_task(port.run())
+        await heard.wait()
+        running.cancel()
+
+    asyncio.run(until_told())
+    (broken,) = told
+    assert isinstance(broken, Broken) and (broken.reason, broken.cause) == (reason, cause)
+    assert "meshd radio scan" in broken.remedy
+    assert f"down port={tmp_path}/{name}, tried again by itself; {cause}" in caplog.text
 
 
 @pytest.fixture

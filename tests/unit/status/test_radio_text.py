@@ -1,0 +1,51 @@
+"""What `meshd radio list` and `meshd status` say of radios."""
+
+from meshd.status.text import advice_text, duty_text, radios_text, status_text
+
+UP = {
+    "name": "lora0",
+    "port": "/dev/ttyUSB0",
+    "state": "up",
+    "kind": "rnode",
+    "region": "EU868",
+    "model": "RNode (ESP32)",
+    "frequency_mhz": 869.525,
+    "spreading_factor": 9,
+    "bandwidth_khz": 125.0,
+    "tx_dbm": 14,
+    "sent": 5,
+    "heard": 7,
+    "waiting": 1,
+    "band": "P",
+    "airtime_15_s_ms": 150,
+    "airtime_hour_ms": 36_000,
+    "left_ms": 324_000,
+    "airtime_hour_max_ms": 360_000,
+}
+GONE = {
+    "name": "lora1",
+    "port": "/dev/ttyUSB1",
+    "state": "port gone",
+    "kind": "rnode",
+    "advice": "there is no such port: plug the radio in",
+    "sent": 0,
+    "heard": 0,
+    "waiting": 0,
+}
+VALUE = {"radios": [UP, GONE]}
+
+
+def test_list_shows_each_radio_and_beneath_what_is_wrong():
+    lines = radios_text(VALUE).splitlines()
+    assert len(lines) == 3 and "869.525 MHz SF9/125" in lines[1] and "port gone" in lines[2]
+    assert advice_text(VALUE) == "lora1: there is no such port: plug the radio in"
+    assert advice_text({"radios": [UP]}) == ""
+
+
+def test_status_shows_airtime_in_a_table_of_its_own():
+    assert "airtime" not in radios_text(VALUE)
+    shown = status_text(VALUE)
+    assert "\nairtime\n" in shown and "324.0 s" in shown
+    assert duty_text({"radios": [GONE]}) == "" and "\nairtime\n" not in status_text(
+        {"radios": [GONE]}
+    )
