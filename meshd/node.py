@@ -341,7 +341,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
 
     def _is_thin(self, node: bytes) -> bool:
         """Tell whether a LoRa hop lies on the way to a node."""
-        return self.routing.thin_to(mesh_address(self.options.mesh, node)) != 0
+        return bool(self.messages.carriage.thin(node))
 
     def _routed_nodes(self) -> set[bytes]:
         """Return the nodes to whom a route is known."""

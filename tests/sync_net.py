@@ -12,7 +12,7 @@ from random import Random
 from meshd.core.context import Context
 from meshd.core.crypto import digest
 from meshd.core.errors import RequestError
-from meshd.core.events import Notice, Reply, StoreAppend, StoreRead
+from meshd.core.events import Notice, Progress, Reply, StoreAppend, StoreRead
 from meshd.core.identity import Identity
 from meshd.session.events import RecordReceived, SessionDown, SessionRoom, SessionUp
 from meshd.space.spaces import Spaces
@@ -111,6 +111,7 @@ class House:
         self.store = MemoryStore()
         self.files = NoFiles()
         self.replies = {}
+        self.progress = []
         self.notices = []
         self.tickets = count(1)
         self.commit_us = 2 * MS
@@ -167,6 +168,8 @@ class House:
                 self.net.at(later + self.read_us, self._read, event, self.ctx)
             case Reply():
                 self.replies[event.ticket] = event
+            case Progress():
+                self.progress.append(event)
             case Notice():
                 self.notices.append(event)
 

@@ -14,11 +14,12 @@ from contextlib import suppress
 
 from meshd.cli.client import Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import SPACE_HELP, ProgressBar, common, connect, show, talk
+from meshd.cli.output import SPACE_HELP, ProgressBar, common, connect, seconds, show, talk
 from meshd.core.errors import Exit, RequestError
 from meshd.runtime.disk import sync_folder
 from meshd.status.text import clean, number, rows_of, size, table
 
+LIST_S = 30.0
 _COPY_BYTES = 1 << 20
 
 
@@ -65,7 +66,14 @@ def _put(options: Namespace) -> int:
 
 def add_get(parser: ArgumentParser) -> Command:
     """Add the options of `meshd get`."""
-    common(parser, timeout_s=30.0)
+    common(parser)
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="give up when nothing came for so long, 0: never; default 30, and as long as"
+        " pieces come by LoRa it waits for them",
+    )
     parser.add_argument("space", metavar="SPACE", help=SPACE_HELP)
     parser.add_argument(
         "name", metavar="NAME|ID", nargs="?", help="the file's name or id; left out: list the files"
@@ -123,8 +131,9 @@ def _get(options: Namespace) -> int:
 def _fetch(options: Namespace, opened: int) -> dict[str, object]:
     bar = ProgressBar(f"get {clean(options.name)}")
     args: dict[str, object] = {"space": options.space, "name": options.name}
-    # The daemon gives up when nothing arrived for that long; a big file may take any time.
-    args["wait_s"] = min(3600, max(1, int(options.timeout or 3600)))
+    if options.timeout is not None:
+        # The daemon gives up when nothing arrived for that long; a big file may take any time.
+        args["wait_s"] = min(3600, max(1, int(options.timeout or 3600)))
     try:
         with Client(state_dir(options.state_dir), timeout_s=None) as client:
             return client.call("get", args, file=opened, on_progress=bar.update)
@@ -133,7 +142,7 @@ def _fetch(options: Namespace, opened: int) -> dict[str, object]:
 
 
 def _list(options: Namespace) -> int:
-    with connect(options) as client:
+    with Client(state_dir(options.state_dir), timeout_s=options.timeout or LIST_S) as client:
         value = client.call("files", {"space": options.space})
     rows = [
         (
@@ -156,9 +165,6 @@ def _list(options: Namespace) -> int:
 
 def _state(row: Mapping[str, object]) -> str:
     """Return where a file stands, as people read it; "" where no radio has a part in that."""
-    pieces = row.get("pieces")
-    if row.get("state") == "coming" and isinstance(pieces, list) and len(pieces) == 2:
-        return f"comes by LoRa, {pieces[0]} of {pieces[1]} pieces"
     return str(row.get("why") or row.get("state") or "")
 
 

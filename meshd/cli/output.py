@@ -119,16 +119,18 @@ def awaited(what: str, timeout_s: float) -> str:
 
 
 class ProgressBar:
-    """A bar on stderr when it is a terminal; silent otherwise."""
+    """A bar on stderr when it is a terminal; elsewhere it says only what is waited for."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._shown = False
         self._on = sys.stderr.isatty()
+        self._waits = Waits()
 
     def update(self, what: str, done: int, total: int) -> None:
         """Show how far it is."""
         if not self._on:
+            self._waits.update(what, done, total)
             return
         share = min(1.0, done / total) if total else 0.0
         filled = int(share * _BAR_WIDTH)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
+from meshd.core.spans import span
 from meshd.sync.air_file_blob import unpack
 from meshd.sync.catalogue import Manifest
 from meshd.sync.erasure import mark_of
@@ -35,6 +36,9 @@ TAKINGS_MAX = 4
 IDLE_US = 600_000_000
 ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
+QUIET_US = 120_000_000
+PACE_MIN = 4
+"""After so long without a piece people are told so; with fewer pieces nobody knows the pace."""
 LOST_ASKS = 3
 LOST_MAX = 8
 """Pieces of so many unknown files are remembered, to ask for an offer so often."""
@@ -50,7 +54,18 @@ class Taking:
     """One file on its way here."""
 
     __slots__ = (
-        *("ask_us", "asks", "link", "loose", "manifest", "marks", "moved_us", "node", "offer"),
+        *(
+            "ask_us",
+            "asks",
+            "began_us",
+            "link",
+            "loose",
+            "manifest",
+            "marks",
+            "moved_us",
+            "node",
+            "offer",
+        ),
         *("pieces", "tag", "trusted", "yields"),
     )
 
@@ -67,7 +82,18 @@ class Taking:
         self.ask_us: int | None = None
         self.asks = 0
         self.yields = 0
-        self.moved_us = 0
+        self.began_us = self.moved_us = 0
+
+    def text(self, now: int, frame_us: int) -> str:
+        """Say how far it is, and how long the rest takes at the pace so far."""
+        here, need = len(self.pieces), self.offer.need
+        said = f"waits for pieces by LoRa: {here} of {need} are here"
+        if (quiet_us := now - self.moved_us) >= QUIET_US:
+            quiet = span(quiet_us / 1e6)
+            return f"{said}; none came for {quiet}: who gives it may wait for airtime"
+        piece_us = (self.moved_us - self.began_us) / here if here >= PACE_MIN else 0
+        left_us = max(piece_us, frame_us) * max(need - here, 1)
+        return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
 
     @property
     def lacks(self) -> int:
@@ -122,7 +148,7 @@ class Takings:
         if len(self._takings) >= TAKINGS_MAX and not self._make_room(taking, now):
             self._ctx.drop(DropReason.PIECES_FULL, taking.link)
             return False
-        taking.moved_us = now
+        taking.began_us = taking.moved_us = now
         self._takings[taking.tag] = taking
         self._passed.pop(taking.tag, None)
         self._ask_later(taking, now)

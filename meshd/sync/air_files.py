@@ -22,7 +22,7 @@ from meshd.core.timers import Key
 from meshd.sync.air_file_blob import blob_size, pack
 from meshd.sync.air_file_rule import Verdict, Way, judge
 from meshd.sync.air_file_sending import Senders
-from meshd.sync.air_file_taking import Taking, Takings
+from meshd.sync.air_file_taking import IDLE_US, Taking, Takings
 from meshd.sync.catalogue import Catalogue, Manifest
 from meshd.sync.file_ports import FileRadios
 from meshd.sync.reads import Reads
@@ -46,6 +46,7 @@ SOUGHT_MAX = 64
 FIRST_US = (500_000, 3_000_000)
 ONWARD_US = (10_000_000, 60_000_000)
 """How soon a file is offered that was put here, and one that came from elsewhere."""
+AWAITED = "waits to be offered by LoRa: a node that has it may wait for airtime"
 TIMER: Key = ("files", "air")
 _File = tuple[bytes, bytes]
 Then = Callable[[bytes | None, int], None]
@@ -178,12 +179,30 @@ class AirFiles:
         if (manifest.space, manifest.clear.root) in self._whole:
             return {"state": "here"}
         taking = self._takings.of(manifest.clear.root)
+        why = self.awaits(manifest, now)
         if taking is not None:
-            return {"state": "coming", "pieces": [len(taking.pieces), taking.offer.need]}
+            pieces = [len(taking.pieces), taking.offer.need]
+            return {"state": "coming", "pieces": pieces, "why": why}
         verdict = self._verdict(_plain_size(manifest), now)
         if verdict is None:
             return {"state": "elsewhere"}
-        return {"state": verdict.way.value, "why": verdict.text}
+        state = Way.WIFI.value if verdict.way is Way.WIFI else "awaited"
+        return {"state": state, "why": why}
+
+    def awaits(self, manifest: Manifest, now: int) -> str:
+        """Say what a file that is not here waits for; "" where LoRa has no part in that."""
+        taking = None if self._air is None else self._takings.of(manifest.clear.root)
+        if taking is not None and self._air is not None:
+            return taking.text(now, self._air.frame_us(taking.link))
+        verdict = self._verdict(_plain_size(manifest), now)
+        if verdict is None or verdict.way is Way.WIFI:
+            return "" if verdict is None else verdict.text
+        return AWAITED
+
+    def comes(self, manifest: Manifest, now: int) -> bool:
+        """Tell whether pieces of a file come by LoRa, though slowly."""
+        taking = None if self._air is None else self._takings.of(manifest.clear.root)
+        return taking is not None and now - taking.moved_us < IDLE_US
 
     def survey(self, manifests: Sequence[Manifest], then: Callable[[int], None], now: int) -> None:
         """Look which of these files are here, the newest only; then call `then(now)`."""

@@ -49,6 +49,9 @@ class FetchOwner(Protocol):
     def nobody_has(self, fetch: Fetch, now: int) -> None:
         """No session has what is wanted now."""
 
+    def comes(self, fetch: Fetch, now: int) -> bool:
+        """Tell whether a file comes by LoRa, where no session gives it."""
+
     def piece_came(self, fetch: Fetch, session: int, now: int) -> None:
         """A session gave a part of what is wanted."""
 
@@ -121,6 +124,9 @@ class Fetcher:
         fetch = self._fetches.get(number)
         if fetch is None:
             return
+        if fetch.patience_us is not None and now >= fetch.moved_us + fetch.patience_us:
+            if fetch.patient and self._owner.comes(fetch, now):
+                fetch.moved_us = now
         if fetch.patience_us is not None and now >= fetch.moved_us + fetch.patience_us:
             self.stop(fetch)
             self._owner.fetch_starved(fetch, now)

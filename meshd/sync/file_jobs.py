@@ -72,7 +72,7 @@ class Fetch:
 
     __slots__ = (
         *("done", "id", "index", "index_at", "jobs", "lean", "manifest", "moved_us", "next"),
-        *("patience_us", "pause_us", "root", "target", "ticket"),
+        *("patience_us", "patient", "pause_us", "root", "target", "ticket"),
     )
 
     def __init__(self, number: int, manifest: Manifest, target: Target | None, ticket: int) -> None:
@@ -90,6 +90,7 @@ class Fetch:
         self.moved_us = 0
         self.pause_us = 0
         self.patience_us: int | None = None
+        self.patient = False
 
     @property
     def complete(self) -> bool:

@@ -25,6 +25,7 @@ GETS_MAX = 8
 WAIT_S = 30
 WAIT_MAX_S = 3600
 Args = dict[str, object]
+_WAITS = "waits for a node that has it: none is connected"
 
 
 class FileRequests:
@@ -77,18 +78,23 @@ class FileRequests:
 
     def starved(self, fetch: Fetch, now: int) -> None:
         """Nobody had anything for a get for too long."""
-        chunks = fetch.manifest.clear.chunks
-        text = f"nobody within reach has the rest: {fetch.done} of {chunks} chunks are here"
-        remedy = "move nearer to a member or relay of the space and run it again; it resumes"
-        if waits := self._lora.waits(fetch.manifest, now):
-            text = f"{text}; it {waits}"
-        self._end(fetch, RequestError(text, code=Exit.TIMEOUT, remedy=remedy))
+        manifest = fetch.manifest
+        waits = self._lora.awaits(manifest, now)
+        if self._lora.comes(manifest, now):
+            remedy = "it comes by itself: run it again then, or wait with --timeout 0"
+            error = RequestError(f"not here yet: it {waits}", code=Exit.TIMEOUT, remedy=remedy)
+        else:
+            text = f"nobody within reach has the rest: {fetch.done} of {manifest.clear.chunks}"
+            text += " chunks are here" + (f"; it {waits}" if waits else "")
+            remedy = "move nearer to a member or relay of the space and run it again; it resumes"
+            error = RequestError(text, code=Exit.TIMEOUT, remedy=remedy)
+        self._end(fetch, error)
 
     def nobody_has(self, fetch: Fetch, now: int) -> None:
-        """No session has what a get wants now: say what it waits for, if that is known."""
-        if waits := self._lora.waits(fetch.manifest, now):
-            size = fetch.manifest.size or 0
-            self._ctx.emit(Progress(fetch.ticket, waits, fetch.done_bytes, size))
+        """No session has what a get wants now: say what it waits for."""
+        waits = self._lora.awaits(fetch.manifest, now) or _WAITS
+        size = fetch.manifest.size or 0
+        self._ctx.emit(Progress(fetch.ticket, waits, fetch.done_bytes, size))
 
     def _synced(self, fetch: Fetch, answer: Answer, why: str, now: int) -> None:
         if why:
@@ -138,7 +144,7 @@ class FileRequests:
         space = self._spaces.find(_text(args, "space"))
         wanted = _text(args, "name")
         handle = _number(args, "handle", 0, 2**63)
-        wait_s = _number(args, "wait_s", 1, WAIT_MAX_S, default=WAIT_S)
+        wait_s = _number(args, "wait_s", 0, WAIT_MAX_S, default=0)
         if space.carries_only:
             raise RequestError(
                 "this node is a relay of the space: it carries files and cannot read them",
@@ -178,7 +184,8 @@ class FileRequests:
                 remedy="try again when one of them is done",
             )
         fetch = self._fetcher.new(manifest, Target(handle, manifest.key), ticket)
-        fetch.patience_us = wait_s * 1_000_000
+        fetch.patience_us = (wait_s or WAIT_S) * 1_000_000
+        fetch.patient = not wait_s  # who names no time waits as long as it comes
         self._gets[fetch.id] = fetch
         self._fetcher.start(fetch, now)
 

@@ -277,6 +277,10 @@ class Files:
             likely = (space.node_of(manifest.author), *sorted(manifest.held_by))
             self.seek(manifest.space, likely, now)
 
+    def comes(self, fetch: Fetch, now: int) -> bool:
+        """Tell whether a file comes by LoRa."""
+        return self.lora.comes(fetch.manifest, now)
+
     def piece_came(self, fetch: Fetch, session: int, now: int) -> None:
         """Who gives to a get is still needed, however long that takes."""
         if fetch.target is not None and self.gave is not None:

@@ -11,8 +11,8 @@ leaves only when it is durable. What the blobs hold is the business of `space/jo
 from meshd.core.arguments import Args, seconds_of
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
-from meshd.core.events import Reply
-from meshd.core.ids import node_text
+from meshd.core.events import Progress, Reply
+from meshd.core.ids import grouped, node_text
 from meshd.space.feed import JoinAnswered
 from meshd.space.joining import REFUSALS
 from meshd.space.joins import Joining
@@ -112,12 +112,19 @@ class Joins:
                 remedy="wait until one of them is over",
             )
         joining = self._hub.spaces.joins.start(url, name)
+        thin = self._thin(joining)
+        if thin and not self._hub.peers:
+            raise _only_lora(thin)
         earlier = self._of(joining.space)
         if earlier is not None and earlier.ticket is not None:
             raise RequestError("a join with this invitation is under way already")
         if earlier is not None:
             self._end(earlier, now)
         join = self._begin(joining, ticket, now + int(timeout_s * 1_000_000))
+        if thin:
+            self._hub.ctx.emit(
+                Progress(ticket, f"waits for a member by WiFi or cable: {_THIN}", 0, 1)
+            )
         self._hub.ctx.timers.set(("sync", "join", join.number), join.deadline)
         for peer in tuple(self._hub.peers.values()):
             self._ask(peer, join, now)
@@ -126,6 +133,11 @@ class Joins:
             if node not in connected:
                 join.wanted.append(node)
                 self._hub.sessions.want(node, now)
+
+    def _thin(self, joining: Joining) -> tuple[bytes, ...]:
+        """Return the nodes that may let us in when LoRa is on the way to all of them."""
+        thin = self._hub.sessions.is_thin
+        return joining.hints if all(thin(node) for node in joining.hints) else ()
 
     def session_up(self, peer: Peer, now: int) -> None:
         """Ask a new session too, also for what was answered before a restart."""
@@ -288,7 +300,11 @@ class Joins:
     def _fail(self, join: Underway, now: int) -> None:
         self._end(join, now)
         if join.ticket is not None:
-            self._hub.ctx.emit(Reply.refusal(join.ticket, _failure(join)))
+            error = _failure(join)
+            thin = self._thin(join.joining)
+            if thin and error.code is Exit.TIMEOUT:
+                error = _only_lora(thin)
+            self._hub.ctx.emit(Reply.refusal(join.ticket, error))
 
     def _end(self, join: Underway, now: int) -> None:
         del self._underway[join.number]
@@ -306,13 +322,30 @@ class Joins:
         return tokens > 0
 
 
+_THIN = "only LoRa reaches who invites, and nobody is let into a space by LoRa"
+
+
+def _only_lora(nodes: tuple[bytes, ...]) -> RequestError:
+    who = " and ".join(grouped(node_text(node)) for node in nodes)
+    return RequestError(
+        f"no member of the space is reached but by LoRa ({who}), and nobody is let in by LoRa",
+        code=Exit.TIMEOUT,
+        remedy="bring both nodes into one WiFi or on one cable once, or name the other as a peer:"
+        " meshd run --peer tcp://HOST:6697; the link stays good, and LoRa will do from then on",
+    )
+
+
 def _failure(join: Underway) -> RequestError:
     reasons = {node: reason for node, reason in join.refusals.items() if reason is not None}
     if not reasons:
         text = "no member of the space could be reached"
         if join.refusals:
             text += f"; {len(join.refusals)} nodes were busy with other requests"
-        return RequestError(text, code=Exit.TIMEOUT, remedy="try again near a member")
+        return RequestError(
+            text,
+            code=Exit.TIMEOUT,
+            remedy="try again near a member: in one WiFi, on one cable, or with --peer",
+        )
     told = set(reasons.values())
     if len(told) == 1:
         said = f"a node nearby says: {REFUSALS[next(iter(told))][0]}"

@@ -11,6 +11,7 @@ from fake_host import FILE, SPACE, served
 from meshd.cli.main import main
 from meshd.cli.output import ProgressBar
 from meshd.core.errors import Exit, RequestError
+from meshd.core.events import Progress
 
 DATA = os.urandom(100_000)
 
@@ -82,7 +83,7 @@ def test_get_writes_under_the_files_own_name(host, capsys):
         "size": 100_000,
         "path": os.path.abspath("a.bin"),
     }
-    assert host.asked == [("get", {"space": "garden", "name": "map", "wait_s": 30, "handle": 100})]
+    assert host.asked == [("get", {"space": "garden", "name": "map", "handle": 100})]
     assert os.listdir() == ["a.bin"]
     with open("a.bin", "rb") as file:
         assert file.read() == DATA
@@ -170,6 +171,7 @@ def test_get_without_a_name_lists(host, capsys):
     assert "meshd put SPACE FILE" in say(capsys, "get", "garden")[2]
 
 
+COMES = "waits for pieces by LoRa: 3 of 5 are here, about 9 s more"
 WAITS = "waits for WiFi: 2.5 MB would take 28 h on lora0; files up to 46 kB go by LoRa"
 
 
@@ -177,7 +179,7 @@ def test_files_say_where_they_stand(host, capsys):
     film = {"name": "film", "size": 2_500_000, "state": "waits-for-wifi", "why": WAITS}
     rows = [
         {"name": "map", "size": 10_000, "state": "here"},
-        {"name": "note", "size": 900, "state": "coming", "pieces": [3, 5]},
+        {"name": "note", "size": 900, "state": "coming", "pieces": [3, 5], "why": COMES},
         film,
     ]
     host.answers["files"] = {"files": [{**row, "file": "a" * 52} for row in rows]}
@@ -185,7 +187,7 @@ def test_files_say_where_they_stand(host, capsys):
     lines = out.splitlines()
     assert lines[0].lower().split()[-1] == "state"
     assert lines[1].endswith("here")
-    assert lines[2].endswith("comes by LoRa, 3 of 5 pieces")
+    assert lines[2].endswith(COMES)
     assert lines[3].endswith(WAITS)
 
 
@@ -223,3 +225,20 @@ def test_file_or_folder_that_is_not_there_is_named(host, capsys):
     code, _, err = say(capsys, "get", "garden", "a", "-o", "/nodir/x")
     assert code == Exit.ERROR and "there is no folder /nodir" in err and "mkdir -p /nodir" in err
     assert host.asked == []
+
+
+def test_get_says_what_it_waits_for_also_without_a_terminal(host, capsys):
+    def slow(verb, args, on_event):
+        for what in (COMES, COMES, "bytes"):
+            on_event(Progress(1, what, 0, 9))
+        raise RequestError("not here yet", code=Exit.TIMEOUT)
+
+    host.request = slow
+    code, _, err = say(capsys, "get", "garden", "map", "--timeout", "5")
+    assert code == Exit.TIMEOUT and err == f"it {COMES}\nmeshd: not here yet\n"
+
+
+@pytest.mark.parametrize(("said", "wait_s"), [("5", 5), ("0", 3600), ("0.2", 1), ("99999", 3600)])
+def test_get_waits_as_long_as_it_is_told(host, capsys, said, wait_s):
+    say(capsys, "get", "garden", "map", "--timeout", said)
+    assert host.asked[0][1]["wait_s"] == wait_s

@@ -1,6 +1,7 @@
 """Files to many over LoRa: what it costs, losses, late comers, islands, and who lies."""
 
 import os
+import re
 
 import pytest
 from ether import Ether, crowd, has
@@ -214,6 +215,66 @@ def test_pieces_under_way_are_told():
     (line,) = ether.devices[1].listed()
     assert line["state"] == "coming"
     assert 5 <= line["pieces"][0] <= 12 and line["pieces"][1] == 44
+
+
+def begun(count=1, pieces=10):
+    """A file on its way to the others, so many pieces of it sent."""
+    ether = crowd(count)
+    put(ether, DATA)
+    while Sub.PIECE not in ether.by_sub or ether.by_sub[Sub.PIECE][0] < pieces:
+        ether.wait(5)
+    return ether
+
+
+def test_a_get_says_how_far_a_file_is_that_comes_by_lora_and_waits_for_it():
+    ether = begun()
+    ben = ether.devices[1]
+    ticket, handle = ben.get()
+    ether.wait(20)
+    told = [one.what for one in ben.progress]
+    assert re.fullmatch(
+        r"waits for pieces by LoRa: \d+ of 44 are here, about \d+ (s|min.*) more", told[0]
+    )
+    assert len(set(told)) > 1
+    ether.wait(600)
+    assert ben.reply(ticket).value and ben.content(handle) == DATA
+
+
+def test_a_get_waits_through_a_pause_of_its_giver_and_tells_of_it():
+    ether = begun()
+    ether.radios[0].left_us = 0
+    ben = ether.devices[1]
+    ticket, handle = ben.get()
+    ether.wait(180)
+    assert ben.reply(ticket) is None
+    assert "none came for 2 min" in ben.progress[-1].what and "airtime" in ben.progress[-1].what
+    ether.radios[0].left_us = 10**12
+    ether.wait(1200)
+    assert ben.reply(ticket).value and ben.content(handle) == DATA
+
+
+def test_a_get_that_may_not_wait_longer_says_that_the_file_comes_by_itself():
+    ether = begun()
+    ether.radios[0].left_us = 0
+    ben = ether.devices[1]
+    ticket, _ = ben.get(wait_s=5)
+    ether.wait(30)
+    reply = ben.reply(ticket)
+    assert reply.code == 5 and reply.error.startswith("not here yet: it waits for pieces by LoRa")
+    assert "comes by itself" in reply.remedy
+
+
+def test_a_file_that_nobody_offers_is_not_said_to_go_by_lora():
+    ether = crowd(1)
+    ether.radios[0].left_us, ether.radios[0].hour_us = 0, 216_000_000
+    put(ether, DATA)
+    ben = ether.devices[1]
+    (line,) = ben.listed()
+    assert line["state"] == "awaited"
+    assert line["why"].startswith("waits to be offered by LoRa")
+    ticket, _ = ben.get()
+    ether.wait(90)
+    assert "it waits to be offered by LoRa" in ben.reply(ticket).error
 
 
 def test_a_file_waits_for_airtime_and_goes_when_there_is_some():

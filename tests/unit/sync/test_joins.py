@@ -62,9 +62,41 @@ def test_nobody_in_reach_ends_the_join_in_time():
     url = invite(anna)["url"]
     carl = net.house("carl")
     reply = carl.tell("join", url=url, within=30 * SECOND)
-    assert (reply.code, reply.remedy) == (5, "try again near a member")
+    assert reply.code == 5 and reply.remedy.startswith("try again near a member")
     assert net.now >= 20 * SECOND
     assert carl.sessions.wanted == carl.sessions.unwanted
+
+
+def test_inviter_whom_only_lora_reaches_is_told_at_once():
+    net = Net()
+    anna = net.founder()
+    url = invite(anna)["url"]
+    carl = net.house("carl")
+    carl.sessions.thin.add(anna.node)
+    before = net.now
+    error = carl.ask("join", url=url)
+    assert error.code == 5 and "nobody is let in by LoRa" in error.text
+    assert "tcp://HOST:6697" in error.remedy and net.now == before
+    assert not carl.sessions.wanted
+
+
+def test_join_with_strangers_near_says_what_it_waits_for_and_goes_on():
+    net = Net()
+    anna = net.founder()
+    url = invite(anna)["url"]
+    carl = net.house("carl")
+    net.connect(carl, net.house("stranger"))
+    carl.sessions.thin.add(anna.node)
+    ticket = carl.ask("join", url=url)
+    net.run(SECOND)
+    assert [one.what for one in carl.progress] == [
+        "waits for a member by WiFi or cable: only LoRa reaches who invites,"
+        " and nobody is let into a space by LoRa"
+    ]
+    net.run(30 * SECOND)
+    assert carl.replies[ticket].code == 6
+    net.connect(carl, anna)
+    assert carl.tell("join", url=url, within=20 * SECOND).value["name"] == "home"
 
 
 def test_revoked_invitation_is_denied_at_once():
