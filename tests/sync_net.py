@@ -30,6 +30,8 @@ QUEUE_BYTES = 512 * 1024
 class NoFiles:
     """Takes what sync hands to files, and keeps it for tests."""
 
+    kept_bytes = 0
+
     def __init__(self):
         self.seen = []
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,30 @@ def test_every_page_is_linked():
     named = "\n".join(path.read_text() for path in pages)
     for path in sorted((ROOT / "docs").glob("*.md")):
         assert f"docs/{path.name}" in named or f"]({path.name}" in named, path
+
+
+def test_architecture_names_every_room_with_its_weight_and_what_it_uses():
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+)k \| .+ \| ([\w, ]*)\|$", page, re.M)
+    told = {name: (float(size), set(uses.split(", ")) - {""}) for name, size, uses in rows}
+    lines, used = Counter(), {}
+    for path in MODULES:
+        here = room(path)
+        lines[here] += path.read_text().count("\n")
+        found = [name.split(".") for name, _ in imports(ast.parse(path.read_text()))]
+        rooms = {parts[1] for parts in found if parts[0] == "meshd" and len(parts) > 1}
+        used[here] = used.get(here, set()) | rooms - {here, "core", "wire"}
+    assert told.keys() == lines.keys() - {"__init__", "__main__"}
+    for name, (size, uses) in told.items():
+        assert {word.strip() for word in uses} == used[name], f"{name} uses {used[name]}"
+        assert 0.6 < lines[name] / (1000 * size) < 1.6, f"{name}: {lines[name]} lines"
+
+
+def test_architecture_leads_to_files_that_are_there():
+    for line in (ROOT / "docs" / "ARCHITECTURE.md").read_text().splitlines():
+        folder = PACKAGE
+        for name in re.findall(r"`([\w/.-]+\.py)`", line):
+            places = [start / name for start in (ROOT, PACKAGE, folder)]
+            found = next((path for path in places if path.exists()), None)
+            assert found is not None, f"ARCHITECTURE.md: {name} is not there"
+            folder = found.parent if "/" in name else folder

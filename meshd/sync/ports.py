@@ -45,6 +45,10 @@ class FilesPort(Protocol):
     seek: Callable[[bytes, Sequence[bytes], int], None] | None
     gave: Callable[[bytes, bytes, int], None] | None
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that this node promised to keep as a relay."""
+
     def share_opened(self, session: int, space: bytes, now: int, *, node: bytes) -> None:
         """A space is shared on a session from now on, with `node` at its other end."""
 

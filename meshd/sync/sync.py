@@ -365,6 +365,7 @@ class Sync:
             self._wants.stale = True
         used = self._leases.used_bytes()
         value: dict[str, object] = {"bytes": self._quota_bytes, "entry_bytes": used}
+        value["file_bytes"] = self._files.kept_bytes
         self._ctx.emit(Reply(ticket, value))
         self._settle(now)
 

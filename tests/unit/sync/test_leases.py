@@ -94,6 +94,7 @@ def test_lease_ends_with_its_session_and_room_is_granted_again():
 def test_quota_is_shown_and_must_be_a_number():
     net = Net()
     anna = net.founder()
-    assert anna.tell("space.relay-quota").value["entry_bytes"] == 0
+    told = anna.tell("space.relay-quota").value
+    assert told["entry_bytes"] == told["file_bytes"] == 0
     assert anna.ask("space.relay-quota", bytes="much").code == 2
     assert anna.ask("space.relay-quota", bytes=10**4000).code == 2
