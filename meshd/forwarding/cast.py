@@ -38,7 +38,7 @@ from meshd.wire.lora_items import (
     tag_of,
 )
 
-OBJECTS_MAX = lora_payload.ITEMS_MAX - 12
+OBJECTS_MAX = lora_payload.ITEMS_MAX - 14
 """Objects in a frame, so that wants, listing, neighbours and others have their items too."""
 
 ROOM_MIN = 24
@@ -173,6 +173,10 @@ class Cast:
     def beacon(self, now: int) -> None:
         """Have the list of neighbours sent with the next frame, or alone."""
         self._heard_due_us = now
+
+    def relist(self) -> None:
+        """Somebody missed the list of neighbours: it goes with what is sent next."""
+        self._heard_version = -1
 
     # --- what to send -----------------------------------------------------------------------------
 

@@ -52,6 +52,17 @@ class Neighbours:
             neighbour.hears = frozenset(hears)
             self._reckon()
 
+    def restarted(self, short: bytes) -> None:
+        """A neighbour has forgotten whom it heard."""
+        neighbour = self.known.get(short)
+        if neighbour is not None and neighbour.hears is not None:
+            neighbour.hears = None
+            self._reckon()
+
+    def hears(self, short: bytes) -> bool:
+        """Tell whether a neighbour says that it hears this node."""
+        return short in self.known and self._hears(short, self.own)
+
     def expire(self, now: int) -> None:
         """Forget who was silent too long."""
         gone = [short for short, one in self.known.items() if now - one.heard_us > SILENT_US]

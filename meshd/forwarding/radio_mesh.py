@@ -22,6 +22,7 @@ from meshd.forwarding.cast import ROOM_MIN, Batch, Cast
 from meshd.forwarding.direct import EVERYONE, Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.patience import Patience
+from meshd.forwarding.presence import ASKS_MAX, ECHOES_MAX, Presence, Words
 from meshd.forwarding.radio_events import (
     DirectAnswered,
     DirectArrived,
@@ -30,16 +31,14 @@ from meshd.forwarding.radio_events import (
     ObjectHeard,
     RadioEvent,
 )
-from meshd.forwarding.roll_calls import ECHOES_MAX, Answers, Reply
 from meshd.forwarding.rules import rules_for
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
-from meshd.link.sources import Aim, Asked, Met, Opened
+from meshd.link.sources import Aim, Met, Opened
 from meshd.routing.lora import LoraDialect
-from meshd.wire.lora_beacon import NONCE_LEN
-from meshd.wire.lora_frame import SHORT_LEN, FrameKind, overhead
+from meshd.wire.lora_frame import ECHO_LEN, SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, encode, parse
@@ -53,15 +52,15 @@ SHARING_MAX = 4
 """Items of each of two rounds that share a frame: with objects never more than one may hold."""
 SENDS_MAX = 8
 """Direct messages in the link's queue at a time."""
-HEARD_SHORTEST_US = 1_000_000
-"""How soon after a new neighbour was met the list of neighbours is told, at first."""
 BUSY = 0.2
 """While more of the channel is taken, objects wait longer: more of them share a frame."""
-HEARD_AIRTIMES = 4
-HEARD_DOUBLINGS = 6
-HEARD_TELLS = 3
+WORD_LEN = 83
+"""A frame with a list of neighbours and echoes, about."""
+RIDERS_MAX = 8
+"""Echoes that go with what is sent anyway."""
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
+_WORDS = (Sub.STRANGERS, Sub.ECHOES)
 _STRANGER = bytes(SHORT_LEN)
 """As next hop: a neighbour that is not this node."""
 
@@ -80,8 +79,8 @@ class LinkPort(Protocol):
     def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
     def calm(self, now: int) -> bool: ...
     def load(self, now: int) -> float: ...
-    def vouch(self, nonce: bytes) -> None: ...
-    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool: ...
+    def introduce(self, now: int) -> None: ...
+    def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool: ...
 
 
 class Waiting(NamedTuple):
@@ -96,12 +95,15 @@ class Waiting(NamedTuple):
 class _Shared:
     """A frame for all in earshot, or for one, in the link's queue, and what is in it."""
 
-    __slots__ = ("batch", "items", "outgoing")
+    __slots__ = ("batch", "items", "outgoing", "words")
 
-    def __init__(self, outgoing: Outgoing, batch: Batch | None, items: list[Waiting]) -> None:
+    def __init__(
+        self, outgoing: Outgoing, batch: Batch | None, items: list[Waiting], words: Words | None
+    ) -> None:
         self.outgoing = outgoing
         self.batch = batch
         self.items = items
+        self.words = words
 
 
 class RadioMesh:
@@ -136,12 +138,9 @@ class RadioMesh:
         self._shared: dict[bytes | None, _Shared] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
-        self.answers = Answers(self.neighbours, airtime_us(modulation, 83))
+        self.presence = Presence(self.neighbours, ctx.jitter, airtime_us(modulation, WORD_LEN))
         self._hears = 0
-        self._hear_us: int | None = None
         self._patience = Patience(ctx.jitter)
-        self._told = self._tells = 0
-        self._hear_shortest_us = max(HEARD_SHORTEST_US, HEARD_AIRTIMES * airtime_us(modulation, 83))
 
     # --- what others here want sent ---------------------------------------------------------------
 
@@ -205,23 +204,9 @@ class RadioMesh:
 
     def met(self, met: Met, now: int) -> None:
         """Note a beacon of a node that is there now; for a way it has to say whom it hears."""
+        self.presence.heard(met.node, met.echo, now, anew=met.new)
         if met.proven:
             self._heard(met.node, now)
-
-    def asked(self, asked: Asked, now: int) -> None:
-        """Answer a roll call soon, with whom this node hears; a beacon answers what is no call."""
-        if not asked.called:
-            return
-        answer = self.answers.take(asked.nonce, asked.caller, now)
-        if answer is Reply.LIMITED:
-            self._ctx.drop(DropReason.CHALLENGE_LIMITED, self.name)
-        if answer is Reply.BEACON:
-            self._link.vouch(asked.nonce)
-        elif answer is Reply.ECHO:
-            rows = min(len(self._link.neighbours), ECHOES_MAX)
-            due_us = now + self._ctx.jitter(0, self._hear_shortest_us // 2 * rows)
-            self._hear_us = due_us if self._hear_us is None else min(due_us, self._hear_us)
-            self._tells = max(self._tells, 1)
 
     def opened(self, opened: Opened, now: int) -> None:
         """Take a frame."""
@@ -231,17 +216,35 @@ class RadioMesh:
             self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
             return
         for item in items:
-            if isinstance(item, Local) and item.sub == Sub.ECHOES:
-                nonces = {item.body[at : at + NONCE_LEN] for at in range(0, 256, NONCE_LEN)}
-                if self._link.echoed(opened, nonces, now):
-                    opened = opened._replace(trusted=True)
+            if isinstance(item, Local) and item.sub in _WORDS:
+                opened = self._word(opened, item, now)
+        short = opened.node[:SHORT_LEN]
         if opened.trusted:
             self._heard(opened.node, now)
+        heard_before = self.neighbours.hears(short)
         self._objects(opened, items, now)
         for item in items:
             self._take(opened, item, now)
+        if self.neighbours.hears(short) and not heard_before:
+            self.presence.news(now)
+        self.presence.heard(opened.node, opened.frame.tag[:ECHO_LEN], now)
         while (event := self.forwarder.poll_event()) is not None:
             self._direct_event(event)
+
+    def _word(self, opened: Opened, item: Local, now: int) -> Opened:
+        """Take echoes, by which the sender is known to be there now, or who is a stranger to it."""
+        size = ECHO_LEN if item.sub == Sub.ECHOES else SHORT_LEN
+        said = {item.body[at : at + size] for at in range(0, len(item.body), size)}
+        short = opened.node[:SHORT_LEN]
+        if item.sub == Sub.STRANGERS:
+            if self._own[:SHORT_LEN] in said:
+                self._link.introduce(now)
+        elif self._link.echoed(opened, said, now):
+            if short in self.neighbours.told_to_others():
+                self.cast.relist()  # it says that nobody has told it that it is heard here
+                self.presence.missed(now)
+            return opened._replace(trusted=True)
+        return opened
 
     def _objects(self, opened: Opened, items: tuple[Item, ...], now: int) -> None:
         """Take what is for everybody; of a sender not proven only for this node itself."""
@@ -255,7 +258,7 @@ class RadioMesh:
     def _take(self, opened: Opened, item: Item, now: int) -> None:
         named = opened.aim is Aim.ME
         if isinstance(item, Local):
-            if opened.aim is not Aim.OTHER and item.sub != Sub.ECHOES:
+            if opened.aim is not Aim.OTHER and item.sub not in _WORDS:
                 trusted = opened.trusted
                 heard = LocalHeard(
                     self.name, opened.node, item.sub, item.body, named=named, trusted=trusted
@@ -307,17 +310,7 @@ class RadioMesh:
         self.ways.heard(node, margin_db, now)
         if self._hears != self.neighbours.version:
             self._hears = self.neighbours.version
-            self._say_soon(now)
-
-    def _say_soon(self, now: int) -> None:
-        """Tell whom this node hears, a few times: each may be lost, or not be believed yet."""
-        self._tells = HEARD_TELLS
-        self._say_again(now)
-
-    def _say_again(self, now: int) -> None:
-        if self._hear_us is None:
-            wait_us = self._hear_shortest_us << min(self._told, HEARD_DOUBLINGS)
-            self._hear_us = now + self._ctx.jitter(wait_us // 2, wait_us)
+            self.presence.news(now)
 
     # --- what goes out ----------------------------------------------------------------------------
 
@@ -328,6 +321,9 @@ class RadioMesh:
                 del self._shared[to]
                 if shared.batch is not None:
                     self.cast.sent(shared.batch, now)
+                if shared.words is not None:
+                    listed = shared.batch is not None and shared.batch.heard_version is not None
+                    self.presence.said(shared.words, now, listed=listed)
                 for item in shared.items:
                     if item in self._locals:  # it may have given way while its frame flew
                         self._locals.remove(item)
@@ -343,26 +339,14 @@ class RadioMesh:
         self._direct(now)
         self.cast.loaded(load := self._link.load(now), now)
         self.cast.rules = self._rules[load > BUSY]
+        if self.presence.speaks(now):
+            self.neighbours.expire(now)
+            self.cast.beacon(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
-        if allowed or self.forwarder.due_us() is not None:
-            self._control(now)
-        elif self.ways.awaited():
+        if allowed or self.forwarder.due_us() is not None or self.ways.awaited():
             self._routes(now)
         for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
             self._share(to, now)
-
-    def _control(self, now: int) -> None:
-        """Queue what neighbours should know, and nobody waits for."""
-        if self._hear_us is not None and self._hear_us <= now:
-            self._hear_us = None
-            self._told += 1
-            self._tells -= 1
-            self.neighbours.expire(now)
-            self.cast.beacon(now)
-            self._echo()
-            if self._tells:
-                self._say_again(now)
-        self._routes(now)
 
     def _routes(self, now: int) -> None:
         """Queue what is due of routes."""
@@ -373,25 +357,19 @@ class RadioMesh:
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
         forwarder_us = self.forwarder.due_us()
-        dues = [] if self._hear_us is None else [self._hear_us]
-        if self.ways.peers and not self.ways.awaited():
-            dues.append(self.ways.due_us())
-        if self._patience.until_us is not None and forwarder_us is None:
-            dues = [max(due_us, self._patience.until_us) for due_us in dues]
-        if self.ways.peers and self.ways.awaited():
-            dues.append(self.ways.due_us())
+        dues = [] if self.presence.due_us is None else [self.presence.due_us]
+        if self.ways.peers:
+            ways_us = self.ways.due_us()
+            wait = forwarder_us is None and not self.ways.awaited()
+            if wait and self._patience.until_us is not None:
+                ways_us = max(ways_us, self._patience.until_us)
+            dues.append(ways_us)
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)
         cast_us = self.cast.due_us()
         if None not in self._shared and cast_us is not None:
             dues.append(cast_us)
         return min(dues, default=None)
-
-    def _echo(self) -> None:
-        """Send the nonces of roll calls back, in the frame that says whom this node hears."""
-        if self.answers.waiting:
-            item = Local(Sub.ECHOES, self.answers.pop())
-            self._say(item.encode())
 
     def _say(self, item: bytes) -> None:
         """Queue an item of control; while there is no airtime for it, the oldest ones give way."""
@@ -490,10 +468,25 @@ class RadioMesh:
         chosen += _fitting([one for one in waiting if one not in chosen], room)
         if batch is None and not chosen:
             return None
-        return _Shared(self._frame(to, batch, chosen), batch, chosen)
+        words = None
+        if to is None:
+            room = self._room - _size(chosen) - (len(encode(batch.items)) if batch else 0)
+            words = self._words(room, now, alone=batch is None or not batch.objects)
+        return _Shared(self._frame(to, batch, chosen, words), batch, chosen, words)
 
-    def _frame(self, to: bytes | None, batch: Batch | None, chosen: list[Waiting]) -> Outgoing:
+    def _words(self, room: int, now: int, *, alone: bool) -> Words:
+        """Return which echoes and questions ride in what is left of a frame."""
+        echoes = min(ECHOES_MAX if alone else RIDERS_MAX, (room - LOCAL_HEAD) // ECHO_LEN)
+        words = self.presence.words(now, echoes=max(echoes, 0), asks=ASKS_MAX)
+        room -= len(_said(words._replace(strangers=()))) + LOCAL_HEAD
+        return words._replace(strangers=words.strangers[: max(room // SHORT_LEN, 0)])
+
+    def _frame(
+        self, to: bytes | None, batch: Batch | None, chosen: list[Waiting], words: Words | None
+    ) -> Outgoing:
         items = b"".join(one.item for one in chosen)
+        if words is not None:
+            items += _said(words)
         shares = {one.share for one in chosen}
         priorities = [one.priority for one in chosen]
         if batch is not None:
@@ -504,6 +497,13 @@ class RadioMesh:
         share = max(shares, default=Share.CONTROL)
         priority = min(priorities, default=Priority.MEMBERSHIP)
         return Outgoing(FrameKind.LOCAL, items, share, priority, next_hop=to)
+
+
+def _said(words: Words) -> bytes:
+    """Return the items that say these words."""
+    echoes, strangers = b"".join(echo for _, echo in words.echoes), b"".join(words.strangers)
+    said = Local(Sub.ECHOES, echoes).encode() if echoes else b""
+    return said + (Local(Sub.STRANGERS, strangers).encode() if strangers else b"")
 
 
 def _fitting(waiting: list[Waiting], room: int) -> list[Waiting]:

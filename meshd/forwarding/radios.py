@@ -30,7 +30,7 @@ from meshd.link.account import Share
 from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import open_link_key
-from meshd.link.sources import Asked, Met
+from meshd.link.sources import Met, Stranger
 from meshd.routing.lora import rules_for
 from meshd.routing.speaker import Babel
 from meshd.wire.ledger_state import BOOT_LEN
@@ -150,8 +150,8 @@ class Radios:
         while (arrived := link.poll_arrived()) is not None:
             if isinstance(arrived, Met):
                 mesh.met(arrived, now)
-            elif isinstance(arrived, Asked):
-                mesh.asked(arrived, now)
+            elif isinstance(arrived, Stranger):
+                mesh.presence.stranger(arrived.short, now)
             else:
                 mesh.opened(arrived, now)
         self._pump(now)

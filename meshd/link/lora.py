@@ -26,9 +26,9 @@ from meshd.link.lora_neighbours import LoraNeighbour, LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
-from meshd.link.sources import Asked, Met, Opened, Sources
+from meshd.link.sources import Met, Opened, Sources, Stranger
 from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
-from meshd.wire.lora_frame import FrameKind, overhead
+from meshd.wire.lora_frame import HEAD_LEN, SHORT_LEN, FrameKind, overhead
 
 BEACON_SHORTEST_US = 2_000_000
 BEACON_AIRTIMES = 8
@@ -38,22 +38,20 @@ BEACON_REDUNDANCY = 3
 RESETS_INTERVALS = 30
 """In so many of the shortest intervals beacons come soon for newcomers a few times only."""
 ANSWER_SLOTS = 8
-CALM, BEACON_CALM, CALM_AGAIN_US = 0.15, 0.3, 30_000_000
-"""Roll calls, routes and beacons wait while more of the last minute than that was taken: when all
-nodes of a crowd start at once, their first words would keep each other from being heard."""
-CALL_DOUBLINGS = 9
-CALL_WAITS = 3
-"""So often a call waits for a calm channel: where there is none, relays are needed all the more."""
-CALL_AGAIN = 2
-CALL_GAP_AIRTIMES, CALL_ANSWER_LEN = 4, 83
-"""Between two roll calls each neighbour has so many airtimes of an answer of that length."""
-HEARD_LATELY_US = 600_000_000
+CALM, BEACON_CALM = 0.15, 0.3
+"""Routes and beacons wait while more of the last minute than that was taken: when all nodes of a
+crowd start at once, their first words would keep each other from being heard."""
+KNOWN_INTERVALS, FEW = 6, 2
+"""Who said its beacon within so many of the shortest intervals does not say it again for a newcomer
+where more are in earshot than that: who missed it asks for it."""
 GONE_INTERVALS = 3
 """A neighbour is forgotten after so many of the longest intervals without a word of it."""
 
 _KEY_LEN, _SIGNATURE_LEN = 32, 64
 _BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
 _BEACON_LEN = len(_BEACON.encode())
+_SOURCE_AT = HEAD_LEN - 2 - SHORT_LEN
+_UNOPENED = (DropReason.FRAME_STRANGER, DropReason.FRAME_FORGED)
 
 
 class LoraKeys(NamedTuple):
@@ -98,18 +96,9 @@ class LoraLink:
             redundancy=BEACON_REDUNDANCY,
             resets_span_us=RESETS_INTERVALS * shortest_us,
         )
-        self._calls = Trickle(
-            ctx.rng,
-            shortest_us=shortest_us,
-            doublings=CALL_DOUBLINGS,
-            redundancy=1,
-            resets_span_us=RESETS_INTERVALS * shortest_us,
-        )
         self._said_us: int | None = None
-        self._call_us: int | None = None
-        self._called_us = -HEARD_LATELY_US
-        self._call_waits = 0
-        self._arrived: deque[Opened | Met | Asked] = deque()
+        self._spoke_us: int | None = None
+        self._arrived: deque[Opened | Met | Stranger] = deque()
 
     @property
     def frame_max(self) -> int:
@@ -133,7 +122,6 @@ class LoraLink:
         if not self.up:
             self.up = True
             self.trickle.start(now)
-            self._calls.start(now)
 
     def gone(self, now: int) -> None:
         """The modem takes no frames any more; one that it held may have gone out."""
@@ -147,6 +135,7 @@ class LoraLink:
             return None
         self.sent_frames += 1
         outgoing = self._access.sent(now + self.ahead_us)
+        self._spoke_us = now
         if outgoing.kind is FrameKind.BEACON:
             self._said_us = now
         return outgoing
@@ -190,20 +179,15 @@ class LoraLink:
         """Send another frame in the place of one that waits here, or none."""
         self._access.exchange(outgoing, other)
 
-    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool:
-        """Take what answers a roll call; return whether its sender is there now."""
-        before = self.sources.trusts(opened.node)
-        there = self.sources.echoed(opened, nonces, now)
-        if there and not before:
-            self._calls.again(now, CALL_AGAIN)  # a call that was of use: others may have missed it
-        return there
+    def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool:
+        """Take echoes of frames; return whether their sender is there now."""
+        return self.sources.echoed(opened, echoes, now)
 
-    def vouch(self, nonce: bytes) -> None:
-        """Answer a roll call by a beacon: who called seems not to know this node."""
-        if not self.sender.asked(nonce):
-            self._ctx.drop(DropReason.CHALLENGE_LIMITED, self.radio.name)
+    def introduce(self, now: int) -> None:
+        """Say the beacon soon: somebody in earshot never heard it."""
+        self.trickle.inconsistent(now)
 
-    def poll_arrived(self) -> Opened | Met | Asked | None:
+    def poll_arrived(self) -> Opened | Met | Stranger | None:
         """Return the next frame that opened: what it carries is for others to judge."""
         return self._arrived.popleft() if self._arrived else None
 
@@ -214,12 +198,12 @@ class LoraLink:
         found = self.sources.hear(data, now)
         if isinstance(found, DropReason):
             self._ctx.drop(found, self.radio.name)
+            if found in _UNOPENED:
+                self._arrived.append(Stranger(data[_SOURCE_AT : _SOURCE_AT + SHORT_LEN]))
         elif isinstance(found, Met):
             self._meet(found, rssi_dbm, snr_db, now)
         elif isinstance(found, Opened):
             self._note(found.node, found.counter, (rssi_dbm, snr_db), now)
-            self._arrived.append(found)
-        elif isinstance(found, Asked):
             self._arrived.append(found)
         while (report := self.sources.poll_report()) is not None:
             fields: dict[str, object] = {"node": node_text(report[1]), "link": self.radio.name}
@@ -231,9 +215,10 @@ class LoraLink:
         row.boot, row.proven = met.boot, met.proven
         self._arrived.append(met)
         if met.new or not known:
-            self.trickle.inconsistent(now)
-            if not self.sources.trusts(met.node):
-                self._calls.inconsistent(now)
+            span_us = KNOWN_INTERVALS * self.trickle.shortest_us
+            said_of_late = self._said_us is not None and now - self._said_us < span_us
+            if not said_of_late or len(self.neighbours) <= FEW:
+                self.trickle.inconsistent(now)
         else:
             self.trickle.consistent()
         if not known:
@@ -276,9 +261,7 @@ class LoraLink:
         """Return when `pump` is wanted next; None: not before the modem is there."""
         if not self.up:
             return None
-        due_us = [self.trickle.due_us, self._calls.due_us]
-        if self._call_us is not None and self._strangers(now):
-            due_us.append(self._call_us)
+        due_us = [self.trickle.due_us]
         access_us = self._access.poll_timeout()
         if access_us is not None:
             due_us.append(access_us - self.ahead_us)
@@ -289,8 +272,9 @@ class LoraLink:
 
     def _speak(self, now: int) -> None:
         """Queue the beacon and the challenge that are due."""
-        said_us, trickle = self._said_us, self.trickle
-        silent = said_us is None or now - said_us >= trickle.interval_us
+        said_us, spoke_us, trickle = self._said_us, self._spoke_us, self.trickle
+        # Who heard any frame of this node, and not its beacon, asks for that.
+        silent = spoke_us is None or now - spoke_us >= trickle.interval_us
         wanted = now >= trickle.due_us and trickle.poll(now, silent=silent)
         wanted = wanted and (said_us is None or self.calm(now, BEACON_CALM))
         answer_us = self.sender.answer_due()
@@ -300,37 +284,21 @@ class LoraLink:
             echoes = max(min(self.sender.echoes, room), 0) if answers else 0
             # It is made when it goes, with a counter of that moment: these bytes hold its place.
             self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)
-        if now >= self._calls.due_us and self._calls.poll(now, silent=True):
-            gap_us = CALL_GAP_AIRTIMES * len(self.neighbours) * self.airtime_us(CALL_ANSWER_LEN)
-            self._call_us = max(now, self._called_us + gap_us)
-        if self._call_us is not None and now >= self._call_us and not self._may_call(now):
-            self._call_us = now + self._ctx.jitter(CALM_AGAIN_US // 2, CALM_AGAIN_US)
-        if self._call_us is not None and now >= self._call_us and self._strangers(now):
-            self._call_us, self._called_us, self._call_waits = None, now, 0
-            call = self.sources.call(self._ctx.entropy(NONCE_LEN), now)
-            self._control(FrameKind.CHALLENGE, call.encode(), now)
         node = self.sources.poll_challenge(now)
         if node is not None and not self._access.waits(FrameKind.CHALLENGE):
             challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
             if challenge is not None:
                 self._control(FrameKind.CHALLENGE, challenge.encode(), now)
 
-    def _may_call(self, now: int) -> bool:
-        """Tell whether the channel is quiet enough for a call, or has been waited for enough."""
-        self._call_waits += 1
-        return self.calm(now) or self._call_waits > CALL_WAITS
-
-    def _strangers(self, now: int) -> bool:
-        """Tell whether anybody was heard of late that has not shown to be there now."""
-        return any(
-            row.heard_us >= now - HEARD_LATELY_US and not self.sources.trusts(row.node)
-            for row in self.neighbours
-        )
-
     def _control(self, kind: FrameKind, plaintext: bytes, now: int) -> None:
         self.send(Outgoing(kind, plaintext, Share.CONTROL, Priority.MEMBERSHIP), now)
 
     def _sealed(self, outgoing: Outgoing, now: int) -> bytes:
+        data = self._made(outgoing, now)
+        self.sources.said(data, now)
+        return data
+
+    def _made(self, outgoing: Outgoing, now: int) -> bytes:
         if outgoing.kind is FrameKind.BEACON:
             echoes = (len(outgoing.plaintext) - _BEACON_LEN) // NONCE_LEN
             if echoes:

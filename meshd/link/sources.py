@@ -5,9 +5,10 @@ met, what was asked, or the name of the drop; whom to challenge; reports for peo
 bounded: who has not answered a challenge yet may hold a quarter of them and goes first.
 
 A sender is *proven* when a beacon came back with our own fresh nonce in it, or when it is the next
-boot of one that was proven; it is *fresh* when it answered a roll call, by which any member of the
-mesh might pass for it, but no recording. Frames of others are good for delivery (what they carry is
-proven by itself) but not for relaying. Must not know: airtime, routes, what frames carry.
+boot of one that was proven; it is *fresh* when it sent back an echo of a frame that this node sent
+of late, by which any member of the mesh might pass for it, but no recording. Frames of others are
+good for delivery (what they carry is proven by itself) but not for relaying.
+Must not know: airtime, routes, what frames carry.
 Ref: docs/wire-format.md#lora-beacon, docs/security.md.
 """
 
@@ -24,8 +25,8 @@ from meshd.link.replay import Verdict, nearest
 from meshd.link.seal import NOBODY, FrameKeys, LinkKey, Mark, hop_address, opens_by_link_key, unseal
 from meshd.link.sender import Sender
 from meshd.link.speaker import Device, Source
-from meshd.wire.lora_beacon import EVERYBODY, Beacon, Challenge
-from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
+from meshd.wire.lora_beacon import Beacon, Challenge
+from meshd.wire.lora_frame import ECHO_LEN, EVERYONE, SHORT_LEN, FrameKind, LoraFrame, echo_of
 
 DEVICES_MAX = 256
 UNPROVEN_MAX = DEVICES_MAX // 4
@@ -33,8 +34,9 @@ SAME_SHORT_MAX = 8
 """Devices that share a short address; each is one more key to try."""
 
 CHALLENGE_VALID_US = 120_000_000
-CALL_VALID_US = 300_000_000
-CALLS_MAX = 4
+SAID_VALID_US = 300_000_000
+SAID_MAX = 32
+"""Own frames whose echoes are believed: the last ones, of that time."""
 REPORTS_MAX = 16
 
 
@@ -70,18 +72,19 @@ class Met(NamedTuple):
     counter: int
     new: bool
     proven: bool
+    echo: bytes = b""
 
 
 class Asked(NamedTuple):
-    """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it.
-
-    `called`: it was a roll call, to be answered by an item with the nonce; `caller` is the short
-    address in it, which any member could feign.
-    """
+    """Somebody asks this node for a beacon with this nonce; `Sender.answer` will hold it."""
 
     nonce: bytes
-    called: bool = False
-    caller: bytes = b""
+
+
+class Stranger(NamedTuple):
+    """A frame that no known sender sealed: perhaps a beacon was lost, perhaps it is noise."""
+
+    short: bytes
 
 
 class Overheard(NamedTuple):
@@ -113,7 +116,7 @@ class Sources:
         self._sender = sender
         self._links = links
         self._devices: dict[bytes, Device] = {}
-        self._calls: deque[tuple[bytes, int]] = deque(maxlen=CALLS_MAX)
+        self._said: deque[tuple[bytes, int]] = deque(maxlen=SAID_MAX)
         self._reports: deque[tuple[Report, bytes]] = deque(maxlen=REPORTS_MAX)
 
     def rekey(self, links: tuple[LinkKey, ...]) -> None:
@@ -138,7 +141,7 @@ class Sources:
             if plaintext is not None:
                 if frame.kind is FrameKind.BEACON:
                     return self._beacon(frame, link, plaintext, now)
-                return self._challenge(plaintext, frame.source)
+                return self._challenge(plaintext)
         return DropReason.FRAME_FORGED
 
     # --- challenges -------------------------------------------------------------------------------
@@ -162,19 +165,18 @@ class Sources:
         """Return the next thing for a person, with the NodeId it is about."""
         return self._reports.popleft() if self._reports else None
 
-    def call(self, nonce: bytes, now: int) -> Challenge:
-        """Begin a roll call with 8 fresh bytes of entropy."""
-        self._calls.append((nonce, now))
-        return Challenge(EVERYBODY, nonce)
+    def said(self, data: bytes, now: int) -> None:
+        """Note a frame that this node sends: whoever hears it can send back an echo of it."""
+        self._said.append((echo_of(data), now))
 
-    def echoed(self, opened: Opened, nonces: Container[bytes], now: int) -> bool:
-        """Take the nonces that a frame brings back; return whether its sender is there now.
+    def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool:
+        """Take the echoes in a frame; return whether its sender is there now.
 
-        Only who has heard the call can have sealed them: no recording holds them. They do not prove
-        whose device it is, which a member could feign; a beacon does.
+        Only who has heard this node of late can have sealed them: no recording holds them. They do
+        not prove whose device it is, which a member could feign; a beacon does.
         """
-        called = any(now <= at_us + CALL_VALID_US and one in nonces for one, at_us in self._calls)
-        for device in self._devices.values() if called else ():
+        heard = any(now <= at_us + SAID_VALID_US and one in echoes for one, at_us in self._said)
+        for device in self._devices.values() if heard else ():
             source = next((one for one in device.sources if one.salt == opened.salt), None)
             if device.node == opened.node and source is not None:
                 source.fresh = True
@@ -258,13 +260,11 @@ class Sources:
 
     # --- beacons ----------------------------------------------------------------------------------
 
-    def _challenge(self, plaintext: bytes, caller: bytes) -> Heard:
+    def _challenge(self, plaintext: bytes) -> Heard:
         try:
             challenge = Challenge.decode(plaintext)
         except WireError:
             return DropReason.BEACON_MALFORMED
-        if challenge.target == EVERYBODY:
-            return Asked(challenge.nonce, called=True, caller=caller)
         if challenge.target != self._sender.node:
             return Overheard(challenge.target)
         if not self._sender.asked(challenge.nonce):
@@ -288,7 +288,8 @@ class Sources:
             return DropReason.BEACON_FORGED
         if public == self._sender.public:
             return self._mirror(beacon)
-        return self._meet(beacon, public, now)
+        met = self._meet(beacon, public, now)
+        return met._replace(echo=frame.tag[:ECHO_LEN]) if isinstance(met, Met) else met
 
     def _signer(self, beacon: Beacon, frame: LoraFrame, link: LinkKey) -> bytes | None:
         """Return whose beacon without a key this is, among those who are known."""

@@ -16,8 +16,6 @@ SALT_LEN = 8
 NONCE_LEN = 8
 ECHOES_MAX = 7
 COUNTER_MAX = 0xFFFF_FFFF
-EVERYBODY = b""
-"""As target of a challenge."""
 _CONTEXT = b"meshd-lora-beacon-1"
 _FIXED = Struct(f">I{SALT_LEN}sI")
 _KEY_PRESENT = 1
@@ -74,10 +72,7 @@ class Beacon(NamedTuple):
 
 
 class Challenge(NamedTuple):
-    """Whoever is `target` (NodeId) shall send a beacon with this nonce in it.
-
-    With `EVERYBODY` it is a roll call: who hears it sends the nonce back in a LOCAL item.
-    """
+    """Whoever is `target` (NodeId) shall send a beacon with this nonce in it."""
 
     target: bytes
     nonce: bytes
@@ -92,6 +87,6 @@ class Challenge(NamedTuple):
 
         Raises: WireError.
         """
-        if len(data) not in (NONCE_LEN, NODE_ID_LEN + NONCE_LEN):
+        if len(data) != NODE_ID_LEN + NONCE_LEN:
             raise WireError(f"{len(data)} bytes are no challenge")
         return cls(data[:-NONCE_LEN], data[-NONCE_LEN:])

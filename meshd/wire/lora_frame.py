@@ -14,6 +14,8 @@ from meshd.core.errors import UsageError, WireError
 VERSION = 1
 SHORT_LEN = 2
 TAG_LEN = 8
+ECHO_LEN = 4
+"""So many of the first bytes of a tag show who heard the frame."""
 FRAME_LEN_MAX = 255
 EVERYONE = b"\xff\xff"
 
@@ -37,6 +39,11 @@ _DESTINATION_LEN = {FrameKind.ROUTED: SHORT_LEN}
 def overhead(kind: FrameKind) -> int:
     """Return how many bytes a frame of this kind has beside its body."""
     return HEAD_LEN + _DESTINATION_LEN.get(kind, 0) + TAG_LEN
+
+
+def echo_of(data: bytes) -> bytes:
+    """Return what shows that a frame was heard."""
+    return data[-TAG_LEN:][:ECHO_LEN]
 
 
 class LoraFrame(NamedTuple):

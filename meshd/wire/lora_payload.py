@@ -29,6 +29,7 @@ _ROUTES = 5
 class Sub(IntEnum):
     """What a LOCAL item is, for those in earshot."""
 
+    STRANGERS = 2
     ECHOES = 3
     DIGESTS = 4
     HEADS = 5

@@ -5,7 +5,10 @@ from hypothesis import strategies as st
 from lora_nodes import SECOND_US, Node
 
 from meshd.link.sources import Met, Opened
+from meshd.wire.lora_frame import FrameKind, echo_of
+from meshd.wire.lora_payload import Local, Sub
 
+ECHOES = Local(Sub.ECHOES, b"").encode()
 PLACES = st.integers(0, 10_000)
 moves = st.one_of(
     st.tuples(st.just("send"), st.sampled_from([1, 3, 70])),
@@ -14,6 +17,7 @@ moves = st.one_of(
     st.tuples(st.just("all"), st.booleans()),
     st.tuples(st.just("beacon"), st.booleans()),
     st.tuples(st.just("ask"), st.booleans()),
+    st.tuples(st.just("echo"), st.booleans()),
     st.tuples(st.just("reboot"), st.sampled_from(["sender", "receiver"])),
     st.tuples(st.just("jump"), st.sampled_from([100, 5_000, 40_000, 70_000])),
     st.tuples(st.just("wait"), st.integers(1, 200)),
@@ -43,6 +47,10 @@ class Air:
             return
         frame = self.recording[place % len(self.recording)]
         heard = self.receiver.hear(frame, self.now)
+        if isinstance(heard, Opened) and heard.plaintext[:1] == ECHOES[:1]:
+            echoes = {heard.plaintext[len(ECHOES) :]}
+            if self.receiver.sources.echoed(heard, echoes, self.now):
+                assert self.answered, "an echo of what was not heard"
         if isinstance(heard, Opened) and heard.trusted:
             assert self.answered, "trusted, and never answered"
             assert frame not in self.trusted, "trusted twice"
@@ -60,6 +68,15 @@ class Air:
             self.answered = True
             self.record(answer)
 
+    def echo(self, delivered):
+        """The receiver says anything, and the sender sends back what shows that it heard it."""
+        frame = self.receiver.say()
+        self.receiver.sources.said(frame, self.now)
+        if delivered:
+            self.answered = True
+            plaintext = Local(Sub.ECHOES, echo_of(frame)).encode()
+            self.record(self.sender.sender.seal(FrameKind.LOCAL, plaintext))
+
     def move(self, what, how):
         if what == "send":
             for number in range(how):
@@ -74,6 +91,8 @@ class Air:
             self.record(self.sender.sender.beacon(with_key=how))
         elif what == "ask":
             self.ask(how)
+        elif what == "echo":
+            self.echo(how)
         elif what == "jump":
             self.sender.sender.counter += how
         elif what == "wait":

@@ -71,7 +71,8 @@ def test_cut_flipped_and_foreign_frames_are_named_drops():
         now = drops(host)
         new = {reason for reason in now if now[reason] > was.get(reason, 0)}
         assert new <= NAMED, new
-        assert sum(now.values()) - sum(was.values()) >= len(ugly) - 5
+        # Some meet a frame of the nodes: they ask a few of the strangers that they hear who it is.
+        assert sum(now.values()) - sum(was.values()) >= len(ugly) - 12
         assert len(camp.known(host)) == 1, "nobody was made up"
     works(camp, "second")
 

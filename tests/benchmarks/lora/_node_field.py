@@ -9,7 +9,7 @@ from meshd.simulation.rivals.station import Station
 
 
 class NodesTold(Told):
-    """Real nodes: keys, beacons, roll calls, routes and the ledger are theirs, and all count.
+    """Real nodes: keys, beacons, echoes, routes and the ledger are theirs, and all count.
 
     They start at once with the clock; the traffic begins ten minutes later, as for all others.
     """

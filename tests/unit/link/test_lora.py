@@ -204,7 +204,7 @@ def test_a_modem_tells_what_it_left_out():
 
 def test_a_machine_that_slept_has_its_hour_gone_by():
     mesh = Mesh(1)
-    mesh.run(30)
+    mesh.run(60)
     host = mesh.hosts[0]
     assert radio(host).airtime_hour_ms > 0
     host.input(host.node.radios_clock, 2 * 3600 * S)

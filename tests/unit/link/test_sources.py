@@ -45,7 +45,8 @@ def test_frame_is_opened_once_its_sender_was_met():
     a, b = pair()
     frame = a.say(b"one", hop_limit=3)
     assert b.hear(frame) is DropReason.FRAME_STRANGER
-    assert b.meet(a) == Met(a.node, a.identity.public, 1, 2, new=True, proven=False)
+    met = Met(a.node, a.identity.public, 1, 2, new=True, proven=False)
+    assert b.meet(a)._replace(echo=b"") == met
     heard = b.hear(a.say(b"two", hop_limit=3))
     assert (heard.plaintext, heard.node, heard.aim) == (b"two", a.node, Aim.EVERYONE)
     assert heard.frame.hop_limit == 3
@@ -270,7 +271,8 @@ def test_beacon_without_a_key_is_for_those_who_know_it():
     assert b.hear(a.sender.beacon(with_key=False)) is DropReason.FRAME_STRANGER
     b.meet(a)
     known = b.hear(a.sender.beacon(with_key=False))
-    assert known == Met(a.node, a.identity.public, 1, 3, new=False, proven=False)
+    met = Met(a.node, a.identity.public, 1, 3, new=False, proven=False)
+    assert known._replace(echo=b"") == met
 
 
 def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():

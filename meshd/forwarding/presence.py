@@ -1,0 +1,178 @@
+"""To whom a node has to show that it is there now, whom it does not know, and when it says so.
+
+Enters: echoes of frames that opened (the first bytes of their tags), short addresses of strangers,
+whom neighbours say that they hear. Leaves: echoes to send back, strangers to ask for their beacons,
+when a frame should go for that alone; on other frames they ride. Who does not list this node yet
+gets echoes of its frames, at first whenever it was heard, then ever more seldom: perhaps this node
+is not heard there at all. Anybody can invent neighbours: frames of their own are few in any time.
+Must not know: frames, keys, the channel.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from meshd.core.buckets import Buckets
+from meshd.forwarding.neighbours import Neighbours
+from meshd.wire.lora_frame import SHORT_LEN
+
+ROWS_MAX = 64
+STRANGERS_MAX = 16
+ECHOES_MAX, ASKS_MAX = 24, 8
+"""In one frame."""
+ECHO_US = 240_000_000
+"""An echo of an older frame would come too late."""
+OWN_FRAMES, ALWAYS, SELDOM = 4, 12, 4
+"""So often a frame goes for one neighbour alone; so often its frames are echoed by what goes
+anyway, and from then on each fourth."""
+ASKS, STRANGE_US = 4, 600_000_000
+"""A stranger is asked so often in that time, however much of it is heard."""
+DOUBLINGS = 6
+BURST, WORD_AIRTIMES = 24, 60
+"""So many frames go for that alone, then one in so many airtimes of one."""
+
+
+class Words(NamedTuple):
+    """What goes with the next frame. Hand it back to `said` once it is on the air no more."""
+
+    echoes: tuple[tuple[bytes, bytes], ...]
+    """Node, echo."""
+    strangers: tuple[bytes, ...]
+
+
+class _Row:
+    """A neighbour: the last echo of it, and how often it was sent one."""
+
+    __slots__ = ("at_us", "echo", "node", "said", "tries")
+
+    def __init__(self, node: bytes) -> None:
+        self.node = node
+        self.echo = b""
+        self.at_us = 0
+        self.said = True
+        self.tries = 0
+
+
+class Presence:
+    """What one radio owes those in earshot."""
+
+    def __init__(
+        self, neighbours: Neighbours, jitter: Callable[[int, int], int], word_us: int
+    ) -> None:
+        """`word_us` is how long a frame with such words is on the air."""
+        self.due_us: int | None = None
+        self._neighbours = neighbours
+        self._jitter = jitter
+        self._step_us = 4 * word_us
+        self._rows: dict[bytes, _Row] = {}
+        self._strangers: dict[bytes, list[int]] = {}
+        self._doublings = 0
+        self._all = Buckets(burst=BURST, interval_us=WORD_AIRTIMES * word_us, sources_max=1)
+
+    # --- inputs -----------------------------------------------------------------------------------
+
+    def heard(self, node: bytes, echo: bytes, now: int, *, anew: bool = False) -> None:
+        """Note a frame of a neighbour; `anew`: it has forgotten all that it heard."""
+        self._strangers.pop(node[:SHORT_LEN], None)
+        row = self._rows.pop(node, None) or _Row(node)
+        if len(self._rows) >= ROWS_MAX:
+            del self._rows[next(iter(self._rows))]
+        self._rows[node] = row
+        row.echo, row.at_us, row.said = echo, now, False
+        if anew:
+            row.tries = 0
+            self._neighbours.restarted(node[:SHORT_LEN])
+        if row.tries < OWN_FRAMES and self._owed(row):
+            self._want(now)
+
+    def stranger(self, short: bytes, now: int) -> None:
+        """Note a frame that nobody known has sent."""
+        self._forget(now)
+        if short not in self._strangers:
+            if len(self._strangers) >= STRANGERS_MAX:
+                del self._strangers[next(iter(self._strangers))]
+            self._strangers[short] = [0, now]
+        if self._strangers[short][0] < ASKS:
+            self._want(now)
+
+    def news(self, now: int) -> None:
+        """Somebody was met, or has shown to be there, or to hear this node: soon say so."""
+        self._doublings = max(self._doublings - 2, 0)
+        self.due_us = None
+        self._want(now)
+
+    def missed(self, now: int) -> None:
+        """A neighbour does not know yet that this node hears it."""
+        self._want(now)
+
+    # --- what to say ------------------------------------------------------------------------------
+
+    def speaks(self, now: int) -> bool:
+        """Tell whether a frame should go now for these words alone, and take it as going."""
+        if self.due_us is None or self.due_us > now:
+            return False
+        self.due_us = None
+        if not self._all.allow("", now):
+            return False
+        self._doublings = min(self._doublings + 1, DOUBLINGS)
+        return True
+
+    def words(self, now: int, *, echoes: int, asks: int) -> Words:
+        """Return what to say in a frame that goes now: so many of each at most."""
+        owed = [row for row in self._rows.values() if self._due(row, now)]
+        owed.sort(key=lambda row: row.tries)
+        strangers = [short for short, (tries, _) in self._strangers.items() if tries < ASKS]
+        return Words(
+            tuple((row.node, row.echo) for row in owed[: min(echoes, ECHOES_MAX)]),
+            tuple(strangers[: min(asks, ASKS_MAX)]),
+        )
+
+    def said(self, words: Words, now: int, *, listed: bool) -> None:
+        """Note that words are out; see to it that they are said again where they may be lost.
+
+        `listed`: in a frame that also says whom this node hears.
+        """
+        if listed:
+            self.due_us = None
+        for node, echo in words.echoes:
+            row = self._rows.get(node)
+            if row is not None:
+                row.tries += 1
+                row.said = row.said or row.echo == echo
+        for short in words.strangers:
+            if short in self._strangers:
+                self._strangers[short][0] += 1
+        self._forget(now)
+        waits = any(row.tries < OWN_FRAMES and self._due(row, now) for row in self._rows.values())
+        if waits or any(tries < ASKS for tries, _ in self._strangers.values()):
+            self._want(now)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _owed(self, row: _Row) -> bool:
+        """Tell whether a neighbour does not say that it hears this node."""
+        return not self._neighbours.hears(row.node[:SHORT_LEN])
+
+    def _due(self, row: _Row, now: int) -> bool:
+        if now - row.at_us > ECHO_US or not self._owed(row):
+            return False
+        if row.tries < OWN_FRAMES:
+            return True
+        if row.said:
+            return False
+        if row.tries >= ALWAYS and row.tries % SELDOM:
+            row.tries += 1
+            row.said = True
+            return False
+        return True
+
+    def _forget(self, now: int) -> None:
+        for short in [one for one, (_, at) in self._strangers.items() if now - at > STRANGE_US]:
+            del self._strangers[short]
+
+    def _want(self, now: int) -> None:
+        """Have a frame go for these words alone: the more are in earshot, the later."""
+        if self.due_us is None:
+            crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
+            wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings
+            wait_us = min(wait_us, ECHO_US)
+            self.due_us = now + self._jitter(wait_us // 2, wait_us)

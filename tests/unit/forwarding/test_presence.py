@@ -1,0 +1,112 @@
+"""To whom echoes are sent, how often, and when a frame goes for that alone."""
+
+from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.presence import (
+    ALWAYS,
+    ASKS,
+    BURST,
+    ECHO_US,
+    OWN_FRAMES,
+    ROWS_MAX,
+    SELDOM,
+    STRANGERS_MAX,
+    WORD_AIRTIMES,
+    Presence,
+    Words,
+)
+
+WORD_US = 150_000
+NODE = b"ab345678.."
+S = 1_000_000
+
+
+def made():
+    neighbours = Neighbours(b"me")
+    return neighbours, Presence(neighbours, lambda low, high: high, WORD_US)
+
+
+def words(presence, now):
+    return presence.words(now, echoes=24, asks=8)
+
+
+def listed(neighbours, node=NODE):
+    """The neighbour says that it hears this node."""
+    neighbours.heard(node[:2], 0.0, 0)
+    neighbours.told(node[:2], (b"me",))
+
+
+def test_who_does_not_list_this_node_gets_an_echo_soon():
+    _, presence = made()
+    presence.heard(NODE, b"tag1", S)
+    due_us = presence.due_us
+    assert S < due_us <= 2 * S
+    assert not presence.speaks(due_us - 1) and presence.speaks(due_us)
+    assert words(presence, due_us).echoes == ((NODE, b"tag1"),)
+
+
+def test_who_lists_this_node_gets_none():
+    neighbours, presence = made()
+    listed(neighbours)
+    presence.heard(NODE, b"tag1", S)
+    assert presence.due_us is None and words(presence, S) == Words((), ())
+
+
+def test_who_has_restarted_gets_some_again():
+    neighbours, presence = made()
+    listed(neighbours)
+    presence.heard(NODE, b"tag1", S, anew=True)
+    assert words(presence, S).echoes == ((NODE, b"tag1"),)
+    assert neighbours.listeners == ()
+
+
+def test_an_echo_that_would_come_too_late_is_not_sent():
+    _, presence = made()
+    presence.heard(NODE, b"tag1", S)
+    assert words(presence, S + ECHO_US + 1).echoes == ()
+
+
+def test_for_who_never_lists_this_node_a_few_frames_go_and_then_echoes_ride_ever_more_seldom():
+    _, presence = made()
+    now, alone, rode = 0, 0, 0
+    for number in range(100):
+        now += 100 * S
+        presence.heard(NODE, b"%04d" % number, now)
+        alone += presence.speaks(now + 90 * S)
+        told = words(presence, now + 90 * S)
+        rode += bool(told.echoes)
+        presence.said(told, now + 90 * S, listed=True)
+    assert alone == OWN_FRAMES
+    assert ALWAYS <= rode <= ALWAYS + (100 - ALWAYS) // SELDOM + 1
+
+
+def test_an_invented_crowd_gets_frames_at_a_bounded_rate_and_holds_so_many_places():
+    _, presence = made()
+    now, spoken = 0, 0
+    for number in range(1000):
+        presence.heard(b"%010d" % number, b"tag1", now)
+        now = max(now, presence.due_us or 0)
+        spoken += presence.speaks(now)
+    assert spoken <= BURST + now / (WORD_AIRTIMES * WORD_US) + 1
+    assert len(presence._rows) <= ROWS_MAX
+
+
+def test_a_stranger_is_asked_a_few_times_and_not_once_it_is_known():
+    _, presence = made()
+    presence.stranger(NODE[:2], S)
+    assert presence.due_us is not None
+    for number in range(ASKS):
+        told = words(presence, S + number)
+        assert told.strangers == (NODE[:2],)
+        presence.said(told, S + number, listed=True)
+    presence.stranger(NODE[:2], 2 * S)
+    assert words(presence, 2 * S).strangers == ()
+    presence.stranger(b"cd", 2 * S)
+    presence.heard(b"cd" + bytes(8), b"tag1", 2 * S)
+    assert words(presence, 2 * S).strangers == ()
+
+
+def test_noise_is_asked_for_under_so_many_names():
+    _, presence = made()
+    for number in range(1000):
+        presence.stranger(number.to_bytes(2, "big"), S)
+    assert len(presence._strangers) == STRANGERS_MAX
