@@ -10,18 +10,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.core.law import SubBand
 from meshd.link.account import Share
 from meshd.link.ledger import Emission, Priority, Reservation, Wait
 from meshd.radio.kinds import made
-from meshd.radio.modem import Broken, Configured, Event, Modem, NotSent, RadioPlan, Sent
+from meshd.radio.modem import Broken, Configured, Event, Heard, Modem, NotSent, RadioPlan, Sent
 from meshd.runtime.airtime_file import AirtimeFile
 from meshd.runtime.serial_port import SerialPort
 
 PAUSE_S = 1.0
 WORD_MAX_S = 180.0
 """Longer than any dialect takes to say what became of a frame."""
+
+_BUSY = "the radio takes no frame now: unplug it, plug it in again, and try once more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +44,47 @@ Tell = Callable[[Event | Wait], None]
 
 
 class RadioTest:
-    """One trial. `tell` gets each event, and `held` when the law keeps a frame back."""
+    """One trial. `tell` gets each event, and what the ledger said when it keeps a frame back.
+
+    Afterwards `sent` and `heard` count frames, `held` is why the law kept one back, `broken` why
+    the radio is of no use.
+    """
 
     def __init__(self, trial: Trial, airtime: AirtimeFile | None, tell: Tell) -> None:
         self._trial = trial
         self._airtime = airtime
         self._tell = tell
         self.held: Wait | None = None
+        self.broken: Broken | None = None
+        self.sent = self.heard = 0
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._port = SerialPort(trial.port, self._make, self._told)
 
     def _make(self) -> Modem:
         return made(self._trial.kind, self._trial.plan, module_dbm=self._trial.module_dbm)
 
-    async def run(self) -> bool:
-        """Carry it out; tell whether the radio worked all the time. Raises: RequestError."""
+    async def run(self) -> None:
+        """Carry it out. Raises: RequestError."""
         running = asyncio.create_task(self._port.run())
         try:
-            if not isinstance(await self._next(Configured, Broken), Configured):
-                return False
+            await self._next(Configured, Broken)
+            if self.broken is not None:
+                return
             for number in range(self._trial.count):
                 if not await self._send(b"meshd radio test %d" % (number + 1)):
-                    return False
+                    return
                 await asyncio.sleep(PAUSE_S)
             await asyncio.sleep(self._trial.listen_s)
-            return True
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
 
     def _told(self, event: Event) -> None:
+        self.sent += isinstance(event, Sent)
+        self.heard += isinstance(event, Heard)
+        if isinstance(event, Broken | Configured):
+            self.broken = event if isinstance(event, Broken) else None
         self._tell(event)
         self._events.put_nowait(event)
 
@@ -92,6 +105,7 @@ class RadioTest:
             self._port.transmit(frame)
         except UsageError:
             ledger.settle(reservation.number, now(), airtime_us=0)
+            self.broken = self.broken or Broken(DropReason.MODEM_SILENT, _BUSY)
             return False
         try:
             event = await self._next(Sent, NotSent)

@@ -380,7 +380,9 @@ def test_radio_test_sends_within_the_law(emulate, tmp_path):
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert events[1]["event"] == "configured"
     assert events[1]["plan"]["frequency_hz"] == 869_525_000
-    assert events[-1] == {"schema": "meshd.radio.test/1", "event": "sent", "told": True}
+    schema = {"schema": "meshd.radio.test/1"}
+    assert events[-2] == {**schema, "event": "sent", "told": True}
+    assert events[-1] == {**schema, "event": "end", "sent": 1, "heard": 0}
 
     node = read_identity(str(tmp_path / "s")).node
     airtime = AirtimeFile(str(tmp_path / "s" / AIRTIME_FILE), law_of("EU868"), node)
@@ -391,4 +393,4 @@ def test_radio_test_sends_within_the_law(emulate, tmp_path):
     airtime.close()
     result = command(*test, "--region", "EU868", cwd=tmp_path)
     assert result.returncode == 75
-    assert json.loads(result.stdout.splitlines()[-1])["event"] == "wait"
+    assert json.loads(result.stdout.splitlines()[-2])["event"] == "wait"

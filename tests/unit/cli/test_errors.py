@@ -23,6 +23,7 @@ def folder(tmp_path, monkeypatch):
         ("status --json", Exit.NOT_RUNNING),
         ("radio list --json", Exit.NOT_RUNNING),
         ("radio set /dev/a --json", Exit.USAGE),
+        ("radio test no-port rnode --frequency 868.1 --json", Exit.HARDWARE),
         ("nonsense --json", Exit.USAGE),
         ("status --jsno --json", Exit.USAGE),
         ("replay no-such-file --json", Exit.ERROR),
