@@ -6,7 +6,7 @@ Every frame is counted in bytes, those of relays too: 16 of frame, 3 of an objec
 
 from types import SimpleNamespace
 
-from sync_net import MS, SECOND, House, Net
+from sync_net import MS, SECOND, House, SyncNet
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.events import StoreRead
@@ -140,7 +140,7 @@ class AirHouse(House):
             self.drain()
 
 
-class AirNet(Net):
+class AirNet(SyncNet):
     """The air: who hears whom (all, but for `cut_air`), what was sent, what is lost."""
 
     house_kind = AirHouse

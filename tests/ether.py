@@ -7,7 +7,7 @@ as they are on the air: frame, item and body.
 
 from random import Random
 
-from file_devices import Net, household
+from file_devices import FileNet, household
 
 from meshd.core.airtime import LONG_FAST, airtime_us
 from meshd.core.law import Budget
@@ -66,7 +66,7 @@ class Radio:
         return self.identity.sign(message)
 
 
-class Ether(Net):
+class Ether(FileNet):
     """A channel among devices, beside their sessions."""
 
     def __init__(self, *devices, loss=0.0, seed=1, modulation=LONG_FAST, room=237):

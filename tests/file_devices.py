@@ -1,7 +1,7 @@
 """Devices with files, joined by sessions in memory: real spaces, real stores, virtual time.
 
-A `Net` carries records and bulks in order, with bounded room a direction as sessions have it, and
-lets a test change or lose what goes over. Spaces are synced by `meet`, files by `Files` alone.
+A `FileNet` carries records and bulks in order, with bounded room a direction as sessions have it,
+and lets a test change or lose what goes over. Spaces are synced by `meet`, files by `Files` alone.
 """
 
 from collections import deque
@@ -152,7 +152,7 @@ class End:
         return True
 
 
-class Net:
+class FileNet:
     """Sessions among devices."""
 
     def __init__(self, *devices):

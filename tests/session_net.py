@@ -73,7 +73,7 @@ class Pipe:
         self.open = True
 
 
-class Net:
+class SessionNet:
     """The hosts, what lies between them, and the clock."""
 
     def __init__(self, *names, seed=1, mesh=OPEN_MESH_ID, fragment_max=3000, boots=None):

@@ -287,7 +287,7 @@ class Puppet:
         return number
 
 
-class Net:
+class SyncNet:
     """The clock, what is under way, and who is connected to whom."""
 
     def __init__(self, seed=0, delay_us=1 * MS):

@@ -1,6 +1,6 @@
 """Whatever a peer or the store says to `Files` is legal or a named drop, never an exception."""
 
-from file_devices import FileDevice, Net, household, sync
+from file_devices import FileDevice, FileNet, household, sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ class Fixture:
         finally:
             FileDevice.quota_bytes = 0
         anna, rose, ben = self.devices
-        self.net = Net(*self.devices)
+        self.net = FileNet(*self.devices)
         anna.put(DATA)
         sync(*self.devices)
         anna.listed()

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from session_net import Net, identity
+from session_net import SessionNet, identity
 
 from meshd.core.crypto import exchange_public
 from meshd.core.drops import DropReason
@@ -152,7 +152,7 @@ def test_bulk_head_survives(length, head):
 )
 @settings(max_examples=100, deadline=None)
 def test_any_order_of_inputs_never_raises_and_makes_no_session(inputs):
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     host = net["a"]
     sessions = host.sessions

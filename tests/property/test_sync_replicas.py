@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import sync_messages as wire
@@ -26,7 +26,7 @@ STEPS = st.lists(
 
 
 def replicas(seed):
-    net = Net(seed)
+    net = SyncNet(seed)
     houses = [net.founder("r0")]
     for place in range(1, COUNT):
         role = "relay" if place == 2 else "writer"
@@ -204,7 +204,7 @@ def localised(message, space, entries):
 @settings(max_examples=60, deadline=None)
 @given(first=st.booleans(), relay=st.booleans(), said=st.lists(messages(), max_size=30))
 def test_any_message_in_any_state_is_legal_or_a_named_drop(first, relay, said):
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for number in range(4):
         anna.post(f"note {number}")

@@ -1,7 +1,7 @@
 """Knocks: when they are sent, what they may cause, and what is refused by name."""
 
 import pytest
-from session_net import SECOND, Net
+from session_net import SECOND, SessionNet
 
 from meshd.core.drops import DropReason
 from meshd.core.events import Datagram, Transmit
@@ -29,7 +29,7 @@ def hear(net, host, *, node=b"n" * 10, source=OTHER, link="w0", port=6697, data=
 
 
 def test_knocks_at_0_1_4_and_16_seconds_while_alone():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     counts = []
     for at in (0.5, 1.5, 4.5, 16.5, 600):
@@ -39,14 +39,14 @@ def test_knocks_at_0_1_4_and_16_seconds_while_alone():
 
 
 def test_session_on_the_link_ends_the_knocking():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.run(60)
     assert sum(knocks(net, "a")) <= 2 and sum(knocks(net, "b")) <= 2
 
 
 def test_link_that_went_down_is_not_knocked():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     net.unlink("w0")
     net.link("w0", "a")
@@ -55,7 +55,7 @@ def test_link_that_went_down_is_not_knocked():
 
 
 def test_larger_node_dials_after_a_grace_period_when_the_smaller_does_not():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     hear(net, net["a"], node=bytes(10))
     net.run(1.9)
@@ -65,7 +65,7 @@ def test_larger_node_dials_after_a_grace_period_when_the_smaller_does_not():
 
 
 def test_node_that_only_dials_is_answered_and_not_dialled():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     hear(net, net["a"], port=0)
     net.drain(net["a"])
@@ -75,7 +75,7 @@ def test_node_that_only_dials_is_answered_and_not_dialled():
 
 
 def test_answer_is_sent_by_unicast_and_gets_no_answer():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.run(0.5)
     sent = [Knock.decode(out.data) for _, out in net.wire if isinstance(out, Transmit)]
@@ -93,7 +93,7 @@ def test_answer_is_sent_by_unicast_and_gets_no_answer():
     ],
 )
 def test_bad_knock_is_dropped_by_name(reason, change):
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     hear(net, net["a"], **change)
     net.run(10)
@@ -101,7 +101,7 @@ def test_bad_knock_is_dropped_by_name(reason, change):
 
 
 def test_own_node_id_in_a_knock_is_dropped():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     hear(net, net["a"], node=net["a"].node)
     net.run(10)
@@ -109,7 +109,7 @@ def test_own_node_id_in_a_knock_is_dropped():
 
 
 def test_knocks_of_one_source_are_limited():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     for _ in range(20):
         hear(net, net["a"])
@@ -117,7 +117,7 @@ def test_knocks_of_one_source_are_limited():
 
 
 def test_flood_of_forged_knocks_fills_only_bounded_tables():
-    net = Net("a")
+    net = SessionNet("a")
     a = net["a"]
     for link in range(8):
         net.link(f"w{link}", "a")
@@ -133,7 +133,7 @@ def test_flood_of_forged_knocks_fills_only_bounded_tables():
 
 
 def test_flood_does_not_push_out_a_neighbour_that_has_proven_itself():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.run(5)
     a = net["a"]
@@ -145,7 +145,7 @@ def test_flood_does_not_push_out_a_neighbour_that_has_proven_itself():
 
 
 def test_dials_under_way_are_bounded():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     net.latency = 9 * SECOND
     a = net["a"]
@@ -157,7 +157,7 @@ def test_dials_under_way_are_bounded():
 
 
 def test_neighbour_that_never_answers_is_forgotten_after_five_tries():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     hear(net, net["a"], node=b"\xff" * 10)
     net.run(600)
@@ -165,7 +165,7 @@ def test_neighbour_that_never_answers_is_forgotten_after_five_tries():
 
 
 def test_forged_node_id_in_a_knock_costs_one_try_only():
-    net = Net("a", "b", "c")
+    net = SessionNet("a", "b", "c")
     net.link("w0", "a", "b", "c")
     net.run(5)
     a, b, c = net["a"], net["b"], net["c"]
@@ -176,7 +176,7 @@ def test_forged_node_id_in_a_knock_costs_one_try_only():
 
 
 def test_neighbour_heard_by_routing_is_knocked_by_unicast_ever_more_slowly():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     net["a"].sessions.neighbour_seen("w0", OTHER, net.now)
     net["a"].sessions.neighbour_seen("w0", OTHER, net.now)
@@ -189,7 +189,7 @@ def test_neighbour_heard_by_routing_is_knocked_by_unicast_ever_more_slowly():
 
 
 def test_neighbour_with_a_session_is_not_knocked():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.run(5)
     net["a"].sessions.neighbour_seen("w0", net["b"].links["w0"], net.now)
@@ -200,7 +200,7 @@ def test_neighbour_with_a_session_is_not_knocked():
 
 
 def test_lossy_neighbour_is_found_again_while_routing_hears_it():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.run(5)
     for name, other in (("a", "b"), ("b", "a")):
@@ -216,7 +216,7 @@ def test_lossy_neighbour_is_found_again_while_routing_hears_it():
 
 
 def test_forged_claim_about_a_neighbours_address_does_not_keep_it_from_a_session():
-    net = Net("a", "b", "c")
+    net = SessionNet("a", "b", "c")
     net.link("w0", "a", "b", "c")
     net.run(5)
     a, b, c = net["a"], net["b"], net["c"]
@@ -230,7 +230,7 @@ def test_forged_claim_about_a_neighbours_address_does_not_keep_it_from_a_session
 
 
 def test_neighbour_heard_by_routing_gets_a_session():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.link("w0", "a", "b")
     net.calls.clear()
     net["a"].sessions.neighbour_seen("w0", net["b"].links["w0"], net.now)
@@ -240,7 +240,7 @@ def test_neighbour_heard_by_routing_gets_a_session():
 
 
 def test_seeking_stops_when_routing_loses_the_neighbour_or_the_link_goes():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     a = net["a"]
     a.sessions.neighbour_seen("w0", OTHER, net.now)
@@ -253,7 +253,7 @@ def test_seeking_stops_when_routing_loses_the_neighbour_or_the_link_goes():
 
 
 def test_neighbours_sought_at_once_are_bounded():
-    net = Net("a")
+    net = SessionNet("a")
     net.link("w0", "a")
     for number in range(SEEKS_MAX + 10):
         address = b"\xfe\x80" + number.to_bytes(14, "big")

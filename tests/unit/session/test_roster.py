@@ -2,7 +2,7 @@
 
 from random import Random
 
-from session_net import SECOND, Net, identity
+from session_net import SECOND, SessionNet, identity
 
 from meshd.core.drops import DropReason
 from meshd.session import roster
@@ -40,7 +40,7 @@ def crowd(net, host, *, count, each):
 
 
 def test_one_address_has_few_sessions_whatever_it_calls_itself():
-    net = Net("hub", "late")
+    net = SessionNet("hub", "late")
     hub = net["hub"]
     net.link("w0", "hub")
     assert crowd(net, hub, count=20, each=20) == SESSIONS_HOST_MAX["link"]
@@ -50,7 +50,7 @@ def test_one_address_has_few_sessions_whatever_it_calls_itself():
 
 def test_neighbour_gets_the_place_of_the_address_that_holds_most(monkeypatch):
     monkeypatch.setattr(roster, "SESSIONS_MAX", 6)
-    net = Net("hub")
+    net = SessionNet("hub")
     hub = net["hub"]
     net.link("w0", "hub")
     assert crowd(net, hub, count=6, each=3) == 6
@@ -63,7 +63,7 @@ def test_neighbour_gets_the_place_of_the_address_that_holds_most(monkeypatch):
 
 def test_session_that_shares_no_space_goes_first_when_the_table_is_full(monkeypatch):
     monkeypatch.setattr(roster, "SESSIONS_MAX", 6)
-    net = Net("hub")
+    net = SessionNet("hub")
     hub = net["hub"]
     net.link("w0", "hub")
     assert crowd(net, hub, count=6, each=1) == 6

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from session_net import SECOND, Net
+from session_net import SECOND, SessionNet
 
 from meshd.core.crypto import exchange_public
 from meshd.core.drops import DropReason
@@ -20,7 +20,7 @@ from meshd.session.known import Keys
 
 def pair(**options):
     """Return a net of two linked nodes whose session is up, the smaller NodeId first."""
-    net = Net("a", "b", **options)
+    net = SessionNet("a", "b", **options)
     net.link("w0", "a", "b")
     net.run(3)
     small, large = sorted(net.hosts.values(), key=lambda host: host.node)
@@ -113,7 +113,7 @@ def test_second_link_to_a_neighbour_waits_until_the_first_dies():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_two_links_that_come_up_together_end_in_one_session(seed):
-    net = Net("a", "b", seed=seed, fragment_max=40)
+    net = SessionNet("a", "b", seed=seed, fragment_max=40)
     net.link("w0", "a", "b")
     net.link("w1", "a", "b")
     net.run(20)
@@ -124,7 +124,7 @@ def test_two_links_that_come_up_together_end_in_one_session(seed):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_two_sessions_dialled_at_once_end_in_the_same_one(seed):
-    net = Net("a", "b", seed=seed, fragment_max=40)
+    net = SessionNet("a", "b", seed=seed, fragment_max=40)
     net.route("a", "b")
     net["a"].sessions.set_peers(("tcp://b:6697",), net.now)
     net["b"].sessions.set_peers(("tcp://a:6697",), net.now)
@@ -136,7 +136,7 @@ def test_two_sessions_dialled_at_once_end_in_the_same_one(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_two_names_of_one_peer_end_in_one_session(seed):
-    net = Net("a", "b", seed=seed, fragment_max=40)
+    net = SessionNet("a", "b", seed=seed, fragment_max=40)
     net.route("a", "b")
     peers = ("tcp://b:6697", f"tcp://[{address_text(net['b'].address)}]:6697")
     net["a"].sessions.set_peers(peers, net.now)
@@ -148,7 +148,7 @@ def test_two_names_of_one_peer_end_in_one_session(seed):
 
 
 def test_wanted_node_is_dialled_at_its_mesh_address_and_left_when_unwanted():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.route("a", "b")
     a, b = net["a"], net["b"]
     a.sessions.want(b.node, net.now)
@@ -166,7 +166,7 @@ def test_wanted_node_is_dialled_at_its_mesh_address_and_left_when_unwanted():
 
 
 def test_new_route_ends_the_backoff_of_a_wanted_node():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     a, b = net["a"], net["b"]
     a.sessions.want(b.node, net.now)
     net.run(200)
@@ -178,7 +178,7 @@ def test_new_route_ends_the_backoff_of_a_wanted_node():
 
 
 def test_wanted_node_behind_lora_is_dialled_when_there_is_another_way():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.route("a", "b")
     a, b = net["a"], net["b"]
     thin = {b.node}
@@ -192,7 +192,7 @@ def test_wanted_node_behind_lora_is_dialled_when_there_is_another_way():
 
 
 def test_routed_session_gives_way_to_a_direct_one():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.route("a", "b")
     a, b = net["a"], net["b"]
     a.sessions.want(b.node, net.now)
@@ -209,7 +209,7 @@ def test_routed_session_gives_way_to_a_direct_one():
 
 
 def test_dialled_address_must_be_proven():
-    net = Net("a", "b", "c")
+    net = SessionNet("a", "b", "c")
     net.route("a", "b", "c")
     a, b, c = net["a"], net["b"], net["c"]
     find = net.find
@@ -221,7 +221,7 @@ def test_dialled_address_must_be_proven():
 
 
 def test_mesh_address_of_an_incoming_stream_must_be_proven():
-    net = Net("a", "b", "c")
+    net = SessionNet("a", "b", "c")
     net.route("a", "b", "c")
     a, b, c = net["a"], net["b"], net["c"]
     find = net.find
@@ -232,7 +232,7 @@ def test_mesh_address_of_an_incoming_stream_must_be_proven():
 
 
 def test_session_with_oneself_is_refused():
-    net = Net("a")
+    net = SessionNet("a")
     net.route("a")
     net["a"].sessions.set_peers(("tcp://a:6697",), net.now)
     net.run(1)
@@ -329,7 +329,7 @@ def test_stream_on_a_link_that_is_not_up_is_refused():
 def test_full_table_evicts_the_youngest_of_the_crowded_ingress(monkeypatch):
     monkeypatch.setattr(roster, "SESSIONS_MAX", 2)
     names = ("hub", "x", "y", "z", "late")
-    net = Net(*names)
+    net = SessionNet(*names)
     hub = net["hub"]
     net.link("w0", "hub", "x", "y", "z")
     net.run(4)
@@ -360,7 +360,7 @@ def test_bytes_leave_only_within_credit_and_the_queue_is_bounded():
 
 
 def test_streams_are_served_in_turn():
-    net = Net("a", "b", "c")
+    net = SessionNet("a", "b", "c")
     net.route("a", "b", "c")
     a = net["a"]
     for other in ("b", "c"):
@@ -419,7 +419,7 @@ def test_neighbour_that_routing_lost_loses_its_idle_session():
 
 
 def test_unreachable_peer_is_dialled_forever_with_backoff_up_to_a_minute():
-    net = Net("a")
+    net = SessionNet("a")
     a = net["a"]
     a.sessions.set_peers(("tcp://nowhere:6697",), net.now)
     at = []
@@ -434,7 +434,7 @@ def test_unreachable_peer_is_dialled_forever_with_backoff_up_to_a_minute():
 
 
 def test_configured_peers_can_be_replaced_and_are_shown_while_waiting():
-    net = Net("a", "b")
+    net = SessionNet("a", "b")
     net.route("a", "b")
     a, b = net["a"], net["b"]
     a.sessions.set_peers(("tcp://b:6697", "tcp://nowhere:6697"), net.now)
@@ -457,17 +457,17 @@ def test_configured_peers_can_be_replaced_and_are_shown_while_waiting():
 )  # fmt: skip
 def test_unusable_peer_is_named(text):
     with pytest.raises(UsageError, match="peer"):
-        Net("a")["a"].sessions.set_peers((text,), 0)
+        SessionNet("a")["a"].sessions.set_peers((text,), 0)
 
 
 def test_too_many_peers_are_refused():
     peers = tuple(f"tcp://h{number}:1" for number in range(65))
     with pytest.raises(UsageError, match="64"):
-        Net("a")["a"].sessions.set_peers(peers, 0)
+        SessionNet("a")["a"].sessions.set_peers(peers, 0)
 
 
 def test_inputs_for_unknown_streams_are_ignored():
-    net = Net("a")
+    net = SessionNet("a")
     sessions = net["a"].sessions
     sessions.stream_opened(2, 0)
     sessions.stream_failed(2, "x", 0)

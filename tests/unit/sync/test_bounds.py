@@ -1,7 +1,7 @@
 """Tables that a peer can make grow: each is filled here, and says what goes."""
 
 import pytest
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.crypto import digest
 from meshd.core.drops import DropReason
@@ -33,7 +33,7 @@ def test_recent_entry_replaces_another_of_its_name():
 
 
 def test_callers_that_wait_are_bounded():
-    net = Net()
+    net = SyncNet()
     deliveries = net.founder().sync._deliveries
     for ticket in range(WAITS_MAX):
         assert deliveries.wait(Waiting(ticket, b"space", b"author", 1, 1, None), SECOND)
@@ -42,7 +42,7 @@ def test_callers_that_wait_are_bounded():
 
 
 def test_windows_of_strangers_are_bounded_and_keep_no_admitted_author_waiting():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for place in range(8):
         peer = Puppet(net, f"peer {place}").meet(anna)
@@ -58,7 +58,7 @@ def test_windows_of_strangers_are_bounded_and_keep_no_admitted_author_waiting():
 
 def many_feeds(count):
     """A space with some members' feeds, and a peer that shares it."""
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = anna.tell("invite", space="home", role="writer", uses=count).value["url"]
     for number in range(count):
@@ -90,7 +90,7 @@ def test_windows_of_all_peers_are_bounded_but_for_the_first_of_each(monkeypatch)
 
 
 def test_strangers_have_equal_parts_of_their_windows():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     peers = [Puppet(net, f"peer {place}").meet(anna) for place in range(4)]
     for place, peer in enumerate(peers):
@@ -113,7 +113,7 @@ def test_searches_for_forks_are_bounded_and_given_up():
 
 
 def test_search_that_failed_is_not_begun_again_at_once():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)
@@ -127,7 +127,7 @@ def test_search_that_failed_is_not_begun_again_at_once():
 
 
 def test_feeds_whose_search_failed_are_bounded():
-    net = Net()
+    net = SyncNet()
     forks = net.founder().sync._forks
     for number in range(FRUITLESS_MAX + 5):
         forks._pause((b"space", bytes([number])), 0)
@@ -135,7 +135,7 @@ def test_feeds_whose_search_failed_are_bounded():
 
 
 def test_proofs_that_wait_for_their_feed_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)
@@ -150,7 +150,7 @@ def test_proofs_that_wait_for_their_feed_are_bounded():
 
 
 def test_proofs_to_pass_on_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     forks = anna.sync._forks
     for number in range(PROOFS_MAX + 5):
@@ -160,7 +160,7 @@ def test_proofs_to_pass_on_are_bounded():
 
 
 def test_admissions_that_wait_for_the_disk_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     (peer,) = anna.sync._hub.peers.values()
@@ -172,7 +172,7 @@ def test_admissions_that_wait_for_the_disk_are_bounded():
 
 
 def test_vectors_of_all_spaces_of_a_peer_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.house("anna")
     for number in range(6):
         assert anna.tell("space.create", name=f"space {number}").value
@@ -193,7 +193,7 @@ def test_vectors_of_all_spaces_of_a_peer_are_bounded():
 
 
 def test_messages_that_wait_for_room_are_bounded_in_bytes():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     (peer,) = anna.sync._hub.peers.values()

@@ -4,7 +4,7 @@ from copy import deepcopy
 from functools import partial
 
 import pytest
-from sync_net import SECOND, Net, Puppet
+from sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted, Duplicate
@@ -17,7 +17,7 @@ def forked_admin():
 
     Anna, the owner, holds the branch with the invitation and builds on it; carl holds the other.
     """
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     carl = net.joined("carl", anna)
     bert = net.joined("bert", anna, role="admin")

@@ -1,6 +1,6 @@
 """Written, kept by N, delivered: said only when it is so."""
 
-from sync_net import SECOND, Net, Puppet
+from sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.ids import node_text
 from meshd.wire import sync_messages as wire
@@ -11,7 +11,7 @@ def own_seq(house):
 
 
 def test_delivered_is_said_when_a_member_holds_it_durably():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     bert.commit_us = 3 * SECOND
@@ -25,7 +25,7 @@ def test_delivered_is_said_when_a_member_holds_it_durably():
 
 
 def test_relay_is_nobody_to_whom_a_note_is_delivered():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     net.joined("relay", anna, role="relay")
     anna.post("hello")
@@ -37,7 +37,7 @@ def test_relay_is_nobody_to_whom_a_note_is_delivered():
 
 
 def test_relay_that_says_member_is_believed_neither():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay")
     net.cut(anna, relay)
@@ -59,7 +59,7 @@ def test_relay_that_says_member_is_believed_neither():
 
 
 def test_message_is_delivered_across_relays():
-    net = Net()
+    net = SyncNet()
     houses = net.chain("relay", "relay", "writer")
     first, last = houses[0], houses[-1]
     net.run(5 * SECOND)
@@ -71,7 +71,7 @@ def test_message_is_delivered_across_relays():
 
 
 def test_waiting_for_one_node_asks_for_a_session_with_it():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     net.cut(anna, bert)
@@ -87,7 +87,7 @@ def test_waiting_for_one_node_asks_for_a_session_with_it():
 
 
 def test_note_across_a_relay_is_delivered_by_a_session_with_a_member():
-    net = Net()
+    net = SyncNet()
     anna, relay, bert = net.chain("relay", "writer")
     net.routed = True
     anna.post("hello")
@@ -100,7 +100,7 @@ def test_note_across_a_relay_is_delivered_by_a_session_with_a_member():
 
 
 def test_wrong_arguments_are_explained():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for args in (
         {"space": "nowhere", "seq": 1, "kept": 1},

@@ -4,7 +4,7 @@ import os
 from itertools import pairwise
 
 import pytest
-from file_devices import MIB, FileDevice, Net, drops, household, sync
+from file_devices import MIB, FileDevice, FileNet, drops, household, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
@@ -25,7 +25,7 @@ def with_relay(*names, quota_bytes=100 * MIB):
 
 def test_relay_keeps_files_whole_and_can_not_read_them():
     anna, rose, ben = with_relay("anna", "rose", "ben")
-    net = Net(anna, rose, ben)
+    net = FileNet(anna, rose, ben)
     near = net.link(anna, rose)
     anna.put(DATA)
     sync(anna, rose, ben)
@@ -44,7 +44,7 @@ def test_relay_keeps_files_whole_and_can_not_read_them():
 
 def test_relay_remembers_its_promises_and_names_them_to_newcomers():
     anna, rose = with_relay("anna", "rose")
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     net.link(anna, rose)
     anna.put(DATA)
     sync(anna, rose)
@@ -53,7 +53,7 @@ def test_relay_remembers_its_promises_and_names_them_to_newcomers():
     assert used > len(DATA)
     anna.start()
     rose.start()
-    again = Net(anna, rose)
+    again = FileNet(anna, rose)
     again.link(anna, rose)
     assert rose.files.kept_bytes == used
     assert anna.listed()[0]["kept_by"] == 1
@@ -67,7 +67,7 @@ def test_chain_of_relays_carries_a_file():
         devices = household(*names, roles=roles)
     finally:
         FileDevice.quota_bytes = 0
-    net = Net(*devices)
+    net = FileNet(*devices)
     for one, other in pairwise(devices):
         net.link(one, other)
     devices[0].put(DATA)
@@ -80,7 +80,7 @@ def test_chain_of_relays_carries_a_file():
 
 def test_relay_refuses_what_does_not_fit_and_evicts_nothing():
     anna, rose = with_relay("anna", "rose", quota_bytes=4 * MIB)
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     net.link(anna, rose)
     anna.put(DATA, name="first")
     anna.put(os.urandom(2 * MIB), name="second")
@@ -96,7 +96,7 @@ def test_relay_refuses_what_does_not_fit_and_evicts_nothing():
 
 def test_relay_without_room_for_files_takes_none():
     anna, rose = household("anna", "rose", roles=[("rose", "relay")])
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     net.link(anna, rose)
     anna.put(b"small")
     sync(anna, rose)
@@ -108,7 +108,7 @@ def test_relay_that_finds_nobody_pauses_and_news_end_the_pause():
     anna, rose = with_relay("anna", "rose")
     anna.put(b"text")
     sync(anna, rose)
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     anna.store.chunks.held, kept = {}, anna.store.chunks.held
     there, _ = net.link(anna, rose)
     net.wait(1)
@@ -127,7 +127,7 @@ def test_relay_takes_few_files_at_a_time():
     for number in range(9):
         anna.put(os.urandom(50), name=f"file {number}")
     sync(anna, rose)
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     net.link(anna, rose)
     assert [line["kept_by"] for line in anna.listed()] == [1] * 9
     assert rose.files._keeper._commits == {} and not rose.files._keeper._active
@@ -136,7 +136,7 @@ def test_relay_takes_few_files_at_a_time():
 def relayed():
     """Anna and the relay rose with room for files; anna has put DATA, rose keeps it."""
     anna, rose = with_relay("anna", "rose")
-    net = Net(anna, rose)
+    net = FileNet(anna, rose)
     net.link(anna, rose)
     anna.put(DATA)
     sync(anna, rose)

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from file_devices import MIB, Net, drops, household, sync
+from file_devices import MIB, FileNet, drops, household, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
@@ -21,7 +21,7 @@ def pair():
     ticket = anna.put(DATA)
     assert anna.reply(ticket).value["state"] == "written"
     sync(anna, ben)
-    return anna, ben, Net(anna, ben)
+    return anna, ben, FileNet(anna, ben)
 
 
 def test_file_is_got_as_it_was_put(pair):
@@ -41,7 +41,7 @@ def test_every_size_comes_through(size):
     data = os.urandom(size)
     anna.put(data)
     sync(anna, ben)
-    net = Net(anna, ben)
+    net = FileNet(anna, ben)
     net.link(anna, ben)
     ticket, handle = ben.get()
     net.settle()
@@ -55,7 +55,7 @@ def test_index_of_two_levels_comes_through(monkeypatch):
     ticket = anna.put(data)
     assert anna.reply(ticket).value
     sync(anna, ben)
-    net = Net(anna, ben)
+    net = FileNet(anna, ben)
     net.link(anna, ben)
     ticket, handle = ben.get()
     net.settle()
@@ -159,7 +159,7 @@ def test_chunks_come_from_several_peers_at_once():
     data = os.urandom(8 * MIB)
     anna.put(data)
     sync(anna, ben, carl)
-    net = Net(anna, ben, carl)
+    net = FileNet(anna, ben, carl)
     net.link(anna, ben)
     ben.get()
     net.settle()
@@ -184,7 +184,7 @@ def test_lost_session_is_replaced_by_another():
     anna, ben, carl = household("anna", "ben", "carl")
     anna.put(DATA)
     sync(anna, ben, carl)
-    net = Net(anna, ben, carl)
+    net = FileNet(anna, ben, carl)
     net.link(anna, ben)
     ben.get()
     net.settle()
@@ -202,7 +202,7 @@ def test_silent_session_is_asked_no_more():
     anna, ben, carl = household("anna", "ben", "carl")
     anna.put(DATA)
     sync(anna, ben, carl)
-    net = Net(anna, ben, carl)
+    net = FileNet(anna, ben, carl)
     net.link(anna, ben)
     ben.get()
     net.settle()

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.store.interface import StoreError, StoreFault
@@ -11,7 +11,7 @@ from meshd.wire import sync_messages as wire
 
 def twins(shared=3, own=2, other=4):
     """A net where anna holds one branch of bert's feed and carl the other; all are apart."""
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     carl = net.joined("carl", anna)
     bert = net.joined("bert", anna)
@@ -160,7 +160,7 @@ def test_frozen_feed_is_asked_for_no_more():
 
 
 def test_proof_that_proves_nothing_changes_nothing():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     anna.post("one")
     net.run(SECOND)
@@ -177,7 +177,7 @@ def test_proof_that_proves_nothing_changes_nothing():
 
 
 def test_wrong_hash_alone_freezes_nothing():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     anna.post("one")
     net.run(SECOND)
@@ -195,7 +195,7 @@ def test_wrong_hash_alone_freezes_nothing():
 
 
 def test_probes_are_answered_a_few_at_a_time():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)
@@ -210,7 +210,7 @@ def test_probes_are_answered_a_few_at_a_time():
 
 
 def test_answer_to_no_probe_is_dropped():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)

@@ -1,6 +1,6 @@
 """Who shares what: tags prove a key, strangers learn a count."""
 
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.sync.greeting import NUMBERS_MAX
@@ -8,7 +8,7 @@ from meshd.wire import sync_messages as wire
 
 
 def test_stranger_learns_only_how_many_spaces_there_are():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(wire.Hello(bytes(16)), wire.SpaceTags((wire.SpaceTag(0, b"guess" * 3 + b"!"),)))
@@ -21,7 +21,7 @@ def test_stranger_learns_only_how_many_spaces_there_are():
 
 
 def test_tag_changes_with_every_session():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     seen = set()
     for _ in range(3):
@@ -33,7 +33,7 @@ def test_tag_changes_with_every_session():
 
 
 def test_tag_that_was_sent_back_proves_nothing():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(wire.Hello(bytes(16)))
@@ -42,7 +42,7 @@ def test_tag_that_was_sent_back_proves_nothing():
 
 
 def test_peer_with_the_fetch_key_is_told_the_vector():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = Puppet(net).meet(anna)
     relay.share(anna.home)
@@ -51,7 +51,7 @@ def test_peer_with_the_fetch_key_is_told_the_vector():
 
 
 def test_space_made_later_is_announced_on_open_sessions():
-    net = Net()
+    net = SyncNet()
     anna, bert = net.founder("anna"), net.house("bert")
     net.connect(anna, bert)
     net.run(SECOND)
@@ -62,7 +62,7 @@ def test_space_made_later_is_announced_on_open_sessions():
 
 
 def test_order_of_the_greeting_is_kept():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(wire.SpaceTags((wire.SpaceTag(0, bytes(16)),)))
@@ -72,7 +72,7 @@ def test_order_of_the_greeting_is_kept():
 
 
 def test_announced_spaces_of_one_peer_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(wire.Hello(bytes(16)))
@@ -85,7 +85,7 @@ def test_announced_spaces_of_one_peer_are_bounded():
 
 
 def test_idle_session_sends_nothing():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     net.run(10 * SECOND)

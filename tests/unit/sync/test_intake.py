@@ -1,6 +1,6 @@
 """The inbox: fair turns, bounded memory, patience with a few mistakes only."""
 
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.session.events import RecordReceived
@@ -28,7 +28,7 @@ def forged(space, author, count):
 
 
 def member_and_mallory():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     bert.post("first")
@@ -75,7 +75,7 @@ def test_forged_entry_is_refused_and_its_peer_put_aside():
 
 
 def test_peer_that_overflows_its_inbox_is_disconnected():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)
@@ -90,7 +90,7 @@ def test_peer_that_overflows_its_inbox_is_disconnected():
 
 
 def test_all_inboxes_together_are_bounded_and_the_fullest_goes():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     junk = forged(anna.home, anna.home.author, 200).encode()
     each = INBOX_BYTES_MAX // len(junk) - 10
@@ -108,7 +108,7 @@ def test_all_inboxes_together_are_bounded_and_the_fullest_goes():
 
 
 def test_peer_that_talks_nonsense_is_disconnected_after_a_while():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(*[b"\x02short"] * (MALFORMED_MAX - 1))
@@ -119,7 +119,7 @@ def test_peer_that_talks_nonsense_is_disconnected_after_a_while():
 
 
 def test_file_messages_go_to_files():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(b"\x21for files")
@@ -127,7 +127,7 @@ def test_file_messages_go_to_files():
 
 
 def test_peer_that_takes_no_control_messages_is_disconnected():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.share(anna.home)

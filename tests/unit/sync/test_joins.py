@@ -1,7 +1,7 @@
 """Joining: who answers, who wins, and what a person is told."""
 
 import pytest
-from sync_net import MS, SECOND, WALL_S, Net, Puppet
+from sync_net import MS, SECOND, WALL_S, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.space import joining
@@ -16,7 +16,7 @@ def invite(house, **args):
 
 
 def test_member_admits_while_the_inviter_is_away():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     url = invite(anna)["url"]
@@ -32,7 +32,7 @@ def test_member_admits_while_the_inviter_is_away():
 
 
 def test_join_is_answered_only_when_the_admission_is_durable():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     anna.commit_us = 5 * SECOND
@@ -46,7 +46,7 @@ def test_join_is_answered_only_when_the_admission_is_durable():
 
 
 def test_hinted_node_is_reached_by_a_routed_session():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     net.routed = True
@@ -57,7 +57,7 @@ def test_hinted_node_is_reached_by_a_routed_session():
 
 
 def test_nobody_in_reach_ends_the_join_in_time():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl = net.house("carl")
@@ -68,7 +68,7 @@ def test_nobody_in_reach_ends_the_join_in_time():
 
 
 def test_inviter_whom_only_lora_reaches_is_told_at_once():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl = net.house("carl")
@@ -81,7 +81,7 @@ def test_inviter_whom_only_lora_reaches_is_told_at_once():
 
 
 def test_join_with_strangers_near_says_what_it_waits_for_and_goes_on():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl = net.house("carl")
@@ -100,7 +100,7 @@ def test_join_with_strangers_near_says_what_it_waits_for_and_goes_on():
 
 
 def test_revoked_invitation_is_denied_at_once():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     made = invite(anna)
     assert anna.tell("invite.revoke", space="home", invite=made["invite"]).value
@@ -115,7 +115,7 @@ def test_revoked_invitation_is_denied_at_once():
 
 
 def test_used_invitation_is_denied():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna, uses=1)["url"]
     for name, code in (("carl", 0), ("dora", 6)):
@@ -127,7 +127,7 @@ def test_used_invitation_is_denied():
 
 
 def test_stranger_who_does_not_know_the_invitation_does_not_end_the_join():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl, stranger = net.house("carl"), net.house("stranger")
@@ -142,7 +142,7 @@ def test_stranger_who_does_not_know_the_invitation_does_not_end_the_join():
 
 
 def test_refusals_of_several_nodes_become_one_error():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     made = invite(anna)
     assert anna.tell("invite.revoke", space="home", invite=made["invite"]).value
@@ -155,7 +155,7 @@ def test_refusals_of_several_nodes_become_one_error():
 
 
 def test_requests_of_one_session_are_limited():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     for number in range(TOKENS_MAX + 3):
@@ -168,7 +168,7 @@ def test_requests_of_one_session_are_limited():
 
 
 def test_one_link_is_asked_with_once_at_a_time():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl = net.house("carl")
@@ -186,7 +186,7 @@ def test_every_reason_to_refuse_has_its_code():
 
 
 def test_answer_that_nobody_asked_for_is_dropped():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     mallory = Puppet(net).meet(anna)
     mallory.say(wire.Joined(5, 0, b"come in"))
@@ -194,7 +194,7 @@ def test_answer_that_nobody_asked_for_is_dropped():
 
 
 def test_forged_admission_does_not_end_the_join():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna)["url"]
     carl = net.house("carl")
@@ -219,13 +219,13 @@ def test_forged_admission_does_not_end_the_join():
     ],
 )
 def test_wrong_arguments_are_explained(args, code):
-    net = Net()
+    net = SyncNet()
     error = net.house("carl").ask("join", **args)
     assert error.code == code
 
 
 def test_joins_under_way_are_bounded():
-    net = Net()
+    net = SyncNet()
     carl = net.house("carl")
     errors = []
     for number in range(JOINS_MAX + 1):
@@ -236,7 +236,7 @@ def test_joins_under_way_are_bounded():
 
 
 def test_same_link_asked_again_after_a_lost_answer_still_works():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna, uses=1)["url"]
     carl = net.house("carl")
@@ -251,7 +251,7 @@ def test_same_link_asked_again_after_a_lost_answer_still_works():
 
 
 def test_busy_member_is_asked_again():
-    net = Net()
+    net = SyncNet()
     anna, bert = net.house("anna"), net.house("bert")
     net.connect(anna, bert)
     tickets = []
@@ -266,7 +266,7 @@ def test_busy_member_is_asked_again():
 
 
 def test_refusal_of_a_stranger_destroys_nothing_and_is_named_as_his():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     url = invite(anna, uses=1)["url"]
     carl = net.house("carl")
@@ -288,7 +288,7 @@ def test_refusal_of_a_stranger_destroys_nothing_and_is_named_as_his():
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_false_welcome_is_not_believed_and_the_join_goes_on(restart):
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bad = net.joined("bad", anna, role="reader")
     url = invite(anna)["url"]

@@ -1,6 +1,6 @@
 """Relays: granted before taken, refused when full, and counted as kept."""
 
-from sync_net import SECOND, Net, Puppet
+from sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
@@ -11,7 +11,7 @@ KIB = 1024
 
 
 def test_relay_grants_before_it_tells_its_vector():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay")
     said = [type(wire.decode(record)) for _, record in relay.sessions.sent]
@@ -22,7 +22,7 @@ def test_relay_grants_before_it_tells_its_vector():
 
 
 def test_what_a_relay_keeps_is_counted_as_kept():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay")
     anna.post("keep this")
@@ -33,7 +33,7 @@ def test_what_a_relay_keeps_is_counted_as_kept():
 
 
 def test_full_relay_refuses_and_loses_nothing_that_it_kept():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay", relay_quota_bytes=4 * 80 * KIB)
     for number in range(12):
@@ -55,7 +55,7 @@ def test_full_relay_refuses_and_loses_nothing_that_it_kept():
 
 
 def test_entries_beyond_the_lease_are_not_taken():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay", relay_quota_bytes=0)
     anna.post("no room for this")
@@ -70,7 +70,7 @@ def test_entries_beyond_the_lease_are_not_taken():
 
 
 def test_grants_of_all_peers_together_stay_within_the_quota():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay", relay_quota_bytes=4 * 600 * KIB)
     for number in range(5):
@@ -81,7 +81,7 @@ def test_grants_of_all_peers_together_stay_within_the_quota():
 
 
 def test_lease_ends_with_its_session_and_room_is_granted_again():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     relay = net.joined("relay", anna, role="relay", relay_quota_bytes=4 * 300 * KIB)
     for _ in range(10):
@@ -92,7 +92,7 @@ def test_lease_ends_with_its_session_and_room_is_granted_again():
 
 
 def test_quota_is_shown_and_must_be_a_number():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     told = anna.tell("space.relay-quota").value
     assert told["entry_bytes"] == told["file_bytes"] == 0

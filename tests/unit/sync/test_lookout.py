@@ -1,7 +1,7 @@
 """Lookout: neighbours that carry a space may be an island; far members are looked at, rarely."""
 
 import pytest
-from sync_net import SECOND, Net
+from sync_net import SECOND, SyncNet
 
 from meshd.store.memory import MemoryStore
 from meshd.sync.lookout import (
@@ -19,7 +19,7 @@ from meshd.sync.recent import Recent
 
 def islands(seed=0, **options):
     """Two pairs of neighbours, each pair far from the other."""
-    net = Net(seed)
+    net = SyncNet(seed)
     anna = net.founder()
     bert, carl = net.joined("bert", anna), net.joined("carl", anna)
     dora = net.joined("dora", anna, **options)
@@ -70,7 +70,7 @@ def test_pairs_of_neighbours_hear_of_each_other(seed):
 
 
 def test_relay_that_forgot_with_whom_it_shared_is_found():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     net.joined("bert", anna)
     relay = net.joined("relay", anna, role="relay")
@@ -104,7 +104,7 @@ def test_look_lasts_while_something_is_missing_but_not_for_ever():
 
 
 def test_nobody_looks_where_all_are_neighbours():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert, carl = net.joined("bert", anna), net.joined("carl", anna)
     net.connect(bert, carl)
@@ -114,7 +114,7 @@ def test_nobody_looks_where_all_are_neighbours():
 
 
 def test_nobody_looks_at_who_is_heard_of_by_neighbours():
-    net = Net()
+    net = SyncNet()
     houses = net.chain("writer", "writer")
     settle(net)
     for number in range(20):
@@ -125,7 +125,7 @@ def test_nobody_looks_at_who_is_heard_of_by_neighbours():
 
 
 def test_quiet_members_look_ever_more_rarely():
-    net = Net()
+    net = SyncNet()
     houses = net.chain(*["writer"] * 5)
     settle(net)
     run(net, PAUSE_MAX_US)
@@ -163,7 +163,7 @@ def test_member_whose_card_is_gone_keeps_nobody_from_the_next():
 
 
 def test_looks_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna, bert, carl = net.house("anna"), net.house("bert"), net.house("carl")
     for house in (bert, carl):
         net.connect(anna, house)

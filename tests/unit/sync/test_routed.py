@@ -1,14 +1,14 @@
 """Routed sessions: only for spaces that nobody near carries, a few, and not for longer."""
 
 import pytest
-from sync_net import SECOND, Net
+from sync_net import SECOND, SyncNet
 
 from meshd.store.memory import MemoryStore
 from meshd.sync.routed import LIKELY_MAX, LONELY_US, ROUTED_MAX, SEEK_US, SEEN_MAX, TURN_US
 
 
 def test_lonely_space_is_synced_over_a_route():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     net.cut(anna, bert)
@@ -20,7 +20,7 @@ def test_lonely_space_is_synced_over_a_route():
 
 
 def test_routed_session_is_given_back_when_a_neighbour_carries_the_space():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     carl = net.joined("carl", anna)
@@ -35,7 +35,7 @@ def test_routed_session_is_given_back_when_a_neighbour_carries_the_space():
 
 
 def test_members_are_tried_in_turn_with_growing_pauses():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl")]
     for house in houses:
@@ -48,7 +48,7 @@ def test_members_are_tried_in_turn_with_growing_pauses():
 
 
 def test_routed_sessions_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna, bert = net.house("anna"), net.house("bert")
     net.connect(anna, bert)
     for number in range(ROUTED_MAX + 4):
@@ -62,7 +62,7 @@ def test_routed_sessions_are_bounded():
 
 
 def test_somebody_who_waits_for_more_gets_a_routed_session_at_once():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     net.joined("relay", anna, role="relay")
@@ -80,7 +80,7 @@ def test_somebody_who_waits_for_more_gets_a_routed_session_at_once():
 @pytest.mark.parametrize("seed", range(4))
 def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
     """Each one tried connects, has not what is sought, and is given back for the next."""
-    net = Net(seed)
+    net = SyncNet(seed)
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil")]
     for house in houses[1:]:
@@ -97,7 +97,7 @@ def test_everybody_is_tried_although_the_connected_change_all_the_time(seed):
 
 
 def test_member_whose_card_is_gone_keeps_nobody_from_the_next():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
     for house in houses:
@@ -112,7 +112,7 @@ def test_member_whose_card_is_gone_keeps_nobody_from_the_next():
 
 
 def test_who_is_likely_to_have_it_is_wanted_at_once_and_all_the_while():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil")]
     for house in houses[1:]:
@@ -129,7 +129,7 @@ def test_who_is_likely_to_have_it_is_wanted_at_once_and_all_the_while():
 
 
 def test_others_are_left_alone_while_who_is_likely_to_have_it_is_connected():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert, carl, dora = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
     net.cut(anna, carl)
@@ -144,7 +144,7 @@ def test_others_are_left_alone_while_who_is_likely_to_have_it_is_connected():
 
 def test_who_gives_what_is_sought_is_kept_until_it_gives_no_more():
     """A file of 10 MB over a slow way takes longer than somebody is sought."""
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     _, carl, dora = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
     net.cut(anna, carl)
@@ -167,7 +167,7 @@ def test_who_gives_what_is_sought_is_kept_until_it_gives_no_more():
 @pytest.mark.parametrize("likely", [False, True])
 def test_what_nobody_has_opens_ever_fewer_sessions(likely):
     """Files that went with a card are asked for again and again, by several gets at a time."""
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl", "dora", "emil", "fred", "gina")]
     for house in houses[1:]:
@@ -186,7 +186,7 @@ def test_what_nobody_has_opens_ever_fewer_sessions(likely):
 
 
 def test_those_wanted_because_they_are_likely_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     net.joined("bert", anna)
     for number in range(3):
@@ -196,7 +196,7 @@ def test_those_wanted_because_they_are_likely_are_bounded():
 
 
 def test_who_was_found_is_left_for_the_next_after_a_while():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert, carl = net.joined("bert", anna), net.joined("carl", anna)
     for one, other in ((anna, bert), (anna, carl), (bert, carl)):
@@ -210,7 +210,7 @@ def test_who_was_found_is_left_for_the_next_after_a_while():
 
 
 def test_nodes_remembered_because_they_shared_a_space_are_bounded():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     routed = anna.sync._routed
     for number in range(3 * SEEN_MAX):
@@ -221,7 +221,7 @@ def test_nodes_remembered_because_they_shared_a_space_are_bounded():
 
 
 def test_who_is_behind_lora_is_tried_only_when_nobody_else_is_left():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     houses = [net.joined(name, anna) for name in ("bert", "carl", "dora")]
     for house in houses:

@@ -1,6 +1,6 @@
 """Two and more houses in dialogue: what is shared, what goes over, and how fast."""
 
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
@@ -11,7 +11,7 @@ from meshd.wire import sync_messages as wire
 
 
 def test_joiner_gets_everything_that_was_written_before():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for number in range(300):
         anna.post(f"note {number}")
@@ -23,7 +23,7 @@ def test_joiner_gets_everything_that_was_written_before():
 
 
 def test_note_crosses_four_hops_fast():
-    net = Net()
+    net = SyncNet()
     houses = net.chain("relay", "relay", "relay", "writer")
     first, last = houses[0], houses[-1]
     assert all(house.heads() == first.heads() for house in houses)
@@ -36,7 +36,7 @@ def test_note_crosses_four_hops_fast():
 
 
 def test_own_entry_leaves_only_when_it_is_durable():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     anna.commit_us = 3 * SECOND
@@ -48,7 +48,7 @@ def test_own_entry_leaves_only_when_it_is_durable():
 
 
 def test_entry_of_another_is_passed_on_before_it_is_durable_here():
-    net = Net()
+    net = SyncNet()
     anna, bert, carl = net.chain("writer", "writer")
     bert.commit_us = 60 * SECOND
     anna.post("pass it on")
@@ -63,7 +63,7 @@ def test_entry_of_another_is_passed_on_before_it_is_durable_here():
 
 
 def test_first_vector_is_whole_and_later_ones_name_what_changed():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     bert.post("one")
@@ -80,7 +80,7 @@ def test_first_vector_is_whole_and_later_ones_name_what_changed():
 
 
 def test_new_entry_is_sent_once_to_each_who_lacks_it():
-    net = Net()
+    net = SyncNet()
     anna, bert, carl = net.chain("writer", "writer")
     net.connect(anna, carl)
     net.run(SECOND)
@@ -96,7 +96,7 @@ def test_new_entry_is_sent_once_to_each_who_lacks_it():
 
 
 def test_founder_is_asked_for_first():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     carl = net.joined("carl", anna)
@@ -110,7 +110,7 @@ def test_founder_is_asked_for_first():
 
 
 def test_feed_of_an_unknown_author_is_asked_for_again_once_it_is_admitted():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     net.cut(anna, bert)
@@ -135,7 +135,7 @@ def test_feed_of_an_unknown_author_is_asked_for_again_once_it_is_admitted():
 
 
 def test_entry_that_found_no_room_is_told_of_later():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     (session,) = anna.sessions.ends
@@ -150,7 +150,7 @@ def test_entry_that_found_no_room_is_told_of_later():
 
 
 def test_failed_read_is_an_answer_without_entries():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for number in range(5):
         anna.post(f"note {number}")
@@ -171,7 +171,7 @@ def test_failed_read_is_an_answer_without_entries():
 
 
 def test_status_says_what_is_behind_and_who_is_there():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     relay = Puppet(net).meet(bert)
@@ -189,7 +189,7 @@ def own_runs(puppet, author):
 
 
 def test_entry_is_not_pushed_to_who_lacks_the_one_before():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     for number in range(3):
@@ -206,7 +206,7 @@ def test_entry_is_not_pushed_to_who_lacks_the_one_before():
 
 
 def test_nothing_is_pushed_to_who_has_not_told_its_vector():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     silent = Puppet(net, "silent").meet(anna)
@@ -220,7 +220,7 @@ def test_nothing_is_pushed_to_who_has_not_told_its_vector():
 
 
 def test_pushes_end_when_nobody_acknowledges_them():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     silent = Puppet(net, "silent").meet(anna)
     silent.share(anna.home)
@@ -237,7 +237,7 @@ def test_pushes_end_when_nobody_acknowledges_them():
 
 
 def test_failed_commit_is_made_good_on_the_open_session():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     bert.commit_us = 100 * MS

@@ -1,6 +1,6 @@
 """Claims and wants: what a peer says moves nothing, what it sends does."""
 
-from sync_net import MS, SECOND, Net, Puppet
+from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.sync.hub import THEIRS_MAX
@@ -10,7 +10,7 @@ from meshd.wire import sync_messages as wire
 
 
 def house_and_relay(posts=1):
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     for number in range(posts):
         anna.post(f"note {number}")
@@ -133,7 +133,7 @@ def test_entry_that_does_not_follow_is_asked_for_in_order():
 
 
 def test_own_feed_ahead_counts_only_with_the_signed_entry():
-    net = Net()
+    net = SyncNet()
     anna = net.founder()
     bert = net.joined("bert", anna)
     bert.post("before")
