@@ -1,5 +1,6 @@
 """The Ebyte dialect against an emulated E22: registers by mode pins, frames in a pipe."""
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,16 +34,10 @@ def ebyte(plan=PLAN, *, module_dbm=22, **settings):
 
 
 def set_up(*faults, plan=PLAN, others=(), **settings):
-    desk = Desk()
-    plugs = [
-        desk.plug(ebyte(plan, **settings), EbyteEmulator, faults=names)
-        for names in (faults, others)
-    ]
-    for plug in plugs:
-        plug.open()
-    for plug in plugs:
-        plug.wait(Configured | Broken, 20 * SECOND)
-    return plugs
+    def make():
+        return ebyte(plan, **settings)
+
+    return modem_pairs.pair(make, EbyteEmulator, faults=faults, others=others)
 
 
 def piped():

@@ -1,5 +1,6 @@
 """The dialect of MeshCore's KISS modem against an emulated one, in virtual time."""
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,21 +28,11 @@ PLAN = RadioPlan(869_525_000, Modulation(8, 62_500, 4, 16), 10)
 
 
 def pair(*faults, plan=PLAN):
-    """Two modems that are set; `faults` are those of the first."""
-    desk = Desk()
-    one = desk.plug(MeshCore(plan), MeshCoreEmulator, faults=faults)
-    other = desk.plug(MeshCore(plan), MeshCoreEmulator)
-    for plug in (one, other):
-        plug.open()
-    for plug in (one, other):
-        plug.wait(Configured)
-    return one, other
+    return modem_pairs.pair(lambda: MeshCore(plan), MeshCoreEmulator, faults=faults)
 
 
-def alone(*faults):
-    plug = Desk().plug(MeshCore(PLAN), MeshCoreEmulator, faults=faults)
-    plug.open()
-    return plug
+def alone(*faults, plan=PLAN):
+    return modem_pairs.alone(lambda: MeshCore(plan), MeshCoreEmulator, faults=faults)
 
 
 def test_configured_and_read_back():

@@ -1,5 +1,6 @@
 """The Meshtastic dialect against an emulated radio; its settings against the vendor's library."""
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from meshtastic.protobuf import config_pb2, mesh_pb2
@@ -32,19 +33,11 @@ class OwnersRadio(MeshtasticEmulator):
 
 
 def alone(*faults, plan=PLAN):
-    plug = Desk().plug(Meshtastic(plan), OwnersRadio, faults=faults)
-    plug.open()
-    return plug
+    return modem_pairs.alone(lambda: Meshtastic(plan), OwnersRadio, faults=faults)
 
 
-def pair(*faults):
-    desk = Desk()
-    plugs = [desk.plug(Meshtastic(PLAN), OwnersRadio, faults=names) for names in (faults, ())]
-    for plug in plugs:
-        plug.open()
-    for plug in plugs:
-        plug.wait(Configured)
-    return plugs
+def pair(*faults, plan=PLAN):
+    return modem_pairs.pair(lambda: Meshtastic(plan), OwnersRadio, faults=faults)
 
 
 def framed(message):

@@ -1,5 +1,6 @@
 """What is peculiar to the RAK3172: its mode, kinds of reception, listening before sending."""
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from modem_fuzz import stand, talks
@@ -8,7 +9,6 @@ from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
 from meshd.radio.modem import Broken, Configured, Dropped, Heard, NotSent, Opened, RadioPlan, Sent
 from meshd.radio.rak3172 import Rak3172
-from meshd.simulation.modems.desk import Desk
 from meshd.simulation.modems.rak3172 import Rak3172Emulator
 from meshd.simulation.schedule import SECOND
 
@@ -22,13 +22,7 @@ SAID = (
 
 
 def set_up(*faults, plan=PLAN):
-    desk = Desk()
-    plugs = [desk.plug(Rak3172(plan), Rak3172Emulator, faults=names) for names in (faults, ())]
-    for plug in plugs:
-        plug.open()
-    for plug in plugs:
-        plug.wait(Configured | Broken)
-    return plugs
+    return modem_pairs.pair(lambda: Rak3172(plan), Rak3172Emulator, faults=faults)
 
 
 def test_brought_from_lorawan_to_point_to_point():

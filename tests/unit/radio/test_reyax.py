@@ -2,6 +2,7 @@
 
 from base64 import b64encode, b85encode
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,6 @@ from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio.modem import Broken, Configured, Dropped, Heard, NotSent, Opened, RadioPlan, Sent
 from meshd.radio.reyax import Reyax
-from meshd.simulation.modems.desk import Desk
 from meshd.simulation.modems.reyax import ReyaxEmulator
 from meshd.simulation.schedule import SECOND
 
@@ -24,13 +24,7 @@ SAID = (
 
 
 def set_up(plan=PLAN, *faults, others=()):
-    desk = Desk()
-    plugs = [desk.plug(Reyax(plan), ReyaxEmulator, faults=names) for names in (faults, others)]
-    for plug in plugs:
-        plug.open()
-    for plug in plugs:
-        plug.wait(Configured | Broken)
-    return plugs
+    return modem_pairs.pair(lambda: Reyax(plan), ReyaxEmulator, faults=faults, others=others)
 
 
 def test_base85_costs_less_air_than_base64():

@@ -1,5 +1,6 @@
 """What is peculiar to the RN2483: one packet per reception, two spaces, words of refusal."""
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from modem_fuzz import stand, talks
@@ -21,13 +22,7 @@ SAID = (
 
 
 def set_up(*faults, plan=PLAN):
-    desk = Desk()
-    plugs = [desk.plug(Rn2483(plan), Rn2483Emulator, faults=names) for names in (faults, ())]
-    for plug in plugs:
-        plug.open()
-    for plug in plugs:
-        plug.wait(Configured | Broken)
-    return plugs
+    return modem_pairs.pair(lambda: Rn2483(plan), Rn2483Emulator, faults=faults)
 
 
 def test_told_in_words():

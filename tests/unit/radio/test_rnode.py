@@ -2,6 +2,7 @@
 
 from struct import pack
 
+import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,21 +30,11 @@ PLAN = RadioPlan(868_100_000, Modulation(7, 125_000, 1, 8), 14)
 
 
 def pair(*, faults=(), loss_db=110.0, plan=PLAN):
-    """Two RNodes that are set; `faults` are those of the first."""
-    desk = Desk(loss_db=loss_db)
-    one = desk.plug(Rnode(plan), RnodeEmulator, faults=faults)
-    other = desk.plug(Rnode(plan), RnodeEmulator)
-    for plug in (one, other):
-        plug.open()
-    for plug in (one, other):
-        plug.wait(Configured)
-    return one, other
+    return modem_pairs.pair(lambda: Rnode(plan), RnodeEmulator, faults=faults, loss_db=loss_db)
 
 
 def alone(*faults, plan=PLAN):
-    plug = Desk().plug(Rnode(plan), RnodeEmulator, faults=faults)
-    plug.open()
-    return plug
+    return modem_pairs.alone(lambda: Rnode(plan), RnodeEmulator, faults=faults)
 
 
 def test_configured_and_verified():
