@@ -236,3 +236,45 @@ def test_architecture_leads_to_files_that_are_there():
             found = next((path for path in places if path.exists()), None)
             assert found is not None, f"ARCHITECTURE.md: {name} is not there"
             folder = found.parent if "/" in name else folder
+
+
+def arrows(path: Path) -> list[tuple[str, bool]]:
+    """Return the modules that a module imports, each with whether it is for types only."""
+    tree = ast.parse(path.read_text())
+    guards = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    for_types = {id(inner) for guard in guards for inner in ast.walk(guard)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found += [(name, id(node) in for_types) for name in names]
+    return found
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """In the engine not even for types: who wants a part of the whole says it in a Protocol."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    graph = {
+        name: {
+            target
+            for target, for_types in arrows(path)
+            if target in names and target != name
+            if not for_types or room(path) in PURE | {"core", "node"}
+        }
+        for name, path in names.items()
+    }
+    while leaves := {name for name, targets in graph.items() if not targets}:
+        graph = {name: targets - leaves for name, targets in graph.items() if name not in leaves}
+    assert not graph, f"a circle: {sorted(graph)}"
+
+
+def test_every_helper_of_tests_helps():
+    everywhere = "\n".join(path.read_text() for path in TESTS)
+    for path in sorted((ROOT / "tests").glob("*.py")):
+        name = path.stem
+        used = re.search(rf"^\s*(from {name} import|import {name}\b)", everywhere, re.M)
+        assert used or name == "conftest" or name.startswith("test_"), f"{path}: nobody imports it"
