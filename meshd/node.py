@@ -314,7 +314,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             radios=self.radios.statuses(now),
             routes=self.routing.routes(now),
             sessions=sessions,
-            spaces=self.sync.statuses(now),
+            spaces=self.air.told(self.sync.statuses(now)),
             problems=(
                 *self.problems.values(),
                 *self.sessions.problems(),

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Makes .venv with everything meshd needs, and installs the system packages of packages.txt when it
 # may (root, or sudo without a password); otherwise it prints the line to run and goes on.
-# Quick when there is nothing to do. PYTHON=… chooses the interpreter.
+# Quick, and silent, when there is nothing to do. PYTHON=… chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 python_done=.venv/.python-done
 
 say() { printf '%s\n' "$*" >&2; }
+did=
 
 # --- system packages ---------------------------------------------------------------------------
 
@@ -72,7 +73,8 @@ system_packages() {
         say "    sudo apt-get install $(echo $missing)"
         return 0
     fi
-    say "setup: installing $(echo $missing)"
+    did=yes
+    say "setup: installing with apt, which may take minutes: $(echo $missing)"
     $as_root apt-get update -qq </dev/null >&2 || say "setup: apt-get update failed; going on"
     wanted=
     for package in $missing; do
@@ -131,12 +133,21 @@ python_environment() {
         *) apt_for_python "$(basename "$python")-venv" ;;
         esac
     fi
-    new_enough .venv/bin/python || "$python" -m venv --clear .venv
-    say "setup: $(.venv/bin/python --version) in .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-        --editable '.[dev,qr,capture]' >&2
+    did=yes
+    if ! new_enough .venv/bin/python; then
+        say "setup: making .venv with $("$python" --version)"
+        "$python" -m venv --clear .venv
+    fi
+    say "setup: $(.venv/bin/python --version) in .venv; fetching its packages, which takes a minute or two"
+    # On a terminal pip shows each package as it comes.
+    PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install $([ -t 2 ] || echo --quiet) \
+        --disable-pip-version-check --editable '.[dev,qr,capture]' >&2 || {
+        say "setup: pip failed; what it says above tells why. It needs the internet, or a cache of it."
+        exit 1
+    }
     touch "$python_done"
 }
 
 system_packages
 python_environment
+[ -z "$did" ] || say "setup: done; the program is .venv/bin/meshd"

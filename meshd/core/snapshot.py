@@ -92,7 +92,11 @@ class RouteStatus:
 
 @dataclass(frozen=True, slots=True)
 class SpaceStatus:
-    """One space on this node. `behind` counts entries that peers have and this node lacks."""
+    """One space on this node. `behind` counts entries that peers have and this node lacks.
+
+    `unheld` counts own entries since this start that no other node said to hold; `unlike` the LoRa
+    neighbours whose last word of the space is not what is here: they lack something, or this node.
+    """
 
     space: str
     name: str | None
@@ -104,6 +108,8 @@ class SpaceStatus:
     forks: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     kept_by: int = 0
+    unheld: int = 0
+    unlike: int = 0
 
 
 @dataclass(frozen=True, slots=True)

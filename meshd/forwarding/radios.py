@@ -379,6 +379,7 @@ class Radios:
                 rssi_dbm=None if row.rssi_dbm is None else round(row.rssi_dbm, 1),
             )
             for name, link in self.links.items()
+            if link.up  # what was heard before a radio was away says nothing of now
             for row in link.neighbours
         )
 

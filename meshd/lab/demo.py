@@ -45,6 +45,8 @@ def main(options: argparse.Namespace) -> int:
             sys.stdout.flush()
         else:
             _keep_figures(story)
+        if not story.held:
+            _keep_logs(folder, teller)
         if not options.once:
             _stay(story)
     except KeyboardInterrupt:
@@ -103,6 +105,18 @@ def _keep_figures(story: Story) -> None:
         story.teller.say(f"The figures are in {_write(_report(story))}.")
     except OSError as error:
         story.teller.say(f"The figures are not kept: {error.filename}: {error.strerror}.")
+
+
+def _keep_logs(folder: Path, teller: Teller) -> None:
+    """Copy what the five wrote to where it stays, and say what to do after a step that failed."""
+    kept = Path(tempfile.mkdtemp(prefix="meshd-demo-logs-"))
+    for log in sorted(folder.rglob("*.log")):
+        shutil.copyfile(log, kept / "-".join(log.relative_to(folder).parts))
+    teller.say(
+        "A step did not hold. On a machine that is busy with other things its steps may take too"
+        " long: try it again when it is idle. If it fails then too, please report it with the"
+        f" figures and the logs, which are in {kept}."
+    )
 
 
 def _write(report: Json) -> Path:

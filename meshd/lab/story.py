@@ -340,7 +340,7 @@ class Story:
     def _expect(self, condition: Callable[[], bool], otherwise: str) -> None:
         if wait_for(condition, PATIENCE_S):
             return
-        self.teller.still_waiting()
+        self.teller.still_waiting(otherwise)
         if not wait_for(condition, WITHIN_S - PATIENCE_S):
             raise StepError(f"{otherwise} within {WITHIN_S:.0f} s")
 

@@ -87,9 +87,10 @@ class Teller:
             self._line(" " * 18 + line)
         self._line()
 
-    def still_waiting(self) -> None:
-        """Say that a step takes its time."""
-        self._line(f"      {self._paint('still waiting …', '2')}")
+    def still_waiting(self, why: str) -> None:
+        """Say that a step takes its time, and what is not so yet."""
+        for line in textwrap.wrap(f"still waiting: {why} yet …", WIDTH - 6):
+            self._line(f"      {self._paint(line, '2')}")
 
     def quote(self, text: str) -> None:
         """Show what another program printed."""

@@ -13,10 +13,11 @@ KEPT_NODES_MAX = 256
 class Acks:
     """The acknowledgements of one space. `is_own` tells which authors are this node."""
 
-    __slots__ = ("_is_own", "_kept")
+    __slots__ = ("_begun", "_is_own", "_kept")
 
     def __init__(self, is_own: Callable[[bytes], bool]) -> None:
         self._is_own = is_own
+        self._begun: dict[bytes, int] = {}
         self._kept: dict[bytes, dict[bytes, tuple[int, bool]]] = {}
 
     def __contains__(self, node: bytes) -> bool:
@@ -36,6 +37,15 @@ class Acks:
         if node not in kept and len(kept) >= KEPT_NODES_MAX:
             del kept[min(kept, key=lambda known: max(kept[known].values()))]
         kept.setdefault(node, {})[author] = (seq, leased)
+
+    def began(self, author: bytes, seq: int) -> None:
+        """Note how long an own feed was at the start: who held that is not known any more."""
+        self._begun.setdefault(author, seq)
+
+    def unheld(self, author: bytes, seq: int) -> int:
+        """Return how many of an own feed's entries since the start nobody else said to hold."""
+        held = max((feeds.get(author, (0, False))[0] for feeds in self._kept.values()), default=0)
+        return max(0, seq - max(held, self._begun.get(author, 0)))
 
     def holders(self, author: bytes, seq: int) -> dict[bytes, bool]:
         """Return the nodes that hold an own entry durably, in order: whether under a lease."""

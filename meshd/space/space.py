@@ -339,6 +339,7 @@ class Space:
         frozen = fork_key(self.id, image.author) in metas or not whole
         size = image.bytes_total
         self.feeds[image.author] = FeedHead(running, image.seq, digest, image.seq, size, frozen)
+        self.acks.began(image.author, image.seq)
         return whole
 
     def _set_record(self, record: SpaceRecord) -> None:

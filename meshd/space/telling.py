@@ -45,4 +45,5 @@ def status_of(space: Space) -> SpaceStatus:
             if feed.frozen
         ),
         kept_by=space.acks.kept_by(space.author, own.seq) if own and own.seq else 0,
+        unheld=space.acks.unheld(space.author, own.seq) if own else 0,
     )

@@ -130,7 +130,7 @@ def headline(value: Row) -> str:
     facts = [
         count(_near(value), "neighbour"),
         count(_nodes(value), "node") + (f" ({thin} by a thin path)" if thin else ""),
-        "nobody to sync with" if alone else f"sync {sync_percent(value)} %",
+        "nobody to sync with" if alone else _synced(value),
     ]
     if peers := sum(row.get("state") == "up" for row in _beyond(value)):
         facts.insert(1, count(peers, "peer"))
@@ -179,6 +179,17 @@ def sync_percent(value: Row) -> int:
     if not behind:
         return 100
     return min(99, int(100 * entries / (entries + behind)))
+
+
+def _synced(value: Row) -> str:
+    """Say how far sync is: that all is here only when nobody says otherwise."""
+    spaces = rows_of(value, "spaces")
+    percent = sync_percent(value)
+    busy = percent == 100 and any(number(space, "unlike") for space in spaces)
+    said = "sync under way" if busy else f"sync {percent} %"
+    unheld = int(sum(number(space, "unheld") for space in spaces))
+    own = "1 own entry" if unheld == 1 else f"{unheld} own entries"
+    return f"{said}, {own} not known elsewhere" if unheld else said
 
 
 def _facts(value: Row) -> str:

@@ -7,6 +7,7 @@ acknowledgement: frames prove membership of the mesh, not who spoke.
 Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.md.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshd.core.context import Context
@@ -14,6 +15,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, EntriesQuery
 from meshd.core.ids import NODE_ID_LEN
+from meshd.core.snapshot import SpaceStatus
 from meshd.core.timers import Key as TimerKey
 from meshd.space.feed import (
     Accepted,
@@ -31,6 +33,7 @@ from meshd.sync.air_link import AirLink, Voice
 from meshd.sync.air_names import Feed, Names
 from meshd.sync.air_offers import TEXTS, Key, Offer
 from meshd.sync.air_states import State
+from meshd.sync.air_status import told_of
 from meshd.sync.air_talk import Ahead, Behind, Finding
 from meshd.sync.air_thin import contract, expand
 from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
@@ -112,6 +115,11 @@ class Air:
         for link in self._links.values():
             link.look(now)
             self._arm(link, now)
+
+    def told(self, statuses: Iterable[SpaceStatus]) -> tuple[SpaceStatus, ...]:
+        """Return what is known of spaces, with what radios know of them beside it."""
+        known = zip(self._spaces.all(), statuses, strict=True)
+        return tuple(told_of(space, status, self._links.values()) for space, status in known)
 
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Take any event of a space."""

@@ -153,6 +153,20 @@ class Talk:
             self._trickle.consistent()
         return found
 
+    def unlike(self, space: Space) -> set[bytes]:
+        """Return the neighbours whose last word of a space fits nothing that was here.
+
+        Those are left out with whom all was tried: they may hold what this node cannot take.
+        """
+        state = self._state(space)
+        return {
+            node
+            for (node, named), word in self._words.items()
+            if named == space.id and node in self._known
+            if not _knows(state, space, node, word)
+            if self._vain.get((node, named)) != (word.state, state.now)
+        }
+
     def heads(self, node: bytes, message: Heads, now: int) -> list[Finding]:
         """Take a neighbour's heads; return what it lacks and what it has more."""
         space = self._names.find(node, message.salt, message.tag)

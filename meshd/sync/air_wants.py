@@ -86,6 +86,11 @@ class AirWants:
         if want is not None and first <= self._held(feed) + 1:
             want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 2)
 
+    def behind(self, space: bytes) -> dict[bytes, int]:
+        """Return how many entries of a space's feeds are asked for, by author."""
+        wants = ((feed, want.last) for feed, want in self._wants.items() if feed[0] == space)
+        return {feed[1]: max(0, last - self._held(feed)) for feed, last in wants}
+
     def due_us(self) -> int | None:
         """Return when `build` has something."""
         return min((want.due_us for want in self._wants.values()), default=None)

@@ -201,3 +201,12 @@ def test_an_item_that_gives_way_while_its_frame_flies_is_no_fault(say):
         add(number)
     mesh.run(5)
     assert not any(item.item.endswith(b"%08d" % 0) for item in one._locals)
+
+
+def test_neighbours_of_a_radio_that_is_away_are_not_shown_as_heard():
+    mesh, _ = mesh_of(2)
+    node, now = mesh.hosts[0].node, mesh.world.now
+    (name,) = node.radios.links
+    assert [row.link for row in node.snapshot(now).neighbours] == [name]
+    node.radio_down(name, now)
+    assert node.snapshot(now).neighbours == ()

@@ -38,6 +38,22 @@ def test_figures_that_cannot_be_written_are_a_note(monkeypatch, tmp_path):
     assert "not kept: build/demo.json: Permission denied" in out.getvalue()
 
 
+def test_logs_of_a_story_that_failed_are_kept_and_named(monkeypatch, tmp_path):
+    folder, temporary = tmp_path / "demo", tmp_path / "tmp"
+    (folder / "four" / "state").mkdir(parents=True)
+    temporary.mkdir()
+    (folder / "four" / "meshd.log").write_text("it broke here")
+    (folder / "four" / "state" / "device.key").write_text("secret")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    out = io.StringIO()
+    demo._keep_logs(folder, Teller(out))
+    (kept,) = temporary.iterdir()
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        "four-meshd.log": "it broke here"
+    }
+    assert str(kept) in out.getvalue().replace("\n  ", "") and "try it again" in out.getvalue()
+
+
 STORY = """
 import sys, time
 from meshd.cli.main import main

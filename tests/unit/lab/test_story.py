@@ -50,4 +50,4 @@ def test_step_that_takes_long_says_so(monkeypatch):
     story, out = a_story(Ends())
     answers = iter([False, True])
     story._expect(lambda: next(answers), "nothing came")
-    assert out.getvalue().strip().startswith("still waiting")
+    assert out.getvalue().strip().startswith("still waiting: ")

@@ -30,3 +30,17 @@ def test_feeds_of_others_are_not_counted():
     known = Acks(lambda author: author == OWN)
     known.note(b"z" * 10, OTHER, 8, True)
     assert b"z" * 10 not in known
+
+
+def test_own_entries_that_nobody_said_to_hold_count_from_the_start_on():
+    acks = Acks(lambda author: author == b"own")
+    acks.began(b"own", 5)
+    assert acks.unheld(b"own", 5) == 0
+    assert acks.unheld(b"own", 8) == 3
+    acks.note(b"n1", b"own", 7, False)
+    acks.note(b"n2", b"own", 6, True)
+    assert acks.unheld(b"own", 8) == 1
+    acks.began(b"own", 8)
+    assert acks.unheld(b"own", 8) == 1
+    acks.note(b"n2", b"own", 8, False)
+    assert acks.unheld(b"own", 8) == 0

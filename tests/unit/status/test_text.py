@@ -158,3 +158,15 @@ def test_name_that_a_neighbour_gives_itself_is_marked_and_stands_beside_its_id()
     assert neighbours_text(to_json(snapshot(neighbours=named))) == NAMES
     forged = replace(first, calls_itself="\x1b[2JBen")
     assert "\x1b" not in neighbours_text(to_json(snapshot(neighbours=(forged,))))
+
+
+def test_sync_is_not_called_whole_while_neighbours_hold_something_else():
+    def head(**fields):
+        (space,) = snapshot().spaces
+        return headline(to_json(snapshot(spaces=(replace(space, **fields),))))
+
+    assert head().endswith("sync 100 %")
+    assert head(unlike=1).endswith("sync under way")
+    assert head(unheld=1).endswith("sync 100 %, 1 own entry not known elsewhere")
+    assert head(unheld=2).endswith("2 own entries not known elsewhere")
+    assert head(behind=10, unlike=1).endswith("sync 80 %")

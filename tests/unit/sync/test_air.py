@@ -383,3 +383,39 @@ def test_neighbours_who_have_it_by_wifi_are_not_told_by_radio():
     net.run(30 * MINUTE)
     assert net.same(houses)
     assert not net.named("ENTRY")
+
+
+def status(house):
+    (told,) = house.air.told(house.sync.statuses(house.net.now))
+    return told
+
+
+def test_status_tells_what_nobody_else_is_known_to_hold():
+    net = AirNet()
+    anna, ben = net.home(2)
+    net.run(10 * MINUTE)
+    before = status(anna).unheld
+    ben.radios.up = False
+    anna.post("one")
+    anna.post("two")
+    net.run(MINUTE)
+    assert status(anna).unheld == before + 2
+    ben.radios.up = True
+    net.run(20 * MINUTE)
+    assert (status(anna).unheld, status(anna).unlike, status(ben).unlike) == (0, 0, 0)
+
+
+def test_status_tells_that_a_neighbour_holds_something_else():
+    net = AirNet()
+    anna, ben = houses = net.home(2)
+    net.run(10 * MINUTE)
+    net.forgets(*houses)
+    net.apart(anna, ben)
+    anna.post("of anna")
+    ben.post("of ben")
+    net.run(10 * MINUTE)
+    net.together(anna, ben)
+    net.run(20 * MINUTE, until=lambda: any(status(house).unlike for house in houses))
+    assert any(status(house).unlike for house in houses)
+    net.run(40 * MINUTE)
+    assert net.same(houses) and not any(status(house).unlike for house in houses)
