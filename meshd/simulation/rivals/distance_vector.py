@@ -17,26 +17,21 @@ channel is asked again after as long; three tries, 20 airtimes a hop apart.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from random import Random
 from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.airtime import Modulation, airtime_us
-from meshd.core.timers import Timers
 from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
     DATA,
     RELAY,
     Delivered,
-    Event,
     Frame,
-    Queue,
-    Seen,
+    Queued,
     Settled,
-    earliest,
 )
 
 _HEADER = Struct(">HHBBB")
@@ -105,24 +100,19 @@ class _Own(NamedTuple):
     tries_left: int
 
 
-class DistanceVector:
+class DistanceVector(Queued):
     """One station; its number is its address of two bytes."""
 
     def __init__(
         self, number: int, modulation: Modulation, random: Random, *, rules: Rules | None = None
     ) -> None:
-        self.number = number
+        super().__init__(number)
         self.rules = rules or Rules()
         self.routes: dict[int, Route] = {}
         self._modulation = modulation
         self._random = random
         self._next = random.getrandbits(16)
-        self._seen = Seen()
-        self._queue = Queue()
-        self._now = 0
         self._own: dict[int, _Own] = {}
-        self._timers = Timers()
-        self._events: deque[Event] = deque()
         self._timers.set(("hello",), random.randrange(self.rules.hello_us))
 
     # --- requests ---------------------------------------------------------------------------------
@@ -166,19 +156,6 @@ class DistanceVector:
                 self._timers.set(key, now + self.rules.hello_us)
             elif key[0] == "patience":
                 self._try(int(str(key[1])), now)
-
-    def poll_timeout(self) -> int | None:
-        """Return when something is due; while a frame flies, no other is."""
-        head = self._timers.next()
-        return earliest(head[0] if head else None, self._queue.next_us())
-
-    def poll_transmit(self) -> Frame | None:
-        """Return the earliest frame whose wait is over."""
-        return self._queue.take(self._now)
-
-    def poll_event(self) -> Event | None:
-        """Return the next event."""
-        return self._events.popleft() if self._events else None
 
     def refused(self, frame: Frame, now: int) -> None:
         """Draw a new wait: the channel was busy."""

@@ -7,8 +7,11 @@ Beside it what two or three of them share: memory of messages, a queue of frames
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
+
+from meshd.core.timers import Timers
 
 DATA, RELAY, ACK, CONTROL = "data", "relay", "ack", "control"
 QUEUE_MAX = 16
@@ -151,6 +154,31 @@ class Queue:
     def sent(self) -> None:
         """Forget the frame that was on the air."""
         self._flying = None
+
+
+class Queued:
+    """What engines share whose frames wait in one queue: timers, memory, the verbs that poll."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._now = 0
+        self._seen = Seen()
+        self._queue = Queue()
+        self._timers = Timers()
+        self._events: deque[Event] = deque()
+
+    def poll_timeout(self) -> int | None:
+        """Return when something is due; while a frame flies, no other is."""
+        head = self._timers.next()
+        return earliest(head[0] if head else None, self._queue.next_us())
+
+    def poll_transmit(self) -> Frame | None:
+        """Return the earliest frame whose wait, and the silence after the last, are over."""
+        return self._queue.take(self._now)
+
+    def poll_event(self) -> Event | None:
+        """Return the next event."""
+        return self._events.popleft() if self._events else None
 
 
 def earliest(*times_us: int | None) -> int | None:

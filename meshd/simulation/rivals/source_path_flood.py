@@ -19,7 +19,6 @@ would share theirs.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,19 +27,16 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.airtime import Modulation, airtime_us
-from meshd.core.timers import Timers
 from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
     DATA,
     RELAY,
     Delivered,
-    Event,
     Frame,
-    Queue,
+    Queued,
     Seen,
     Settled,
-    earliest,
 )
 
 HASH_BYTES = 2
@@ -105,7 +101,7 @@ class _Own(NamedTuple):
     flooded: bool
 
 
-class SourcePathFlood:
+class SourcePathFlood(Queued):
     """One station. `contacts` are all whom it could write to: it knows their keys."""
 
     def __init__(
@@ -117,7 +113,7 @@ class SourcePathFlood:
         contacts: Sequence[int],
         rules: Rules | None = None,
     ) -> None:
-        self.number = number
+        super().__init__(number)
         self.rules = rules or Rules()
         self.paths: dict[int, tuple[int, ...]] = {}
         self._hash = station_hash(number)
@@ -127,13 +123,8 @@ class SourcePathFlood:
         for contact in contacts:
             self._contacts.setdefault(station_hash(contact), []).append(contact)
         self._next = random.getrandbits(32)
-        self._seen = Seen()
         self._delivered = Seen()
-        self._queue = Queue()
-        self._now = 0
         self._own: dict[int, _Own] = {}
-        self._timers = Timers()
-        self._events: deque[Event] = deque()
         if self.rules.advert_us:
             self._timers.set(("advert",), random.randrange(self.rules.advert_us))
 
@@ -175,19 +166,6 @@ class SourcePathFlood:
                 self._timers.set(key, now + self.rules.advert_us)
             elif key[0] == "patience":
                 self._out_of_patience(int(str(key[1])), now)
-
-    def poll_timeout(self) -> int | None:
-        """Return when something is due; while a frame flies, no other is."""
-        head = self._timers.next()
-        return earliest(head[0] if head else None, self._queue.next_us())
-
-    def poll_transmit(self) -> Frame | None:
-        """Return the earliest frame whose wait, and the silence after the last one, are over."""
-        return self._queue.take(self._now)
-
-    def poll_event(self) -> Event | None:
-        """Return the next event."""
-        return self._events.popleft() if self._events else None
 
     def refused(self, frame: Frame, now: int) -> None:
         """Ask again a little later."""
