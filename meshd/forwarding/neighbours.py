@@ -5,6 +5,8 @@ this node, or of a neighbour. Short addresses may stand for two nodes: then a re
 many is chosen, which the repair makes good. Must not know: objects, frames.
 """
 
+from meshd.core.crowd import giving_way
+
 NEIGHBOURS_MAX = 64
 LISTED_MAX = 40
 """Neighbours named in one list: a list of 82 bytes. The strongest are named."""
@@ -16,11 +18,12 @@ SILENT_US = 3 * 3600 * 1_000_000
 class Neighbour:
     """One node in earshot. `hears` is None until it said so."""
 
-    __slots__ = ("heard_us", "hears", "snr_db")
+    __slots__ = ("heard_us", "hears", "proven", "snr_db")
 
     def __init__(self) -> None:
         self.heard_us = 0
         self.snr_db = 0.0
+        self.proven = False
         self.hears: frozenset[bytes] | None = None
 
 
@@ -34,16 +37,16 @@ class Neighbours:
         self.version = 0
         """Rises when the list of whom this node hears has changed."""
 
-    def heard(self, short: bytes, snr_db: float, now: int) -> bool:
-        """Note a frame of a neighbour; False when there is no room for one more."""
+    def heard(self, short: bytes, snr_db: float, now: int, *, proven: bool = False) -> None:
+        """Note a frame of a neighbour; `proven`: it has shown whose key it has."""
         neighbour = self.known.get(short)
         if neighbour is None:
             if len(self.known) >= NEIGHBOURS_MAX:
-                return False
+                del self.known[giving_way(self.known.items())]
+                self._reckon()
             neighbour = self.known[short] = Neighbour()
             self.version += 1
-        neighbour.heard_us, neighbour.snr_db = now, snr_db
-        return True
+        neighbour.heard_us, neighbour.snr_db, neighbour.proven = now, snr_db, proven
 
     def told(self, short: bytes, hears: tuple[bytes, ...]) -> None:
         """Note whom a neighbour says that it hears."""

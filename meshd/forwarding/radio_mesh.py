@@ -80,6 +80,7 @@ class LinkPort(Protocol):
     def calm(self, now: int) -> bool: ...
     def load(self, now: int) -> float: ...
     def introduce(self, now: int) -> None: ...
+    def proven(self, node: bytes) -> bool: ...
     def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool: ...
 
 
@@ -306,8 +307,9 @@ class RadioMesh:
         limit_db = self._link.radio.modulation.snr_limit_db
         margin_db = MARGIN_DB if snr_db is None else snr_db - limit_db
         short = node[:SHORT_LEN]
-        self.neighbours.heard(short, limit_db + margin_db, now)
-        self.ways.heard(node, margin_db, now)
+        proven = self._link.proven(node)
+        self.neighbours.heard(short, limit_db + margin_db, now, proven=proven)
+        self.ways.heard(node, margin_db, now, proven=proven)
         if self._hears != self.neighbours.version:
             self._hears = self.neighbours.version
             self.presence.news(now)

@@ -183,6 +183,10 @@ class LoraLink:
         """Take echoes of frames; return whether their sender is there now."""
         return self.sources.echoed(opened, echoes, now)
 
+    def proven(self, node: bytes) -> bool:
+        """Tell whether a node has shown whose key it has."""
+        return self.sources.proven(node)
+
     def introduce(self, now: int) -> None:
         """Say the beacon soon: somebody in earshot never heard it."""
         self.trickle.inconsistent(now)

@@ -1,12 +1,13 @@
 """Who is heard by one radio, how strong, and how much of it: told by signals and counter gaps.
 
 Enters: beacons and frames that opened, with their counters and signal figures. Leaves: statuses.
-One row a device, the one not heard for longest goes when the table is full.
+One row a device; who leaves a full table: `core/crowd.py`.
 Must not know: keys, frames, airtime.
 """
 
 from collections.abc import Iterator
 
+from meshd.core.crowd import giving_way
 from meshd.core.ids import NODE_ID_LEN
 
 NEIGHBOURS_MAX = 64
@@ -73,7 +74,7 @@ class LoraNeighbours:
         """Return the row of a device that was heard now, a new one if need be."""
         found = self._known.pop(node, None) or LoraNeighbour(node, now)
         if len(self._known) >= NEIGHBOURS_MAX:
-            del self._known[next(iter(self._known))]
+            del self._known[giving_way(self._known.items())]
         self._known[node] = found
         found.heard_us = now
         return found

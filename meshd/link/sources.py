@@ -34,6 +34,13 @@ SAME_SHORT_MAX = 8
 """Devices that share a short address; each is one more key to try."""
 
 CHALLENGE_VALID_US = 120_000_000
+SAME_SHORT_SILENT_US = 600_000_000
+"""Of as many proven ones, one silent for so long makes room."""
+PROOFS_FROM = UNPROVEN_MAX // 2
+PROOF_EACH_US, PROOF_AGAIN_US = 60_000_000, 3_600_000_000
+"""While so many are not proven, who is there longest is asked to, one in so long, each so seldom:
+it keeps its place then from a crowd that somebody invents."""
+
 SAID_VALID_US = 300_000_000
 SAID_MAX = 32
 """Own frames whose echoes are believed: the last ones, of that time."""
@@ -116,6 +123,7 @@ class Sources:
         self._sender = sender
         self._links = links
         self._devices: dict[bytes, Device] = {}
+        self._proof_us = 0
         self._said: deque[tuple[bytes, int]] = deque(maxlen=SAID_MAX)
         self._reports: deque[tuple[Report, bytes]] = deque(maxlen=REPORTS_MAX)
 
@@ -135,7 +143,7 @@ class Sources:
         if not links:
             return DropReason.FRAME_FOREIGN
         if not opens_by_link_key(frame.kind):
-            return self._open(frame, links)
+            return self._open(frame, links, now)
         for link in links:
             plaintext = unseal(link.group, frame, Mark(NOBODY, link.epoch, frame.counter))
             if plaintext is not None:
@@ -185,8 +193,7 @@ class Sources:
 
     def trusts(self, node: bytes) -> bool:
         """Tell whether frames of a node may be relayed."""
-        devices = (device for device in self._devices.values() if device.node == node)
-        return any(one.proven or one.fresh for device in devices for one in device.sources)
+        return any(device.node == node and device.trusted for device in self._devices.values())
 
     def proven(self, node: bytes) -> bool:
         """Tell whether a node has shown that it is there."""
@@ -201,14 +208,14 @@ class Sources:
 
     # --- frames -----------------------------------------------------------------------------------
 
-    def _open(self, frame: LoraFrame, links: list[LinkKey]) -> Heard:
+    def _open(self, frame: LoraFrame, links: list[LinkKey], now: int) -> Heard:
         candidates = list(self._of_short(frame.source))
         for device in candidates:
             for source in device.sources:
                 for link in links:
                     opened = self._try(frame, source, link)
                     if opened is not None:
-                        self._use(device)
+                        self._use(device, now)
                         return self._judge(opened, device, source)
         if frame.source == self._sender.short and self._is_own(frame):
             return DropReason.FRAME_OWN
@@ -313,10 +320,10 @@ class Sources:
     def _meet(self, beacon: Beacon, public: bytes, now: int) -> Heard:
         device = self._devices.get(public)
         if device is None:
-            device = self._admit(public)
+            device = self._admit(public, now)
             if device is None:
                 return DropReason.SOURCES_FULL
-        self._use(device)
+        self._use(device, now)
         source = device.find(beacon.boot, beacon.salt)
         in_time = now <= device.asked_us + CHALLENGE_VALID_US
         answered = in_time and device.nonce in beacon.echoes and not device.has_answered(source)
@@ -357,27 +364,47 @@ class Sources:
     def _of_short(self, short: bytes) -> Iterator[Device]:
         return (device for device in self._devices.values() if device.short == short)
 
-    def _use(self, device: Device) -> None:
+    def _use(self, device: Device, now: int) -> None:
         """Keep in mind who was heard last: the table is in that order."""
+        device.heard_us = now
         self._devices[device.public] = self._devices.pop(device.public)
 
-    def _admit(self, public: bytes) -> Device | None:
-        """Make room for a device that is not known; None: all places are held by proven ones."""
-        device = Device(public)
+    def _admit(self, public: bytes, now: int) -> Device | None:
+        """Make room for a device that is not known; None: there is none, all of its short address
+        are proven and were heard of late.
+        """
+        device = Device(public, now)
         same = list(self._of_short(device.short))
         if len(same) >= SAME_SHORT_MAX:
-            victim = next((other for other in same if not other.proven), None)
-            if victim is None:
+            victim = min(same, key=_standing)  # the first of them, who is silent longest
+            if victim.proven and now - victim.heard_us < SAME_SHORT_SILENT_US:
                 return None
             del self._devices[victim.public]
         unproven = [other for other in self._devices.values() if not other.proven]
         if len(unproven) >= UNPROVEN_MAX:
-            del self._devices[unproven[0].public]
+            del self._devices[min(unproven, key=_standing).public]
+        if len(unproven) >= PROOFS_FROM:
+            self._have_proven(unproven, now)
         self._devices[public] = device
         return device
+
+    def _have_proven(self, unproven: list[Device], now: int) -> None:
+        """Ask who is there longest for a proof, now and then."""
+        if now < self._proof_us:
+            return
+        asked_before_us = now - PROOF_AGAIN_US
+        there = [one for one in unproven if one.trusted and one.asked_us < asked_before_us]
+        if there:
+            self._proof_us = now + PROOF_EACH_US
+            min(there, key=lambda one: one.met_us).wanted = True
 
     def _limit(self) -> None:
         """Too many proven devices: the one not heard for longest goes."""
         proven = [device for device in self._devices.values() if device.proven]
         if len(proven) > DEVICES_MAX - UNPROVEN_MAX:
             del self._devices[proven[0].public]
+
+
+def _standing(device: Device) -> tuple[bool, bool]:
+    """Return how well a device holds its place: who is there now before who was met, and so on."""
+    return device.proven, device.trusted

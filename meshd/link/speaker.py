@@ -82,12 +82,13 @@ class Device:
     """One key on the air. `wanted`: it should be challenged."""
 
     __slots__ = (
-        *("_answers", "_asks", "asked_us", "node", "nonce", "public", "short", "sources"),
-        *("twin", "wanted"),
+        *("_answers", "_asks", "asked_us", "heard_us", "met_us", "node", "nonce", "public"),
+        *("short", "sources", "twin", "wanted"),
     )
 
-    def __init__(self, public: bytes) -> None:
+    def __init__(self, public: bytes, now: int) -> None:
         self.public = public
+        self.met_us = self.heard_us = now
         self.node = node_id(public)
         self.short = self.node[:SHORT_LEN]
         self.sources: list[Source] = []
@@ -102,6 +103,11 @@ class Device:
     def proven(self) -> bool:
         """Tell whether any boot of it is proven."""
         return any(source.proven for source in self.sources)
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether any boot of it is there now."""
+        return any(source.proven or source.fresh for source in self.sources)
 
     def find(self, boot: int, salt: bytes) -> Source | None:
         """Return a boot that is known."""

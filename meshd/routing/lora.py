@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
+from meshd.core.crowd import giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
 from meshd.core.ids import Prefix, host_prefix, node_of_address
@@ -102,8 +103,13 @@ class LoraDialect:
 
     # --- inputs -----------------------------------------------------------------------------------
 
-    def heard(self, node: bytes, margin_db: float | None, now: int) -> None:
-        """Note any frame of a neighbour, and by how much it was above the limit, where known."""
+    def heard(
+        self, node: bytes, margin_db: float | None, now: int, *, proven: bool = False
+    ) -> None:
+        """Note any frame of a neighbour, and by how much it was above the limit, where known.
+
+        `proven`: it has shown whose key it has.
+        """
         margin = self.rules.margin_db if margin_db is None else margin_db
         peer = self.peers.get(node)
         if peer is None:
@@ -111,13 +117,13 @@ class LoraDialect:
                 return
             if len(self.peers) >= NEIGHBOURS_MAX:
                 self._learner.ctx.drop(DropReason.LORA_NEIGHBOURS_FULL, self.link.name)
-                return
+                self.gone(giving_way(self.peers.items()), now)
             address = self._mesh + node
             peer = self.peers[node] = Peer(Neighbour(self.link, address, now))
             peer.margin_db = margin
             if (row := self._row(node)) is not None:
                 self._words.tell(row, now)
-        peer.heard_us, peer.silent = now, 0
+        peer.heard_us, peer.proven, peer.silent = now, proven, 0
         peer.margin_db += (margin - peer.margin_db) / 4
         self._weigh(peer)
         self._chooser.settle(now)

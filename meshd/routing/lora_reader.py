@@ -58,8 +58,8 @@ class Peer:
     """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row."""
 
     __slots__ = (
-        *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "silent"),
-        "waiting",
+        *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "proven"),
+        *("silent", "waiting"),
     )
 
     def __init__(self, neighbour: Neighbour) -> None:
@@ -69,7 +69,7 @@ class Peer:
         self.waiting: deque[Group] = deque(maxlen=WAITING_MAX)
         self.boot: int | None = None
         self.heard_us = 0
-        self.hears_us = False
+        self.hears_us = self.proven = False
         self.margin_db = 0.0
         self.silent = 0
 

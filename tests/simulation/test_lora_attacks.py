@@ -13,9 +13,10 @@ from lora_mesh import Mesh
 
 from meshd.core.identity import Identity
 from meshd.link.sender import Sender
-from meshd.wire.lora_frame import FrameKind
-from meshd.wire.lora_items import Wants
-from meshd.wire.lora_payload import encode
+from meshd.routing.lora import NEIGHBOURS_MAX
+from meshd.wire.lora_frame import FrameKind, echo_of
+from meshd.wire.lora_items import Heard, Wants
+from meshd.wire.lora_payload import Local, Sub, encode
 
 NAMED = {
     *("frame-malformed", "frame-foreign", "frame-forged", "frame-stranger", "frame-replayed"),
@@ -225,3 +226,34 @@ def test_random_members_bodies_break_no_node(seed):
         body = chance.randbytes(chance.randint(0, 60))
         intruder.send(member.seal(kind, body, destination=to))
     works(camp, "after all that")
+
+
+def test_a_crowd_of_invented_neighbours_keeps_no_newcomer_out():
+    mesh = Mesh(2, seed=2)
+    mesh.until_complete()
+    mesh.run(60)
+    victim, friend = mesh.hosts
+    liar, link = Intruder(mesh), link_of(victim)
+    chance = Random(5)
+    crowd = [
+        Sender(
+            Identity(chance.randbytes(32), chance.randbytes(32)),
+            link.sender.link,
+            boot=1,
+            salt=chance.randbytes(8),
+        )
+        for _ in range(NEIGHBOURS_MAX + 24)
+    ]
+    for one in crowd:
+        liar.send(one.beacon())
+        mesh.run(2)
+        echoes = [echo_of(frame) for frame in liar.frames[-8:]]
+        items = [Local(Sub.ECHOES, b"".join(echoes)), Heard((victim.node.id[:2],))]
+        liar.send(one.seal(FrameKind.LOCAL, encode(items)))
+    table = victim.node.radios.meshes["lora0"]
+    assert len(table.neighbours.known) == len(table.ways.peers) == NEIGHBOURS_MAX
+    newcomer = mesh.add("newcomer")
+    mesh.run(120)
+    assert newcomer.node.id in table.ways.peers and table.ways.ways(newcomer.node.id)
+    assert newcomer.node.id[:2] in table.neighbours.known
+    assert link.sources.trusts(friend.node.id)

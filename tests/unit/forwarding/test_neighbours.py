@@ -25,15 +25,29 @@ def test_lists_of_strangers_are_ignored():
 def test_neighbours_are_bounded_and_expire():
     neighbours = Neighbours(ME)
     shorts = [number.to_bytes(2) for number in range(1, NEIGHBOURS_MAX + 2)]
-    assert [neighbours.heard(short, 0.0, 0) for short in shorts] == [True] * NEIGHBOURS_MAX + [
-        False
-    ]
-    neighbours.heard(shorts[0], 0.0, SILENT_US)
+    for number, short in enumerate(shorts):
+        neighbours.heard(short, 0.0, number)
+    assert list(neighbours.known) == shorts[1:]
+    del shorts[0]
+    neighbours.heard(shorts[0], 0.0, SILENT_US + NEIGHBOURS_MAX)
     neighbours.told(shorts[0], (ME,))
     neighbours.told(shorts[1], (ME,))
-    neighbours.expire(SILENT_US + 1)
+    neighbours.expire(SILENT_US + NEIGHBOURS_MAX + 1)
     assert list(neighbours.known) == [shorts[0]]
     assert neighbours.listeners == (shorts[0],)
+
+
+def test_proven_ones_keep_three_quarters_from_those_who_are_not():
+    neighbours = Neighbours(ME)
+    shorts = [number.to_bytes(2) for number in range(1, 3 * NEIGHBOURS_MAX)]
+    for number, short in enumerate(shorts[:NEIGHBOURS_MAX]):
+        neighbours.heard(short, 0.0, number, proven=True)
+    for number, short in enumerate(shorts[NEIGHBOURS_MAX:]):
+        neighbours.heard(short, 0.0, NEIGHBOURS_MAX + number)
+        assert short in neighbours.known, "who comes later is a neighbour too"
+    assert len(neighbours.known) == NEIGHBOURS_MAX
+    first = NEIGHBOURS_MAX // 4
+    assert list(neighbours.known)[: NEIGHBOURS_MAX - first] == shorts[first:NEIGHBOURS_MAX]
 
 
 def test_the_strongest_are_named():

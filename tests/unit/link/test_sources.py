@@ -17,6 +17,7 @@ from meshd.link.sender import (
 from meshd.link.sources import (
     CHALLENGE_VALID_US,
     DEVICES_MAX,
+    PROOFS_FROM,
     REPORTS_MAX,
     SAME_SHORT_MAX,
     UNPROVEN_MAX,
@@ -29,7 +30,7 @@ from meshd.link.sources import (
 )
 from meshd.link.speaker import CHALLENGE_EVERY_US, SOURCES_MAX
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, Beacon, Challenge
-from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame
+from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame, echo_of
 
 MINUTE_US = 60 * SECOND_US
 
@@ -524,7 +525,50 @@ def test_one_short_address_has_few_places_and_proven_ones_keep_theirs(monkeypatc
     assert isinstance(b.meet(other), Met)
     assert len(b.sources) == 1
     b.prove(other, MINUTE_US)
-    assert b.meet(one) is DropReason.SOURCES_FULL
+    assert b.meet(one, 2 * MINUTE_US) is DropReason.SOURCES_FULL
+
+
+def test_of_proven_ones_with_one_short_address_who_is_silent_for_long_makes_room(monkeypatch):
+    monkeypatch.setattr("meshd.link.sources.SAME_SHORT_MAX", 1)
+    one, other = same_short()
+    b = Node(500_000)
+    b.prove(one)
+    b.hear(one.say(), 9 * MINUTE_US)
+    assert b.meet(other, 18 * MINUTE_US) is DropReason.SOURCES_FULL
+    assert isinstance(b.meet(other, 20 * MINUTE_US), Met)
+
+
+def test_who_is_there_now_keeps_its_place_from_those_who_only_said_a_beacon():
+    b, friend = Node(0), Node(1)
+    b.meet(friend)
+    heard = b.say()
+    b.sources.said(heard, 0)
+    opened = b.hear(friend.sender.seal(FrameKind.LOCAL, echo_of(heard)))
+    assert b.sources.echoed(opened, (echo_of(heard),), 0)
+    for number in range(2, UNPROVEN_MAX + 12):
+        b.meet(Node(number))
+    assert b.hear(friend.say()).trusted
+
+
+def test_in_a_crowd_who_is_there_longest_is_asked_for_a_proof():
+    b, friends = Node(0), [Node(1), Node(2)]
+    heard = b.say()
+    b.sources.said(heard, 0)
+    for number, friend in enumerate(friends):
+        b.meet(friend, number)
+        opened = b.hear(friend.sender.seal(FrameKind.LOCAL, b""), number)
+        assert b.sources.echoed(opened, (echo_of(heard),), number)
+    for number in range(3, PROOFS_FROM + 10):
+        assert b.sources.poll_challenge(MINUTE_US) is None
+        b.meet(Node(number), MINUTE_US)
+        if len(b.sources) > PROOFS_FROM:
+            break
+    assert b.sources.poll_challenge(MINUTE_US) == friends[0].node
+    b.challenge(MINUTE_US)
+    b.meet(Node(1000), MINUTE_US + 1)
+    assert b.sources.poll_challenge(MINUTE_US + 1) is None
+    b.meet(Node(1001), 2 * MINUTE_US)
+    assert b.sources.poll_challenge(2 * MINUTE_US) == friends[1].node
 
 
 def test_boots_of_one_device_are_few():

@@ -223,7 +223,9 @@ def test_a_radio_that_goes_takes_its_routes_along():
 def test_tables_are_bounded_and_say_so():
     talker = Talker(OWN)
     for number in range(2, NEIGHBOURS_MAX + 10):
-        talker.lora.heard(node(number), 9.0, 0)
+        talker.lora.heard(node(number), 9.0, number)
+        talker.lora.heard(node(B), 9.0, number)
+        assert {node(number), node(B)} <= talker.lora.peers.keys()
     assert len(talker.lora.peers) == NEIGHBOURS_MAX
     for start in range(1000, 1000 + 2 * ROWS_MAX, 10):
         rows = [(number, 0, 9, False) for number in range(start, start + 10)]
