@@ -63,6 +63,19 @@ SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
 
 LOOK_AGAIN_US = 20_000_000
 
+PACED = 0.25
+PART = 0.5
+"""While more than `PACED` is taken, a node sends no more than its equal part of `PART` of the time,
+one among all that it hears: more at once would collide, and be sent again."""
+
+LAST_HOLDS = 3
+"""So many times longer waits, on a busy channel, who would reach one listener only."""
+
+URGENT_SENDS = 3
+URGENT_AGAIN_US = (10_000_000, 20_000_000)
+"""Priority 0 is sent so often here while a listener is not known to have it: no listing is waited
+for, and that a frame was sent does not count as having been heard."""
+
 URGENT_BURST = 16
 URGENT_EACH_US = 30_000_000
 """So many new objects of priority 0 of one neighbour go before all else, then one each while."""
@@ -110,6 +123,7 @@ class Cast:
         self._heard_version = 0
         self._load = 0.0
         self._load_us = 0
+        self._turn_us = 0
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -170,6 +184,11 @@ class Cast:
         """Note how much of the channel is taken: the least urgent waits while it is too much."""
         self._load, self._load_us = share, now
 
+    def took(self, airtime_us: int, now: int) -> None:
+        """Note that a frame with objects went out: on a busy channel others have their turn."""
+        wait_us = round(airtime_us * ((len(self.neighbours.known) + 1) / PART - 1))
+        self._turn_us = now + self._rng.randint(wait_us * 3 // 4, wait_us * 5 // 4)
+
     def beacon(self, now: int) -> None:
         """Have the list of neighbours sent with the next frame, or alone."""
         self._heard_due_us = now
@@ -182,7 +201,13 @@ class Cast:
 
     def due_us(self) -> int | None:
         """Return when `build` has something; may be in the past."""
-        return min(self._dues(), default=None)
+        due_us = min(self._dues(), default=None)
+        if due_us is None or self._load <= PACED or self._turn_us <= due_us:
+            return due_us
+        urgent = (held for held in self.store.by_name.values() if not held.rank)
+        return min(
+            (held.due_us for held in urgent if held.due_us is not None), default=self._turn_us
+        )
 
     def build(self, now: int, room: int, *, whole: int | None = None) -> Batch | None:
         """Return items of at most `room` bytes when anything is due, all that waits among them.
@@ -215,7 +240,10 @@ class Cast:
         for held in batch.objects:
             held.sends += 1
             held.due_us = None
-            held.covered.update(self.neighbours.listeners)
+            if held.rank or held.sends >= URGENT_SENDS:
+                held.covered.update(self.neighbours.listeners)
+            elif self._reach(held):
+                held.due_us = now + self._rng.randint(*URGENT_AGAIN_US)
         self.wanted.asked(batch.wants, now)
         if batch.listed:
             self._listed_us = now
@@ -285,6 +313,8 @@ class Cast:
             return
         slot_us = self.rules.slot_us
         hold_us = self.rules.hold_us if held.rank else URGENT_SLOTS * slot_us
+        if held.rank and reach == 1 and self._load > PACED:
+            hold_us *= LAST_HOLDS
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
@@ -294,12 +324,16 @@ class Cast:
         for held in self.store.recent(now):
             if held.due_us is None or self._shed(held):
                 continue
+            if not self._reach(held) and (held.sends or not held.own):
+                held.due_us = None  # a listing named it, or who lacked it is gone
+                continue
             if OBJECT_HEAD + len(held.body) > whole:
                 held.due_us = None
                 self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue
-            waiting.append((held.rank, held.due_us > now, -held.reach, held.due_us, held))
-        waiting.sort(key=lambda entry: entry[:4])
+            early = held.due_us > now
+            waiting.append((held.rank > 0, early, held.rank, -held.reach, held.due_us, held))
+        waiting.sort(key=lambda entry: entry[:5])
         chosen: list[Held] = []
         for *_, held in waiting:
             size = OBJECT_HEAD + len(held.body)

@@ -16,17 +16,10 @@ from typing import NamedTuple, Protocol
 
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
-from meshd.wire.lora_routes import (
-    BODY_MAX,
-    Answer,
-    Direct,
-    Receipt,
-)
+from meshd.forwarding.carried import Carried, Key, Places
+from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
 OWN_MAX = 32
-CARRIED_MAX = 64
-"""Messages and answers of others that wait here; more are not taken."""
-
 SEEN_MAX = 512
 ATTEMPT_DOUBTED = 2
 """From this attempt on relays answer no more from memory: what they remember may be forged."""
@@ -78,14 +71,18 @@ class State(Enum):
 
 
 class Send(NamedTuple):
-    """An item to send now. Hand it back to `sent` once it has left the air. `once`: less urgent."""
+    """An item to send now. Hand it back to `sent` once it has left the air.
+
+    `once`: less urgent. `ingress`: the neighbour that handed it over, empty: own.
+    """
 
     next_hop: bytes
     destination: bytes
     hop_limit: int
     item: Direct | Answer | Receipt
-    key: "Key | None"
+    key: Key | None
     once: bool = False
+    ingress: bytes = b""
 
 
 class Arrived(NamedTuple):
@@ -111,8 +108,6 @@ class Changed(NamedTuple):
 
 
 Event = Arrived | Changed
-Key = tuple[bytes, int, bool]
-"""Whose message, its number, and whether this is its answer."""
 
 
 class _Own:
@@ -130,24 +125,6 @@ class _Own:
         self.due_us = now
         self.ends_us = ends_us
         self.sent = False
-
-
-class _Carried:
-    """A message or an answer that waits to be passed on, or to be heard passed on."""
-
-    __slots__ = ("destination", "due_us", "flying", "hop_limit", "item", "once", "tries", "via")
-
-    def __init__(
-        self, item: Direct | Answer, destination: bytes, hop_limit: int, due_us: int
-    ) -> None:
-        self.item = item
-        self.destination = destination
-        self.hop_limit = hop_limit
-        self.due_us = due_us
-        self.tries = 0
-        self.via = b""
-        self.flying = False
-        self.once = False
 
 
 class _Seen:
@@ -185,7 +162,7 @@ class Forwarder:
         self._rng = rng
         self._next = rng.getrandbits(16)
         self._own: dict[int, _Own] = {}
-        self._carried: dict[Key, _Carried] = {}
+        self._carried = Places()
         self._seen: dict[Key, _Seen] = {}
         self._receipts: deque[tuple[bytes, Receipt]] = deque(maxlen=8)
         self._events: deque[Event] = deque()
@@ -211,7 +188,7 @@ class Forwarder:
         seen = self._note((arrived.origin, arrived.number, False))
         seen.done = True
         seen.answer = Answer(arrived.number, 0, tag)
-        self._pass_answer(arrived.origin, seen.answer, self.rules.hop_limit, now)
+        self._pass_answer(arrived.origin, seen.answer, now=now)
 
     def confirm(self, number: int) -> None:
         """Take an own message as delivered: its answer's tag was right."""
@@ -262,13 +239,13 @@ class Forwarder:
             to, receipt = self._receipts.popleft()
             return Send(to, to, 0, receipt, None)
         ready = [
-            (isinstance(one.item, Direct), one.due_us, key)
+            key
             for key, one in self._carried.items()
             if one.due_us <= now and not one.flying and not self._exhausted(one)
         ]
         if not ready:
             return None
-        key = min(ready)[2]
+        key = self._carried.next(ready)
         return self._launch(key, self._carried[key], now)
 
     def needed(self, send: Send) -> bool:
@@ -323,7 +300,7 @@ class Forwarder:
             own.due_us = min(now + rules.frame_us * 30, own.ends_us)
             return
         item = Direct(self.own, number, own.attempt, 0, own.body)
-        self._carried[key] = _Carried(item, own.to, rules.hop_limit, now)
+        self._carried[key] = Carried(item, own.to, rules.hop_limit, now)
         self._carried[key].once = own.once
         hops = max(self._ways.distance(own.to), 1)
         own.attempt += 1
@@ -338,7 +315,7 @@ class Forwarder:
 
     # --- carrying ---------------------------------------------------------------------------------
 
-    def _launch(self, key: Key, carried: _Carried, now: int) -> Send | None:
+    def _launch(self, key: Key, carried: Carried, now: int) -> Send | None:
         ways = self._ways.ways(carried.destination)
         if not ways:
             self._ways.want(carried.destination, now)
@@ -358,12 +335,13 @@ class Forwarder:
             carried.tries = self.rules.tries  # who hears it drops it: once, for whom it came from
         distance = self._ways.distance(carried.destination)
         item = carried.item._replace(distance=distance)
-        return Send(carried.via, carried.destination, carried.hop_limit, item, key, carried.once)
+        to = (carried.via, carried.destination)
+        return Send(*to, carried.hop_limit, item, key, carried.once, carried.ingress)
 
-    def _exhausted(self, carried: _Carried) -> bool:
+    def _exhausted(self, carried: Carried) -> bool:
         return carried.tries >= (1 if carried.once else self.rules.tries)
 
-    def _fail(self, key: Key, carried: _Carried, now: int) -> None:
+    def _fail(self, key: Key, carried: Carried, now: int) -> None:
         """Give a hop up: nobody nearer was heard with the message."""
         del self._carried[key]
         ways = self._ways.ways(carried.destination)
@@ -397,7 +375,7 @@ class Forwarder:
             named and self._leaves is not None and self._leaves(heard.destination)
         ):
             if seen.answer is not None:
-                self._pass_answer(item.origin, seen.answer, self.rules.hop_limit, now)
+                self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
             else:
                 hops = self.rules.hop_limit - heard.hop_limit + 1
                 numbered = (item.origin, item.number, item.body)
@@ -411,41 +389,47 @@ class Forwarder:
         if not named and not (heard.next_hop == EVERYONE and distance < item.distance):
             return
         if seen.answer is not None and named and item.attempt < ATTEMPT_DOUBTED:
-            self._pass_answer(item.origin, seen.answer, self.rules.hop_limit, now)
+            self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
         elif key in self._carried:
             return
         elif seen.attempt >= item.attempt:
             if named:
                 self._receipt(sender, key, seen)
-        elif self._carry(key, heard, named=named, now=now):
+        elif self._carry(key, heard, sender, named=named, now=now):
             seen.attempt = item.attempt
 
-    def _carry(self, key: Key, heard: Send, *, named: bool, now: int) -> bool:
+    def _carry(self, key: Key, heard: Send, sender: bytes, *, named: bool, now: int) -> bool:
         """Take a message or answer to pass it on; False when it is dropped."""
         if not heard.hop_limit:
             self.drops.count(DropReason.DIRECT_HOP_LIMIT, self._link)
             return False
-        if len(self._carried) >= CARRIED_MAX:
-            self.drops.count(DropReason.DIRECT_FULL, self._link)
-            return False
         assert not isinstance(heard.item, Receipt)
         span_us = self.rules.frame_us
         due_us = now + self._rng.randint(0, span_us // 4 if named else 3 * span_us)
-        self._carried[key] = _Carried(heard.item, heard.destination, heard.hop_limit - 1, due_us)
-        return True
+        to = (heard.destination, heard.hop_limit - 1)
+        return self._place(key, Carried(heard.item, *to, due_us, ingress=sender))
+
+    def _place(self, key: Key, carried: Carried) -> bool:
+        """Have something wait here; what gives way to it may come again."""
+        place = self._carried.take(key, carried)
+        if not place.taken or place.gone is not None:
+            self.drops.count(DropReason.DIRECT_FULL, self._link)
+        if place.gone in self._seen:
+            self._seen[place.gone].attempt = -1
+        return place.taken
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _pass_answer(self, origin: bytes, answer: Answer, hop_limit: int, now: int) -> None:
+    def _pass_answer(
+        self, origin: bytes, answer: Answer, *, now: int, ingress: bytes = b""
+    ) -> None:
         key = (origin, answer.number, True)
         due_us = now + self._rng.randint(0, self.rules.frame_us // 8)
         carried = self._carried.get(key)
         if carried is not None:
             carried.due_us = min(carried.due_us, due_us)
-        elif len(self._carried) < CARRIED_MAX:
-            self._carried[key] = _Carried(answer, origin, hop_limit, due_us)
         else:
-            self.drops.count(DropReason.DIRECT_FULL, self._link)
+            self._place(key, Carried(answer, origin, self.rules.hop_limit, due_us, ingress=ingress))
 
     def _overheard_answer(
         self, sender: bytes, heard: Send, item: Answer, *, named: bool, now: int
@@ -469,7 +453,7 @@ class Forwarder:
             if named:
                 self._receipt(sender, key, seen)
             return
-        if self._carry(key, heard, named=named, now=now):
+        if self._carry(key, heard, sender, named=named, now=now):
             seen.attempt = 0
 
     def _receipt(self, sender: bytes, key: Key, seen: "_Seen") -> None:

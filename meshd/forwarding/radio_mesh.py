@@ -77,6 +77,7 @@ class LinkPort(Protocol):
     def holds(self, outgoing: Outgoing) -> bool: ...
     def carries(self, outgoing: Outgoing) -> bool: ...
     def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
+    def airtime_us(self, size: int) -> int: ...
     def calm(self, now: int) -> bool: ...
     def load(self, now: int) -> float: ...
     def introduce(self, now: int) -> None: ...
@@ -323,6 +324,8 @@ class RadioMesh:
                 del self._shared[to]
                 if shared.batch is not None:
                     self.cast.sent(shared.batch, now)
+                    if shared.batch.objects:
+                        self.cast.took(self._link.airtime_us(outgoing.size), now)
                 if shared.words is not None:
                     listed = shared.batch is not None and shared.batch.heard_version is not None
                     self.presence.said(shared.words, now, listed=listed)
@@ -416,6 +419,7 @@ class RadioMesh:
             hop_limit=send.hop_limit,
             next_hop=to,
             destination=b"" if receipt else send.destination,
+            ingress=send.ingress,
         )
         if self._link.send(outgoing, now):
             self._sends.append((send, outgoing))

@@ -28,7 +28,7 @@ LIFE_US = {
 
 
 class Outgoing(NamedTuple):
-    """A frame to be sealed and sent. `ingress` is whose it is at this hop: a NodeId, empty: own."""
+    """A frame to be sealed and sent. `ingress`: the neighbour that handed it over, empty: own."""
 
     kind: FrameKind
     plaintext: bytes

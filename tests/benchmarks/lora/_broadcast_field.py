@@ -98,7 +98,7 @@ class Told(Field):
         self.born[number, message] = (now, priority)
 
     def _happened(self, number: int, event: Delivered | Settled) -> None:
-        if isinstance(event, Delivered):
+        if isinstance(event, Delivered) and event.origin != number:
             key = (event.origin, event.message)
             self.arrived.setdefault(key, {}).setdefault(number, self.schedule.now)
 

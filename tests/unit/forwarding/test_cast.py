@@ -126,7 +126,66 @@ def test_what_waits_rides_in_the_same_frame_the_urgent_first():
     batch, _ = after(cast)
     assert [item.priority for item in batch.items] == [0, 1, 3]
     assert batch.priority == 0
-    assert all(held.due_us is None for held in cast.store.by_name.values())
+    assert all(held.due_us is None for held in cast.store.by_name.values() if held.rank)
+
+
+def test_distress_is_sent_again_while_a_listener_is_not_known_to_have_it():
+    cast = line()
+    cast.publish(b"help", 0, 0)
+    times = []
+    while (due := cast.due_us()) is not None and due < RULES.listing_us:
+        times.append(after(cast)[1])
+    assert len(times) == 3 and times[-1] <= 45 * SECOND
+    cast = line()
+    cast.publish(b"help", 0, 0)
+    after(cast)
+    for neighbour in (A, B):
+        cast.receive(neighbour, (Object(b"help", 0),), SECOND)
+    assert flush(cast, 60 * SECOND) is None
+
+
+def test_who_is_named_by_a_listing_is_not_told():
+    cast = node(aa=(ME,), bb=(ME,))
+    cast.receive(A, (TEXT,), 0)
+    cast.receive(B, (listing(TEXT),), SECOND)
+    assert flush(cast, RULES.hold_us + SECOND) is None
+
+
+def test_what_is_due_goes_before_what_is_not_but_for_distress():
+    cast = line()
+    cast.receive(A, (Object(bytes(100), 3),), 0)
+    now = kept(cast, bytes(100)).due_us
+    for number in (1, 2):
+        cast.receive(A, (Object(bytes([number]) * 100, 1),), now)
+    first = cast.build(now, ROOM)
+    assert [item.priority for item in first.items] == [3, 1]
+    cast.receive(A, (Object(b"h" * 100, 0),), now)
+    assert [item.priority for item in cast.build(now, ROOM).items] == [0, 3]
+
+
+def test_on_a_busy_channel_a_node_takes_its_part_and_distress_does_not_wait():
+    for share, waits in ((0.1, False), (0.4, True)):
+        cast = line()
+        cast.loaded(share, 0)
+        cast.receive(A, (TEXT,), 0)
+        _, now = after(cast)
+        cast.took(2 * SECOND, now)
+        cast.receive(A, (OTHER,), now)
+        due = kept(cast, OTHER.body).due_us = now + SECOND
+        assert (cast.build(due, ROOM) is None) is waits
+        assert cast.due_us() <= now + 15 * SECOND
+        cast.receive(A, (Object(b"help", 0),), due)
+        assert cast.due_us() <= due + 20 * RULES.slot_us
+
+
+def test_on_a_busy_channel_who_reaches_one_listener_waits_longer():
+    waits = []
+    for share in (0.1, 0.4):
+        cast = line()
+        cast.loaded(share, 0)
+        cast.receive(A, (TEXT,), 0)
+        waits.append(cast.due_us())
+    assert waits[1] > 2 * waits[0]
 
 
 def test_what_does_not_fit_goes_in_the_next_frame():

@@ -6,8 +6,8 @@ import pytest
 
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
+from meshd.forwarding.carried import CARRIED_MAX
 from meshd.forwarding.direct import (
-    CARRIED_MAX,
     EVERYONE,
     OWN_MAX,
     SEEN_MAX,
@@ -276,6 +276,22 @@ def test_full_relay_says_of_nothing_that_it_was_passed_on_and_takes_it_when_ther
     node.receive(C, Send(B, B, 0, receipt, None), named=True, now=S)
     node.receive(A, dropped, named=True, now=2 * S)
     assert (A, CARRIED_MAX, False) in node._carried
+
+
+def test_one_neighbour_that_fills_a_relay_leaves_the_others_their_part():
+    node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
+    for number in range(4 * CARRIED_MAX):
+        node.receive(C, direct(node, number=number), named=True, now=0)
+    for number in range(CARRIED_MAX // 2):
+        honest = Direct(D, number, 0, 3, b"x")
+        node.receive(D, Send(B, A, 7, honest, None), named=True, now=0)
+        assert (D, number, False) in node._carried
+    assert len(node._carried) == CARRIED_MAX
+    first = [node.poll_transmit(S).ingress for _ in range(8)]
+    assert first.count(C) == first.count(D) == 4
+    gone = next(number for number in range(CARRIED_MAX) if (A, number, False) not in node._carried)
+    node.receive(C, direct(node, number=gone), named=True, now=S)
+    assert not node._receipts  # of what gave way nobody is told that it was passed on
 
 
 def test_who_drops_at_the_hop_limit_says_nothing_and_is_not_blamed():
