@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import signal
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from meshd.cli.main import Command
 from meshd.cli.output import argument, common, print_json, talk
@@ -26,8 +26,14 @@ def add_emulate(parser: ArgumentParser) -> Command:
     """Add the options of `meshd emulate`."""
     common(parser, of_a_node=False)
     parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = "\n\n".join(_faults(kind) for kind in EMULATORS)
-    parser.add_argument("kind", choices=tuple(EMULATORS), metavar="KIND", help=", ".join(EMULATORS))
+    parser.epilog = "meshd emulate KIND --help lists the faults of a kind"
+    parser.add_argument(
+        "kind",
+        action=_Kind,
+        choices=tuple(EMULATORS),
+        metavar="KIND",
+        help=", ".join(EMULATORS),
+    )
     parser.add_argument("--port", required=True, metavar="PATH", help="where to link the port")
     parser.add_argument(
         "--air",
@@ -47,6 +53,20 @@ def add_emulate(parser: ArgumentParser) -> Command:
     )
     parser.add_argument("--seed", type=int, help="what chance does; default: never the same")
     return _emulate
+
+
+class _Kind(Action):
+    """Takes the kind; from then on --help shows its faults."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.kind = values
+        parser.epilog = _faults(str(values))
 
 
 def _faults(kind: str) -> str:

@@ -9,7 +9,7 @@ from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
 from meshd.runtime.radio_scan import Found, ports, scan
-from meshd.status.text import advice_text, duty_text, radios_text, rows_of
+from meshd.status.text import advice_text, duty_text, radios_text, rows_of, spent_text
 
 _NONE = (
     "no USB serial port is there: plug the radio in, with a cable that carries data; "
@@ -35,7 +35,9 @@ def add_radio(parser: ArgumentParser) -> Command:
     common(duty, timeout_s=10.0)
     setting = commands.add_parser("set", help="write a radio into the configuration, or change it")
     radio_set.add_options(setting)
-    trying = commands.add_parser("test", help="send a few frames, and tell what is heard")
+    trying = commands.add_parser(
+        "test", help="listen, or send a few frames, and tell what is heard"
+    )
     radio_test.add_options(trying)
     return _radio
 
@@ -55,7 +57,7 @@ def _ask(options: Namespace) -> int:
     with connect(options) as client:
         status = client.call("status")
     value: dict[str, object] = {"radios": rows_of(status, "radios")}
-    tables = (radios_text, advice_text) if options.what == "list" else (duty_text,)
+    tables = (radios_text, advice_text) if options.what == "list" else (duty_text, spent_text)
     text = "\n".join(part for part in (table(value) for table in tables) if part)
     if not options.json and not value["radios"]:
         talk("no radio is configured: meshd radio scan finds yours, meshd radio set names it")
@@ -69,7 +71,8 @@ async def _scan(options: Namespace) -> int:
     """Ask the ports; the exit code says whether a radio was found."""
     asked, others = ports(options.port)
     if asked and not options.json:
-        talk(f"asking {', '.join(found.port for found in asked)}; this takes some seconds")
+        names = ", ".join(found.port for found in asked)
+        talk(f"asking {names}; this takes some seconds, half a minute where nobody answers")
     answers = await scan(asked, lambda found: None if options.json else say(_line(found)))
     value = {
         "radios": [asdict(found) for found in answers if found.kind],
@@ -77,10 +80,10 @@ async def _scan(options: Namespace) -> int:
         "not_asked": [found.port for found in others],
     }
     lines = [] if asked else [_NONE]
-    if any(found.kind for found in answers):
-        lines.append(
-            "meshd radio set PORT --kind KIND --region NAME writes it into the configuration"
-        )
+    for found in answers:
+        if found.kind:
+            words = f"{found.stable or found.port} --kind {found.kind} --region NAME"
+            lines.append(f"next: meshd radio set {words} writes it into the configuration")
     if others:
         names = ", ".join(found.port for found in others)
         lines.append(f"not asked, since they are no USB ports: {names} (--port asks one)")

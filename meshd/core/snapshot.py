@@ -46,7 +46,9 @@ class NeighbourStatus:
 class RadioStatus:
     """One LoRa radio. `state` is "up", or says in a few words why it is not; `advice` what to do.
 
-    Airtime is of its sub-band and of all radios of the node; `left_ms` is for the most urgent.
+    Airtime is of its sub-band and of all radios of the node; `left_ms` is for distress, and own
+    messages and files may use `left_text_ms` and `left_file_ms` of it. `hour_…_ms` is what the hour
+    was spent for; unknown: before a restart.
     """
 
     name: str
@@ -71,6 +73,12 @@ class RadioStatus:
     sent: int = 0
     heard: int = 0
     waiting: int = 0
+    left_text_ms: int | None = None
+    left_file_ms: int | None = None
+    hour_control_ms: int | None = None
+    hour_relayed_ms: int | None = None
+    hour_own_ms: int | None = None
+    hour_unknown_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

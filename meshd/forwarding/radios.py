@@ -7,6 +7,8 @@ Must not know: serial ports, files, what objects and messages mean.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -246,12 +248,7 @@ class Radios:
         if link not in self.names():
             return None
         radio = self.links[link]
-        at = now + self._ahead_us
-        left_us, hour_us = self._ledger.own_us(radio.band, Priority.BULK, at)
-        if not radio.band.limited:
-            spent_us = HOUR_US - self._ledger.left_us(radio.band, at)
-            hour_us = HOUR_US // 10
-            left_us = max(min(left_us, hour_us - spent_us), 0)
+        left_us, hour_us = self._bulk(radio, now)
         return Budget(link, self.room(link), radio.airtime_us(radio.frame_max), left_us, hour_us)
 
     def backlog(self, link: str) -> int:
@@ -387,7 +384,7 @@ class Radios:
         """Return each radio as far as the engine knows it; the host adds port and model."""
         by_band = {one.name: one for one in self._ledger.status(now + self._ahead_us)}
         return tuple(
-            self._status(link, by_band.get(link.band.name)) for link in self.links.values()
+            self._status(link, by_band.get(link.band.name), now) for link in self.links.values()
         )
 
     # --- inside -----------------------------------------------------------------------------------
@@ -400,10 +397,9 @@ class Radios:
                 self.meshes[name].relay(heard, now)
             self._pump(now)
 
-    def _status(self, link: LoraLink, airtime: Airtime | None) -> RadioStatus:
+    def _status(self, link: LoraLink, airtime: Airtime | None, now: int) -> RadioStatus:
         radio, modulation = link.radio, link.radio.modulation
-        limited = airtime is not None and link.band.limited
-        return RadioStatus(
+        known = RadioStatus(
             name=radio.name,
             port="",
             state="up" if link.up else "down",
@@ -415,14 +411,36 @@ class Radios:
             tx_dbm=radio.tx_dbm,
             protection=OPEN_PROTECTION,
             band=link.band.name,
-            airtime_15_s_ms=airtime.spent_15_s_us // 1000 if airtime else None,
-            airtime_hour_ms=airtime.spent_hour_us // 1000 if airtime else None,
-            airtime_hour_max_ms=airtime.limit_us // 1000 if airtime and limited else None,
-            left_ms=airtime.left_us // 1000 if airtime and limited else None,
             sent=link.sent_frames,
             heard=link.heard_frames,
             waiting=link.waiting,
         )
+        return known if airtime is None else replace(known, **self._airtime(link, airtime, now))
+
+    def _bulk(self, radio: LoraLink, now: int) -> tuple[int, int]:
+        """Return what files may still send in this hour, and what in one that begins anew."""
+        at = now + self._ahead_us
+        left_us, hour_us = self._ledger.own_us(radio.band, Priority.BULK, at)
+        if not radio.band.limited:
+            spent_us = HOUR_US - self._ledger.left_us(radio.band, at)
+            hour_us = HOUR_US // 10
+            left_us = max(min(left_us, hour_us - spent_us), 0)
+        return left_us, hour_us
+
+    def _airtime(self, link: LoraLink, airtime: Airtime, now: int) -> dict[str, Any]:
+        """Return what was sent in a radio's band, for what, and what is left to whom."""
+        told = {
+            "airtime_15_s_ms": airtime.spent_15_s_us,
+            "airtime_hour_ms": airtime.spent_hour_us,
+            **{f"hour_{share.name.lower()}_ms": airtime.shares_us[share] for share in Share},
+            "left_file_ms": self._bulk(link, now)[0],
+        }
+        if link.band.limited:
+            told["airtime_hour_max_ms"] = airtime.limit_us
+            told["left_ms"] = airtime.left_us
+            at = now + self._ahead_us
+            told["left_text_ms"] = self._ledger.own_us(link.band, Priority.TEXT, at)[0]
+        return {name: value_us // 1000 for name, value_us in told.items()}
 
     def _pump(self, now: int) -> None:
         """Let each radio go on, then have stored what the ledger needs on the disk."""

@@ -86,13 +86,17 @@ class Wait(NamedTuple):
 
 
 class Airtime(NamedTuple):
-    """One sub-band for status, in µs. `left_us` is for the most urgent of one's own data."""
+    """One sub-band for status, in µs. `left_us` is for the most urgent of one's own data.
+
+    `shares_us` is what the hour was spent for, by `Share`, without frames under way.
+    """
 
     name: str
     limit_us: int
     spent_15_s_us: int
     spent_hour_us: int
     left_us: int
+    shares_us: tuple[int, ...] = ()
 
 
 class _Held(NamedTuple):
@@ -230,6 +234,7 @@ class Ledger:
                 till.recent_us(now),
                 self._spent(till),
                 self.left_us(till.sub_band, now),
+                tuple(till.totals_us),
             )
             for till in self._tills.values()
         )

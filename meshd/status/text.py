@@ -253,6 +253,10 @@ def _unit(row: Row, key: str, unit: str) -> str | None:
     return f"{number(row, key):g} {unit}" if key in row else None
 
 
+_PARTS = ("control", "relayed", "own", "unknown")
+"""What an hour of airtime is spent for; unknown: before a restart."""
+
+
 def radios_text(value: Row) -> str:
     """Return the table of radios, or nothing."""
     rows = [
@@ -292,14 +296,27 @@ def duty_text(value: Row) -> str:
             _airtime(row, "airtime_15_s_ms"),
             _airtime(row, "airtime_hour_ms"),
             _airtime(row, "airtime_hour_max_ms") or "no limit",
-            _airtime(row, "left_ms") or "-",
+            _airtime(row, "left_file_ms"),
+            _airtime(row, "left_text_ms"),
+            _airtime(row, "left_ms"),
             row.get("waiting"),
         )
         for row in rows_of(value, "radios")
         if row.get("band") is not None
     ]
-    head = ("name", "band", "airtime 15 s", "1 h", "allowed", "left", "waiting")
-    return table(head, rows) if rows else ""
+    head = ("name", "band", "sent in 15 s", "in 1 h", "allowed")
+    left = ("left for files", "messages", "distress", "waiting")
+    return table((*head, *left), rows) if rows else ""
+
+
+def spent_text(value: Row) -> str:
+    """Return what the hour of each radio was spent for, or nothing."""
+    rows = [
+        (row.get("name"), *(_airtime(row, f"hour_{part}_ms") for part in _PARTS))
+        for row in rows_of(value, "radios")
+        if row.get("band") is not None
+    ]
+    return table(("name", "in 1 h for: control", *_PARTS[1:]), rows) if rows else ""
 
 
 def _airtime(row: Row, key: str) -> str | None:

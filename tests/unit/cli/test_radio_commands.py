@@ -22,6 +22,7 @@ from meshd.radio.modem import (
     RadioPlan,
     Sent,
 )
+from meshd.runtime.radio_scan import Found
 from meshd.runtime.radio_test import RadioTest
 from meshd.simulation.modems.kinds import EMULATORS
 
@@ -60,11 +61,39 @@ def test_emulate_in_a_folder_whose_name_is_too_long_for_a_socket(tmp_path, monke
     assert not (tmp_path / "a").is_symlink()
 
 
-def test_help_lists_every_fault(capsys):
-    assert main(["emulate", "--help"]) == 0
+@pytest.mark.parametrize("kind", EMULATORS)
+def test_help_of_a_kind_lists_its_faults_and_no_others(capsys, kind):
+    assert main(["emulate", kind, "--help"]) == 0
     text = capsys.readouterr().out
-    for emulator in EMULATORS.values():
-        assert all(fault in text for fault in emulator.FAULTS)
+    assert all(f"  {fault} " in text for fault in EMULATORS[kind].FAULTS)
+    assert text.count("faults of") == 1 and f"faults of {kind}:" in text
+    assert main(["emulate", "--help"]) == 0
+    assert "meshd emulate KIND --help lists the faults" in capsys.readouterr().out
+
+
+def test_scan_says_how_to_go_on_with_each_radio(monkeypatch, capsys):
+    found = [
+        Found("/dev/a", stable="/dev/serial/by-id/x", kind="rnode", model="RNode", baud=115_200),
+        Found("/dev/b", problem="there is no such port: plug the radio in"),
+    ]
+
+    async def scan(asked, told):
+        for one in asked:
+            told(one)
+        return asked
+
+    monkeypatch.setattr(radio, "ports", lambda paths: (found, []))
+    monkeypatch.setattr(radio, "scan", scan)
+    assert main(["radio", "scan"]) == 0
+    said = capsys.readouterr()
+    assert "half a minute where nobody answers" in said.err
+    assert said.out.splitlines() == [
+        "/dev/a: rnode, RNode, 115200 baud",
+        "  its lasting name: /dev/serial/by-id/x",
+        "/dev/b: there is no such port: plug the radio in",
+        "next: meshd radio set /dev/serial/by-id/x --kind rnode --region NAME writes it into the "
+        "configuration",
+    ]
 
 
 def test_scan_without_ports_says_what_to_plug_in(monkeypatch, capsys):

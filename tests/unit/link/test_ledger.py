@@ -314,7 +314,7 @@ def test_status_tells_fifteen_seconds_an_hour_and_what_is_left():
     here, free = ledger.status(21 * SECOND_US)
     assert here == (
         *("M", 36 * SECOND_US, 1 * SECOND_US),
-        *(3 * SECOND_US, 33 * SECOND_US),
+        *(3 * SECOND_US, 33 * SECOND_US, (0, 0, 3 * SECOND_US, 0)),
     )
     assert free.spent_hour_us == 0 and free.limit_us == HOUR_US
     assert ledger.status(40 * SECOND_US)[0].spent_15_s_us == 0

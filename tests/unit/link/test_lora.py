@@ -255,6 +255,21 @@ def test_signals_are_smoothed_and_may_be_missing():
     assert (row.rssi_dbm, row.snr_db) == (-100.0, 3.0)
 
 
+@pytest.mark.parametrize("region", ["EU868", "US915"])
+def test_status_tells_of_the_hour_what_put_reckons_with(region):
+    link = EU_LINK if region == "EU868" else EU_LINK._replace(frequency_hz=915_000_000)
+    node, sent, saves = _node(link, region=region)
+    node.airtime_saved(saves[-1].number, True, S) if saves else None
+    _drain(node, sent, saves)
+    (radio,) = node.snapshot(2 * S).radios
+    budget = node.radios.budget(radio.name, 2 * S)
+    assert radio.left_file_ms == budget.left_us // 1000
+    limited = region == "EU868"
+    assert (radio.left_ms is not None) == (radio.left_text_ms is not None) == limited
+    if limited:
+        assert radio.left_file_ms < radio.left_text_ms < radio.left_ms
+
+
 def _node(link=EU_LINK, *, region="EU868"):
     """A node with a radio, what it wants to send and to have stored."""
     mesh = Mesh(1, running=False)

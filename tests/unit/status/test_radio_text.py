@@ -1,6 +1,6 @@
 """What `meshd radio list` and `meshd status` say of radios."""
 
-from meshd.status.text import advice_text, duty_text, radios_text, status_text
+from meshd.status.text import advice_text, duty_text, radios_text, spent_text, status_text
 
 UP = {
     "name": "lora0",
@@ -21,6 +21,12 @@ UP = {
     "airtime_hour_ms": 36_000,
     "left_ms": 324_000,
     "airtime_hour_max_ms": 360_000,
+    "left_text_ms": 270_000,
+    "left_file_ms": 144_000,
+    "hour_control_ms": 2_000,
+    "hour_relayed_ms": 30_000,
+    "hour_own_ms": 4_000,
+    "hour_unknown_ms": 0,
 }
 GONE = {
     "name": "lora1",
@@ -40,6 +46,18 @@ def test_list_shows_each_radio_and_beneath_what_is_wrong():
     assert len(lines) == 3 and "869.525 MHz SF9/125" in lines[1] and "port gone" in lines[2]
     assert advice_text(VALUE) == "lora1: there is no such port: plug the radio in"
     assert advice_text({"radios": [UP]}) == ""
+
+
+def test_duty_shows_what_is_left_for_whom_and_what_the_hour_went_for():
+    head, row = duty_text(VALUE).splitlines()
+    assert [word for word in head.split("  ") if word][-4:] == [
+        *("left for files", "messages", "distress", "waiting"),
+    ]
+    assert row.split()[-7:] == ["144.0", "s", "270.0", "s", "324.0", "s", "1"]
+    free = {key: value for key, value in UP.items() if not key.startswith("left_")}
+    del free["airtime_hour_max_ms"]
+    assert "no limit" in duty_text({"radios": [free]})
+    assert spent_text(VALUE).splitlines()[1].split() == "lora0 2.0 s 30.0 s 4.0 s 0.0 s".split()
 
 
 def test_status_shows_airtime_in_a_table_of_its_own():
