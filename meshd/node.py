@@ -46,6 +46,7 @@ from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
 from meshd.forwarding.file_air import FileAir
+from meshd.forwarding.own_names import OwnNames
 from meshd.forwarding.packets import Packets
 from meshd.forwarding.radio_inputs import RadioInputs
 from meshd.forwarding.radios import Radios
@@ -119,6 +120,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             relay_quota_bytes=options.relay_quota_bytes,
         )
         self.radios = Radios(ctx, self.routing, identity, mesh=options.mesh, boot=boot.number)
+        self.names = OwnNames(ctx, self.radios, identity, mesh=options.mesh, name=options.name)
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
@@ -131,7 +133,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ping=self.echo.ping,
         )
         self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]
-        self.messages.people.said.append(self.sessions.known.names)
+        self.messages.people.said += [self.sessions.known.names, self.names.names]
         self.messages.load(image, 0)
         self._name_parts()
 
@@ -146,6 +148,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "echo": self.echo.handle_timer,
             "messages": self.messages.handle_timer,
             "lora": self.radios.handle_timer,
+            "names": self.names.handle_timer,
             "packets": self.packets.handle_timer,
             "air": self.air.handle_timer,
         }
@@ -330,6 +333,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self._hear(now)
         self.sessions.set_peers(self.options.peers, now)
         self.sync.start(now)
+        self.names.start(now)
         self._settle(now)
 
     def stop(self, now: int) -> None:

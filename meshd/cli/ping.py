@@ -76,6 +76,8 @@ def _who(options: Namespace) -> Value:
         talk(
             f"{grouped(who.get('node'))} calls itself {clean(options.node)}; nobody vouches for it"
         )
+    if near := grouped(who.get("nearest")):
+        talk(f"nothing was heard of {clean(options.node)}; did you mean {near}?")
     return who
 
 

@@ -142,6 +142,7 @@ class DropReason(StrEnum):
     PACKET_UNANSWERED = "packet-unanswered"
 
     # messages/
+    NAME_UNPROVEN = "name-unproven"
     LETTER_MALFORMED = "letter-malformed"
     LETTER_STRANGER = "letter-stranger"
     LETTER_FORGED = "letter-forged"

@@ -10,6 +10,12 @@ from meshd.status.text import Row, clean, grouped, rows_of
 def silence(status: Row, who: Row) -> tuple[str, str]:
     """Return why `who` may not have answered, and what to do next; texts for people."""
     closed = [row for row in rows_of(status, "radios") if row.get("state") != "up"]
+    near = grouped(who.get("nearest"))
+    if who.get("heard") is False and (near or not (who.get("way") or closed)):
+        return (
+            "nothing was heard of that node since this one started",
+            f"is the id right? {near} is known here" if near else "is the id right?",
+        )
     if who.get("way"):
         by = (
             "LoRa" if who["way"] == "lora" else "IP and LoRa" if "lora" in str(who["way"]) else "IP"
@@ -23,12 +29,6 @@ def silence(status: Row, who: Row) -> tuple[str, str]:
         listed = ", ".join(f"{clean(row.get('name'))}: {clean(row.get('state'))}" for row in closed)
         advice = next((clean(row["advice"]) for row in closed if row.get("advice")), "")
         return f"a radio of this node is not at work ({listed})", advice or "`meshd radio list`"
-    if who.get("heard") is False:
-        near = grouped(who.get("nearest"))
-        return (
-            "nothing was heard of that node since this one started",
-            f"is the id right? {near} is known here" if near else "is the id right?",
-        )
     if status.get("mode") == "leaf" and not status.get("radios"):
         return (
             "this node runs as a leaf (--leaf, or no root): it syncs, but has no routes to ping by",

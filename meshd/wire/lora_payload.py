@@ -43,6 +43,7 @@ class Sub(IntEnum):
     HELD = 13
     OFFER = 14
     MARKS = 15
+    OWN_NAME = 16
 
 
 class ObjectKind(IntEnum):

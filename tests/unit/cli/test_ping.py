@@ -114,6 +114,8 @@ def test_ping_that_nobody_answers_is_code_5_and_keeps_its_counts(host, capsys):
         ({"way": "ip and lora"}, {}, ("a way to it by IP and LoRa",)),
         ({}, {"radios": (radio("port gone", "plug it in"),)}, ("lora0: port gone", "plug it in")),
         ({}, {"radios": (radio("looking"),), "mode": "leaf"}, ("lora0: looking", "radio list")),
+        ({"heard": False, "nearest": NODE, "way": "lora"}, {}, ("did you mean", "is known here")),
+        ({"heard": False, "way": "lora"}, {}, ("there is a way to it by LoRa",)),
         ({"heard": False}, {}, ("nothing was heard of that node", "is the id right?")),
         ({"heard": False, "nearest": NODE}, {}, ("abcd-efgh-ijkl-mnop is known here",)),
         ({}, {"mode": "leaf"}, ("runs as a leaf (--leaf, or no root)", "as root")),
