@@ -96,7 +96,7 @@ def unseal(keys: PairKeys, body: bytes) -> bytes | None:
     if len(body) <= TAG_LEN:
         return None
     tag = body[:TAG_LEN]
-    plaintext = crypto.keystream_xor(keys.cipher, _nonce(tag), body[TAG_LEN:])
+    plaintext = crypto.keystream_open(keys.cipher, _nonce(tag), body[TAG_LEN:])
     return plaintext if compare_digest(tag, _tag(keys, plaintext)) else None
 
 

@@ -91,7 +91,7 @@ def seal(keys: FrameKeys, frame: LoraFrame, plaintext: bytes, mark: Mark) -> Lor
 
 def unseal(keys: FrameKeys, frame: LoraFrame, mark: Mark) -> bytes | None:
     """Return the plaintext, or None when the frame was not sealed so."""
-    plaintext = crypto.keystream_xor(keys.cipher, frame_nonce(mark, frame.tag), frame.body)
+    plaintext = crypto.keystream_open(keys.cipher, frame_nonce(mark, frame.tag), frame.body)
     fits = compare_digest(frame.tag, _tag(keys, frame, plaintext, mark))
     return plaintext if fits else None
 

@@ -49,11 +49,25 @@ def exchange(secret: bytes, public: bytes) -> bytes | None:
     return blake2b(low + high, digest_size=32, person=b"sim-exchange").digest()
 
 
+def exchange_secret_of(seed: bytes) -> bytes:
+    """Stand in for `crypto.exchange_secret_of`: what everybody knows of the signing key."""
+    return sign_public(seed)
+
+
+def exchange_public_of(sign_public: bytes) -> bytes | None:
+    """Stand in for `crypto.exchange_public_of`: that of the secret above."""
+    return exchange_public(sign_public) if len(sign_public) == crypto.KEY_LEN else None
+
+
 _KINDS = {
-    "stand-in": (sign_public, sign, verify, exchange_public, exchange),
+    "stand-in": (
+        *(sign_public, sign, verify, exchange_public, exchange),
+        *(exchange_public_of, exchange_secret_of),
+    ),
     "real": (
         *(crypto.sign_public, crypto.sign, crypto.verify),
         *(crypto.exchange_public, crypto.exchange),
+        *(crypto.exchange_public_of, crypto.exchange_secret_of),
     ),
 }
 

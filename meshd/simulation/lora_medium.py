@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from meshd.simulation.world import World
 
 _TYPICAL_BYTES = 50
+_BESIDE_DB = 40.0
+"""From one antenna to another on the same roof."""
 
 
 class End(NamedTuple):
@@ -57,22 +59,56 @@ class LoraMedium:
         if host.running:
             host.lora.power_on()
 
+    def has(self, host: Host) -> bool:
+        """Tell whether a host has a radio here."""
+        return host in self._hosts.values()
+
+    def hears(self, one: Host, other: Host) -> bool:
+        """Tell whether the radio of a host reaches that of another one."""
+        if one.lora is None or other.lora is None or not (self.has(one) and self.has(other)):
+            return False
+        return other.lora.radio in self._air.audible(one.lora.radio)
+
+    def lend(self, host: Host, name: str) -> Radio:
+        """Return another radio that stands where a host does, and is on the air from now on."""
+        radio = Radio(name, self.setting)
+        self._hosts[radio] = host
+        self._air.attach(radio)
+        return radio
+
+    def take_back(self, radio: Radio) -> None:
+        """Take a lent radio off the air."""
+        self._air.detach(radio)
+        del self._hosts[radio]
+
     def ways(self) -> Iterator[tuple[End, End, Way]]:
         """Return all directions that work now, when nobody else sends."""
         modulation = self.setting.modulation
         way = Way(airtime_us(modulation, _TYPICAL_BYTES), modulation.bits_per_s, 0.0)
         for radio, host in self._hosts.items():
-            for other in self._air.audible(radio) if host.running else ():
-                yield End(host), End(self._hosts[other]), way
+            if not (_is_of(radio, host) and host.running):
+                continue
+            for other in self._air.audible(radio):
+                if _is_of(other, self._hosts[other]):
+                    yield End(host), End(self._hosts[other]), way
 
     def _loss_db(self, sender: Radio, hearer: Radio) -> float:
         one, other = self._hosts[sender], self._hosts[hearer]
+        if one is other:
+            return _BESIDE_DB
         mhz = self.setting.frequency_hz / 1e6
         return self._ground.loss_db(one.position, other.position, one.number, other.number, mhz)
 
     def _told(self, radio: Radio, purpose: str, size: int, length_us: int) -> None:
+        if not _is_of(radio, self._hosts[radio]):
+            return
         for observer in self._world.observers:
             observer.frame_sent(radio.name, purpose, size, length_us)
+
+
+def _is_of(radio: Radio, host: Host) -> bool:
+    """Tell whether a radio is that of a node, and not a lent one."""
+    return host.lora is not None and host.lora.radio is radio
 
 
 def radios(world: World) -> list[Json]:
@@ -88,6 +124,8 @@ def radios(world: World) -> list[Json]:
             for row in shown.neighbours
             if row.link == host.lora.name
         ]
+        if not shown.radios:
+            continue  # it booted while its modem was gone
         (status,) = shown.radios
         sent_s = round((status.airtime_hour_ms or 0) / 1000, 1)
         left_s = None if status.left_ms is None else status.left_ms // 1000

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshd.core import crypto
 from meshd.core.airtime import airtime_us
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
+from meshd.simulation.faults.radio import GONE, RadioTrouble, RadioTroubles, Refusal
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.wire.lora_frame import FRAME_LEN_MAX
 
@@ -34,15 +35,47 @@ class LoraPort:
         self._air = air
         self._law = law
         self._lives = 0
+        self._plugged = 0
+        self._troubles = RadioTroubles(host.world.stream("troubles of " + host.name))
         self.radio.received = self._received
         self.radio.sent = self._sent
 
     def power_on(self) -> None:
         """The host has booted."""
         self._lives += 1
+        boot = crypto.digest(f"{self.host.name} {self._lives}".encode(), size=16)
+        host = self.host
+        host.input(host.node.radios_start, AirtimeImage(self._law, boot, 0, self.state))
+        if not self._troubles.gone:
+            self._plug()
+
+    def power_off(self) -> None:
+        """The host lost its power."""
+        self._lives += 1
+        self._plugged += 1
+        if not self._troubles.gone:
+            self._air.detach(self.radio)
+
+    def begin(self, trouble: RadioTrouble) -> None:
+        """Something goes wrong from now on."""
+        there = not self._troubles.gone
+        self._troubles.begin(trouble)
+        if trouble.kind == GONE and there and self.host.running:
+            self._plugged += 1
+            self._air.detach(self.radio)
+            self.host.input(self.host.node.radio_down, self.name)
+
+    def end(self, trouble: RadioTrouble) -> None:
+        """What went wrong is over."""
+        self._troubles.end(trouble)
+        if trouble.kind == GONE and not self._troubles.gone and self.host.running:
+            self._plug()
+
+    def _plug(self) -> None:
+        """The modem is there, and set."""
+        self._plugged += 1
         self._air.attach(self.radio)
         setting = self.radio.setting
-        boot = crypto.digest(f"{self.host.name} {self._lives}".encode(), size=16)
         sizes = range(FRAME_LEN_MAX - setting.extra_bytes + 1)
         link = RadioLink(
             self.name,
@@ -53,14 +86,7 @@ class LoraPort:
             tuple(airtime_us(setting.modulation, size + setting.extra_bytes) for size in sizes),
             listens=True,
         )
-        host = self.host
-        host.input(host.node.radios_start, AirtimeImage(self._law, boot, 0, self.state))
-        host.input(host.node.radio_up, link)
-
-    def power_off(self) -> None:
-        """The host lost its power."""
-        self._lives += 1
-        self._air.detach(self.radio)
+        self.host.input(self.host.node.radio_up, link)
 
     def moved(self) -> None:
         """The host stands elsewhere."""
@@ -68,7 +94,18 @@ class LoraPort:
 
     def transmit(self, frame: bytes) -> None:
         """Put a frame of the node on the air, once the channel is free."""
-        self._try(self._lives, frame)
+        for observer in self.host.world.observers:
+            observer.radio_sent(self.host, frame)
+        world, plugged = self.host.world, self._plugged
+        refusal = self._troubles.refusal()
+        if refusal is not None:
+            world.at(world.now + refusal.after_us, self._refused, plugged, refusal)
+        elif self._troubles.mute():
+            setting = self.radio.setting
+            length_us = airtime_us(setting.modulation, len(frame) + setting.extra_bytes)
+            world.at(world.now + length_us, self._seems_sent, plugged)
+        else:
+            self._try(plugged, frame)
 
     def save(self, event: AirtimeSave) -> None:
         """Keep the ledger's state, and say so in a moment."""
@@ -80,21 +117,31 @@ class LoraPort:
             if event.number:
                 self.host.input(self.host.node.airtime_saved, event.number, True)
 
-    def _try(self, life: int, frame: bytes) -> None:
+    def _refused(self, plugged: int, why: Refusal) -> None:
+        if plugged == self._plugged:
+            node = self.host.node
+            self.host.input(node.radio_not_sent, self.name, why.reason, why.maybe)
+
+    def _seems_sent(self, plugged: int) -> None:
+        if plugged == self._plugged:
+            self._sent()
+
+    def _try(self, plugged: int, frame: bytes) -> None:
         """Send when the channel seems free, as modems that listen do: slots of random number."""
-        if life != self._lives:
+        if plugged != self._plugged:
             return
-        if not self.radio.busy():
+        if not (self.radio.busy() or self._troubles.taken()):
             self.radio.transmit(frame, "meshd")
             return
         world = self.host.world
         slot_us = _SLOT_SYMBOLS * self.radio.setting.modulation.symbol_us
         slots = world.random("slots of " + self.name).randint(1, _SLOTS_MAX)
-        world.at(world.now + slots * slot_us, self._try, life, frame)
+        world.at(world.now + slots * slot_us, self._try, plugged, frame)
 
     def _received(self, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
-        if self.host.running:
-            self.host.input(self.host.node.radio_heard, self.name, frame, rssi_dbm, snr_db)
+        got = self._troubles.heard(frame) if self.host.running else None
+        if got is not None:
+            self.host.input(self.host.node.radio_heard, self.name, got, rssi_dbm, snr_db)
 
     def _sent(self) -> None:
         if self.host.running:

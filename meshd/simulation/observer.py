@@ -52,6 +52,9 @@ class Observer:
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         """The LoRa radio of a host put a frame on the air; its sender named the purpose."""
 
+    def radio_sent(self, host: Host, frame: bytes) -> None:
+        """A node gave a frame to its LoRa radio."""
+
     def asked(self, host: Host, verb: str, args: dict[str, object], ticket: int) -> None:
         """Somebody asks a node for something; `reply` carries the same ticket."""
 

@@ -16,10 +16,14 @@ MEDIA = ("ip-radio", "lora", "wire")
 TRAFFIC = ("broadcast", "direct", "file")
 PARTITIONS = ("uniform", "isolate", "one-way")
 DISKS = ("kept", "torn", "rolled-back", "empty")
-BEHAVIOURS = (
+MODEM_MODES = ("gone", "deaf", "mute", "refusing", "silent", "garbled")
+IP_BEHAVIOURS = (
     *("forged-origin", "false-metric", "withhold", "fork", "flood", "identities"),
     *("seqno-lies", "junk", "replay", "usurp", "forge"),
 )
+AIR_BEHAVIOURS = ("air-junk", "air-replay", "air-flood")
+"""What a hostile host does by a second LoRa radio of its own."""
+BEHAVIOURS = (*IP_BEHAVIOURS, *AIR_BEHAVIOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ class Fault:
     slow-disk   commits take `delay_s` more
     failing-disk  share of commits that fail
     clock       wall clocks of nodes jump by `delay_s` (may be negative), monotonic ones go on
+    jam         share of what the LoRa radios of nodes hear is spoiled, as often it seems taken
+    modem       the LoRa modems of nodes fail as mode says (MODEM_MODES), on share of the frames
     hostile     nodes behave as `behaviour` says; `count` sizes it (identities, frames a second)
     churn       one of nodes at a time, random, is off; every `delay_s` another; disk as in a crash
     """
@@ -170,10 +176,13 @@ class Fault:
     count: int = 1
 
 
-FAULTS = (
+IP_FAULTS = (
     *("partition", "clog", "duplicate", "reorder", "corrupt", "lose", "crash", "slow-disk"),
     *("failing-disk", "clock", "hostile", "churn"),
 )
+AIR_FAULTS = ("jam", "modem")
+"""The faults of LoRa radios."""
+FAULTS = (*IP_FAULTS, *AIR_FAULTS)
 POWER_CUTS = ("crash", "churn")
 """The faults that take power away, and read `disk`."""
 
@@ -189,6 +198,7 @@ class Plan:
     protocol: str = "meshd"
     crypto: str = "stand-in"
     crowd: bool = False
+    letters: bool = False
     terrain: Terrain = field(default_factory=Terrain)
     media: tuple[MediumPlan, ...] = ()
     nodes: tuple[NodeGroup, ...] = ()

@@ -16,6 +16,10 @@ from meshd.simulation.layout import reach
 from meshd.simulation.lora_medium import band_of, setting_of
 from meshd.simulation.media.lora import MODEM_BYTES
 from meshd.simulation.plan import (
+    AIR_BEHAVIOURS,
+    AIR_FAULTS,
+    MODEM_MODES,
+    PARTITIONS,
     POWER_CUTS,
     Fault,
     MediumPlan,
@@ -65,6 +69,8 @@ def check(reader: Reader, document: Document, top: Document, listed: Listed) -> 
                     _meant(reader, (kind, place, key), str(item[key]), names)
             check_one = _check_traffic if kind == "traffic" else _check_fault
             check_one(reader, place, item, end_s)
+    if not channels:
+        _check_no_air(reader, listed["fault"])
     _check_load(reader, listed["traffic"], names, end_s)
     if protocol == "meshd":
         _check_notes(reader, listed["traffic"])
@@ -269,9 +275,12 @@ def _check_fault(reader: Reader, place: int, item: Document, end_s: float) -> No
     ends = cast(float, item.get("at_s", 0.0)) + cast(float, item.get("for_s", Fault("", 0).for_s))
     if ends > end_s:
         reader.wrong((*path, "for_s"), f"it ends at {ends:g}, after duration_s, {end_s:g}")
-    for wanted, key in (("partition", "mode"), ("hostile", "behaviour")):
+    for wanted, key in (("partition", "mode"), ("hostile", "behaviour"), ("modem", "mode")):
         if kind == wanted and not item.get(key):
             reader.wrong(path, f'a {kind} needs "{key}"')
+    for wanted, modes in (("partition", PARTITIONS), ("modem", MODEM_MODES)):
+        if kind == wanted and mode and mode not in modes:
+            reader.wrong((*path, "mode"), f"a {kind} has none called {mode}{suggest(mode, modes)}")
     delay = cast(float, item.get("delay_s", 0.0))
     if kind in _OWN_DELAY and delay <= 0:
         reader.wrong((*path, "delay_s"), f"a {kind} needs a time above 0")
@@ -284,6 +293,15 @@ def _check_fault(reader: Reader, place: int, item: Document, end_s: float) -> No
         _unused(reader, path, item, fault_keys(kind, mode), shown)
 
 
+def _check_no_air(reader: Reader, faults: list[Document]) -> None:
+    """Refuse faults of LoRa radios where nobody has one."""
+    for place, item in enumerate(faults):
+        for key, known in (("kind", AIR_FAULTS), ("behaviour", AIR_BEHAVIOURS)):
+            if item.get(key) in known:
+                what = f"{item[key]} is of LoRa radios"
+                reader.wrong(("fault", place, key), f"{what}, and no [[medium]] is of kind lora")
+
+
 # --- rivals ---------------------------------------------------------------------------------------
 
 
@@ -291,6 +309,8 @@ def _check_rival(reader: Reader, protocol: str, top: Document, listed: Listed) -
     """Refuse what a rival does not do."""
     if not any(item.get("kind") == "lora" for item in listed["medium"]):
         reader.wrong(("protocol",), f'{protocol} needs a [[medium]] of kind "lora"')
+    if top.get("letters"):
+        reader.wrong(("letters",), f"{protocol} has no direct messages of this kind")
     if top.get("crowd"):
         reader.wrong(("crowd",), f"{protocol} has no spaces that a crowd could found")
     for place, fault in enumerate(listed["fault"]):

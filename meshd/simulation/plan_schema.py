@@ -148,6 +148,12 @@ TOP = _table(
             "Beside the traffic, people ask for anything at the worst time: spaces, invitations, "
             "posts just after a boot. Needs `broadcast` traffic.",
         ),
+        (
+            "letters",
+            "true or false",
+            boolean,
+            "People send each other direct messages too, and take invitations back.",
+        ),
     ),
 )
 TERRAIN = _table(
@@ -303,17 +309,19 @@ FAULT = _table(
         (
             "mode",
             "choice",
-            _one_of(("", *values.PARTITIONS)),
+            _one_of(("", *values.PARTITIONS, *values.MODEM_MODES)),
             "partition: isolate (`nodes` and all others do not hear each other), one-way (all "
             "others do not hear `nodes`, who hear them), uniform (all hosts fall in two parts, a "
-            "random `share` of them on one side).",
+            "random `share` of them on one side). modem: gone (unplugged), deaf (hears nothing), "
+            "mute (says sent, and nothing leaves), refusing, silent (no answer), garbled (flips "
+            "bits).",
         ),
         (
             "share",
             "share",
             _SHARE,
             "lose, duplicate, reorder, corrupt: of the frames of `nodes`. failing-disk: of their "
-            "commits. partition, uniform: of all hosts.",
+            "commits. partition, uniform: of all hosts. jam, modem: of the frames of a LoRa radio.",
         ),
         (
             "delay_s",

@@ -23,6 +23,8 @@ FAULT_KEYS: dict[str, tuple[str, ...]] = {
     "clock": ("nodes", "delay_s"),
     "hostile": ("nodes", "other", "behaviour", "count"),
     "churn": ("nodes", "delay_s", "disk"),
+    "jam": ("nodes", "share"),
+    "modem": ("mode", "nodes", "share"),
 }
 PARTITION_KEYS: dict[str, tuple[str, ...]] = {
     "uniform": ("mode", "share"),

@@ -15,6 +15,7 @@ from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.duty import Duty
+from meshd.simulation.correspondents import Correspondents
 from meshd.simulation.crowd import Crowd
 from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
@@ -48,7 +49,7 @@ class Parts(NamedTuple):
     world: AnyWorld[AnyHost]
     people: People | RivalPeople
     checkers: Sequence[Checker] = ()
-    crowd: Sequence[Crowd] = ()
+    crowd: Sequence[Observer] = ()
 
 
 class Span(NamedTuple):
@@ -154,7 +155,9 @@ def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
     if plan.protocol == "meshd":
         world = build_world(plan, seed, tapes=_second_lives(plan, tapes))
         people, checkers = People(world, plan), all_checkers(world, plan)
-        return Parts(world, people, checkers, [Crowd(world, plan)] if plan.crowd else ())
+        crowd: list[Observer] = [Crowd(world, plan)] if plan.crowd else []
+        crowd += [Correspondents(world, plan)] if plan.letters else []
+        return Parts(world, people, checkers, crowd)
     rivals = build(plan, seed)
     duty = Duty(cast(World, rivals), plan)
     return Parts(rivals, RivalPeople(rivals, plan), (duty,))

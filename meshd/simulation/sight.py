@@ -40,19 +40,29 @@ def islands(
     Hosts `without` are left out, by number, and join nobody.
     """
     beside = _beside(world, loss_max)
-    found: list[list[AnHost]] = []
+    there = [host.number for host in world.hosts if host.running and host.number not in without]
+    joins = {
+        number: [other for other in beside.get(number, ()) if other not in without]
+        for number in there
+    }
+    return [[world.hosts[number] for number in sorted(group)] for group in joined(joins)]
+
+
+def joined(joins: dict[int, list[int]]) -> list[set[int]]:
+    """Return the numbers that hang together, each group in the order of its first."""
+    found: list[set[int]] = []
     seen: set[int] = set()
-    for host in world.hosts:
-        if not host.running or host.number in seen or host.number in without:
+    for first in joins:
+        if first in seen:
             continue
-        island, waiting = {host.number}, [host.number]
+        group, waiting = {first}, [first]
         while waiting:
-            for number in beside.get(waiting.pop(), ()):
-                if number not in island and number not in without:
-                    island.add(number)
+            for number in joins.get(waiting.pop(), ()):
+                if number not in group:
+                    group.add(number)
                     waiting.append(number)
-        seen |= island
-        found.append([world.hosts[number] for number in sorted(island)])
+        seen |= group
+        found.append(group)
     return found
 
 

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from meshd.simulation.observer import Observer
+from meshd.simulation.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.plan_file import dump, load, parse
 from meshd.simulation.run import run_plan
 from meshd.simulation.swarm.judge import judge
-from meshd.simulation.swarm.plans import random_plan
+from meshd.simulation.swarm.plans import LATER, random_plan
 from meshd.simulation.swarm.shrink import shrink
 
 SEEDS = (
     *(7, 10, 12, 21, 23, 26, 27, 28, 30, 33, 402, 403, 404, 405, 407, 409, 410, 411, 412, 414),
     *(415, 416, 417, 418, 419, 420, 421, 422, 423, 425),
+    *(10_000, 10_027, 10_030, 10_033, 10_042, 10_045, 10_048),
 )
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
 
@@ -30,7 +32,7 @@ def test_plan_that_once_failed_holds(path):
     assert judge(load(str(path)), int(path.stem.rsplit("-", 1)[1])) == []
 
 
-@pytest.mark.parametrize("seed", range(200, 240))
+@pytest.mark.parametrize("seed", [*range(200, 240), *range(10_000, 10_040)])
 def test_plan_of_a_seed_is_the_same_as_a_file(seed):
     plan = random_plan(seed)
     assert random_plan(seed) == plan
@@ -47,6 +49,24 @@ def test_random_plans_have_large_files_stations_under_law_and_walkers_that_stop(
     for plan in plans:
         for group in plan.nodes:
             assert not group.walk or group.walk[-1].at_s <= plan.duration_s
+
+
+def test_later_plans_have_islands_of_lora_with_all_that_befalls_radios():
+    plans = [random_plan(seed) for seed in range(LATER, LATER + 600)]
+    islands = [plan for plan in plans if any(one.kind == "lora" for one in plan.media)]
+    islands = [plan for plan in islands if plan.protocol == "meshd"]
+    assert len(islands) == 200
+    faults = [fault for plan in islands for fault in plan.faults]
+    assert {fault.mode for fault in faults if fault.kind == "modem"} == {*MODEM_MODES}
+    assert {fault.behaviour for fault in faults} >= {*AIR_BEHAVIOURS}
+    assert any(fault.kind == "jam" for fault in faults)
+    media = {group.media for plan in islands for group in plan.nodes}
+    assert media == {("roof", "lora"), ("lora",), ("roof",)}
+    kinds = [item.kind for plan in islands for item in plan.traffic]
+    assert {"broadcast", "direct", "file"} == {*kinds}
+    assert sum(plan.letters for plan in islands) > 100
+    assert sum(plan.letters for plan in plans if plan not in islands) > 100
+    assert not any(random_plan(seed).letters for seed in range(LATER - 200, LATER))
 
 
 def test_crowd_of_a_plan_file_founds_spaces_of_its_own():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshd.simulation.checks.air import Air
 from meshd.simulation.checks.bounds import Bounds
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.content import Content
@@ -16,6 +17,7 @@ from meshd.simulation.checks.exempt import Exempt
 from meshd.simulation.checks.feasibility import Feasibility
 from meshd.simulation.checks.hearsay import Hearsay
 from meshd.simulation.checks.ledger import Ledger
+from meshd.simulation.checks.letters import Letters
 from meshd.simulation.checks.loops import Loops
 from meshd.simulation.checks.promises import Promises
 from meshd.simulation.checks.requests import Requests
@@ -47,5 +49,7 @@ def all_checkers(world: World, plan: Plan) -> list[Checker]:
         Promises(world, plan, ledger),
         Content(world, plan),
         Told(world, plan),
+        Letters(world, plan),
         Convergence(world, plan),
+        Air(world, plan),
     ]

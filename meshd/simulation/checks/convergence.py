@@ -105,10 +105,10 @@ class Convergence(Checker):
             for space in host.node.spaces.all():
                 spaces.setdefault(space.id, []).append(host)
         for space_id, hosts in sorted(spaces.items()):
-            forked = _forks(hosts, space_id)
-            members = [host for host in hosts if _is_in(host, space_id)]
+            forked = forks(hosts, space_id)
+            members = [host for host in hosts if is_in(host, space_id)]
             for host in members[1:]:
-                text = _difference(members[0], host, space_id, forked)
+                text = difference(members[0], host, space_id, forked)
                 if text:
                     self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
 
@@ -126,18 +126,18 @@ class Convergence(Checker):
                 self.fail(hosts[number], f"opened {count} sessions in a quiet minute")
 
 
-def _forks(hosts: list[Host], space_id: bytes) -> set[str]:
+def forks(hosts: list[Host], space_id: bytes) -> set[str]:
     """Return the names of the rows that prove forks in a space, on any of these disks."""
     start = f"fork/{space_id.hex()}/"
     return {key for host in hosts for key in host.store.metas if key.startswith(start)}
 
 
-def _is_in(host: Host, space_id: bytes) -> bool:
+def is_in(host: Host, space_id: bytes) -> bool:
     space = host.node.spaces.get(space_id)
     return space is not None and space.rank is not None
 
 
-def _difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str:
+def difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str:
     """Say in which feed two disks differ; nothing when they hold the same bytes."""
     mine = {key: feed for key, feed in one.store.entries.items() if key[0] == space_id}
     theirs = {key: feed for key, feed in other.store.entries.items() if key[0] == space_id}

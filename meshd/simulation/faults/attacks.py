@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshd.simulation.faults.hostile import Attack
+from meshd.simulation.faults.hostile_air import AirFlood, AirJunk, AirReplay
 from meshd.simulation.faults.hostile_data import Fork, Withhold
 from meshd.simulation.faults.hostile_entries import Forge, Usurp
 from meshd.simulation.faults.hostile_noise import Flood, Identities, Junk, Replay
@@ -31,6 +32,9 @@ ATTACKS: dict[str, type[Attack]] = {
     "replay": Replay,
     "usurp": Usurp,
     "forge": Forge,
+    "air-junk": AirJunk,
+    "air-replay": AirReplay,
+    "air-flood": AirFlood,
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from meshd.simulation.faults import attacks
 from meshd.simulation.faults.network import Clog, Rule, Split, Trouble, uniform_split
+from meshd.simulation.faults.radio import RadioTrouble
 from meshd.simulation.plan import POWER_CUTS, Fault, Plan, means
 from meshd.simulation.schedule import SECOND
 
@@ -113,6 +114,22 @@ def _corrupt(world: World, fault: Fault, hosts: list[Host]) -> Rule:
 
 def _lose(world: World, fault: Fault, hosts: list[Host]) -> Rule:
     return Trouble(_numbers(hosts), lose=fault.share)
+
+
+# --- LoRa radios ----------------------------------------------------------------------------------
+
+
+def _radio(world: World, fault: Fault, hosts: list[Host]) -> End:
+    trouble = RadioTrouble(fault.mode or fault.kind, fault.share)
+    radios = [host.lora for host in hosts if host.lora is not None]
+    for radio in radios:
+        radio.begin(trouble)
+
+    def end() -> None:
+        for radio in radios:
+            radio.end(trouble)
+
+    return end
 
 
 # --- on hosts -------------------------------------------------------------------------------------
@@ -222,5 +239,7 @@ _BEGINS: dict[str, Begin] = {
     "slow-disk": _slow_disk,
     "failing-disk": _failing_disk,
     "clock": _clock,
+    "jam": _radio,
+    "modem": _radio,
     "hostile": _hostile,
 }

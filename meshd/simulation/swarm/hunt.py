@@ -2,9 +2,10 @@
 
 Enters: how many seeds, from which on; or plan files to judge once more. Leaves: lines on stdout,
 for each failure a plan file under `build/swarm` and the command that shows it again, exit code 1
-when anything failed. A failure is a rule that a checker found broken, an exception in a node, a
-repeated nonce, or a plan that does not end (`HANG_S`, and more for many hosts). Must not know: what
-the rules are.
+when anything failed. With `--log FILE` a line there for each seed, by which a hunt that was ended
+goes on: seeds that it names are not judged again. A failure is a rule that a checker found broken,
+an exception in a node, a repeated nonce, or a plan that does not end (`HANG_S`, and more for many
+hosts). Must not know: what the rules are.
 """
 
 import argparse
@@ -73,8 +74,9 @@ def _failure(done: Future[list[Violation]]) -> Failure | None:
 class Swarm:
     """The workers, and what came of the seeds."""
 
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, log: Path | None = None) -> None:
         self._pool = pool
+        self._log = log
         self.kinds: Counter[str] = Counter()
 
     def run(self, plans: Iterable[tuple[int, Plan]], total: int) -> None:
@@ -88,6 +90,7 @@ class Swarm:
             done_count += 1
             failure = _failure(done)
             seed, plan = waiting.pop(done)
+            self._note(seed, plan, failure)
             if failure is not None:
                 self.kinds[failure.kind] += 1
                 failed.append((seed, plan, failure))
@@ -99,6 +102,13 @@ class Swarm:
             shrunk[failure.kind] += 1
             small = self.smallest(seed, plan, failure) if shrunk[failure.kind] <= 3 else plan
             _report(seed, small, failure)
+
+    def _note(self, seed: int, plan: Plan, failure: Failure | None) -> None:
+        """Write what became of a seed to the log at once."""
+        if self._log is not None:
+            what = "held" if failure is None else f"{failure.kind}: {' | '.join(failure.lines[:1])}"
+            with self._log.open("a") as log:
+                log.write(f"{seed} {plan.name} {what}\n")
 
     def smallest(self, seed: int, plan: Plan, failure: Failure) -> Plan:
         """Shrink a failure, trying as many plans at once as there are cores."""
@@ -129,6 +139,13 @@ def _report(seed: int, plan: Plan, failure: Failure) -> None:
     _say(f"  again: python -m meshd.simulation.swarm --plan {path} --first {seed}")
 
 
+def _judged(log: Path | None) -> set[int]:
+    """Return the seeds that a log names."""
+    if log is None or not log.exists():
+        return set()
+    return {int(line.split(maxsplit=1)[0]) for line in log.read_text().splitlines()}
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -154,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", action="append", default=[], help="judge this file, not seeds")
     parser.add_argument("--show", action="store_true", help="write the first seed's plan instead")
     parser.add_argument("--jobs", type=int, default=cpu_count())
+    parser.add_argument("--log", type=Path, help="a line for each seed; those there are left out")
     chosen = parser.parse_args(argv)
     if chosen.show:
         _say(dump(random_plan(chosen.first)))
@@ -161,8 +179,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.plan:
         return _again(chosen.plan, chosen.first)
     with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool:
-        swarm = Swarm(pool)
-        seeds = range(chosen.first, chosen.first + chosen.seeds)
+        swarm = Swarm(pool, chosen.log)
+        known = _judged(chosen.log)
+        wanted = range(chosen.first, chosen.first + chosen.seeds)
+        seeds = [seed for seed in wanted if seed not in known]
         swarm.run(((seed, random_plan(seed)) for seed in seeds), len(seeds))
     failed = sum(swarm.kinds.values())
     _say(f"{len(seeds)} plans, {failed} failed: {dict(swarm.kinds)}" if failed else "all held")

@@ -4,17 +4,19 @@ Enters: a seed. Leaves: a `Plan` of a minute to some minutes, small enough for a
 work, in which several things go wrong at once. Sizes and kinds are drawn so that the rare meets the
 rare: a rolled-back card in a one-way partition beside a member gone bad. Every fourth is a storm: a
 few hosts on wires that hardly stop posting, while cards are rolled back again and again. Every
-fiftieth is of LoRa stations that speak another protocol, under the law of a band. All of it ends
-before the time to settle begins; walkers stand still then.
+fiftieth is of LoRa stations that speak another protocol, under the law of a band. From seed
+`LATER` on every third is of islands that only LoRa joins (`islands`), and in half of the others
+people write letters too. All of it ends before the time to settle begins; walkers stand still then.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from meshd.simulation.plan import (
-    BEHAVIOURS,
     DISKS,
-    FAULTS,
+    IP_BEHAVIOURS,
+    IP_FAULTS,
     LAYOUTS,
     PARTITIONS,
     PROTOCOLS,
@@ -29,6 +31,7 @@ from meshd.simulation.plan import (
     Traffic,
 )
 from meshd.simulation.plan_uses import plain_fault
+from meshd.simulation.swarm.islands import islands
 
 RADIO, WIRE = "air", "wire"
 RANGE_M = 300.0
@@ -42,8 +45,20 @@ BIG_BYTES = 2_500_000
 STATIONS_SETTLE_S = 300.0
 
 
+LATER = 10_000
+"""Earlier seeds keep the plans that they had when their failures were found."""
+
+
 def random_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
+    if seed >= LATER and seed % 3 == 1:
+        return islands(seed)
+    plan = _first_plan(seed)
+    letters = seed >= LATER and plan.protocol == "meshd" and Random(f"{seed}").random() < 0.5
+    return replace(plan, letters=True) if letters else plan
+
+
+def _first_plan(seed: int) -> Plan:
     if seed % 50 == 25:
         return _stations(seed)
     return _storm(seed) if seed % 4 == 0 else _mixture(seed)
@@ -266,7 +281,9 @@ def _traffic(rng: Random, count: int, duration_s: float) -> tuple[Traffic, ...]:
 def _faults(rng: Random, names: list[str], duration_s: float) -> tuple[Fault, ...]:
     found = []
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 5, 7))):
-        kind = rng.choice((*FAULTS, "crash", "crash", "crash", "hostile", "hostile", "partition"))
+        kind = rng.choice(
+            (*IP_FAULTS, "crash", "crash", "crash", "hostile", "hostile", "partition")
+        )
         at_s = round(rng.uniform(0.5, duration_s * 0.9), 1)
         for_s = round(min(rng.choice((0.3, 3.0, 20.0, 60.0, 200.0)), duration_s - at_s), 1)
         fault = Fault(
@@ -314,7 +331,7 @@ def _churn(rng: Random, fault: Fault) -> Fault:
 
 def _hostile(rng: Random, fault: Fault) -> Fault:
     one = rng.choice(("n1", "n2", "n3"))
-    behaviour = rng.choice(BEHAVIOURS)
+    behaviour = rng.choice(IP_BEHAVIOURS)
     count = 10_000 if behaviour == "identities" else rng.choice(FLOOD_COUNTS)
     return _with(fault, nodes=one, behaviour=behaviour, count=count)
 

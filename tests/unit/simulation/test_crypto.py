@@ -42,6 +42,9 @@ def test_both_sides_agree_and_others_do_not():
     assert crypto.exchange(ONE, third) != crypto.exchange(OTHER, third)
     assert crypto.exchange(ONE, bytes(32)) is None
     assert crypto.exchange(ONE, b"short") is None
+    secret = crypto.exchange_secret_of(ONE)
+    public = crypto.exchange_public_of(crypto.sign_public(ONE))
+    assert public == crypto.exchange_public(secret), "a device exchanges by its signing key"
 
 
 @pytest.mark.usefixtures("quick")

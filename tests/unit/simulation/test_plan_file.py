@@ -210,6 +210,7 @@ MISTAKES = [
 RIVAL = "protocol = 'managed-flood'\n" + HEAD
 LORA = "[[medium]]\nname='a'\nkind='lora'\nbandwidth_khz=125\n"
 EU868 = LORA + "frequency_mhz=868.3\nspreading_factor=9\ntx_dbm=14\n"
+ONE = HEAD + EU868 + "region='EU868'\n"
 TWO = EU868 + "region='EU868'\n" + EU868.replace("'a'", "'b'") + "region='EU868'\n"
 MISTAKES += [
     (HEAD + EU868, 'f:5: medium: "region" is missing: whose law the radios keep'),
@@ -255,6 +256,24 @@ MISTAKES += [
         RIVAL + LORA + "[[fault]]\nkind='lose'\nat_s=1",
         "f:11: fault.kind: managed-flood knows crash and churn only",
     ),
+    ("letters=true\n" + RIVAL + LORA, "f:1: letters: managed-flood has no direct"),
+    (
+        HEAD + "[[fault]]\nkind='jam'\nat_s=1",
+        "f:6: fault.kind: jam is of LoRa radios, and no [[medium]] is of kind lora",
+    ),
+    (
+        HEAD + "[[fault]]\nkind='hostile'\nbehaviour='air-junk'\nat_s=1",
+        "f:7: fault.behaviour: air-junk is of LoRa radios",
+    ),
+    (
+        ONE + "[[fault]]\nkind='modem'\nat_s=1\nmode='isolate'",
+        "f:16: fault.mode: a modem has none called isolate",
+    ),
+    (
+        HEAD + "[[fault]]\nkind='partition'\nat_s=1\nmode='deaf'",
+        "f:8: fault.mode: a partition has none called deaf",
+    ),
+    (ONE + "[[fault]]\nkind='modem'\nat_s=1", 'f:13: fault: a modem needs "mode"'),
 ]
 
 

@@ -1,0 +1,114 @@
+"""What LoRa radios join is one mesh after the faults: ways lead everywhere, and replicas are equal.
+
+Enters: the end of a run. Leaves: violations; none where a plan has no LoRa channel. Hosts belong
+together that good IP links or radios in each other's earshot join. Each finds a way to each, which
+may change between LoRa and IP at any host; but who hangs on a faint IP link, walks, or booted in
+the last minute is promised nothing. Entries go by radio from holder to holder: members of a space
+that are joined by such holders, or by IP, hold the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshd.simulation.checks import graph
+from meshd.simulation.checks.checker import Checker
+from meshd.simulation.checks.convergence import difference, forks, is_in
+from meshd.simulation.sight import joined
+
+if TYPE_CHECKING:
+    from meshd.simulation.anyworld import AnyHost
+    from meshd.simulation.host import Host
+    from meshd.simulation.plan import Plan
+    from meshd.simulation.world import World
+
+PAIRS_MAX = 5
+Joins = dict[int, list[int]]
+
+
+class Air(Checker):
+    """Looks once, when the time to settle is over."""
+
+    name = "air"
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        super().__init__(world)
+        self._unsettled = graph.Unsettled(plan)
+
+    def started(self, host: AnyHost) -> None:
+        self._unsettled.power(host, self.world.now)
+
+    crashed = started
+
+    def finished(self) -> None:
+        if not self.world.airs:
+            return
+        over_ip = graph.groups(self.world, self._unsettled.numbers)
+        if any(graph.leans_on_faint(self.world, group) for group in over_ip):
+            return
+        joins: Joins = {}
+        for group in over_ip:
+            for host in group:
+                joins[host.number] = [one.number for one in group if one is not host]
+        settled = [self.world.hosts[number] for number in sorted(joins)]
+        for one, other in self._in_earshot():
+            if one in joins and other in joins:
+                joins[one].append(other)
+        self._ways(settled, joins)
+        self._replicas(settled, joins)
+
+    def _in_earshot(self) -> list[tuple[int, int]]:
+        """Return the pairs of hosts whose radios understand each other, both ways round."""
+        heard = {
+            (sender.host.number, hearer.host.number): None
+            for air in self.world.airs.values()
+            for sender, hearer, _ in air.ways()
+        }
+        return [pair for pair in heard if (pair[1], pair[0]) in heard]
+
+    def _ways(self, hosts: list[Host], joins: Joins) -> None:
+        lost = [
+            (one, other)
+            for group in joined(joins)
+            for one in hosts
+            for other in hosts
+            if one is not other and {one.number, other.number} <= group
+            if not self._reaches(one, other)
+        ]
+        for one, other in lost[:PAIRS_MAX]:
+            self.fail(one, f"has no way to {other.name} ({len(lost)} pairs in all)")
+
+    def _reaches(self, one: Host, other: Host) -> bool:
+        """Follow the routes of hosts as packets would go, over radios too."""
+        here, address = one, other.node.address
+        for _ in self.world.hosts:
+            hop = here.routes.get(address)
+            following = self.world.find(hop.next_hop) if hop is not None else None
+            if hop is None or following is None or not following.running:
+                return False
+            if here.lora is None or hop.link != here.lora.name:
+                port, there = here.ports.get(hop.link), following.ports.get(hop.link)
+                if port is None or there is None or port.medium.way(port, there) is None:
+                    return False
+            elif not any(air.hears(here, following) for air in self.world.airs.values()):
+                return False
+            here = following
+            if here is other:
+                return True
+        return False
+
+    def _replicas(self, hosts: list[Host], joins: Joins) -> None:
+        spaces: dict[bytes, list[Host]] = {}
+        for host in hosts:
+            for space in host.node.spaces.all():
+                spaces.setdefault(space.id, []).append(host)
+        for space_id, holders in sorted(spaces.items()):
+            forked = forks(holders, space_id)
+            numbers = {host.number for host in holders}
+            among = {one: [two for two in joins[one] if two in numbers] for one in sorted(numbers)}
+            for group in joined(among):
+                members = [h for h in holders if h.number in group and is_in(h, space_id)]
+                for host in members[1:]:
+                    text = difference(members[0], host, space_id, forked)
+                    if text:
+                        self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")

@@ -1,0 +1,101 @@
+"""LoRa radios that are jammed, unplugged, deaf, mute, refusing, silent, garbled, or abused."""
+
+import pytest
+
+from meshd.core.drops import DropReason
+from meshd.simulation.build import build_world
+from meshd.simulation.lora_medium import radios
+from meshd.simulation.observer import Observer
+from meshd.simulation.plan import (
+    AIR_BEHAVIOURS,
+    MODEM_MODES,
+    Fault,
+    MediumPlan,
+    NodeGroup,
+    Plan,
+    Terrain,
+)
+from meshd.simulation.world import SECOND
+
+AIR = MediumPlan(
+    "air",
+    "lora",
+    tx_dbm=14.0,
+    frequency_mhz=869.525,
+    bandwidth_khz=250.0,
+    spreading_factor=7,
+    region="EU868",
+)
+FLAT = Terrain(2_000, 1_000, shadowing_db=0.0, asymmetry_db=0.0)
+
+
+class Frames(Observer):
+    """Counts the frames that nodes gave to their radios, and those on the air."""
+
+    def __init__(self):
+        self.given, self.sent = {}, {}
+
+    def radio_sent(self, host, frame):
+        self.given[host.name] = self.given.get(host.name, 0) + 1
+
+    def frame_sent(self, name, purpose, size, airtime_us):
+        self.sent[name] = self.sent.get(name, 0) + 1
+
+
+def two(*faults, seed=1):
+    nodes = tuple(NodeGroup(f"n{x}", media=("air",), x_m=100.0 * x, y_m=500.0) for x in (1, 2))
+    world = build_world(Plan("p", terrain=FLAT, media=(AIR,), nodes=nodes, faults=faults), seed)
+    world.watch(frames := Frames())
+    return world, frames
+
+
+def hears(world):
+    return {one["host"]: [row["host"] for row in one["hears"]] for one in radios(world)}
+
+
+def dropped(host):
+    return {reason for reason, links in host.node.snapshot(host.now).drops.items() if links}
+
+
+@pytest.mark.parametrize("fault", ["jam", *MODEM_MODES])
+def test_two_find_each_other_after_whatever_befell_one_radio(fault):
+    kind, mode = ("jam", "") if fault == "jam" else ("modem", fault)
+    trouble = Fault(kind, 0, 60, nodes="n1", mode=mode, share=1.0)
+    world, frames = two(trouble)
+    world.run(59 * SECOND)
+    assert hears(world).get("n1", []) == (
+        [] if fault not in ("mute", "refusing", "silent") else ["n2"]
+    )
+    if fault in ("mute", "refusing", "silent", "gone"):
+        assert frames.sent.get("n1", 0) == 0 and hears(world)["n2"] == []
+    world.run(600 * SECOND)
+    assert hears(world) == {"n1": ["n2"], "n2": ["n1"]}
+    named = {"refusing": DropReason.MODEM_REFUSED, "silent": DropReason.MODEM_SILENT}
+    if fault in named:
+        assert named[fault].value in dropped(world.hosts[0])
+
+
+def test_host_that_boots_while_its_modem_is_gone_has_it_later():
+    world, _ = two(
+        Fault("modem", 10, 60, nodes="n1", mode="gone"), Fault("crash", 20, 10, nodes="n1")
+    )
+    world.run(40 * SECOND)
+    assert hears(world)["n2"] in ([], ["n1"])
+    world.run(300 * SECOND)
+    assert hears(world) == {"n1": ["n2"], "n2": ["n1"]}
+
+
+@pytest.mark.parametrize("behaviour", AIR_BEHAVIOURS)
+def test_malice_on_the_air_ends_and_counts_for_no_node(behaviour):
+    world, frames = two(Fault("hostile", 30, 30, nodes="n1", behaviour=behaviour, count=10))
+    world.run(60 * SECOND + 1)
+    assert frames.sent == frames.given, "a lent radio is nobody's"
+    seen = {
+        "air-junk": {"frame-malformed", "frame-forged", "frame-foreign"},
+        "air-replay": {"frame-own", "frame-replayed"},
+        "air-flood": {"frame-unused", "frame-malformed", "listing-stranger", "local-stranger"},
+    }
+    assert dropped(world.hosts[1]) & seen[behaviour]
+    world.run(300 * SECOND)
+    assert "n2" in hears(world)["n1"] and "n1" in hears(world)["n2"]
+    assert len(list(world.airs["air"].ways())) == 2
