@@ -8,12 +8,14 @@ from pathlib import Path
 
 from meshd.core import crypto
 from meshd.core.ids import OPEN_MESH_ID, node_id
-from meshd.forwarding.pairwise import Pairwise, answer, seal
+from meshd.forwarding.pairwise import Pairwise, Prekey, answer, refusal, seal
 from meshd.messages.window import Window
+from meshd.wire import payload
 from meshd.wire.letters import AnswerDatagram, DirectDatagram, Echo, Introduction, Read, Text
 
 PATH = Path(__file__).resolve().parent / "vectors" / "letters.json"
 ANNA, BERT = b"\x01" * 32, b"\x03" * 32
+SECRET, OTHER_SECRET = b"\x05" * 32, b"\x07" * 32
 
 
 def make():
@@ -27,6 +29,10 @@ def make():
         "read": Read(7),
     }
     bodies = {name: seal(pair.there, letter.encode()) for name, letter in said.items()}
+    halves = [crypto.exchange_public(secret) for secret in (SECRET, OTHER_SECRET)]
+    prekey = Prekey(2, SECRET, halves[0], 0)
+    later = Pairwise(ANNA, OPEN_MESH_ID).with_prekeys(publics[1], prekey, halves[1])
+    sealed = seal(later.there, said["text"].encode())
     window = Window()
     window.take(7, bodies["text"][:8])
     datagram = DirectDatagram(bert, anna, 513, anna[:2], bodies["text"])
@@ -52,6 +58,23 @@ def make():
         "datagrams": {
             "direct": datagram.encode().hex(),
             "answer": AnswerDatagram(anna, 513, answer(pair.there, bodies["text"])).encode().hex(),
+        },
+        "prekeys": {
+            "secret": SECRET.hex(),
+            "other_secret": OTHER_SECRET.hex(),
+            "public": halves[0].hex(),
+            "other_public": halves[1].hex(),
+            "tag_key": later.there.tag.hex(),
+            "cipher_key": later.there.cipher.hex(),
+            "answer_key": later.there.answer.hex(),
+            "back_tag_key": later.back.tag.hex(),
+            "text": sealed.hex(),
+            "its_answer": answer(later.there, sealed).hex(),
+            "its_refusal": refusal(pair.there, sealed).hex(),
+            "payload": payload.Prekey(2, halves[0]).encode().hex(),
+            "payload_with_unopened": payload.Prekey(2, halves[0], ((publics[0], 9),))
+            .encode()
+            .hex(),
         },
         "window": window.encode().hex(),
     }

@@ -151,6 +151,8 @@ class DropReason(StrEnum):
     LETTER_SENDERS_FULL = "letter-senders-full"
     LETTER_FULL = "letter-full"
     LETTER_UNASKED = "letter-unasked"
+    LETTER_UNOPENED = "letter-unopened"
+    LETTER_PREKEY_OLD = "letter-prekey-old"
 
     # radio/
     MODEM_GARBAGE = "modem-garbage"

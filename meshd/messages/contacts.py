@@ -5,17 +5,18 @@ their sender, keys by NodeId. A body names its sender by two bytes only, so the 
 by that short address are tried, a few of each kind: who shares a space and who is in earshot first,
 then who was told apart by something that opened, last who only introduced itself. A key needs no
 proof but its hash, the NodeId; keys with a certain short address cost a few seconds each.
-Must not know: how bodies travel.
+Where both devices have told prekeys, keys that hang on these are tried as well: a body says neither
+whose nor which it is. Must not know: how bodies travel, how prekeys are told.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.forwarding import pairwise
-from meshd.forwarding.pairwise import Pair, Pairwise
+from meshd.forwarding.pairwise import Pair, Pairwise, Prekey
 from meshd.wire.letters import SHORT_LEN, Introduction, Letter, parse
 
 LEARNT_MAX = 256
@@ -35,17 +36,57 @@ Known = Callable[[bytes], Iterable[tuple[bytes, bytes]]]
 
 
 class Opened(NamedTuple):
-    """A letter, who sealed it, and what its answer is."""
+    """A letter, who sealed it, and what its answer is.
+
+    `name` is the same whatever keys it came under: its tag under those of the identities alone.
+    """
 
     node: bytes
     letter: Letter
     answer: bytes
+    name: bytes
+    prekeys: bool = False
+
+
+class Used(NamedTuple):
+    """A pair of prekeys: an own one, and the public half of another device's."""
+
+    own: Prekey
+    theirs: bytes
+
+
+class Sealing(Protocol):
+    """Which prekeys this device and another may have used, or use now."""
+
+    def to_seal(self, node: bytes, now: int) -> Used | None: ...
+    def to_open(self, node: bytes) -> list[Used]: ...
+    def expects(self, node: bytes) -> bool: ...
+    def trust(self, node: bytes) -> None: ...
+
+
+class _None:
+    """No prekeys at all."""
+
+    def to_seal(self, node: bytes, now: int) -> Used | None:
+        return None
+
+    def to_open(self, node: bytes) -> list[Used]:
+        return []
+
+    def expects(self, node: bytes) -> bool:
+        return False
+
+    def trust(self, node: bytes) -> None:
+        pass
 
 
 class Contacts:
     """The keys of other devices. `known` are other parts that know some."""
 
-    def __init__(self, seed: bytes, mesh: bytes, *, known: tuple[Known, ...]) -> None:
+    def __init__(
+        self, seed: bytes, mesh: bytes, *, known: tuple[Known, ...], prekeys: Sealing | None = None
+    ) -> None:
+        self._prekeys: Sealing = prekeys or _None()
         self._pairwise = Pairwise(seed, mesh)
         self._known = known
         self._told: OrderedDict[bytes, bytes] = OrderedDict()
@@ -78,42 +119,71 @@ class Contacts:
         self._used.pop(node, None)
 
     def pair(self, node: bytes) -> Pair | None:
-        """Return the keys with a node; None when its public key is not known."""
-        for known, public in self._of(node[:SHORT_LEN]):
-            if known == node:
-                return self._pairwise.with_device(public)
+        """Return the keys with a node by the identities alone; None when its key is not known."""
+        public = self._public_of(node)
+        return None if public is None else self._pairwise.with_device(public)
+
+    def prekeyed(self, node: bytes, now: int) -> Pair | None:
+        """Return the keys with a node by prekeys too; None where both have not told any."""
+        public, used = self._public_of(node), self._prekeys.to_seal(node, now)
+        if public is None or used is None:
+            return None
+        return self._pairwise.with_prekeys(public, used.own, used.theirs)
+
+    def expected(self, short: bytes) -> bytes | None:
+        """Return who with a short address may have sealed with prekeys, and not be understood."""
+        for node, _ in self._of(short):
+            if self._prekeys.expects(node):
+                return node
         return None
+
+    def forget_prekey(self, own: bytes) -> None:
+        """Let go of what hangs on an own prekey, by its public half: it was deleted."""
+        self._pairwise.forget(own)
 
     def open(self, origin: bytes, body: bytes) -> Opened | DropReason:
         """Open a body that claims to be of a short address."""
-        for node, pair in self._candidates(origin):
-            plaintext = pairwise.unseal(pair.back, body)
-            if plaintext is None:
-                continue
-            self.opened(node)
-            try:
-                return Opened(node, parse(plaintext), pairwise.answer(pair.back, body))
-            except WireError:
-                return DropReason.LETTER_MALFORMED
+        for kind in self._kinds(origin):
+            for node, public in kind[:CANDIDATES_MAX]:
+                found = self._try(node, public, body)
+                if found is not None:
+                    self.opened(node)
+                    return found
         return DropReason.LETTER_STRANGER
 
     def open_of(self, node: bytes, body: bytes) -> Opened | DropReason:
         """Open a body that a certain node made."""
-        pair = self.pair(node)
-        plaintext = None if pair is None else pairwise.unseal(pair.back, body)
-        if pair is None or plaintext is None:
-            return DropReason.LETTER_STRANGER
-        try:
-            return Opened(node, parse(plaintext), pairwise.answer(pair.back, body))
-        except WireError:
-            return DropReason.LETTER_MALFORMED
+        public = self._public_of(node)
+        found = None if public is None else self._try(node, public, body)
+        return DropReason.LETTER_STRANGER if found is None else found
 
-    def _candidates(self, short: bytes) -> Iterator[tuple[bytes, Pair]]:
-        for kind in self._kinds(short):
-            for node, public in kind[:CANDIDATES_MAX]:
-                pair = self._pairwise.with_device(public)
-                if pair is not None:
-                    yield node, pair
+    def _try(self, node: bytes, public: bytes, body: bytes) -> Opened | DropReason | None:
+        """Open a body with each key that a node may have used; None where none fits."""
+        identities = self._pairwise.with_device(public)
+        if identities is None:
+            return None
+        for used in (None, *self._prekeys.to_open(node)):
+            pair: Pair | None = identities
+            if used is not None:
+                pair = self._pairwise.with_prekeys(public, used.own, used.theirs)
+            plaintext = None if pair is None else pairwise.unseal(pair.back, body)
+            if pair is None or plaintext is None:
+                continue
+            if used is not None:
+                self._prekeys.trust(node)
+            name = pairwise.tag_of(identities.back, plaintext)
+            answer = pairwise.answer(pair.back, body)
+            try:
+                return Opened(node, parse(plaintext), answer, name, used is not None)
+            except WireError:
+                return DropReason.LETTER_MALFORMED
+        return None
+
+    def _public_of(self, node: bytes) -> bytes | None:
+        for known, public in self._of(node[:SHORT_LEN]):
+            if known == node:
+                return public
+        return None
 
     def _of(self, short: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield each device with this short address."""

@@ -3,6 +3,7 @@
 Enters: plaintext for a node, what `Carriage` brings. Leaves: opened letters for their owner, and
 for each plaintext sent whether it left, was answered by who alone could, or failed. Whose key is
 not known is asked for it; who asks is told, both seldom. An answer that does not fit moves nothing.
+Who may have used prekeys, and is not understood, is refused by proof, and uses none for a while.
 Must not know: what letters mean.
 """
 
@@ -14,6 +15,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.forwarding import pairwise
+from meshd.forwarding.pairwise import PairKeys
 from meshd.messages.carriage import GATEWAYS_MAX, Answered, Came, Carriage, Failed, Left
 from meshd.messages.contacts import Contacts, Opened
 from meshd.messages.key_air import KeyAir
@@ -31,22 +33,33 @@ class Hears(Protocol):
     def left(self, now: int) -> None: ...
     def answered(self, hops: int, now: int) -> None: ...
     def failed(self, reason: DropReason, now: int) -> None: ...
+    def refused(self, now: int) -> None:
+        """The node could not open it; what is sealed anew, it can."""
 
 
 class Heard(NamedTuple):
     """An opened letter. `answer(now)` tells its sender that it arrived."""
 
     opened: Opened
-    tag: bytes
     answer: Callable[[int], None]
 
 
-class _Sent(NamedTuple):
-    """What a parcel is. `hears` None: an introduction."""
+class Sealed(NamedTuple):
+    """A body for a node, the keys it was sealed with, and whether these hang on prekeys."""
 
     node: bytes
     body: bytes
-    hears: Hears | None
+    keys: PairKeys
+    prekeys: bool
+
+
+class _Sent(NamedTuple):
+    """What a parcel is. `hears` and `sealed` None: an introduction."""
+
+    node: bytes
+    body: bytes
+    hears: Hears | None = None
+    sealed: Sealed | None = None
 
 
 class Exchange:
@@ -60,7 +73,9 @@ class Exchange:
         *,
         public: bytes,
         key_air: KeyAir,
+        doubt_prekeys: Callable[[bytes, int], None],
     ) -> None:
+        self._doubt_prekeys = doubt_prekeys
         self.on_letter: Callable[[Heard, int], None]
         self.on_key: Callable[[bytes, int], None]
         self._ctx = ctx
@@ -72,25 +87,33 @@ class Exchange:
         self._asked: dict[bytes, int] = {}
         self._asks = Buckets(burst=1, interval_us=ASK_US, sources_max=256)
         self._tells = Buckets(burst=2, interval_us=ASK_US // 2, sources_max=256)
+        self._refusals = Buckets(burst=2, interval_us=ASK_US, sources_max=256)
         self._all = Buckets(burst=10, interval_us=3_000_000, sources_max=4)
 
     # --- to others --------------------------------------------------------------------------------
 
     def send(self, node: bytes, plaintext: bytes, hears: Hears, now: int) -> int | None:
         """Seal and send; return the parcel. None: no key, no way, or no room now."""
-        pair = self._contacts.pair(node)
+        sealed = self.seal(node, plaintext, now)
+        return None if sealed is None else self.send_sealed(sealed, hears, now)
+
+    def seal(
+        self, node: bytes, plaintext: bytes, now: int, *, prekeys: bool = True
+    ) -> Sealed | None:
+        """Seal for a node, with prekeys where both ends have told some; None without its key."""
+        pair = self._contacts.prekeyed(node, now) if prekeys else None
+        prekeys = pair is not None
+        pair = pair or self._contacts.pair(node)
         if pair is None:
             return None
-        body = pairwise.seal(pair.there, plaintext)
-        parcel = self._carriage.send(node, body, now)
-        if parcel is not None:
-            self._sent[parcel] = _Sent(node, body, hears)
-        return parcel
+        return Sealed(node, pairwise.seal(pair.there, plaintext), pair.there, prekeys)
 
-    def sealed(self, node: bytes, plaintext: bytes) -> bytes | None:
-        """Return what `send` would send; None without the node's key."""
-        pair = self._contacts.pair(node)
-        return None if pair is None else pairwise.seal(pair.there, plaintext)
+    def send_sealed(self, sealed: Sealed, hears: Hears, now: int) -> int | None:
+        """Send what was sealed; return the parcel. None: no way, or no room now."""
+        parcel = self._carriage.send(sealed.node, sealed.body, now)
+        if parcel is not None:
+            self._sent[parcel] = _Sent(sealed.node, sealed.body, hears, sealed)
+        return parcel
 
     def cancel(self, parcel: int, now: int) -> None:
         """Nobody waits for this answer any more."""
@@ -110,7 +133,7 @@ class Exchange:
         if parcel is None:
             return False
         self._note_asked(node, now)
-        self._sent[parcel] = _Sent(node, body, None)
+        self._sent[parcel] = _Sent(node, body)
         return True
 
     def open_of(self, node: bytes, body: bytes) -> Opened | DropReason:
@@ -150,14 +173,32 @@ class Exchange:
             if said.node[:SHORT_LEN] == origin:
                 self._introduced(came, said, body, now)
                 return
-        self._ctx.drop(DropReason.LETTER_STRANGER, came.link)
-        self._ask_back(came, now)
+        if not self._refuse(came, now):
+            self._ctx.drop(DropReason.LETTER_STRANGER, came.link)
+            self._ask_back(came, now)
+
+    def _refuse(self, came: Came, now: int) -> bool:
+        """Tell who may have used a prekey that is not known here, or no more, once in a while.
+
+        It may be somebody else by the same short address, so the next one is asked for a key.
+        """
+        for origin, body in _readings(came):
+            node = self._contacts.expected(origin)
+            pair = None if node is None else self._contacts.pair(node)
+            if node is None or pair is None or len(body) <= pairwise.TAG_LEN:
+                continue
+            if not self._refusals.allow(node, now) or not self._may(came, "refuse", node, now):
+                return False
+            self._ctx.drop(DropReason.LETTER_UNOPENED, came.link)
+            came.answer(pairwise.refusal(pair.back, body), now)
+            return True
+        return False
 
     def _opened(self, came: Came, opened: Opened, body: bytes, now: int) -> None:
         def answer(at: int) -> None:
             came.answer(opened.answer, at)
 
-        self.on_letter(Heard(opened, body[: pairwise.TAG_LEN], answer), now)
+        self.on_letter(Heard(opened, answer), now)
 
     def _ask_back(self, came: Came, now: int) -> None:
         """Ask whoever sealed what does not open for a key, once in a while."""
@@ -167,7 +208,7 @@ class Exchange:
             parcel = self._carriage.send_back(came, body, now)
             if parcel is not None:
                 self._note_asked(name, now)
-                self._sent[parcel] = _Sent(name, body, None)
+                self._sent[parcel] = _Sent(name, body)
 
     def _may(self, came: Came, what: str, node: bytes, now: int) -> bool:
         """Tell whether a word about keys may be said now that somebody else wants."""
@@ -209,20 +250,32 @@ class Exchange:
         if parcel is None:
             parcel = self._carriage.send_back(came, body, now)
         if parcel is not None:
-            self._sent[parcel] = _Sent(node, body, None)
+            self._sent[parcel] = _Sent(node, body)
 
     def _answered(self, event: Answered, now: int) -> None:
         sent = self._sent.get(event.parcel)
         pair = None if sent is None else self._contacts.pair(sent.node)
         if sent is None or pair is None:
             return
-        if not pairwise.answers(pair.there, sent.body, event.tag):
-            self._ctx.drop(DropReason.LETTER_FORGED)
+        prekeys = sent.sealed is not None and sent.sealed.prekeys
+        keys = pair.there if sent.sealed is None else sent.sealed.keys
+        if not pairwise.answers(keys, sent.body, event.tag):
+            if prekeys and pairwise.refuses(pair.there, sent.body, event.tag):
+                self._refused(event.parcel, sent, now)
+            else:
+                self._ctx.drop(DropReason.LETTER_FORGED)
             return
         self._contacts.opened(sent.node)
         self.cancel(event.parcel, now)
         if sent.hears is not None:
             sent.hears.answered(event.hops, now)
+
+    def _refused(self, parcel: int, sent: _Sent, now: int) -> None:
+        """Its receiver proves that it could not open it: use no prekeys there for a while."""
+        self._doubt_prekeys(sent.node, now)
+        self.cancel(parcel, now)
+        if sent.hears is not None:
+            sent.hears.refused(now)
 
     def _changed(self, event: Left | Failed, now: int) -> None:
         sent = self._sent.get(event.parcel)

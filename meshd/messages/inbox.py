@@ -46,6 +46,7 @@ class Taken(NamedTuple):
     text: str
     stored: bool
     """It came as a signed entry of a feed, which nobody can play again."""
+    keys: str = ""
 
 
 class Inbox:
@@ -109,7 +110,7 @@ class Inbox:
             self._ctx.emit(Notice("message-twin", fields, warning=True))
         self._windows[taken.node] = window
         before = window.take(taken.number, taken.tag)
-        got = Got(self._next, taken.node, taken.number, taken.text, time_s)
+        got = Got(self._next, taken.node, taken.number, taken.text, time_s, keys=taken.keys)
         self._next += 1
         self._writing.add(name)
         self._leaving.update(text.place for text in gone)

@@ -16,6 +16,7 @@ ROW_PREFIX = "letter/"
 NEXT_KEY = "letter/next"
 _OUT, _IN, _WINDOW = "letter/out/", "letter/in/", "letter/window/"
 KEEPERS_MAX = 16
+PREKEYS, IDENTITY = "prekeys", "identity"
 
 
 class State(IntEnum):
@@ -58,7 +59,13 @@ class Letter:
     entry: tuple[bytes, bytes, int] | None = None
     kept_by: list[bytes] = field(default_factory=list)
     tries: int = 0
-    tag: bytes = b""
+    returns: int = 0
+    keys: str = ""
+    """What all that was sent of it was sealed with: `PREKEYS`, `IDENTITY`, or nothing was yet."""
+
+    def sealed(self, *, prekeys: bool) -> None:
+        """Note what it was sealed with; what went under the identity keys once, went so."""
+        self.keys = PREKEYS if prekeys and self.keys != IDENTITY else IDENTITY
 
     def advance(self, state: State) -> bool:
         """Go on to a state; False where that is no step forward."""
@@ -80,6 +87,7 @@ class Letter:
             "state": int(self.state),
             "reached": int(self.reached),
             "kept_by": [node.hex() for node in self.kept_by],
+            "keys": self.keys,
         }
         if self.entry is not None:
             space, author, seq = self.entry
@@ -98,6 +106,7 @@ class Letter:
             "state": self.state.text,
             "reached": self.reached.text,
             "kept_by": [node_text(node) for node in self.kept_by],
+            "keys": self.keys or None,
         }
 
 
@@ -113,6 +122,8 @@ class Got:
     read: bool = False
     told: bool = False
     """Whether its sender was told that it was read."""
+    keys: str = ""
+    """What it came under; each way may have brought it under others."""
 
     def row(self) -> MetaRow:
         """Return the row that keeps it."""
@@ -123,6 +134,7 @@ class Got:
             "time": self.time_s,
             "read": self.read,
             "told": self.told,
+            "keys": self.keys,
         }
         return MetaRow(in_key(self.place), _packed(fields))
 
@@ -136,6 +148,7 @@ class Got:
             "text": self.text,
             "time": self.time_s or None,
             "read": self.read,
+            "keys": self.keys or None,
         }
 
 
@@ -172,6 +185,7 @@ def decode_letter(key: str, value: bytes) -> Letter:
             state=State(fields["state"]),
             reached=State(fields["reached"]),
             kept_by=[_node(node) for node in fields["kept_by"]][:KEEPERS_MAX],
+            keys=_keys(fields),
         )
         if entry is not None:
             space, author, seq = entry
@@ -193,6 +207,7 @@ def decode_got(key: str, value: bytes) -> Got:
             time_s=int(fields["time"]),
             read=bool(fields["read"]),
             told=bool(fields["told"]),
+            keys=_keys(fields),
         )
     except _DAMAGES as error:
         raise WireError("a kept message is damaged") from error
@@ -212,6 +227,11 @@ def _node(text: object) -> bytes:
     if len(node) != NODE_ID_LEN:
         raise ValueError("no NodeId")
     return node
+
+
+def _keys(fields: dict[str, object]) -> str:
+    word = fields.get("keys", "")
+    return word if word in (PREKEYS, IDENTITY) and isinstance(word, str) else ""
 
 
 def _packed(fields: dict[str, object]) -> bytes:

@@ -22,24 +22,25 @@ from meshd.core.snapshot import Problem
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
 from meshd.messages.carriage import Carriage
-from meshd.messages.contacts import Contacts
+from meshd.messages.contacts import Contacts, Opened
 from meshd.messages.exchange import Exchange, Heard
 from meshd.messages.inbox import Inbox, Taken
 from meshd.messages.key_air import KeyAir
-from meshd.messages.letter import FINAL, Got, Letter, State, letter_id
+from meshd.messages.letter import FINAL, IDENTITY, PREKEYS, Got, Letter, State, letter_id
 from meshd.messages.outbox import Outbox
 from meshd.messages.people import People
 from meshd.messages.pings import Pings
+from meshd.messages.prekeys import Prekeys
 from meshd.messages.sending import Sending
 from meshd.messages.ways import RadioVerbs, Ways, heard_keys
-from meshd.space.feed import EntryApplied, SpaceEvent
+from meshd.space.feed import EntryApplied, MembershipChanged, SpaceAdded, SpaceEvent
 from meshd.space.mail import Name
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.wire import entry as wire_entry
 from meshd.wire import payload
 from meshd.wire.entry import Kind
-from meshd.wire.letters import NUMBER_MAX, SHORT_LEN, TAG_LEN, TEXT_HEAD_LEN, Echo, Read, Text
+from meshd.wire.letters import NUMBER_MAX, SHORT_LEN, TEXT_HEAD_LEN, Echo, Read, Text
 
 WAITS_MAX = 64
 """Callers that wait for a state at a time."""
@@ -48,7 +49,7 @@ LIST_MAX = 500
 TEXT_MAX = ENTRY_PAYLOAD_MAX - 64 - TEXT_HEAD_LEN
 READ_AGAIN_US = 300_000_000
 READS_PER_TURN = 8
-_LETTER = bytes([Kind.LETTER])
+_LETTER, _PREKEY = bytes([Kind.LETTER]), bytes([Kind.PREKEY])
 _REPLY_BYTES = 40 * 1024
 _DOUBTS = ("heard", "nearest")
 _WAITABLE = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ}
@@ -75,6 +76,9 @@ class _Telling:
         self._inbox.mark(self._got, told=True)
 
     def failed(self, reason: DropReason, now: int) -> None:
+        """It will be told another time."""
+
+    def refused(self, now: int) -> None:
         """It will be told another time."""
 
 
@@ -104,16 +108,27 @@ class Messages:
         self._spaces = spaces
         self.carriage = Carriage(ctx, self._node, ways=ways, radios=radios)
         heard = partial(heard_keys, radios)
-        contacts = Contacts(identity.device_seed, mesh, known=(self._members_of, heard))
+        self.prekeys = Prekeys(ctx, spaces)
+        contacts = Contacts(
+            identity.device_seed, mesh, known=(self._members_of, heard), prekeys=self.prekeys
+        )
+        self.prekeys.on_gone = contacts.forget_prekey
         self._exchange = Exchange(
-            ctx, self.carriage, contacts, public=identity.public, key_air=KeyAir(radios)
+            *(ctx, self.carriage, contacts),
+            public=identity.public,
+            key_air=KeyAir(radios),
+            doubt_prekeys=self.prekeys.doubt,
         )
         self._exchange.on_letter = self._letter
         self._exchange.on_key = self._key_known
         self.outbox = Outbox(ctx, spaces.commit, node=self._node)
         self.inbox = Inbox(ctx, spaces.commit, knows=self._is_member)
         self._sending = Sending(
-            ctx, self.outbox, exchange=self._exchange, carriage=self.carriage, spaces=spaces
+            *(ctx, self.outbox),
+            exchange=self._exchange,
+            carriage=self.carriage,
+            spaces=spaces,
+            prekeys=self.prekeys,
         )
         self._sending.on_state = self._state_changed
         self._pings = Pings(ctx, self._exchange, mesh=mesh, medium=self.carriage.medium)
@@ -240,6 +255,7 @@ class Messages:
     def load(self, image: StoreImage, now: int) -> None:
         """Start, or start again, from what the store holds."""
         self.damaged = self.outbox.load(image.metas) + self.inbox.load(image.metas)
+        self.damaged += self.prekeys.load(image.metas)
         self._members = None
         self._sending.reset()
         self._take_up()
@@ -257,11 +273,19 @@ class Messages:
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Look for letters among new entries, and for receipts of own ones."""
         self._members = None
-        if isinstance(event, EntryApplied):
-            space = self._spaces.get(event.space)
-            if space is not None and not space.is_own(event.author):
-                self._entry(space, (event.author, event.seq), event.data, now)
-                self._sending.look(now)
+        if not isinstance(event, EntryApplied):
+            self.prekeys.changed(now, own=isinstance(event, MembershipChanged | SpaceAdded))
+            return
+        space = self._spaces.get(event.space)
+        own = space is not None and space.is_own(event.author)
+        self.prekeys.changed(now, own=own)
+        if space is not None and not own:
+            name = (event.author, event.seq)
+            if event.data[1:2] == _PREKEY:
+                self._prekey(space, name, event.data)
+            else:
+                self._entry(space, name, event.data, now)
+            self._sending.look(now)
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Do what is due."""
@@ -274,6 +298,8 @@ class Messages:
             self._sending.go(which, now)
         elif why == "stored":
             self._sending.look(now)
+        elif why == "prekeys":
+            self.prekeys.tend(now)
         elif why == "parcel":
             self.carriage.handle_timer(which, now)
         elif why == "ping":
@@ -313,7 +339,8 @@ class Messages:
             self._sending.read(node, letter.number, now)
             heard.answer(now)
         else:
-            taken = Taken(node, letter.number, heard.tag, letter.text, stored=False)
+            name, keys = heard.opened.name, _keys_of(heard.opened)
+            taken = Taken(node, letter.number, name, letter.text, stored=False, keys=keys)
             self.inbox.take(taken, self._spaces.wall_s(now) or 0, heard.answer, now)
 
     def _entry(self, space: Space, name: Name, data: bytes, now: int) -> bool:
@@ -335,14 +362,34 @@ class Messages:
             return False
         space.mail.hold(name)
         found = self._exchange.open_of(space.node_of(author), sealed.body)
-        if isinstance(found, DropReason):
+        if found is DropReason.LETTER_STRANGER:
+            self._ctx.drop(DropReason.LETTER_UNOPENED)
+            self.prekeys.unopened(space, name, now)
+        elif isinstance(found, DropReason):
             self._ctx.drop(found)
         elif isinstance(found.letter, Text):
-            said, tag = found.letter, sealed.body[:TAG_LEN]
-            taken = Taken(found.node, said.number, tag, said.text, stored=True)
+            said, keys = found.letter, _keys_of(found)
+            taken = Taken(found.node, said.number, found.name, said.text, stored=True, keys=keys)
             wall_s = self._spaces.wall_s(now) or 0
             self.inbox.take(taken, wall_s, partial(self._release, space, name), now)
         return True
+
+    def _prekey(self, space: Space, name: Name, data: bytes) -> None:
+        """See what became of a prekey that a member told: the space has taken it, or not."""
+        author, _ = name
+        opened = space.open(author, data)
+        try:
+            said = payload.decode_prekey(opened.payload) if opened is not None else None
+        except WireError:
+            self._ctx.drop(DropReason.LETTER_MALFORMED)
+            return
+        if said is None:
+            return
+        known = space.prekeys.of(author)
+        if (said.number, said.public) in known:
+            self.prekeys.trust(space.node_of(author))
+        else:
+            self._ctx.drop(DropReason.LETTER_PREKEY_OLD)
 
     def _release(self, space: Space, name: Name, now: int) -> None:
         space.mail.release(name)
@@ -444,3 +491,7 @@ class Messages:
 
 def _in_earshot(radios: RadioVerbs) -> set[bytes]:
     return {node for link in radios.names() for node in radios.neighbours_of(link)}
+
+
+def _keys_of(opened: Opened) -> str:
+    return PREKEYS if opened.prekeys else IDENTITY

@@ -109,9 +109,9 @@ class Outbox:
         if not self.advance(letter, State.KEPT, kept_by=names):
             self.keep(letter)
 
-    def keep(self, letter: Letter) -> None:
-        """Have the row of a text written."""
-        self._commit((letter.row(),), lambda why, now: None)
+    def keep(self, letter: Letter, *rows: MetaRow) -> None:
+        """Have the row of a text written, and others with it."""
+        self._commit((letter.row(), *rows), lambda why, now: None)
 
     def _make_room(self) -> tuple[MetaRow, ...]:
         rows = []

@@ -62,6 +62,12 @@ class _Ping:
         self.parcel = None
         self._pings.next(self, now)
 
+    def refused(self, now: int) -> None:
+        """The node could not open it: ask again, sealed otherwise."""
+        self.parcel = None
+        self.sent -= 1
+        self._pings.next(self, now)
+
 
 class Pings:
     """The pings over LoRa of this node."""

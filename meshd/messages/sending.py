@@ -15,9 +15,10 @@ from meshd.core.errors import RequestError, WireError
 from meshd.core.spans import span
 from meshd.forwarding.pairwise import TAG_LEN
 from meshd.messages.carriage import LORA_BODY_MAX, Carriage
-from meshd.messages.exchange import Exchange
+from meshd.messages.exchange import Exchange, Sealed
 from meshd.messages.letter import FINAL, Letter, State
 from meshd.messages.outbox import Outbox
+from meshd.messages.prekeys import Prekeys
 from meshd.space.entries import Draft
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
@@ -36,6 +37,9 @@ TRIES_SPENT = 4
 
 TRIES_MAX = 200
 """A text that found neither way nor space is tried for about a week of uptime, then given up."""
+
+RETURNS_MAX = 2
+"""A text whose entry came back unopened so often goes under the identity keys."""
 
 KEY_WAIT_US = 3_000_000
 THIN_KEY_WAIT_US = 30_000_000
@@ -71,6 +75,10 @@ class _Flight:
         """Nobody answered."""
         self.sending.failed(self.number, now)
 
+    def refused(self, now: int) -> None:
+        """Its receiver has no such key, and says so."""
+        self.sending.refused(self.number, now)
+
 
 class Sending:
     """What is done for the texts that wait."""
@@ -83,6 +91,7 @@ class Sending:
         exchange: Exchange,
         carriage: Carriage,
         spaces: Spaces,
+        prekeys: Prekeys,
     ) -> None:
         self.on_state: Callable[[Letter, int], None] = lambda letter, now: None
         self._ctx = ctx
@@ -90,6 +99,7 @@ class Sending:
         self._exchange = exchange
         self._carriage = carriage
         self._spaces = spaces
+        self._prekeys = prekeys
         self._flying: dict[int, int] = {}
         self._storing: set[int] = set()
         self._asks: dict[int, int] = {}
@@ -118,8 +128,10 @@ class Sending:
         elif not self._exchange.knows(letter.to):
             self._ask(letter, now, thin=thin)
         else:
-            said = Text(letter.number, letter.text).encode()
-            parcel = self._exchange.send(letter.to, said, _Flight(self, number), now)
+            sealed = self._seal(letter, now)
+            parcel = None
+            if sealed is not None:
+                parcel = self._exchange.send_sealed(sealed, _Flight(self, number), now)
             if parcel is None:
                 self._store(letter, now)
             else:
@@ -177,6 +189,13 @@ class Sending:
             letter.tries = max(letter.tries, TRIES_SPENT)
             self._store(letter, now)
 
+    def refused(self, number: int, now: int) -> None:
+        """The receiver could not open it, as its proof says: seal it anew."""
+        self._flying.pop(number, None)
+        letter = self._outbox.letters.get(number)
+        if letter is not None and letter.state not in FINAL:
+            self._at(letter, now)
+
     def read(self, node: bytes, number: int, now: int) -> None:
         """The receiver says that a person has seen a text."""
         letter = self._outbox.letters.get(number)
@@ -184,7 +203,10 @@ class Sending:
             self._advance(letter, State.READ, now)
 
     def look(self, now: int) -> None:
-        """See who holds stored texts, and which have a receipt."""
+        """See who holds stored texts, which have a receipt, and which came back unopened."""
+        for holding in self._spaces.all():
+            for author, seq in holding.mail.returned():
+                self._came_back(holding, author, seq, now)
         left = False
         for letter in self._outbox.waiting():
             if letter.entry is None:
@@ -206,6 +228,27 @@ class Sending:
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _came_back(self, space: Space, author: bytes, seq: int, now: int) -> None:
+        """Send a text anew whose receiver had no key for its entry, unless it has it otherwise."""
+        for letter in self._outbox.letters.values():
+            if letter.entry != (space.id, author, seq):
+                continue
+            space.mail.abandon(author, seq)
+            letter.entry = None
+            letter.returns += 1
+            self._outbox.keep(letter, space.mail.row(space.id))
+            if letter.state not in FINAL:
+                self._later(letter, now)
+
+    def _seal(self, letter: Letter, now: int) -> Sealed | None:
+        """Seal a text; one that came back again and again goes without prekeys."""
+        said = Text(letter.number, letter.text).encode()
+        prekeys = letter.returns < RETURNS_MAX
+        sealed = self._exchange.seal(letter.to, said, now, prekeys=prekeys)
+        if sealed is not None:
+            letter.sealed(prekeys=sealed.prekeys)
+        return sealed
+
     def _advance(self, letter: Letter, state: State, now: int) -> None:
         if self._outbox.advance(letter, state):
             self.on_state(letter, now)
@@ -223,7 +266,9 @@ class Sending:
     def _store(self, letter: Letter, now: int) -> None:
         """Leave the sealed text in a space that the receiver reads, or try again later."""
         space = self.shared(letter.to)
-        sealed = self._exchange.sealed(letter.to, Text(letter.number, letter.text).encode())
+        if space is not None:
+            self._prekeys.tell_in(space, now)
+        sealed = self._seal(letter, now)
         if space is None or sealed is None:
             self._later(letter, now)
             return
@@ -240,7 +285,7 @@ class Sending:
             self._watch(at)
 
         author = space.author
-        draft = Draft(Kind.LETTER, b"", payload.SealedLetter(letter.to, sealed).encode())
+        draft = Draft(Kind.LETTER, b"", payload.SealedLetter(letter.to, sealed.body).encode())
         self._storing.add(number)
         try:
             place.append(self._spaces.append(space, draft, now, stored))

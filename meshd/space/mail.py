@@ -2,7 +2,8 @@
 
 Enters: opened MESSAGE, LETTER and RECEIPT entries. Leaves: what to acknowledge, what was delivered,
 and the row that keeps both across a restart. A message is *delivered* when a receipt came in the
-feed of the very node it was addressed to.
+feed of the very node it was addressed to. A letter that came to a receiver without the key for it
+is given back: it waits on, until who sent it has sent it anew.
 """
 
 from json import JSONDecodeError, dumps, loads
@@ -27,13 +28,14 @@ Name = tuple[bytes, int]
 class Mail:
     """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
 
-    __slots__ = ("_due", "_fresh", "_held", "_outbox", "overflowed")
+    __slots__ = ("_due", "_fresh", "_held", "_outbox", "_returned", "overflowed")
 
     def __init__(self) -> None:
         self._due: dict[Name, None] = {}
         self._outbox: dict[Name, bytes] = {}
         self._fresh: list[Name] = []
         self._held: set[Name] = set()
+        self._returned: dict[Name, None] = {}
         self.overflowed = 0
 
     @property
@@ -62,6 +64,29 @@ class Mail:
     def awaits(self, author: bytes, seq: int) -> bool:
         """Tell whether an own message still waits for its receipt."""
         return (author, seq) in self._outbox
+
+    def settle(self, names: tuple[Name, ...]) -> bool:
+        """Write no receipt for these: they were given back."""
+        known = [name for name in names if name in self._due]
+        for name in known:
+            del self._due[name]
+            self._held.discard(name)
+        return bool(known)
+
+    def give_back(self, names: tuple[Name, ...], node: bytes) -> bool:
+        """Note own messages for `node` that it cannot open."""
+        new = [name for name in names if node and self._outbox.get(name) == node]
+        self._returned.update(dict.fromkeys(new))
+        return bool(new)
+
+    def returned(self) -> list[Name]:
+        """Return own messages that were given back, until `abandon`."""
+        return list(self._returned)
+
+    def abandon(self, author: bytes, seq: int) -> None:
+        """Wait no more for the receipt of what was given back."""
+        self._outbox.pop((author, seq), None)
+        self._returned.pop((author, seq), None)
 
     def message(self, author: bytes, opened: Opened, *, own: bool, node: bytes) -> bool:
         """Note a MESSAGE or LETTER: an own one waits, one for `node` is to be acknowledged."""
@@ -100,7 +125,7 @@ class Mail:
             return bool(settled)
         delivered = [name for name in received if node and self._outbox.get(name) == node]
         for name in delivered:
-            self._outbox.pop(name, None)
+            self.abandon(*name)
         self._fresh += delivered
         return bool(delivered)
 
@@ -116,10 +141,12 @@ class Mail:
 
     def row(self, space: bytes) -> MetaRow:
         """Return the row that keeps both lists."""
-        fields = {
+        fields: dict[str, object] = {
             "due": [[author.hex(), seq] for author, seq in self._due],
             "outbox": [[author.hex(), seq, to.hex()] for (author, seq), to in self._outbox.items()],
         }
+        if self._returned:
+            fields["returned"] = [[author.hex(), seq] for author, seq in self._returned]
         return MetaRow(mail_key(space), dumps(fields, separators=(",", ":")).encode())
 
 
@@ -134,6 +161,8 @@ def load_mail(data: bytes | None) -> Mail:
             mail._due[bytes.fromhex(author), int(seq)] = None
         for author, seq, to in fields["outbox"]:
             mail._outbox[bytes.fromhex(author), int(seq)] = bytes.fromhex(to)
+        for author, seq in fields.get("returned", []):
+            mail._returned[bytes.fromhex(author), int(seq)] = None
     except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         return Mail()
     return mail

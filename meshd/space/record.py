@@ -3,7 +3,7 @@
 Enters: values of this folder. Leaves: bytes for `MetaRow` and back. Keys are in it, but in no repr.
 Rows that hold a key end in a digest: a flipped bit is damage, not another key.
 Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
-`aside/ID/AUTHOR/DIGEST`, `mail/ID`, `joining/ID`, ids in hex.
+`aside/ID/AUTHOR/DIGEST`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
 """
 
 from json import JSONDecodeError, dumps, loads
@@ -104,6 +104,16 @@ def aside_key(space: bytes, author: bytes, digest: bytes) -> str:
 def mail_key(space: bytes) -> str:
     """Return the row name of the messages under way."""
     return f"mail/{space.hex()}"
+
+
+def prekey_start(space: bytes) -> str:
+    """Return how the rows begin that keep what members told for letters."""
+    return f"prekey/{space.hex()}/"
+
+
+def prekey_key(space: bytes, author: bytes) -> str:
+    """Return the row name of a feed's prekeys."""
+    return prekey_start(space) + author.hex()
 
 
 def pack_fork(seq: int, mine: bytes, theirs: bytes) -> bytes:

@@ -25,6 +25,7 @@ from meshd.space.membership import (
     decode_record,
     recompute,
 )
+from meshd.space.prekeys import Prekeys
 from meshd.space.record import (
     SpaceRecord,
     aside_key,
@@ -36,6 +37,7 @@ from meshd.space.record import (
 )
 from meshd.wire import entry as wire
 from meshd.wire import membership as wire_membership
+from meshd.wire import payload
 from meshd.wire.entry import MAIL_KINDS, MEMBERSHIP_KINDS, Entry, Kind
 from meshd.wire.genesis import Genesis
 from meshd.wire.membership import InviteCard, Rank, Record
@@ -59,12 +61,13 @@ class Space:
 
     __slots__ = (
         *("_cards", "_seed", "acks", "aside", "author", "feeds", "former", "founder"),
-        *("genesis", "id", "keys", "log", "mail", "name", "node", "offered_rank"),
+        *("genesis", "id", "keys", "log", "mail", "name", "node", "offered_rank", "prekeys"),
     )
 
     author: bytes
     former: tuple[bytes, ...]
     offered_rank: Rank
+    prekeys: Prekeys
     _seed: bytes
 
     def __init__(self, record: SpaceRecord, genesis: Genesis, keys: SpaceKeys, node: bytes) -> None:
@@ -306,6 +309,7 @@ class Space:
                 rows[digest] = (row, entry)
                 signed.append(Signed(digest, row.author, entry.head.seq, judged))
         self.mail = load_mail(metas.get(mail_key(self.id)))
+        self.prekeys.load(metas)
         forked = [each for each in self.feeds if fork_key(self.id, each) in metas]
         self.log, _ = recompute(self.id, self.founder, signed, forked)
         self._cards = Cards(self.id, self.keys, self.log)
@@ -353,6 +357,7 @@ class Space:
         self.aside: dict[bytes, dict[bytes, bytes]] = {}
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
+        self.prekeys = Prekeys(self.id)
         self._cards = Cards(self.id, self.keys, self.log)
 
     # --- inside -----------------------------------------------------------------------------------
@@ -438,7 +443,24 @@ class Space:
             self._learn_card(author, entry, record, digest)
         elif entry.head.kind in MAIL_KINDS and not self.carries_only:
             rows += self._learn_mail(author, entry)
+        elif entry.head.kind == Kind.PREKEY and not self.carries_only:
+            rows += self._learn_prekey(author, entry)
         return tuple(rows)
+
+    def _learn_prekey(self, author: bytes, entry: Entry) -> list[Row]:
+        opened = entries.open_entry(self.keys, self.id, author, entry)
+        try:
+            said = payload.decode_prekey(opened.payload) if opened is not None else None
+        except WireError:
+            said = None
+        if said is None:
+            return []
+        row = self.prekeys.learn(author, said)
+        if self.is_own(author):
+            changed = self.mail.settle(said.unopened)
+        else:
+            changed = self.mail.give_back(said.unopened, self.node_of(author))
+        return [*([row] if row else []), *([self.mail.row(self.id)] if changed else [])]
 
     def _learn_mail(self, author: bytes, entry: Entry) -> list[Row]:
         opened = entries.open_entry(self.keys, self.id, author, entry)

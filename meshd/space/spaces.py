@@ -56,7 +56,7 @@ APPENDS_MAX = 1024
 PROBLEMS_MAX = 16
 KNOWN_ROWS = (
     *("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "letter/"),
-    *("boot", "babel-"),
+    *("prekey/", "boot", "babel-"),
 )
 """How the names of all rows of a store begin, of whatever part."""
 _REMEDY = (

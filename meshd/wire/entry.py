@@ -51,6 +51,7 @@ class Kind(IntEnum):
     RECEIPT = 34
     FILE = 35
     LETTER = 36
+    PREKEY = 37
 
 
 MEMBERSHIP_KINDS = 32

@@ -1,4 +1,4 @@
-"""Payloads of entries: post, message, receipt and file manifest.
+"""Payloads of entries: post, message, letter, receipt, prekey and file manifest.
 
 Enters: the decrypted part of an entry (and, for a file, its clear part). Leaves: frozen values. The
 kind stands in the entry's head. Ref: docs/wire-format.md#payloads.
@@ -14,7 +14,10 @@ from meshd.core.ids import NODE_ID_LEN
 RECEIPTS_MAX = 64
 FILE_NAME_MAX = 255
 LETTER_TAG_LEN = 8
+UNOPENED_MAX = 16
+"""Letters that one PREKEY gives back."""
 _RECEIPT = Struct("!32sI")
+_PREKEY = Struct("!I32s")
 _FILE_CLEAR = Struct("!32sBIQ")
 _FILE_SECRET = Struct("!32sQB")
 
@@ -62,6 +65,22 @@ class Receipt(NamedTuple):
     def encode(self) -> bytes:
         """Return the payload."""
         return b"".join(_RECEIPT.pack(author, seq) for author, seq in self.received)
+
+
+class Prekey(NamedTuple):
+    """The public half of a device's key for letters. Numbers of a device rise by one or more.
+
+    `unopened` are letters, as (author, seq), that it has no key for, nor had: seal them anew.
+    """
+
+    number: int
+    public: bytes
+    unopened: tuple[tuple[bytes, int], ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the payload: number (4), key (32), then author (32) and seq (4) of each letter."""
+        given_back = b"".join(_RECEIPT.pack(author, seq) for author, seq in self.unopened)
+        return _PREKEY.pack(self.number, self.public) + given_back
 
 
 class FileClear(NamedTuple):
@@ -134,6 +153,20 @@ def decode_receipt(data: bytes) -> Receipt:
     if not data or len(data) % _RECEIPT.size or len(data) > RECEIPTS_MAX * _RECEIPT.size:
         raise WireError("receipt length")
     return Receipt(tuple(_RECEIPT.iter_unpack(data)))
+
+
+def decode_prekey(data: bytes) -> Prekey:
+    """Decode the payload of a PREKEY.
+
+    Raises: WireError.
+    """
+    letters_len = len(data) - _PREKEY.size
+    if letters_len < 0 or letters_len % _RECEIPT.size or letters_len > UNOPENED_MAX * _RECEIPT.size:
+        raise WireError("prekey length")
+    number, public = _PREKEY.unpack_from(data)
+    if not number:
+        raise WireError("prekey number 0")
+    return Prekey(number, public, tuple(_RECEIPT.iter_unpack(data[_PREKEY.size :])))
 
 
 def decode_file_clear(data: bytes) -> FileClear:

@@ -45,6 +45,7 @@ def test_text_to_who_is_away_is_kept_by_the_relay_that_is_named_and_delivered_by
     assert world.run_until(lambda: "kept" in words(first), 120 * SECOND)
     (kept,) = [fields for fields in states(first) if fields["state"] == "kept"]
     assert kept["kept_by"] == [node_text(relay.node.id)]
+    world.run(SECOND)  # until that is on the disk, too
     first.crash()
     last.start()
     assert world.run_until(lambda: shown(last) == ["come by the bridge"], 120 * SECOND)

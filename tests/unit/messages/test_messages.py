@@ -309,7 +309,7 @@ def test_ping_of_who_does_not_answer_ends_and_of_who_is_near_goes_by_ip():
 def test_echoes_beyond_a_few_are_not_answered():
     net = line("lora")
     net.share("a", "b")
-    body = net["a"].messages._exchange.sealed(net["b"].node, b"\x01abcd")
+    body = net["a"].messages._exchange.seal(net["b"].node, b"\x01abcd", 0).body
     for number in range(100, 112):
         net["a"].out[number] = (net["b"].node[:2], body)
         net.carry(net["a"], net["b"], number, body)
