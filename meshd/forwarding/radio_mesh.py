@@ -10,7 +10,7 @@ Must not know: keys, airtime law, what objects and messages mean.
 
 from collections import deque
 from collections.abc import Container, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from meshd.core.airtime import airtime_us
 from meshd.core.context import Context
@@ -18,11 +18,11 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
 from meshd.core.events import RadioLink
 from meshd.forwarding import direct
-from meshd.forwarding.cast import ROOM_MIN, Batch, Cast
+from meshd.forwarding.cast import Cast
 from meshd.forwarding.direct import EVERYONE, Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.patience import Patience
-from meshd.forwarding.presence import ASKS_MAX, ECHOES_MAX, Presence, Words
+from meshd.forwarding.presence import Presence
 from meshd.forwarding.radio_events import (
     DirectAnswered,
     DirectArrived,
@@ -32,6 +32,7 @@ from meshd.forwarding.radio_events import (
     RadioEvent,
 )
 from meshd.forwarding.rules import rules_for
+from meshd.forwarding.shared_frame import FrameMaker, SharedFrame, Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import LoraNeighbours
@@ -41,23 +42,19 @@ from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_frame import ECHO_LEN, SHORT_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
-from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, encode, parse
+from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, parse
 from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
 LOCALS_MAX = 48
 """Items for those in earshot that wait; of the least urgent the oldest goes first."""
 CONTROLS_MAX = 8
 """Items of control among them."""
-SHARING_MAX = 4
-"""Items of each of two rounds that share a frame: with objects never more than one may hold."""
 SENDS_MAX = 8
 """Direct messages in the link's queue at a time."""
 BUSY = 0.2
 """While more of the channel is taken, objects wait longer: more of them share a frame."""
 WORD_LEN = 83
 """A frame with a list of neighbours and echoes, about."""
-RIDERS_MAX = 8
-"""Echoes that go with what is sent anyway."""
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
 _WORDS = (Sub.STRANGERS, Sub.ECHOES)
@@ -83,29 +80,6 @@ class LinkPort(Protocol):
     def introduce(self, now: int) -> None: ...
     def proven(self, node: bytes) -> bool: ...
     def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool: ...
-
-
-class Waiting(NamedTuple):
-    """An encoded item for everybody in earshot (`to` None), or for one of them."""
-
-    item: bytes
-    to: bytes | None
-    share: Share
-    priority: Priority
-
-
-class _Shared:
-    """A frame for all in earshot, or for one, in the link's queue, and what is in it."""
-
-    __slots__ = ("batch", "items", "outgoing", "words")
-
-    def __init__(
-        self, outgoing: Outgoing, batch: Batch | None, items: list[Waiting], words: Words | None
-    ) -> None:
-        self.outgoing = outgoing
-        self.batch = batch
-        self.items = items
-        self.words = words
 
 
 class RadioMesh:
@@ -137,10 +111,11 @@ class RadioMesh:
             leaves=lambda to: ways.leaves(to) is not None,
         )
         self._locals: list[Waiting] = []
-        self._shared: dict[bytes | None, _Shared] = {}
+        self._shared: dict[bytes | None, SharedFrame] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
         self.presence = Presence(self.neighbours, ctx.jitter, airtime_us(modulation, WORD_LEN))
+        self._maker = FrameMaker(self.cast, self.presence, self._room)
         self._hears = 0
         self._patience = Patience(ctx.jitter)
 
@@ -443,7 +418,7 @@ class RadioMesh:
             del self._shared[to]  # nobody wants it any more, or nothing that waits is less urgent
             self._locals = [one for one in self._locals if one not in known.items]
             known = None
-        made = self._made(to, now)
+        made = self._maker.make(to, self._locals, now)
         if made is None:
             if known is not None:
                 self._link.exchange(known.outgoing, None)
@@ -459,68 +434,3 @@ class RadioMesh:
             else:
                 made.outgoing = known.outgoing
             self._shared[to] = made
-
-    def _made(self, to: bytes | None, now: int) -> _Shared | None:
-        """Put a frame together: items for half of it, then objects, then what else there is."""
-        waiting = sorted(
-            (one for one in self._locals if one.to == to), key=lambda one: one.priority
-        )
-        chosen = _fitting(waiting, self._room // 2) or waiting[:1]
-        room = self._room - _size(chosen)
-        batch = None
-        if to is None and room >= ROOM_MIN:
-            batch = self.cast.build(now, room, whole=self._room)
-            room -= len(encode(batch.items)) if batch is not None else 0
-        chosen += _fitting([one for one in waiting if one not in chosen], room)
-        if batch is None and not chosen:
-            return None
-        words = None
-        if to is None:
-            room = self._room - _size(chosen) - (len(encode(batch.items)) if batch else 0)
-            words = self._words(room, now, alone=batch is None or not batch.objects)
-        return _Shared(self._frame(to, batch, chosen, words), batch, chosen, words)
-
-    def _words(self, room: int, now: int, *, alone: bool) -> Words:
-        """Return which echoes and questions ride in what is left of a frame."""
-        echoes = min(ECHOES_MAX if alone else RIDERS_MAX, (room - LOCAL_HEAD) // ECHO_LEN)
-        words = self.presence.words(now, echoes=max(echoes, 0), asks=ASKS_MAX)
-        room -= len(_said(words._replace(strangers=()))) + LOCAL_HEAD
-        return words._replace(strangers=words.strangers[: max(room // SHORT_LEN, 0)])
-
-    def _frame(
-        self, to: bytes | None, batch: Batch | None, chosen: list[Waiting], words: Words | None
-    ) -> Outgoing:
-        items = b"".join(one.item for one in chosen)
-        if words is not None:
-            items += _said(words)
-        shares = {one.share for one in chosen}
-        priorities = [one.priority for one in chosen]
-        if batch is not None:
-            items += encode(batch.items)
-            priorities += [Priority(held.rank) for held in batch.objects]
-            for held in batch.objects:
-                shares.add(Share.OWN if held.own and not held.sends else Share.RELAYED)
-        share = max(shares, default=Share.CONTROL)
-        priority = min(priorities, default=Priority.MEMBERSHIP)
-        return Outgoing(FrameKind.LOCAL, items, share, priority, next_hop=to)
-
-
-def _said(words: Words) -> bytes:
-    """Return the items that say these words."""
-    echoes, strangers = b"".join(echo for _, echo in words.echoes), b"".join(words.strangers)
-    said = Local(Sub.ECHOES, echoes).encode() if echoes else b""
-    return said + (Local(Sub.STRANGERS, strangers).encode() if strangers else b"")
-
-
-def _fitting(waiting: list[Waiting], room: int) -> list[Waiting]:
-    """Return those that fit, in their order."""
-    chosen: list[Waiting] = []
-    for one in waiting:
-        if len(chosen) < SHARING_MAX and len(one.item) <= room:
-            chosen.append(one)
-            room -= len(one.item)
-    return chosen
-
-
-def _size(waiting: list[Waiting]) -> int:
-    return sum(len(one.item) for one in waiting)

@@ -27,7 +27,8 @@ from meshd.forwarding.radio_events import (
     ObjectHeard,
     RadioEvent,
 )
-from meshd.forwarding.radio_mesh import RadioMesh, Waiting
+from meshd.forwarding.radio_mesh import RadioMesh
+from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
