@@ -19,7 +19,9 @@ from meshd.wire.sync_messages import Fork, Probe, Probed
 SEARCHES_MAX = 8
 """Feeds searched at a time, one peer each; further suspicions wait for the next HAVE."""
 SEARCH_US = 30_000_000
-"""A search that is not over by then is given up, and none begins for as long after one failed."""
+"""A search that gets no further for so long is given up, and none begins for as long after it."""
+SEARCH_ALL_US = 300_000_000
+"""A whole search; on a slow link that carries a file each answer may wait for half a minute."""
 FRUITLESS_MAX = 64
 """Feeds whose last search failed; the oldest is forgotten."""
 PEER_PROBES_MAX = 16
@@ -40,16 +42,17 @@ Proof = tuple[int, bytes, bytes]
 class Search:
     """A bisection: entries are equal at `low`, differ at `high`; `probe` is compared now."""
 
-    __slots__ = ("high", "low", "mine", "probe", "share", "stepped", "theirs", "until")
+    __slots__ = ("end", "high", "low", "mine", "probe", "share", "stepped", "theirs", "until")
 
-    def __init__(self, share: Share, high: int, until: int) -> None:
+    def __init__(self, share: Share, high: int, now: int) -> None:
         self.share = share
         self.low = 0
         self.high = high
         self.probe = high
         self.mine: bytes | None = None
         self.theirs: bytes | None = None
-        self.until = until
+        self.end = now + SEARCH_ALL_US
+        self.until = now + SEARCH_US
         self.stepped = False
 
 
@@ -78,7 +81,7 @@ class Forks:
         busy = len(self._searches) >= SEARCHES_MAX or len(self._reads) >= 2 * SEARCHES_MAX
         if key in self._searches or busy or high < 1 or self._fruitless.get(key, 0) > now:
             return
-        self._searches[key] = search = Search(share, high, now + SEARCH_US)
+        self._searches[key] = search = Search(share, high, now)
         self._hub.ctx.timers.set_earlier(("sync", "forks"), search.until)
         self._compare(key, search, now)
 
@@ -107,6 +110,7 @@ class Forks:
             self._give_up(key, now)
             return
         search.theirs = message.entry
+        search.until = min(now + SEARCH_US, search.end)
         self._step(key, search, now)
 
     def read_done(self, token: int, data: bytes | None, now: int) -> bool:
