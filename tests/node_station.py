@@ -14,8 +14,10 @@ from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend, S
 from meshd.core.identity import Identity
 from meshd.core.law import Law, SubBand
 from meshd.node import Boot, Node, NodeOptions
-from meshd.simulation.rivals.engine import DATA, Delivered, Event, Frame, Settled
-from meshd.wire.lora_frame import FRAME_LEN_MAX
+from meshd.simulation.rivals.engine import CONTROL, DATA, Delivered, Event, Frame, Settled
+from meshd.wire.lora_frame import FRAME_LEN_MAX, FrameKind
+from meshd.wire.lora_items import Object
+from meshd.wire.lora_payload import parse
 
 KIND = 250
 FREQUENCY_HZ = 906_875_000
@@ -112,12 +114,21 @@ class NodeStation:
         origin, message = body[1], int.from_bytes(body[2:ORIGIN_BYTES], "big")
         self._events.append(Delivered(origin, message, body[ORIGIN_BYTES:]))
 
+    def _purpose(self) -> str:
+        """Tell whether the frame that the modem has just got carries an object."""
+        flight = self.node.radios.links["lora0"]._access._flight
+        assert flight is not None
+        outgoing = flight.waiting.outgoing
+        local = outgoing.kind is FrameKind.LOCAL
+        data = local and any(isinstance(item, Object) for item in parse(outgoing.plaintext))
+        return DATA if data else CONTROL
+
     def _drain(self) -> None:
         node = self.node
         while True:
             if (sent := node.poll_transmit()) is not None:
                 if isinstance(sent, RadioSend):
-                    self._frame = Frame(sent.data, DATA)
+                    self._frame = Frame(sent.data, self._purpose())
             elif (event := node.poll_event()) is not None:
                 if isinstance(event, AirtimeSave) and event.number:
                     node.airtime_saved(event.number, True, self._now)

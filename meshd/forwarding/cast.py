@@ -59,12 +59,14 @@ FLOOR = 0.8
 URGENT_SLOTS = 16
 
 SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
-"""While more of the channel is taken than that, objects of a priority are not told, own or not."""
+"""While more of the channel is taken than that, own objects of a priority are not told."""
+BEGUN = 0.2
+"""How much more must be taken until those of others are not told on: what is begun is finished."""
 
 LOOK_AGAIN_US = 20_000_000
 
 PACED = 0.25
-PART = 0.5
+PART = 0.8
 """While more than `PACED` is taken, a node sends no more than its equal part of `PART` of the time,
 one among all that it hears: more at once would collide, and be sent again."""
 
@@ -299,7 +301,8 @@ class Cast:
         held.covered.update(self.neighbours.audience(sender))
 
     def _shed(self, held: Held) -> bool:
-        return self._load > SHED[held.rank]
+        begun = held.sends or not held.own
+        return self._load > SHED[held.rank] + (BEGUN if begun else 0.0)
 
     def _reach(self, held: Held) -> int:
         """Return how many listeners are not known to have an object."""
@@ -319,8 +322,8 @@ class Cast:
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
     def _objects(self, now: int, room: int, whole: int) -> list[Held]:
-        """Choose what rides: the most urgent first, what is due before what is not."""
-        waiting = []
+        """Choose what rides: distress first, then what is due, then what is not due yet."""
+        waiting: list[Held] = []
         for held in self.store.recent(now):
             if held.due_us is None or self._shed(held):
                 continue
@@ -331,11 +334,9 @@ class Cast:
                 held.due_us = None
                 self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue
-            early = held.due_us > now
-            waiting.append((held.rank > 0, early, held.rank, -held.reach, held.due_us, held))
-        waiting.sort(key=lambda entry: entry[:5])
+            waiting.append(held)
         chosen: list[Held] = []
-        for *_, held in waiting:
+        for held in _in_turn(waiting, now):
             size = OBJECT_HEAD + len(held.body)
             if size <= room and len(chosen) < OBJECTS_MAX:
                 chosen.append(held)
@@ -456,3 +457,20 @@ class Cast:
             return False
         items.append(Listing(tuple(tag for _, tag in named), young, old))
         return True
+
+
+def _in_turn(waiting: list[Held], now: int) -> list[Held]:
+    """Return what goes first: of each urgency, the best of every neighbour's before the next best.
+
+    What is not due yet may ride along, but goes after all that is.
+    """
+    waiting.sort(key=lambda held: (-held.reach, held.due_us))
+    turns: dict[tuple[bool, int, bytes], int] = {}
+    order = []
+    for place, held in enumerate(waiting):
+        early = held.due_us is None or held.due_us > now
+        key = (early, held.rank, held.source)
+        turn = turns[key] = turns.get(key, -1) + 1
+        order.append(((held.rank > 0, early, held.rank, turn, place), held))
+    order.sort(key=lambda entry: entry[0])
+    return [held for _, held in order]

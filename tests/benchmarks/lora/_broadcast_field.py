@@ -13,7 +13,7 @@ from cast_station import CastStation
 from simulator._lora_field import AIR_BYTES, SECOND, Field
 
 from meshd.forwarding.rules import Rules
-from meshd.simulation.rivals.engine import Delivered, Settled
+from meshd.simulation.rivals.engine import CONTROL, Delivered, Settled
 from meshd.simulation.rivals.managed_flood import OVERHEAD_BYTES
 from meshd.simulation.rivals.station import Station
 
@@ -40,12 +40,17 @@ class Load:
 
 @dataclass
 class Played:
-    """What came of one run. Shares in percent, air in ms, delays in s."""
+    """What came of one run. Shares in percent, air in ms, delays in s.
+
+    Of all frames, and of those alone that carry data.
+    """
 
     reach: float
     everybody: float
     frames: float
     air_ms: float
+    data_frames: float
+    data_air_ms: float
     copies_bytes: float
     delay_50_s: float
     delay_95_s: float
@@ -59,7 +64,7 @@ class Told(Field):
     def __init__(self, count: int, seed: int, rules: Rules | None) -> None:
         super().__init__(count, seed)
         self.rules = rules
-        self.frames = self.air_us = self.bytes = 0
+        self.frames = self.air_us = self.bytes = self.data_frames = self.data_us = 0
         self.born: dict[tuple[int, int], tuple[int, int]] = {}
         self.arrived: dict[tuple[int, int], dict[int, int]] = {}
         self.air.told = self._told
@@ -80,14 +85,17 @@ class Told(Field):
                 self.schedule.at(due_us, self._send, number, priority(chance))
                 due_us += round(chance.expovariate(1 / load.period_s) * SECOND)
         self.schedule.run(start_us)
-        self.frames = self.air_us = self.bytes = 0
+        self.frames = self.air_us = self.bytes = self.data_frames = self.data_us = 0
         self.schedule.run(end_us + SETTLE_S * SECOND - start_us)
         return self._played()
 
-    def _told(self, _radio: object, _purpose: str, size: int, airtime_us: int) -> None:
+    def _told(self, _radio: object, purpose: str, size: int, airtime_us: int) -> None:
         self.frames += 1
         self.air_us += airtime_us
         self.bytes += size
+        if purpose != CONTROL:
+            self.data_frames += 1
+            self.data_us += airtime_us
 
     def _send(self, number: int, priority: int) -> None:
         station, now = self.stations[number], self.schedule.now
@@ -124,6 +132,8 @@ class Told(Field):
             100 * total / (messages * (count - 1)),
             self.frames / messages,
             self.air_us / 1000 / max(total, 1),
+            self.data_frames / messages,
+            self.data_us / 1000 / max(total, 1),
             self.bytes / messages,
             delays[len(delays) // 2] / SECOND,
             delays[len(delays) * 19 // 20] / SECOND,

@@ -1,11 +1,19 @@
-"""Objects for everybody: `Cast` beside managed flood, in the same fields with the same traffic.
+"""Objects for everybody: the daemon's own nodes beside managed flood, same fields and traffic.
 
-Ten placements a row; each figure is the median over them, with the span in its text. Air counts
-all frames of either side from the first message on: for `Cast` listings, wants and lists of
-neighbours too, and ten minutes of repair after the last message. Rows of the daemon's own nodes
-stand beside those of the bare engine, three placements each: all their control counts too.
+Each figure is the median over the placements, with the span in its text. Air counts all frames of
+either side from the first message on: of the nodes beacons, routes, lists and the rest of the cold
+start too, and ten minutes of repair after the last message. *Data alone* are the frames that carry
+an object. Rows of the bare engine, whose neighbours are all known and believed from the start, show
+what is owed to objects and what to everything else.
+
+Placements are played by two processes, with a line on stderr for each. BENCH_SEEDS=n plays n
+placements (default: ten). One placement takes three minutes of one core.
 """
 
+import multiprocessing
+import os
+import sys
+import time
 from collections.abc import Callable
 from random import Random
 from statistics import median
@@ -15,70 +23,51 @@ from lora._node_field import NodesTold
 from report import Figure
 
 from meshd.core.airtime import LONG_FAST
-from meshd.forwarding.rules import Rules, rules_for
+from meshd.forwarding.rules import rules_for
 
-SEEDS = range(1, 11)
-SHARED = rules_for(LONG_FAST, shared=True)
-PROMPT = rules_for(LONG_FAST, shared=False)
+SEEDS = int(os.environ.get("BENCH_SEEDS", "10"))
+WORKERS = 2
 CALM = Load(50, 900, 1800)
 BUSY = Load(50, 100, 900)
 WIDE = Load(100, 900, 1200)
+LOADS = {"calm": CALM, "busy": BUSY, "wide": WIDE}
+NAMES = {
+    "calm": "50 nodes, one per 900 s",
+    "busy": "50 nodes, one per 100 s",
+    "wide": "100 nodes, one per 900 s",
+}
+REACH = {"calm": 97.0, "busy": 70.0, "wide": 94.0}
+FLOOD, NODES, PROMPT, SHARED = "managed flood", "nodes", "bare, prompt", "bare, shared"
+WHAT = {
+    "calm": (FLOOD, NODES, PROMPT, SHARED),
+    "busy": (FLOOD, NODES, SHARED),
+    "wide": (FLOOD, NODES, SHARED),
+}
+FRAMES = {("calm", NODES): 14.0, ("calm", PROMPT): 14.0, ("calm", SHARED): 8.0}
+"""Transmissions a message, at most."""
 
-NODE_SEEDS = range(1, 4)
-
-FLOOD = "managed flood"
+Job = tuple[str, str, int]
 
 
 def measure() -> list[Figure]:
-    """Play all rows; return the figures beside their targets."""
-    flood, shared = play(CALM, None), play(CALM, SHARED)
-    figures = _rows("50 nodes, one per 900 s", shared, flood, reach=97, frames=8)
-    prompt = play(CALM, PROMPT)
-    figures += _rows("50 nodes, one per 900 s, prompt", prompt, flood, reach=97, frames=14)
-    flood, shared = play(BUSY, None), play(BUSY, SHARED, mixed)
-    figures += _rows("50 nodes, one per 100 s", shared, flood, reach=70, frames=None)
-    for priority in sorted(shared[0].by_priority):
-        values = [run.by_priority[priority] for run in shared]
-        name = f"50 nodes, one per 100 s: reach of priority {priority} in 300 s"
-        figures.append(Figure(name, median(values), "%", None, _span(values), "higher"))
-    figures += _node_rows("the daemon's nodes, 50, one per 900 s", CALM, reach=97, frames=14)
-    figures += _node_rows("the daemon's nodes, 50, one per 100 s", BUSY, reach=70, frames=None)
-    flood, shared = play(WIDE, None), play(WIDE, SHARED)
-    return figures + _rows("100 nodes, one per 900 s", shared, flood, reach=94, frames=None)
-
-
-def play(
-    load: Load, rules: Rules | None, priority: Callable[[Random], int] = lambda _: 1
-) -> list[Played]:
-    """Play each placement once; without rules it is managed flood that tells."""
-    return [Told(load.count, seed, rules).play(load, priority) for seed in SEEDS]
-
-
-def _node_rows(name: str, load: Load, *, reach: float, frames: float | None) -> list[Figure]:
-    """Play real nodes, cold start and control included."""
-    priority = mixed if load is BUSY else _text
-    runs = [NodesTold(load.count, seed).play(load, priority) for seed in NODE_SEEDS]
-
-    def figure(what: str, unit: str, values: list[float], target: float | None) -> Figure:
-        better = "higher" if unit == "%" else "lower"
-        return Figure(f"{name}: {what}", median(values), unit, target, _span(values), better)
-
-    figures = [
-        figure("reach within four links", "%", [run.reach for run in runs], reach),
-        figure("reach of all nodes", "%", [run.everybody for run in runs], None),
-        figure("transmissions a message", "", [run.frames for run in runs], frames),
-        figure("airtime per delivery", "ms", [run.air_ms for run in runs], None),
-        figure("delay, median", "s", [run.delay_50_s for run in runs], None),
-        figure("delay, 95 %", "s", [run.delay_95_s for run in runs], None),
+    """Play all placements; return the figures beside their targets."""
+    jobs = [
+        (load, what, seed) for seed in range(1, SEEDS + 1) for load in WHAT for what in WHAT[load]
     ]
-    for one in sorted(runs[0].by_priority) if load is BUSY else ():
-        values = [run.by_priority[one] for run in runs]
-        figures.append(figure(f"reach of priority {one} in 300 s", "%", values, None))
+    runs: dict[tuple[str, str], dict[int, Played]] = {}
+    with multiprocessing.get_context("fork").Pool(WORKERS, maxtasksperchild=1) as pool:
+        for (load, what, seed), run, took_s in pool.imap_unordered(_play, jobs):
+            runs.setdefault((load, what), {})[seed] = run
+            text = f"{load}, placement {seed}, {what}: reach {run.reach:.1f} %"
+            text += f", {run.frames:.1f} frames, {run.air_ms:.0f} ms a delivery ({took_s:.0f} s)"
+            print(text, file=sys.stderr, flush=True)
+    figures: list[Figure] = []
+    for load, kinds in WHAT.items():
+        flood = [runs[load, FLOOD][seed] for seed in sorted(runs[load, FLOOD])]
+        for what in kinds[1:]:
+            ours = [runs[load, what][seed] for seed in sorted(runs[load, what])]
+            figures += _rows(load, what, ours, flood)
     return figures
-
-
-def _text(_chance: Random) -> int:
-    return 1
 
 
 def mixed(chance: Random) -> int:
@@ -86,35 +75,60 @@ def mixed(chance: Random) -> int:
     return chance.choices((0, 1, 3, 4), (2, 58, 20, 20))[0]
 
 
-def _rows(
-    name: str, ours: list[Played], flood: list[Played], *, reach: float, frames: float | None
-) -> list[Figure]:
+def _text(_chance: Random) -> int:
+    return 1
+
+
+def _play(job: Job) -> tuple[Job, Played, float]:
+    """Play one placement once."""
+    name, what, seed = job
+    began_s, load = time.process_time(), LOADS[name]
+    if what == NODES:
+        field: Told = NodesTold(load.count, seed)
+    elif what == FLOOD:
+        field = Told(load.count, seed, None)
+    else:
+        field = Told(load.count, seed, rules_for(LONG_FAST, shared=what == SHARED))
+    priority: Callable[[Random], int] = mixed if load is BUSY else _text
+    return job, field.play(load, priority), time.process_time() - began_s
+
+
+def _rows(load: str, what: str, ours: list[Played], flood: list[Played]) -> list[Figure]:
+    name = f"{NAMES[load]}: {what}"
+
     def figure(
-        what: str, unit: str, field: str, target: float | None, better: str = "lower"
+        text: str, unit: str, field: str, target: float | None = None, better: str = "lower"
     ) -> Figure:
         values = [getattr(run, field) for run in ours]
         theirs = [getattr(run, field) for run in flood]
         rival = (FLOOD, median(theirs))
         how = f"{_span(values)}; {FLOOD} {_span(theirs)}"
-        return Figure(f"{name}: {what}", median(values), unit, target, how, better, rival)
+        return Figure(f"{name}: {text}", median(values), unit, target, how, better, rival)
 
-    ratios = [one.air_ms / other.air_ms for one, other in zip(ours, flood, strict=True)]
-    ratio = Figure(
-        f"{name}: airtime per delivery beside managed flood",
-        median(ratios),
-        "x",
-        0.8 if frames is not None else None,
-        _span(ratios, 2),
-    )
-    return [
-        figure("reach within four links", "%", "reach", reach, "higher"),
+    def ratio(text: str, field: str, target: float | None) -> Figure:
+        pairs = zip(ours, flood, strict=True)
+        values = [getattr(one, field) / getattr(other, field) for one, other in pairs]
+        text = f"{name}: {text} beside managed flood"
+        return Figure(text, median(values), "x", target, _span(values, 2))
+
+    alone = what == NODES
+    figures = [
+        figure("reach within four links", "%", "reach", REACH[load], "higher"),
         figure("reach of all nodes", "%", "everybody", None, "higher"),
-        figure("transmissions a message", "", "frames", frames),
-        figure("airtime per delivery", "ms", "air_ms", None),
-        ratio,
-        figure("delay, median", "s", "delay_50_s", None),
-        figure("delay, 95 %", "s", "delay_95_s", None),
+        figure("transmissions a message", "", "frames", FRAMES.get((load, what))),
+        *([figure("of them with data", "", "data_frames")] if alone else []),
+        figure("airtime per delivery", "ms", "air_ms"),
+        *([figure("airtime per delivery, data alone", "ms", "data_air_ms")] if alone else []),
+        ratio("airtime per delivery", "air_ms", 0.8 if load == "calm" else None),
+        *([ratio("airtime per delivery, data alone", "data_air_ms", None)] if alone else []),
+        figure("delay, median", "s", "delay_50_s"),
+        figure("delay, 95 %", "s", "delay_95_s"),
     ]
+    for priority in sorted(ours[0].by_priority) if load == "busy" else ():
+        values = [run.by_priority[priority] for run in ours]
+        text = f"{name}: reach of priority {priority} in 300 s"
+        figures.append(Figure(text, median(values), "%", None, _span(values), "higher"))
+    return figures
 
 
 def _span(values: list[float], digits: int = 1) -> str:

@@ -163,6 +163,19 @@ def test_what_is_due_goes_before_what_is_not_but_for_distress():
     assert [item.priority for item in cast.build(now, ROOM).items] == [0, 3]
 
 
+def test_one_neighbour_that_fills_the_frames_leaves_the_others_their_turn():
+    cast = node(aa=(ME,), bb=(ME,), cc=(ME,), dd=(ME,))
+    for number in range(40):
+        cast.receive(A, (Object(bytes([number]) * 50, 1),), 0)
+    cast.receive(B, (TEXT,), 0)
+    cast.receive(C, (OTHER,), 0)
+    cast.publish(b"of my own", 1, 0)
+    for held in cast.store.by_name.values():
+        held.due_us = SECOND
+    frame = {item.body for item in cast.build(SECOND, ROOM).items}
+    assert {TEXT.body, OTHER.body, b"of my own"} < frame
+
+
 def test_on_a_busy_channel_a_node_takes_its_part_and_distress_does_not_wait():
     for share, waits in ((0.1, False), (0.4, True)):
         cast = line()
@@ -176,6 +189,21 @@ def test_on_a_busy_channel_a_node_takes_its_part_and_distress_does_not_wait():
         assert cast.due_us() <= now + 15 * SECOND
         cast.receive(A, (Object(b"help", 0),), due)
         assert cast.due_us() <= due + 20 * RULES.slot_us
+
+
+def test_on_a_busy_channel_the_least_urgent_is_not_begun_but_finished():
+    told = {}
+    for share in (0.4, 0.55, 0.62, 0.75, 0.9):
+        cast = line()
+        for priority in range(5):
+            cast.publish(bytes([priority]) * 10, priority, 0)
+            cast.receive(A, (Object(bytes([priority]) * 12, priority),), 0)
+        for held in cast.store.by_name.values():
+            held.due_us = SECOND
+        cast.loaded(share, SECOND)
+        items = [(len(item.body), item.priority) for item in cast.build(SECOND, ROOM).items]
+        told[share] = [max(rank for size, rank in items if size == one) for one in (10, 12)]
+    assert told == {0.4: [4, 4], 0.55: [2, 4], 0.62: [1, 4], 0.75: [1, 2], 0.9: [1, 1]}
 
 
 def test_on_a_busy_channel_who_reaches_one_listener_waits_longer():
