@@ -83,7 +83,7 @@ async def _scan(options: Namespace) -> int:
     for found in answers:
         if found.kind:
             words = f"{found.stable or found.port} --kind {found.kind} --region NAME"
-            lines.append(f"next: meshd radio set {words} writes it into the configuration")
+            lines.append(f"to use it: meshd radio set {words}")
     if others:
         names = ", ".join(found.port for found in others)
         lines.append(f"not asked, since they are no USB ports: {names} (--port asks one)")

@@ -161,7 +161,9 @@ def _judged(text: str, file: str) -> tuple[RadioConfig, ...]:
     except ConfigError as error:
         said = [line.removeprefix(f"{file}:").partition(": ")[2] for line in error.text.split("\n")]
         raise RequestError(
-            "\n".join(said), code=Exit.USAGE, remedy="nothing was written; docs/regions.md helps"
+            "\n".join(said),
+            code=Exit.USAGE,
+            remedy="nothing was written; try again with what is allowed",
         ) from error
 
 
@@ -221,7 +223,7 @@ def _remark(options: Namespace, radio: RadioConfig) -> str:
     if found.kind == radio.kind:
         return ""
     if found.kind:
-        return f"a {found.kind} answers there, and not a {radio.kind}: --kind {found.kind}"
+        return f"what answers there is {found.kind}, not {radio.kind}: --kind {found.kind}"
     if "has it open" in found.problem:
         return ""  # Who has it open is the daemon, or will be told by it.
     return f"no {radio.kind} answered there now; meshd radio scan --port {radio.port} tells more"

@@ -256,7 +256,7 @@ class _Person:
         region = self._region or "NAME"
         return (
             f"{said}; listening for {trial.listen_s:g} s; on the other machine:\n"
-            f"  meshd radio test PORT KIND --region {region} {other} --count 3"
+            f"  meshd radio test PORT {trial.kind} --region {region} {other} --count 3"
         )
 
     def _next(self, said: str) -> str:

@@ -91,8 +91,7 @@ def test_scan_says_how_to_go_on_with_each_radio(monkeypatch, capsys):
         "/dev/a: rnode, RNode, 115200 baud",
         "  its lasting name: /dev/serial/by-id/x",
         "/dev/b: there is no such port: plug the radio in",
-        "next: meshd radio set /dev/serial/by-id/x --kind rnode --region NAME writes it into the "
-        "configuration",
+        "to use it: meshd radio set /dev/serial/by-id/x --kind rnode --region NAME",
     ]
 
 
@@ -169,7 +168,7 @@ def test_how_it_is_set_is_told_and_what_the_other_side_does(trial, capsys):
         "opening p as rnode",
         "RNode (ESP32), firmware 1.86",
         "set: 869.525 MHz, SF9, 125 kHz, 10 dBm; listening for 60 s; on the other machine:",
-        "  meshd radio test PORT KIND --region NAME --frequency 869.525 --sf 9 --bandwidth 125 "
+        "  meshd radio test PORT rnode --region NAME --frequency 869.525 --sf 9 --bandwidth 125 "
         "--count 3",
         "noise -117 dBm",
         "heard 1",

@@ -103,7 +103,7 @@ def test_port_that_is_not_there_is_written_with_a_remark_and_the_next_step(file,
     ("found", "said"),
     [
         ({"kind": "rnode"}, ""),
-        ({"kind": "meshcore"}, "a meshcore answers there, and not a rnode: --kind meshcore"),
+        ({"kind": "meshcore"}, "what answers there is meshcore, not rnode: --kind meshcore"),
         ({"problem": "nothing answers"}, "no rnode answered there now; meshd radio scan --port"),
         ({"problem": "another program has it open"}, ""),
     ],
