@@ -106,6 +106,10 @@ class Prekeys:
             self._ctx.timers.set(_TIMER, 0)
         return damaged
 
+    def secrets(self) -> list[bytes]:
+        """Return the private halves that are kept, the newest first."""
+        return [prekey.secret for prekey in self._newest()]
+
     # --- which to use -----------------------------------------------------------------------------
 
     def to_seal(self, node: bytes, now: int) -> Used | None:

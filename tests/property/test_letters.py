@@ -8,6 +8,7 @@ from meshd.core.errors import WireError
 from meshd.core.events import Datagram
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived
 from meshd.messages.letter import State, decode_got, decode_letter
+from meshd.messages.prekeys import DAY_US
 from meshd.messages.window import Verdict, Window
 from meshd.wire.letters import Introduction, decode_datagram, parse
 
@@ -65,6 +66,59 @@ def test_a_window_takes_each_text_once_through_any_restarts(texts):
         if number % 7 == 0:
             window = Window.decode(window.encode())
     assert len(taken) == len(set(taken))
+
+
+MOVES = ["loss", "away", "back", "sync", "restart", "month", "doubt", "put back", "lose keys"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(MOVES), max_size=10))
+def test_whatever_becomes_of_prekeys_each_text_is_shown_once_and_arrives(moves):
+    net = Net("a", "b", edges=[("a", "b", "lora")])
+    net.share("a", "b")
+    net.run(1_200)
+    net.sync("a", "b")
+    old = dict(net["b"].store.metas)
+    shown = []
+    for number, move in enumerate(moves):
+        change(net, move, old)
+        net["a"].text(net["b"], f"text {number}")
+        net.run(15)
+        if move in ("restart", "put back", "lose keys"):
+            shown += net["b"].shown()
+            for name in "ab":
+                net[name].notices.clear()
+                net.restart(name)
+    net.lost, net.away = lambda what, sender, to: False, set()
+    for _ in range(12):
+        net.run(700)
+        net.sync("a", "b")
+    shown += net["b"].shown()
+    assert sorted(shown) == sorted(f"text {number}" for number in range(len(moves)))
+    states = {letter.state for letter in net["a"].messages.outbox.letters.values()}
+    assert states <= {State.DELIVERED}
+
+
+def change(net, move, old):
+    """Let something happen to the second device, or to what is between the two."""
+    prekeys, store = net["b"].messages.prekeys, net["b"].store
+    if move == "loss":
+        drops = iter([True, True])
+        net.lost = lambda what, sender, to: next(drops, False)
+    elif move in ("away", "back"):
+        net.away = {"b"} if move == "away" else set()
+    elif move == "sync":
+        net.sync("a", "b")
+    elif move == "month":
+        prekeys._uptime_us += 31 * DAY_US
+        net.run(1_800)
+    elif move == "doubt":
+        net["a"].messages.prekeys.doubt(net["b"].node, net.now)
+    elif move in ("put back", "lose keys"):
+        for key in [key for key in store.metas if key.startswith("letter/own/")]:
+            del store.metas[key]
+        if move == "put back":
+            store.metas |= {key: old[key] for key in old if key.startswith("letter/own/")}
 
 
 @settings(max_examples=40, deadline=None)

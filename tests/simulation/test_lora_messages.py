@@ -2,6 +2,7 @@
 
 import pytest
 from letter_net import told_texts
+from lora_camp import Camp
 from lora_mesh import SF7, Mesh
 
 from meshd.config.regions import law_of
@@ -107,6 +108,23 @@ def test_texts_and_echoes_go_two_and_three_hops_between_strangers(count):
     assert states(line.a) == ["sent", "delivered"] and shown(line.z) == ["hello"]
     value = line.a.ask("ping", node=node_text(line.z.node.id), count=2, limit_us=200 * SECOND)
     assert value["received"] == 2 and value["hops"] == count - 1 and value["medium"] == "lora"
+
+
+def test_prekeys_go_by_lora_in_one_frame_each_and_no_letter_is_longer_for_them():
+    camp = Camp(3, line=True)
+    one, _, two = camp.hosts
+    assert camp.world.run_until(lambda: told_to(one, two) and told_to(two, one), 3_600 * SECOND)
+    assert 160 in {size for _, size, _ in camp.sent}
+    camp.sent.clear()
+    one.request("message", node=node_text(two.node.id), text="x" * 50)
+    assert camp.world.run_until(lambda: "delivered" in states(one), 120 * SECOND)
+    assert shown(two) == ["x" * 50]
+    assert [row["keys"] for row in two.ask("messages")["messages"]] == ["prekeys"]
+    assert {88, 29} <= {size for _, size, _ in camp.sent}
+
+
+def told_to(host, other):
+    return host.node.messages.prekeys.to_seal(other.node.id, host.now) is not None
 
 
 def test_text_is_delivered_through_loss():

@@ -37,6 +37,51 @@ def test_text_crosses_four_hops_within_a_tenth_of_a_second_and_is_answered():
     assert world.now - begun <= SECOND // 10 and shown(last) == ["water at the school"]
 
 
+def keys(host):
+    return [row["keys"] for row in host.ask("messages", peek=True)["messages"]]
+
+
+def test_prekeys_go_through_a_blind_relay_and_protect_texts_before_and_after_crashes():
+    world, first, (relay,), last = ends(5)
+    say(first, last, "before")
+    world.run(1_200 * SECOND)
+    say(first, last, "after")
+    world.run(5 * SECOND)
+    for host in (first, last, relay):
+        host.crash()
+        host.start()
+    world.run(60 * SECOND)
+    say(first, last, "and again")
+    assert world.run_until(lambda: len(shown(last)) == 3, 60 * SECOND)
+    assert keys(first) == keys(last) == ["identity", "prekeys", "prekeys"]
+    secrets = [host.node.messages.prekeys._newest()[0].secret for host in (first, last)]
+    for host in world.hosts:
+        rows = b"".join(host.store.metas.values())
+        entries = b"".join(data for feed in host.store.entries.values() for data in feed.values())
+        assert [secret in rows for secret in secrets] == [host is first, host is last]
+        assert not any(secret in entries for secret in secrets)
+
+
+def test_receiver_whose_card_is_put_back_gets_texts_and_is_told_anew():
+    world, first, _, last = ends(6)
+    world.run(1_200 * SECOND)
+    say(first, last, "one")
+    world.run(5 * SECOND)
+    last.crash()
+    for key in [key for key in last.store.metas if key.startswith("letter/own/")]:
+        del last.store.metas[key]
+    last.start()
+    world.run(30 * SECOND)
+    say(first, last, "two")
+    assert world.run_until(lambda: words(first)[-1] == "delivered", 60 * SECOND)
+    assert shown(last)[-1] == "two" and keys(first)[-1] == "identity"
+    world.run(1_200 * SECOND)
+    assert [notice.kind for notice in last.notices].count("prekey-lost") == 1
+    say(first, last, "three")
+    assert world.run_until(lambda: words(first).count("delivered") == 3, 60 * SECOND)
+    assert keys(first)[-1] == "prekeys" and shown(last)[-1] == "three"
+
+
 def test_text_to_who_is_away_is_kept_by_the_relay_that_is_named_and_delivered_by_the_entry():
     world, first, (relay,), last = ends(2)
     last.crash()

@@ -123,6 +123,8 @@ class Secrecy(Checker):
             _middle(host.identity.device_seed): "its device key",
             _middle(host.identity.session_secret): "its session key",
         }
+        for secret in host.node.messages.prekeys.secrets():
+            found[_middle(secret)] = "a prekey"
         for space in host.node.spaces.all():
             record = space.record()
             found[_middle(record.seed)] = "a signing key"

@@ -18,7 +18,7 @@ from report import Figure
 from meshd.cli.client import Client
 from meshd.core import crypto
 from meshd.core.ids import OPEN_MESH_ID, node_text
-from meshd.forwarding.pairwise import Pairwise, seal
+from meshd.forwarding.pairwise import Pairwise, Prekey, seal
 from meshd.lab.daemons import CommandError, wait_for
 from meshd.lab.namespaces import stop
 from meshd.simulation.world import SECOND
@@ -38,8 +38,12 @@ def measure() -> list[Figure]:
 
 
 def sizes() -> list[Figure]:
-    """Return what 50 bytes of text and their answer take."""
-    pair = Pairwise(bytes(32), OPEN_MESH_ID).with_device(crypto.sign_public(b"\1" * 32))
+    """Return what 50 bytes of text and their answer take, sealed with prekeys of both."""
+    secret = b"\2" * crypto.KEY_LEN
+    own = Prekey(1, secret, crypto.exchange_public(secret), 0)
+    theirs = crypto.exchange_public(b"\3" * crypto.KEY_LEN)
+    other = crypto.sign_public(b"\1" * 32)
+    pair = Pairwise(bytes(32), OPEN_MESH_ID).with_prekeys(other, own, theirs)
     assert pair is not None
     body = seal(pair.there, Text(1, "x" * 50).encode())
     routed = overhead(FrameKind.ROUTED)
