@@ -24,7 +24,8 @@ from meshd.routing.outlet import Job, Made, Outlet, Radio
 from meshd.routing.own import Own
 from meshd.routing.pages import PAGE, Pages
 from meshd.routing.source import SourceTable
-from meshd.routing.table import Entry, RouteTable
+from meshd.routing.table import RouteTable
+from meshd.routing.updates import UPDATE_INTERVAL_US, Updates, retraction
 from meshd.wire import babel, babel_words
 from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
@@ -34,12 +35,6 @@ FIRST_JITTER_US = 1_000_000
 """Nodes that came up together do not say hello together for ever."""
 
 IHU_EVERY_HELLOS = 3
-UPDATE_INTERVAL_US = 24_000_000
-"""Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
-
-WIDE_INTERVAL_US = 60_000_000
-"""The same of a wide table: see docs/decisions/0012-wide-tables.md."""
-
 UPDATE_JITTER_US = 500_000
 TRIGGER_JITTER_US = 30_000
 URGENT_EVERY_US = 20_000
@@ -85,14 +80,13 @@ class Announcer:
         self._ctx = ctx
         self._own = own
         self._neighbours = neighbours
-        self._table = table
-        self._sources = sources
         self._asks: dict[Neighbour, list[Tlv]] = {}
         self.outlets: dict[str, Outlet] = {}
         self.radios: dict[str, Radio] = {}
         self.pages = Pages()
         for prefix in own.prefixes:
             self.pages.touch(prefix)
+        self._words = Updates(ctx, own, table=table, sources=sources, pages=self.pages)
 
     # --- links ------------------------------------------------------------------------------------
 
@@ -167,7 +161,7 @@ class Announcer:
             self._ctx.timers.set_earlier(("routing", "dump", outlet.link.name), now + wait)
         else:
             for number in range(min(PART, len(self.pages))):
-                tlvs.extend(self._updates_of(outlet, self.pages[number].prefixes, now))
+                tlvs.extend(self._words.standing(outlet, self.pages[number].prefixes, now))
             if len(self.pages) > PART:
                 outlet.job = Job(neighbour.address, PART)
                 self._next_part(outlet, now)
@@ -236,7 +230,7 @@ class Announcer:
         pending, outlet.pending, outlet.urgent = outlet.pending, {}, False
         if not pending or not self._neighbours.on(name):
             return
-        self.multicast(outlet, self._updates(outlet, pending, now))
+        self.multicast(outlet, self._words.news(outlet, pending, now))
         copies = 1 if outlet.link.kind is LinkKind.WIRED else len(REPEAT_US)
         again = [prefix for prefix, repeated in pending.items() if repeated]
         for prefix in again:
@@ -259,9 +253,9 @@ class Announcer:
         outlet.repeats = {prefix: left - 1 for prefix, left in due.items() if left > 1}
         if not due or not self._neighbours.on(outlet.link.name):
             return
-        self.multicast(outlet, self._updates(outlet, due, now))
+        self.multicast(outlet, self._words.news(outlet, due, now))
         for prefix in due:
-            if prefix not in outlet.repeats and self._update(outlet, prefix, now) is None:
+            if prefix not in outlet.repeats and self._words.update(outlet, prefix, now) is None:
                 outlet.said.discard(prefix)
         if outlet.repeats:
             at = self._repeat_at(1, now)
@@ -299,7 +293,7 @@ class Announcer:
 
         Of one packet, only what changed is made anew.
         """
-        page, interval_us = self.pages[number], self.interval_us
+        page, interval_us = self.pages[number], self._words.interval_us
         made = outlet.dumped.get(number)
         packets: list[bytes] = []
         version = page.version
@@ -308,7 +302,7 @@ class Announcer:
                 return made.packets
             packets = self._renewed(outlet, made, now)
         if not packets:
-            tlvs = self._updates_of(outlet, page.prefixes, now)
+            tlvs = self._words.standing(outlet, page.prefixes, now)
             packets = babel.pack(tlvs, outlet.link.address, _size_max(outlet.link))
         outlet.dumped[number] = Made(page, version, interval_us, packets)
         return packets
@@ -320,7 +314,7 @@ class Announcer:
         news: dict[Prefix, Update | None] = {}
         for prefix, version in made.page.prefixes.items():
             if version > made.version:
-                news[prefix] = self._update(outlet, prefix, now, lazy=True)
+                news[prefix] = self._words.update(outlet, prefix, now, lazy=True)
                 if news[prefix] is not None:
                     outlet.said.add(prefix)
         address, known = outlet.link.address, made.page.prefixes
@@ -335,7 +329,7 @@ class Announcer:
         outlet = self.outlets[neighbour.link.name]
         tlvs: list[Tlv] = [babel.Ack(opaque) for opaque in answers.acks]
         for prefix in answers.prefixes:
-            tlvs.append(self._update(outlet, prefix, now) or _retraction(prefix, None))
+            tlvs.append(self._words.update(outlet, prefix, now) or retraction(prefix, None))
         limited = answers.limited
         for data in babel.pack(tlvs, outlet.link.address, _size_max(outlet.link)):
             stranger = neighbour is outlet.strangers
@@ -379,85 +373,15 @@ class Announcer:
     def _transmit(self, link: Link, destination: bytes, data: bytes) -> None:
         self._ctx.transmit(Transmit(link.name, BABEL_PORT, destination, data))
 
-    # --- what is announced ------------------------------------------------------------------------
-
-    @property
-    def interval_us(self) -> int:
-        """How often the table is said; each update tells it."""
-        return WIDE_INTERVAL_US if self._table.wide else UPDATE_INTERVAL_US
+    # --- helpers ----------------------------------------------------------------------------------
 
     def announced(self, prefix: Prefix) -> bytes | None:
         """Return the router-id under which we announce `prefix` at present."""
-        entry = self._table.entries.get(prefix)
-        return entry.selected.router_id if entry is not None and entry.selected else None
-
-    def _updates_of(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
-        """Return updates of those of `prefixes` that have a route."""
-        tlvs: list[Tlv] = []
-        for prefix in prefixes:
-            update = self._update(outlet, prefix, now, lazy=True)
-            if update is not None:
-                outlet.said.add(prefix)
-                tlvs.append(update)
-        return tlvs
-
-    def _updates(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
-        """Return updates and retractions of `prefixes` that are news on this link."""
-        tlvs: list[Tlv] = []
-        for prefix in sorted(prefixes):
-            update = self._update(outlet, prefix, now)
-            if update is not None:
-                outlet.said.add(prefix)
-                tlvs.append(update)
-            elif prefix in outlet.said:
-                tlvs.append(_retraction(prefix, self._table.entries.get(prefix)))
-        return tlvs
-
-    def _update(
-        self, outlet: Outlet, prefix: Prefix, now: int, *, lazy: bool = False
-    ) -> Update | None:
-        """Return the update of a prefix for a link, or None when there is none to give.
-
-        A `lazy` one carries the seqno that was said last, when that alone would be news.
-        """
-        if prefix in self._own.prefixes:
-            return self._own_update(outlet, prefix)
-        entry = self._table.entries.get(prefix)
-        if entry is None or entry.selected is None or _horizon(outlet, entry):
-            return None
-        return self._entry_update(outlet, entry, now, lazy=lazy)
-
-    def _own_update(self, outlet: Outlet, prefix: Prefix) -> Update:
-        own = self._own
-        return Update(
-            prefix, own.router_id, own.seqno, 0, self.interval_us // _CS, outlet.link.address
-        )
-
-    def _entry_update(self, outlet: Outlet, entry: Entry, now: int, *, lazy: bool) -> Update | None:
-        """Note the feasibility distance, then return the update of a selected route."""
-        route = entry.selected
-        assert route is not None
-        metric = route.metric
-        if metric == INFINITY:
-            return None
-        said = (route.router_id, route.seqno, metric)
-        if lazy and entry.said is not None and entry.says(route):
-            said = entry.said
-        key = (entry.prefix, route.router_id)
-        if said != entry.said or self._sources.get(*key) is None:
-            if not lazy:
-                self.pages.touch(entry.prefix)
-            if not self._sources.announced(key, *said[1:], route.neighbour, now=now):
-                self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
-                self.pages.touch(entry.prefix)
-                return None
-            entry.said = said
-        interval_cs = self.interval_us // _CS
-        return Update(entry.prefix, *said, interval_cs, outlet.link.address, route.thin)
+        return self._words.announced(prefix)
 
     def _next_dump(self, outlet: Outlet, now: int) -> None:
         """Plan the next dump; the first two after a link came up are early."""
-        wait = self.interval_us
+        wait = self._words.interval_us
         if outlet.dumps < len(EARLY_DUMP_US):
             wait = EARLY_DUMP_US[outlet.dumps]
         outlet.dumps += 1
@@ -472,28 +396,10 @@ class Announcer:
         return now + pause + self._ctx.jitter(0, TRIGGER_JITTER_US)
 
 
-def _horizon(outlet: Outlet, entry: Entry) -> bool:
-    """Tell whether split horizon keeps a route from the wire that it came from (§3.7.4)."""
-    route = entry.selected
-    return (
-        outlet.link.kind is LinkKind.WIRED
-        and route is not None
-        and route.neighbour.link.name == outlet.link.name
-    )
-
-
 def _ihu(neighbour: Neighbour) -> Ihu:
     cs = IHU_EVERY_HELLOS * HELLO_INTERVAL_US // _CS
     neighbour.told_rxcost = neighbour.rxcost
     return Ihu(neighbour.address, neighbour.rxcost, cs)
-
-
-def _retraction(prefix: Prefix, entry: Entry | None) -> Retraction:
-    """Return a retraction that names the last seqno known, where the prefix names its origin."""
-    cs = UPDATE_INTERVAL_US // _CS
-    if entry is not None and entry.said is not None and entry.said[0] == prefix.address[8:]:
-        return Retraction(prefix, entry.said[1], cs, origin=True)
-    return Retraction(prefix, 0, cs)
 
 
 def _size_max(link: Link) -> int:

@@ -31,6 +31,7 @@ from meshd.routing.lesson import Lesson
 from meshd.routing.lora import LoraDialect, State
 from meshd.routing.lora_names import Spoken
 from meshd.routing.lora_words import Rules
+from meshd.routing.missed import Missed
 from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own
 from meshd.routing.requests import Requests
@@ -43,9 +44,6 @@ from meshd.wire.babel_parser import decode
 
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
 GREET_EVERY_US = 300_000
-MISSED_MAX = 64
-MISSED_AGAIN_US = (150_000, 350_000, 1_000_000, 3_000_000)
-"""When routes of an earlier life are asked for again, while they are not there."""
 
 
 class NeighbourChange(NamedTuple):
@@ -111,8 +109,7 @@ class Babel:
         self._boot = boot & 0xFF
         self._spoken: dict[str, Spoken] = {}
         self._radios: dict[str, LoraDialect] = {}
-        self._missed: tuple[Prefix, ...] = ()
-        self._missed_asks = 0
+        self._missed = Missed(ctx, self._table, self._announcer)
 
     # --- links ------------------------------------------------------------------------------------
 
@@ -161,32 +158,9 @@ class Babel:
         self._ctx.timers.set(("routing", "settle"), 0)
 
     def remember(self, prefixes: tuple[Prefix, ...], now: int) -> None:
-        """Ask by name for routes that an earlier life of this node had.
-
-        A router that just sent its table leaves a request for all of it unanswered for a while
-        (babeld: a hello interval), but answers one for a prefix at once.
-        """
+        """Ask by name for routes that an earlier life of this node had."""
         own = set(self._own.prefixes)
-        self._missed = tuple(prefix for prefix in prefixes if prefix not in own)[:MISSED_MAX]
-        self._missed_asks = 0
-        self._ask_missed(now)
-
-    def _ask_missed(self, now: int) -> None:
-        known = self._table.entries
-        self._missed = tuple(
-            prefix
-            for prefix in self._missed
-            if prefix not in known or known[prefix].selected is None
-        )
-        if not self._missed or self._missed_asks > len(MISSED_AGAIN_US):
-            return
-        requests = tuple(babel.RouteRequest(prefix) for prefix in self._missed)
-        for outlet in self._announcer.outlets.values():
-            self._announcer.multicast(outlet, requests)
-        if self._missed_asks < len(MISSED_AGAIN_US):
-            again = now + MISSED_AGAIN_US[self._missed_asks]
-            self._ctx.timers.set(("routing", "missed"), again)
-        self._missed_asks += 1
+        self._missed.remember([prefix for prefix in prefixes if prefix not in own], now)
 
     def stop(self, now: int) -> None:
         """Retract everything on all links; the host stops calling after this."""
@@ -251,7 +225,7 @@ class Babel:
         if why == "sweep":
             self._chooser.sweep(now)
         elif why == "missed":
-            self._ask_missed(now)
+            self._missed.ask(now)
         elif why == "requests":
             self._requests.resend(now)
         elif why == "settle":

@@ -1,0 +1,133 @@
+"""What is said of prefixes on a link at present: updates, retractions; each distance is noted.
+
+Enters: a prefix, the link it is said on. Leaves: its update, as RFC 8966 §3.7 wants it, or nothing.
+Whatever leaves here is a promise: the source table keeps its distance. Must not know: when it is
+sent, to whom, who asked.
+"""
+
+from collections.abc import Iterable
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.events import LinkKind
+from meshd.core.ids import Prefix
+from meshd.neighbour.cost import INFINITY
+from meshd.routing.outlet import Outlet
+from meshd.routing.own import Own
+from meshd.routing.pages import Pages
+from meshd.routing.source import SourceTable
+from meshd.routing.table import Entry, RouteTable
+from meshd.wire.babel import Retraction, Tlv, Update
+
+UPDATE_INTERVAL_US = 24_000_000
+"""Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
+
+WIDE_INTERVAL_US = 60_000_000
+"""The same of a wide table: see docs/decisions/0012-wide-tables.md."""
+
+_CS = 10_000
+
+
+class Updates:
+    """The words for the routes of one node."""
+
+    def __init__(
+        self, ctx: Context, own: Own, *, table: RouteTable, sources: SourceTable, pages: Pages
+    ) -> None:
+        self._ctx = ctx
+        self._own = own
+        self._table = table
+        self._sources = sources
+        self._pages = pages
+
+    @property
+    def interval_us(self) -> int:
+        """How often the table is said; each update tells it."""
+        return WIDE_INTERVAL_US if self._table.wide else UPDATE_INTERVAL_US
+
+    def announced(self, prefix: Prefix) -> bytes | None:
+        """Return the router-id under which we announce `prefix` at present."""
+        entry = self._table.entries.get(prefix)
+        return entry.selected.router_id if entry is not None and entry.selected else None
+
+    def standing(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
+        """Return updates of those of `prefixes` that have a route."""
+        tlvs: list[Tlv] = []
+        for prefix in prefixes:
+            update = self.update(outlet, prefix, now, lazy=True)
+            if update is not None:
+                outlet.said.add(prefix)
+                tlvs.append(update)
+        return tlvs
+
+    def news(self, outlet: Outlet, prefixes: Iterable[Prefix], now: int) -> list[Tlv]:
+        """Return updates and retractions of `prefixes` that are news on this link."""
+        tlvs: list[Tlv] = []
+        for prefix in sorted(prefixes):
+            update = self.update(outlet, prefix, now)
+            if update is not None:
+                outlet.said.add(prefix)
+                tlvs.append(update)
+            elif prefix in outlet.said:
+                tlvs.append(retraction(prefix, self._table.entries.get(prefix)))
+        return tlvs
+
+    def update(
+        self, outlet: Outlet, prefix: Prefix, now: int, *, lazy: bool = False
+    ) -> Update | None:
+        """Return the update of a prefix for a link, or None when there is none to give.
+
+        A `lazy` one carries the seqno that was said last, when that alone would be news.
+        """
+        if prefix in self._own.prefixes:
+            return self._own_update(outlet, prefix)
+        entry = self._table.entries.get(prefix)
+        if entry is None or entry.selected is None or _horizon(outlet, entry):
+            return None
+        return self._entry_update(outlet, entry, now, lazy=lazy)
+
+    def _own_update(self, outlet: Outlet, prefix: Prefix) -> Update:
+        own = self._own
+        return Update(
+            prefix, own.router_id, own.seqno, 0, self.interval_us // _CS, outlet.link.address
+        )
+
+    def _entry_update(self, outlet: Outlet, entry: Entry, now: int, *, lazy: bool) -> Update | None:
+        """Note the feasibility distance, then return the update of a selected route."""
+        route = entry.selected
+        assert route is not None
+        metric = route.metric
+        if metric == INFINITY:
+            return None
+        said = (route.router_id, route.seqno, metric)
+        if lazy and entry.said is not None and entry.says(route):
+            said = entry.said
+        key = (entry.prefix, route.router_id)
+        if said != entry.said or self._sources.get(*key) is None:
+            if not lazy:
+                self._pages.touch(entry.prefix)
+            if not self._sources.announced(key, *said[1:], route.neighbour, now=now):
+                self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
+                self._pages.touch(entry.prefix)
+                return None
+            entry.said = said
+        interval_cs = self.interval_us // _CS
+        return Update(entry.prefix, *said, interval_cs, outlet.link.address, route.thin)
+
+
+def _horizon(outlet: Outlet, entry: Entry) -> bool:
+    """Tell whether split horizon keeps a route from the wire that it came from (§3.7.4)."""
+    route = entry.selected
+    return (
+        outlet.link.kind is LinkKind.WIRED
+        and route is not None
+        and route.neighbour.link.name == outlet.link.name
+    )
+
+
+def retraction(prefix: Prefix, entry: Entry | None) -> Retraction:
+    """Return a retraction that names the last seqno known, where the prefix names its origin."""
+    cs = UPDATE_INTERVAL_US // _CS
+    if entry is not None and entry.said is not None and entry.said[0] == prefix.address[8:]:
+        return Retraction(prefix, entry.said[1], cs, origin=True)
+    return Retraction(prefix, 0, cs)
