@@ -106,8 +106,17 @@ class Cast:
     """The objects of one radio."""
 
     def __init__(
-        self, neighbours: Neighbours, rules: Rules, rng: Random, *, drops: Drops, link: str
+        self,
+        neighbours: Neighbours,
+        rules: Rules,
+        rng: Random,
+        *,
+        drops: Drops,
+        link: str,
+        lists: bool = True,
     ) -> None:
+        """`lists`: it says by itself whom this node hears; else `beacon` is called for that."""
+        self._lists = lists
         self.neighbours = neighbours
         self.rules = rules
         self.store = Store(rules.window_us)
@@ -178,7 +187,8 @@ class Cast:
                 self._asked(sender, item.tags, now)
             elif isinstance(item, Listing):
                 self._compare(sender, present, item, now)
-        if self._heard_due_us is None and self.neighbours.version != self._heard_version:
+        changed = self.neighbours.version != self._heard_version
+        if self._lists and self._heard_due_us is None and changed:
             self._heard_due_us = now + self._rng.randint(self.rules.slot_us, self.rules.young_us)
         return fresh
 

@@ -26,7 +26,11 @@ OWN_FRAMES, ALWAYS, SELDOM = 4, 12, 4
 anyway, and from then on each fourth."""
 ASKS, STRANGE_US = 4, 600_000_000
 """A stranger is asked so often in that time, however much of it is heard."""
+UNANSWERED = (2, 4)
+"""After so many questions the own beacon goes too: to that one this node may be a stranger."""
 DOUBLINGS = 6
+RIDE_US = 60_000_000
+"""Who sent something else within this time waits so long for the next to take the words along."""
 BURST, WORD_AIRTIMES = 24, 60
 """So many frames go for that alone, then one in so many airtimes of one."""
 
@@ -66,6 +70,7 @@ class Presence:
         self._rows: dict[bytes, _Row] = {}
         self._strangers: dict[bytes, list[int]] = {}
         self._doublings = 0
+        self._rode_us: int | None = None
         self._all = Buckets(burst=BURST, interval_us=WORD_AIRTIMES * word_us, sources_max=1)
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -93,6 +98,15 @@ class Presence:
             self._strangers[short] = [0, now]
         if self._strangers[short][0] < ASKS:
             self._want(now)
+
+    def rides(self, now: int) -> None:
+        """A frame went out that would have taken these words along: others will."""
+        self._rode_us = now
+
+    def ride_us(self, now: int) -> int:
+        """Return how long to wait for a frame that goes anyway."""
+        lately = self._rode_us is not None and now - self._rode_us < RIDE_US
+        return RIDE_US if lately else 0
 
     def news(self, now: int) -> None:
         """Somebody was met, or has shown to be there, or to hear this node: soon say so."""
@@ -126,11 +140,13 @@ class Presence:
             tuple(strangers[: min(asks, ASKS_MAX)]),
         )
 
-    def said(self, words: Words, now: int, *, listed: bool) -> None:
+    def said(self, words: Words, now: int, *, listed: bool) -> bool:
         """Note that words are out; see to it that they are said again where they may be lost.
 
-        `listed`: in a frame that also says whom this node hears.
+        `listed`: in a frame that also says whom this node hears. Returns: whether the own beacon
+        should be said: a stranger that does not answer perhaps cannot open who asks it.
         """
+        unheard = False
         if listed:
             self.due_us = None
         for node, echo in words.echoes:
@@ -141,10 +157,12 @@ class Presence:
         for short in words.strangers:
             if short in self._strangers:
                 self._strangers[short][0] += 1
+                unheard = unheard or self._strangers[short][0] in UNANSWERED
         self._forget(now)
         waits = any(row.tries < OWN_FRAMES and self._due(row, now) for row in self._rows.values())
         if waits or any(tries < ASKS for tries, _ in self._strangers.values()):
             self._want(now)
+        return unheard
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -175,4 +193,4 @@ class Presence:
             crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
             wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings
             wait_us = min(wait_us, ECHO_US)
-            self.due_us = now + self._jitter(wait_us // 2, wait_us)
+            self.due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))

@@ -102,6 +102,7 @@ class RadioMesh:
             ctx.rng,
             drops=ctx.drops,
             link=self.name,
+            lists=False,
         )
         self.ways = ways
         self.forwarder = Forwarder(
@@ -301,9 +302,11 @@ class RadioMesh:
                     self.cast.sent(shared.batch, now)
                     if shared.batch.objects:
                         self.cast.took(self._link.airtime_us(outgoing.size), now)
+                        self.presence.rides(now)
                 if shared.words is not None:
                     listed = shared.batch is not None and shared.batch.heard_version is not None
-                    self.presence.said(shared.words, now, listed=listed)
+                    if self.presence.said(shared.words, now, listed=listed):
+                        self._link.introduce(now)
                 for item in shared.items:
                     if item in self._locals:  # it may have given way while its frame flew
                         self._locals.remove(item)
@@ -323,10 +326,22 @@ class RadioMesh:
             self.neighbours.expire(now)
             self.cast.beacon(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
-        if allowed or self.forwarder.due_us() is not None or self.ways.awaited():
+        if self.forwarder.due_us() is not None or self.ways.awaited():
+            self._routes(now)
+        elif allowed and (self._goes(now) or self._routes_us() <= now):
             self._routes(now)
         for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
             self._share(to, now)
+
+    def _goes(self, now: int) -> bool:
+        """Tell whether a frame to all in earshot goes anyway."""
+        cast_us = self.cast.due_us()
+        return None in self._shared or (cast_us is not None and cast_us <= now)
+
+    def _routes_us(self) -> int:
+        """Return when routes go by themselves that nobody waits for."""
+        due_us = self.ways.due_us()
+        return due_us + self.presence.ride_us(due_us)
 
     def _routes(self, now: int) -> None:
         """Queue what is due of routes."""
@@ -340,9 +355,8 @@ class RadioMesh:
         dues = [] if self.presence.due_us is None else [self.presence.due_us]
         if self.ways.peers:
             ways_us = self.ways.due_us()
-            wait = forwarder_us is None and not self.ways.awaited()
-            if wait and self._patience.until_us is not None:
-                ways_us = max(ways_us, self._patience.until_us)
+            if forwarder_us is None and not self.ways.awaited():
+                ways_us = max(self._routes_us(), self._patience.until_us or 0)
             dues.append(ways_us)
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)

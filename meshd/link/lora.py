@@ -2,8 +2,8 @@
 
 Enters: frames from the air with their signal figures, frames to send, what became of what was sent,
 `now`. Leaves: `RadioSend`, notices, drops, and what opened for the layers above (`poll_arrived`).
-Beacons are paced by Trickle: soon after the start and after somebody new, then ever more seldom; a
-node of which nobody heard anything for an interval speaks whatever others say.
+Beacons are paced by Trickle: soon after the start, then ever more seldom, and none where any other
+frame went out meanwhile: who hears one and does not know its sender asks for the beacon.
 Must not know: serial ports, what frames carry, routes. Ref: docs/wire-format.md#lora-beacon.
 """
 
@@ -34,9 +34,14 @@ BEACON_SHORTEST_US = 2_000_000
 BEACON_AIRTIMES = 8
 """The shortest interval is that long, or so many beacons: on slow channels they come slower."""
 BEACON_DOUBLINGS = 10
-BEACON_REDUNDANCY = 3
-RESETS_INTERVALS = 30
-"""In so many of the shortest intervals beacons come soon for newcomers a few times only."""
+FIRST_INTERVALS = 32
+"""Until intervals are so much longer than the shortest, beacons go whatever else was sent: when all
+start at once, most of what is said first is lost."""
+INTRODUCTIONS, INTRODUCTIONS_INTERVALS = 6, 30
+"""So many beacons are said for newcomers in so many of the shortest intervals."""
+CROWD = 4
+"""The more are in earshot, the longer each waits with its beacon for a newcomer: so many in one of
+the shortest intervals."""
 ANSWER_SLOTS = 8
 CALM, BEACON_CALM = 0.15, 0.3
 """Routes and beacons wait while more of the last minute than that was taken: when all nodes of a
@@ -93,9 +98,10 @@ class LoraLink:
             ctx.rng,
             shortest_us=shortest_us,
             doublings=BEACON_DOUBLINGS,
-            redundancy=BEACON_REDUNDANCY,
-            resets_span_us=RESETS_INTERVALS * shortest_us,
+            redundancy=0,
         )
+        self._introduce_us: int | None = None
+        self._introduced: deque[int] = deque(maxlen=INTRODUCTIONS)
         self._said_us: int | None = None
         self._spoke_us: int | None = None
         self._arrived: deque[Opened | Met | Stranger] = deque()
@@ -138,6 +144,7 @@ class LoraLink:
         self._spoke_us = now
         if outgoing.kind is FrameKind.BEACON:
             self._said_us = now
+            self._introduce_us = None
         return outgoing
 
     def not_sent(self, reason: DropReason, *, maybe: bool, now: int) -> Outgoing | None:
@@ -189,7 +196,13 @@ class LoraLink:
 
     def introduce(self, now: int) -> None:
         """Say the beacon soon: somebody in earshot never heard it."""
-        self.trickle.inconsistent(now)
+        shortest_us, introduced = self.trickle.shortest_us, self._introduced
+        span_us = INTRODUCTIONS_INTERVALS * shortest_us
+        full = len(introduced) == INTRODUCTIONS and now < introduced[0] + span_us
+        if self._introduce_us is None and not full:
+            introduced.append(now)
+            wait_us = shortest_us * max(len(self.neighbours), CROWD) // CROWD
+            self._introduce_us = now + self._ctx.jitter(0, wait_us)
 
     def poll_arrived(self) -> Opened | Met | Stranger | None:
         """Return the next frame that opened: what it carries is for others to judge."""
@@ -222,9 +235,7 @@ class LoraLink:
             span_us = KNOWN_INTERVALS * self.trickle.shortest_us
             said_of_late = self._said_us is not None and now - self._said_us < span_us
             if not said_of_late or len(self.neighbours) <= FEW:
-                self.trickle.inconsistent(now)
-        else:
-            self.trickle.consistent()
+                self.introduce(now)
         if not known:
             fields: dict[str, object] = {"node": node_text(met.node), "link": self.radio.name}
             if snr_db is not None:
@@ -266,6 +277,8 @@ class LoraLink:
         if not self.up:
             return None
         due_us = [self.trickle.due_us]
+        if self._introduce_us is not None and not self._access.waits(FrameKind.BEACON):
+            due_us.append(self._introduce_us)
         access_us = self._access.poll_timeout()
         if access_us is not None:
             due_us.append(access_us - self.ahead_us)
@@ -277,10 +290,13 @@ class LoraLink:
     def _speak(self, now: int) -> None:
         """Queue the beacon and the challenge that are due."""
         said_us, spoke_us, trickle = self._said_us, self._spoke_us, self.trickle
-        # Who heard any frame of this node, and not its beacon, asks for that.
-        silent = spoke_us is None or now - spoke_us >= trickle.interval_us
+        if trickle.interval_us > FIRST_INTERVALS * trickle.shortest_us:
+            said_us = spoke_us  # who heard any frame of this node, and not its beacon, asks for it
+        silent = said_us is None or now - said_us >= trickle.interval_us
         wanted = now >= trickle.due_us and trickle.poll(now, silent=silent)
         wanted = wanted and (said_us is None or self.calm(now, BEACON_CALM))
+        if self._introduce_us is not None and now >= self._introduce_us:
+            wanted, self._introduce_us = True, None
         answer_us = self.sender.answer_due()
         answers = answer_us is not None and now >= answer_us
         if (wanted or answers) and not self._access.waits(FrameKind.BEACON):

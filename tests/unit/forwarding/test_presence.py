@@ -10,6 +10,7 @@ from meshd.forwarding.presence import (
     ROWS_MAX,
     SELDOM,
     STRANGERS_MAX,
+    UNANSWERED,
     WORD_AIRTIMES,
     Presence,
     Words,
@@ -97,7 +98,8 @@ def test_a_stranger_is_asked_a_few_times_and_not_once_it_is_known():
     for number in range(ASKS):
         told = words(presence, S + number)
         assert told.strangers == (NODE[:2],)
-        presence.said(told, S + number, listed=True)
+        unheard = presence.said(told, S + number, listed=True)
+        assert unheard == (number + 1 in UNANSWERED), "then it is told who asks"
     presence.stranger(NODE[:2], 2 * S)
     assert words(presence, 2 * S).strangers == ()
     presence.stranger(b"cd", 2 * S)
