@@ -133,7 +133,10 @@ class Offers:
         return max(due_us, self._counted_us - self._saved_us * SHARE)
 
     def next(self, now: int) -> Offer | None:
-        """Return the most valuable offer that is due, when there is time on air for it."""
+        """Return the most valuable offer that is due, when there is time on air for it.
+
+        A feed goes in its order: a text is of no use before the document in front of it.
+        """
         if self._counted_us is not None:
             saved_us = self._saved_us + (now - self._counted_us) // SHARE
             self._saved_us = min(saved_us, BURST_US)
@@ -141,7 +144,11 @@ class Offers:
         if self._saved_us < 0:
             return None
         due = [offer for offer in self._waiting.values() if offer.due_us <= now]
-        return min(due, key=lambda offer: offer.value, default=None)
+        best = min(due, key=lambda offer: offer.value, default=None)
+        if best is None:
+            return None
+        feed = (offer for offer in due if offer.key[:2] == best.key[:2])
+        return min(feed, key=lambda offer: offer.key[2])
 
     def sent(self, offer: Offer, airtime_us: int, now: int) -> None:
         """Note that an offer went out, and how long it is on the air."""

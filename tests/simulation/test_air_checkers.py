@@ -43,7 +43,7 @@ def test_honest_radios_break_no_rule():
 def test_entries_that_radios_do_not_bring_are_missed(monkeypatch):
     monkeypatch.setattr(Air, "space_event", lambda self, *args: None)
     monkeypatch.setattr(Air, "tend", lambda self, now: None)
-    assert "air" in seen()
+    assert "air" in seen(replace(PLAN, settle_s=1_000.0))
 
 
 def test_routes_that_radios_do_not_learn_are_missed(monkeypatch):
