@@ -33,7 +33,7 @@ def add_ping(parser: ArgumentParser) -> Command:
 
 
 def _ping(options: Namespace) -> int:
-    who = {} if ":" in options.node else _who(options)
+    who = _who(options)
     whom: Value = {"node": who["node"]} if who else {"address": options.node}
     if who.get("own"):
         return _own(options, who)
@@ -68,9 +68,14 @@ def _ping(options: Namespace) -> int:
 
 
 def _who(options: Namespace) -> Value:
-    """Ask whom the person means, and say so where that is not plain."""
-    with connect(options) as client:
-        who = client.call("who", {"node": options.node})
+    """Ask whom the person means, and say so where that is not plain; {} for a foreign address."""
+    try:
+        with connect(options) as client:
+            who = client.call("who", {"node": options.node})
+    except RequestError as error:
+        if ":" not in options.node or error.code is not Exit.NOT_FOUND:
+            raise
+        return {}
     names = [row.get("name") for row in rows_of(who, "names")]
     if options.node == who.get("calls_itself") and options.node not in names:
         talk(

@@ -132,7 +132,7 @@ class Messages:
         )
         self._sending.on_state = self._state_changed
         self._pings = Pings(ctx, self._exchange, mesh=mesh, medium=self.carriage.medium)
-        self.people = People(self._node, spaces)
+        self.people = People(self._node, spaces, mesh=mesh)
         self.people.sources += [partial(_in_earshot, radios), contacts.nodes, self._wrote]
         self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
         self._members: dict[bytes, dict[bytes, bytes]] | None = None

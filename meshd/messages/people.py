@@ -8,9 +8,17 @@ Must not know: ways, keys.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from ipaddress import AddressValueError, IPv6Address
 
 from meshd.core.errors import Exit, RequestError, UsageError
-from meshd.core.ids import grouped, node_text, parse_node
+from meshd.core.ids import (
+    grouped,
+    host_prefix,
+    mesh_prefix,
+    node_of_address,
+    node_text,
+    parse_node,
+)
 from meshd.core.snapshot import NeighbourStatus
 from meshd.space.spaces import Spaces
 
@@ -27,21 +35,22 @@ Said = Callable[[], Mapping[bytes, str]]
 class People:
     """The nodes that this one knows of. `sources` and `said` are filled by who knows more."""
 
-    def __init__(self, node: bytes, spaces: Spaces) -> None:
+    def __init__(self, node: bytes, spaces: Spaces, *, mesh: bytes) -> None:
         self.sources: list[Nodes] = [self._members]
         self.said: list[Said] = []
+        self._mesh = mesh
         self._node = node
         self._spaces = spaces
 
     def find(self, text: str, *, said: bool = False) -> bytes:
-        """Return the NodeId that `text` means: an id, or a member's name; this node's too.
+        """Return the NodeId that `text` means: an id, an address, a member's name; this node's too.
 
         `said`: the name that a node gives itself will do, where no member has it.
 
         Raises: RequestError when nobody has that name, or more than one.
         """
         try:
-            return parse_node(text)
+            return self._of_address(text) if ":" in text else parse_node(text)
         except UsageError:
             pass
         members = dict.fromkeys(self._named(text))
@@ -127,6 +136,16 @@ class People:
         if calls_itself := self.names().get(node):
             value["calls_itself"] = calls_itself
         return value
+
+    def _of_address(self, text: str) -> bytes:
+        """Return the node of an address of this mesh. Raises: UsageError."""
+        try:
+            packed = IPv6Address(text).packed
+        except AddressValueError as error:
+            raise UsageError(f"{text!r} is no address") from error
+        if not mesh_prefix(self._mesh).contains(host_prefix(packed)):
+            raise UsageError(f"{text} is not an address of this mesh")
+        return node_of_address(packed)
 
     def _named(self, text: str) -> list[bytes]:
         return [

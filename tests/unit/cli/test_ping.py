@@ -48,9 +48,15 @@ def test_ping_of_a_script_is_one_request(host, capsys):
 
 
 def test_ping_of_a_person_shows_each_answer(host, capsys):
+    host.answers["who"] = RequestError("nobody known here", code=Exit.NOT_FOUND)
     _, out, err = say(capsys, "fd7c::2", "-c", "2", "--interval", "0")
     assert out == "fd7c:38e3:d782::2: 12.2 ms\n" * 2 and err == "2 of 2 answered\n"
-    assert host.asked == [("ping", {"address": "fd7c::2", "count": 1, "interval_s": 0.0})] * 2
+    assert pings(host) == [{"address": "fd7c::2", "count": 1, "interval_s": 0.0}] * 2
+
+
+def test_address_of_the_mesh_is_that_of_its_node(host, capsys):
+    say(capsys, "fd7c::2", "-c", "1")
+    assert pings(host)[0]["node"] == OTHER
 
 
 def test_ping_by_lora_tells_medium_and_hops(host, capsys):

@@ -5,7 +5,7 @@ from letter_net import Net
 from space_devices import join, meet
 
 from meshd.core.errors import Exit, RequestError
-from meshd.core.ids import grouped, node_text
+from meshd.core.ids import OPEN_MESH_ID, address_text, grouped, mesh_address, node_text
 from meshd.core.snapshot import NeighbourStatus
 from meshd.messages.people import NAMED_MAX
 
@@ -93,6 +93,16 @@ def test_name_of_several_is_refused_with_their_ids():
         a.ask("ping", node="Joe")
     with pytest.raises(RequestError, match="nobody known here"):
         a.ask("ping", node="Nobody")
+
+
+def test_address_of_the_mesh_means_its_node_and_another_nobody():
+    _, a, b = pair()
+    address = address_text(mesh_address(OPEN_MESH_ID, b.node))
+    assert a.ask("who", node=address).value["node"] == node_text(b.node)
+    assert a.ask("message", node=address, text="hi").value["node"] == node_text(b.node)
+    for other in ("fd00::1", "fe80::1", "::", "fd7c:::1"):
+        with pytest.raises(RequestError, match="nobody known here"):
+            a.ask("who", node=other)
 
 
 def test_this_node_answers_its_own_ping_at_once():
