@@ -38,7 +38,8 @@ BANNED = {
     *("asyncio", "socket", "serial", "threading", "time", "sqlite3", "subprocess", "select"),
     *("os", "pyroute2", "aiomqtt", "scapy"),
 }
-FILE_LINES_MAX = 800
+FILE_LINES_MAX = 500
+TEST_LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
 ARGUMENTS_MAX = 7
 POSITIONAL_MAX = 5
@@ -125,6 +126,12 @@ def test_sizes(module):
         assert len(named) + len(node.args.kwonlyargs) <= ARGUMENTS_MAX, (
             f"{path}:{node.lineno}: {node.name}: arguments"
         )
+
+
+def test_tests_are_not_endless():
+    for path in TESTS:
+        lines = path.read_text().count("\n")
+        assert lines <= TEST_LINES_MAX, f"{path}: {lines} lines"
 
 
 def test_no_leftovers(module):
