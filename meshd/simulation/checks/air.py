@@ -44,7 +44,7 @@ class Air(Checker):
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
         if self.world.airs:
             for row in rows:
-                if isinstance(row, EntryRow):
+                if isinstance(row, EntryRow) and not _is_own(host, row):
                     self._grew[host.number, row.space] = self.world.now
 
     def started(self, host: AnyHost) -> None:
@@ -129,3 +129,8 @@ class Air(Checker):
         """Tell whether somebody of a group got an entry of late."""
         since = self.world.now - STILL_US
         return any(self._grew.get((host.number, space_id), 0) > since for host in members)
+
+
+def _is_own(host: Host, row: EntryRow) -> bool:
+    space = host.node.spaces.get(row.space)
+    return space is not None and space.is_own(row.author)
