@@ -17,7 +17,7 @@ from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
 from meshd.config.schema import RADIO
-from meshd.config.values import AUTO, RadioConfig, choice
+from meshd.config.values import AUTO, RADIO_KINDS, RadioConfig, choice
 from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
 from meshd.radio.kinds import KINDS
 from meshd.runtime.disk import write_atomically
@@ -29,13 +29,25 @@ _KEYS = {key.name: key for key in RADIO.keys}
 _ASK_MAX_S = 10.0
 _MEND = "mend the file first; docs/configuration.md describes every key"
 _OPTIONS = (
-    ("--kind", "kind", "KIND", str, "what is plugged in; auto asks the port at each start"),
+    (
+        "--kind",
+        "kind",
+        "KIND",
+        str,
+        f"what is plugged in: {', '.join(RADIO_KINDS)}; auto asks the port",
+    ),
     ("--region", "region", "NAME", str, "whose law holds where the radio stands, as EU868"),
-    ("--frequency", "frequency_mhz", "MHZ", float, "as 869.525"),
-    ("--sf", "spreading_factor", "N", int, "spreading factor, 7 to 12"),
-    ("--bandwidth", "bandwidth_khz", "KHZ", float, "as 125"),
-    ("--power", "power_dbm", "DBM", int, "what the module feeds into the antenna"),
-    ("--antenna", "antenna_dbi", "DBI", float, "what the antenna gains"),
+    ("--frequency", "frequency_mhz", "MHZ", float, "as 869.525, the usual one of EU868"),
+    (
+        "--sf",
+        "spreading_factor",
+        "N",
+        int,
+        "spreading factor, 7 to 12; usual: 9, or 7 in US915 and others",
+    ),
+    ("--bandwidth", "bandwidth_khz", "KHZ", float, "125 (usual), 250 or 500; some go lower"),
+    ("--power", "power_dbm", "DBM", int, "into the antenna; usual: 14, or what the law allows"),
+    ("--antenna", "antenna_dbi", "DBI", float, "what the antenna gains; usual: 2.15"),
     ("--module-dbm", "module_dbm", "22|30", int, "Ebyte only: the number after the T in its name"),
     ("--rssi-scale", "rssi_scale", "full|half", str, "Ebyte only: how it counts signal strength"),
 )

@@ -60,7 +60,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--bandwidth", type=argument(_kilohertz), metavar="KHZ", help="as 125, which is usual"
     )
     _add_number(parser, "--power", POWER_DBM, "in dBm")
-    _add_number(parser, "--count", 0, "how many frames to send")
+    _add_number(parser, "--count", 0, "how many frames to send, 0 only listens")
     parser.add_argument(
         "--module-dbm",
         type=int,
@@ -68,7 +68,11 @@ def add_options(parser: ArgumentParser) -> None:
         help="Ebyte only, and needed there: the number after the T in its name",
     )
     parser.add_argument(
-        "--listen", type=seconds, default=10.0, metavar="SECONDS", help="and then; default 10"
+        "--listen",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to listen, after sending; default 10",
     )
 
 

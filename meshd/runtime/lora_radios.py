@@ -53,8 +53,8 @@ _STATES = {
     DropReason.MODEM_RESET: "restarts",
 }
 _CHOOSE = (
-    'add region = "…" to its [[radio]] table: the law of where it stands; docs/regions.md lists '
-    "them"
+    "meshd radio set {port} --region NAME, whose law holds where it stands (without --region it "
+    "lists them); then start meshd again"
 )
 
 _AGAIN = "it is tried again by itself, every half minute at least"
@@ -98,7 +98,8 @@ class LoraRadios:
         chosen = [radio for radio in self._radios.values() if radio.config.law.region]
         for radio in self._radios.values():
             if not radio.config.law.region:
-                radio.trouble(NO_REGION, "it sends nothing before one is chosen", _CHOOSE)
+                advice = _CHOOSE.format(port=radio.config.port)
+                radio.trouble(NO_REGION, "it sends nothing before one is chosen", advice)
         if not chosen:
             return
         try:

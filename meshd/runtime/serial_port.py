@@ -96,7 +96,7 @@ class SerialPort:
     def _end(self, broken: Broken | None) -> None:
         if broken is not None and broken != self._told:
             self._told = broken
-            log.warning("down port=%s, tried again by itself; %s", self.path, broken.advice)
+            log.debug("down port=%s reason=%s %s", self.path, broken.reason, broken.advice)
             self._tell(broken)
 
 

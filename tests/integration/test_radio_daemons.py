@@ -117,7 +117,8 @@ def test_no_region_no_frame_and_advice(sites):
     status = one.radio()
     assert (status["state"], status["sent"]) == ("no region", 0)
     (problem,) = one.daemon.ask("status")["problems"]
-    assert problem["code"] == "radio-no-region" and "region" in problem["remedy"]
+    assert problem["code"] == "radio-no-region"
+    assert f"meshd radio set {one.port} --region NAME" in problem["remedy"]
 
 
 def test_another_kind_than_configured_is_named(sites):
