@@ -406,6 +406,55 @@ def test_what_is_kept_and_tried_has_an_end(monkeypatch):
     assert len(one.messages.prekeys._plain) == PLAIN_MAX
 
 
+def test_a_receiver_that_gives_everything_back_costs_few_entries_and_never_a_text():
+    net, one, two = pair()
+    net.away = {"b"}
+    say(net, "take it", 60)
+    author = one.space().author
+    for _ in range(60):
+        names = [(author, seq) for seq in range(1, one.space().feeds[author].seq + 1)]
+        append(two, 1, b"\x09" * 32, names[-payload.UNOPENED_MAX :])
+        net.sync("a", "b")
+        net.run(60)
+    assert one.space().feeds[author].seq < 20
+    (row,) = one.list(peek=True)
+    assert row["state"] in ("queued", "kept") and row["keys"] == "identity"
+    net.away = set()
+    net.run(7_300)
+    net.sync("a", "b")
+    assert two.shown() == ["take it"]
+
+
+def test_letters_that_are_junk_cost_their_reader_one_entry_in_ten_minutes():
+    net, one, two = pair()
+    before = two.space().feeds[two.space().author].seq
+    for number in range(40):
+        letter = payload.SealedLetter(two.node, bytes([number]) * 40).encode()
+        one.spaces.append(one.space(), Draft(Kind.LETTER, b"", letter), one.now)
+        one.run()
+        net.sync("a", "b")
+        net.run(60)
+    assert 3 <= two.space().feeds[two.space().author].seq - before <= 5
+    assert two.dropped(DropReason.LETTER_UNOPENED) == 40 and two.shown() == []
+    net.run(1_300)
+    assert two.space().mail.due == 0
+    net.sync("a", "b")
+    assert one.states() == []
+
+
+def test_a_prekey_is_the_same_in_all_spaces_and_told_once_in_each():
+    net, one, two = pair()
+    one.ask("space.create", name="hill", **{"as": "a"})
+    join(two, one, one.ask("invite", space="hill", role="writer").value["url"])
+    net.sync("a", "b")
+    net.run(1_200)
+    net.sync("a", "b")
+    for device in (one, two):
+        told = [two.space(name).prekeys.of(device.space(name).author) for name in ("home", "hill")]
+        assert told[0] == told[1] and [number for number, _ in told[0]] == [1]
+    assert len(secrets(one)) == 1
+
+
 def test_agreed_keys_of_prekeys_are_bounded_and_go_with_the_private_half():
     own = Pairwise(crypto.digest(b"own"), OPEN_MESH_ID)
     other = crypto.sign_public(crypto.digest(b"other"))

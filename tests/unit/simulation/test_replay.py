@@ -5,14 +5,17 @@ import tracemalloc
 
 import pytest
 from recordings import lines, record_world, replay, unlines
+from world_camp import camp
 
 from meshd.cli.main import Parser, main
 from meshd.cli.replay import add_replay
 from meshd.core.errors import Exit, RequestError
+from meshd.core.ids import node_text
 from meshd.recording.recorder import crypto_kind
-from meshd.recording.tape import LINE_BYTES_MAX
+from meshd.recording.tape import LINE_BYTES_MAX, Tape
 from meshd.recording.values import RecordingError
 from meshd.simulation.crypto import primitives
+from meshd.simulation.world import SECOND, World
 
 PLAN = """
 name = "p"
@@ -49,6 +52,28 @@ for_s = 30
 def recording(tmp_path_factory):
     _, files = record_world(tmp_path_factory.mktemp("recorded"))
     return files["n0", 1].read_bytes()
+
+
+def test_node_that_made_a_prekey_and_started_again_replays_to_the_same_state(tmp_path):
+    files = []
+
+    def tape(name, life):
+        files.append(tmp_path / f"{name}-{life}.jsonl")
+        return Tape(str(files[-1]), bytes_max=64_000_000)
+
+    world = World(4, tapes=tape)
+    one, two = camp(world, 2)
+    world.run(1_200 * SECOND)
+    one.crash()
+    one.start()
+    world.run(5 * SECOND)
+    one.request("message", node=node_text(two.node.id), text="sealed with it")
+    world.run(30 * SECOND)
+    assert [row["keys"] for row in two.ask("messages")["messages"]] == ["prekeys"]
+    for host in world.hosts:
+        host.end_recording()
+    ended = sorted(replay(path.read_bytes()).ended for path in files)
+    assert ended == ["killed", "stopped", "stopped"]
 
 
 def test_cut_last_line_is_left_out(recording):
