@@ -81,6 +81,7 @@ class Announcer:
         self._own = own
         self._neighbours = neighbours
         self._asks: dict[Neighbour, list[Tlv]] = {}
+        self._owed: dict[Neighbour, dict[Prefix, None]] = {}
         self.outlets: dict[str, Outlet] = {}
         self.radios: dict[str, Radio] = {}
         self.pages = Pages()
@@ -184,11 +185,21 @@ class Announcer:
                 wait = self._ctx.jitter(0, TRIGGER_JITTER_US)
                 self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
+    def tell(self, prefix: Prefix, askers: Iterable[Neighbour]) -> None:
+        """Announce `prefix` at once to the neighbours that asked for it; who needs it asks."""
+        for asker in askers:
+            self._owed.setdefault(asker, {})[prefix] = None
+
     def changed_own(self, now: int) -> None:
         """Announce our own prefixes at once: their seqno rose."""
         for prefix in self._own.prefixes:
             self.pages.touch(prefix)
             self.changed(prefix, now, urgent=True)
+
+    def raised(self) -> None:
+        """Note that our seqno rose: who asked is answered, others hear it by and by."""
+        for prefix in self._own.prefixes:
+            self.pages.touch(prefix)
 
     def drifted(self, prefix: Prefix, now: int) -> None:
         """Announce `prefix`, of which only the metric changed: once, and not so soon."""
@@ -204,6 +215,10 @@ class Announcer:
         """
         if neighbour.link.kind is LinkKind.RADIO and self.announced(request.prefix) is not None:
             return
+        self.ask_on(neighbour, request)
+
+    def ask_on(self, neighbour: Neighbour, request: SeqnoRequest) -> None:
+        """Ask one neighbour for another, together with what else it is asked at this moment."""
         self._asks.setdefault(neighbour, []).append(request)
 
     def flush_urgent(self, now: int) -> None:
@@ -212,6 +227,12 @@ class Announcer:
             asks, self._asks = self._asks, {}
             for neighbour, requests in asks.items():
                 self.unicast(neighbour, requests)
+        if self._owed:
+            owed, self._owed = self._owed, {}
+            for neighbour, prefixes in owed.items():
+                told = self.outlets.get(neighbour.link.name)  # radios have words of their own
+                if told is not None:
+                    self.unicast(neighbour, self._updates(told, prefixes, now))
         for outlet in self.outlets.values():
             if outlet.urgent:
                 at = max(outlet.urgent_us, now - URGENT_BURST_US)

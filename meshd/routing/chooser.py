@@ -133,19 +133,21 @@ class Chooser:
         if entry.installed != wanted:
             entry.installed = wanted
             self._ctx.emit(RouteInstalled(entry.prefix, *wanted, route.metric))
-        awaited = self._requests.met(route)
+        askers = self._requests.met(route)
         held, entry.held_until = entry.held_until, None
         if held is not None:
             self._held.discard(entry.prefix)
-        if awaited or (said is not None and said[0] != route.router_id):
+        if said is not None and said[0] != route.router_id:
             self._announcer.changed(entry.prefix, now, urgent=True)
         elif before is None or said is None:
-            self._announcer.changed(entry.prefix, now, urgent=held is not None)
-        elif route.seqno != said[1] and self._requests.awaited(entry) is not None:
-            # Not late enough, but whoever waits for a later one has to ask again.
-            self._announcer.changed(entry.prefix, now, urgent=True)
-        elif abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
-            self._announcer.drifted(entry.prefix, now)
+            self._announcer.changed(entry.prefix, now, urgent=bool(askers) or held is not None)
+        else:
+            if not askers and route.seqno != said[1]:
+                # Not late enough, but whoever waits for a later one has to ask again.
+                askers = self._requests.askers(entry.prefix)
+            self._announcer.tell(entry.prefix, askers)
+            if abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
+                self._announcer.drifted(entry.prefix, now)
         self._tell_radios(entry, now)
 
     def _tell_radios(self, entry: Entry, now: int) -> None:

@@ -96,17 +96,21 @@ class Forwarded:
         nearest = min(listed, key=lambda asked: _ahead(asked.request.seqno, base))
         return nearest.request.router_id, nearest.request.seqno
 
-    def met(self, route: Route) -> bool:
-        """Forget what a selected route answers; tell whether that was anything."""
+    def askers(self, prefix: Prefix) -> list[Neighbour]:
+        """Return who waits for any answer."""
+        return [asked.asker for asked in self._asked.get(prefix, ())]
+
+    def met(self, route: Route) -> list[Neighbour]:
+        """Forget what a selected route answers; return whom."""
         listed = self._asked.get(route.prefix)
         if listed is None:
-            return False
+            return []
         found = [
             asked for asked in listed if meets(route, asked.request.router_id, asked.request.seqno)
         ]
         for asked in found:
             self._drop(route.prefix, asked)
-        return bool(found)
+        return [asked.asker for asked in found]
 
     def neighbour_lost(self, asker: Neighbour) -> None:
         """Forget what a neighbour asked for that is no more."""

@@ -24,7 +24,7 @@ from meshd.routing.learn import (
 )
 from meshd.routing.memory import Memory
 from meshd.routing.source import newer
-from meshd.routing.table import WIDE_ROUTES, Entry, Lease, Route
+from meshd.routing.table import EVERYTHING, WIDE_ROUTES, Entry, Lease, Route
 from meshd.wire import babel_words as plain
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
 from meshd.wire.babel_changes import changes
@@ -35,7 +35,10 @@ from meshd.wire.babel_words import Changes
 class Lesson:
     """One packet of one neighbour: its updates share a lease."""
 
-    __slots__ = ("_aside", "_clean", "_interval_cs", "_learner", "_lease", "_neighbour", "_now")
+    __slots__ = (
+        *("_again", "_apart", "_aside", "_clean", "_interval_cs", "_learner", "_lease"),
+        *("_neighbour", "_now", "_until_us"),
+    )
 
     def __init__(self, learner: Learner, neighbour: Neighbour, now: int) -> None:
         self._learner = learner
@@ -44,6 +47,11 @@ class Lesson:
         self._interval_cs = 0
         self._lease: Lease | None = None
         self._clean = 0
+        self._again: list[Prefix] = []
+        """What was understood, but has to be read again when the same is heard again."""
+        self._apart = 0
+        self._until_us = now
+        """Until when the lease was good that goes on with this packet."""
         self._aside = 0
 
     def take(self, packet: Packet, data: bytes, *, whole: bool) -> None:
@@ -158,7 +166,8 @@ class Lesson:
         if before is None:
             return None, b""
         lease = memory.leases[before]
-        if self._neighbour.cost + CHEAPER <= lease.left_out_cost:
+        cheaper = self._neighbour.cost + CHEAPER <= lease.left_out_cost
+        if cheaper or lease.strays is EVERYTHING:
             memory.forget(head)
             return None, b""
         return lease, before
@@ -171,7 +180,7 @@ class Lesson:
         for prefix in found.gone:
             self._let_go(prefix, lease)
         strays, lease.strays = set(lease.strays), ()
-        lease.expires_us = self._now + lease.hold_us
+        self._until_us, lease.expires_us = lease.expires_us, self._now + lease.hold_us
         self._lease, self._interval_cs = lease, interval_cs
         if strays:
             strays.update(update.prefix for update in found.updates)
@@ -186,9 +195,13 @@ class Lesson:
         entry.spare = tuple(spare for spare in entry.spare if spare is not lease)
         route = entry.of(self._neighbour)
         if route is not None and route.lease is lease:
-            rest = Lease(lease.hold_us, self._now, self._neighbour)
-            rest.expires_us = lease.expires_us
-            table.renew(route, rest)
+            self._leave_behind(route, lease.expires_us)
+
+    def _leave_behind(self, route: Route, expires_us: int) -> None:
+        """Let a route live no longer than its lease did, which goes on without it."""
+        rest = Lease(route.lease.hold_us, self._now, self._neighbour)
+        rest.expires_us = expires_us
+        self._learner.table.renew(route, rest)
 
     def remember(self, packet: Packet, data: bytes, read: int) -> None:
         """Keep a packet of which the last `read` TLVs announced routes as they are now."""
@@ -199,7 +212,8 @@ class Lesson:
     def _remember(self, head: Prefix, data: bytes, read: int) -> None:
         lease, memory = self._lease, self._learner.remembered.get(self._neighbour)
         known = memory.heads.get(head) if memory is not None else None
-        if lease is None or self._clean != read or not self._whole(lease, read):
+        understood = self._clean + len(self._again)
+        if lease is None or understood != read or not self._whole(lease, read):
             if memory is not None and lease is not None and lease.head == head:
                 memory.forget(head)
             return
@@ -208,6 +222,8 @@ class Lesson:
         if memory is None:
             memory = self._learner.remembered[self._neighbour] = Memory()
         memory.keep(data, head, lease)
+        for prefix in self._again:
+            lease.stray(prefix)
 
     def recall(self, lease: Lease, updates: Iterable[Update]) -> None:
         """Take updates of a remembered packet that was left out of the table when it was read."""
@@ -223,7 +239,7 @@ class Lesson:
         """Tell whether a lease has all the routes of its packet but those it knows to be spare."""
         if lease.head is not None:
             return True  # what left it is among its strays
-        return 0 < lease.routes + self._aside == read
+        return 0 < lease.routes + self._aside + self._apart == read
 
     def _leave_out(self, entry: Entry, lease: Lease) -> None:
         """Do not keep a route to a prefix that has enough better ones."""
@@ -269,6 +285,7 @@ class Lesson:
                 self._leave_out(entry, lease)
                 if wanted and not feasible:
                     learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
+                    self._again.append(prefix)
                 else:
                     self._clean += 1
                 return
@@ -283,6 +300,10 @@ class Lesson:
         ):
             learner.ctx.drop(DropReason.BABEL_UNFEASIBLE, neighbour.link.name)
             learner.requests.unfeasible(prefix, neighbour, router_id, self._now)
+            if route.lease is lease:
+                self._leave_behind(route, self._until_us)
+            self._again.append(prefix)
+            self._apart += 1
             return
         self._store(route, update, lease)
         if entry is None:
@@ -297,6 +318,8 @@ class Lesson:
         else:
             route.restless = not feasible and advertised == 0
             self._clean += not route.restless
+        if route.restless:
+            self._again.append(prefix)
 
     def _room(self, entry: Entry, *, unfeasible: bool, metric: int) -> bool:
         """Tell whether a wide table takes a new route; a worse one of another neighbour goes."""

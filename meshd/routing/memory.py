@@ -32,14 +32,16 @@ class Memory:
         strays = lease.strays if lease.head is not None else ()
         self.forget(head)
         if len(self.leases) >= REMEMBERED_MAX:
-            self.forget(min(self.heads, key=self._worth))
+            self.forget(self._least())
         self.leases[data], self.heads[head] = lease, data
         lease.head, lease.data, lease.strays = head, data, strays
 
-    def _worth(self, head: Prefix) -> tuple[bool, int]:
-        """Order packets by how much they would be missed, least first."""
-        data = self.heads[head]
-        return len(data) > WORD_LEN_MAX, self.leases[data].expires_us
+    def _least(self) -> Prefix:
+        """Return the head of the packet that would be missed least."""
+        for head, data in self.heads.items():
+            if len(data) <= WORD_LEN_MAX:
+                return head
+        return min(self.heads, key=lambda head: self.leases[self.heads[head]].expires_us)
 
     def forget(self, head: Prefix) -> None:
         """Know a packet no more."""

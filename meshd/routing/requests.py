@@ -1,7 +1,7 @@
 """Seqno requests: ask, answer, forward (RFC 8966 §3.8).
 
 Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
-most four times; own seqno increases. What is asked is remembered within bounds; what is sent on for
+most four times, for a route that is only better twice; own seqno increases. What is asked is remembered within bounds; what is sent on for
 others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
@@ -24,8 +24,18 @@ from meshd.wire.babel import SeqnoRequest
 
 HOP_COUNT = 64
 RESEND_US = (500_000, 1_000_000, 2_000_000)
+WISH_US = (2_000_000,)
+"""The same for a route that is only better than the one there is."""
+
 REST_US = 10_000_000
 """How long a request that nobody answered is not made again."""
+
+STARVE_US = 100_000
+"""How long a prefix is without a route before anybody is asked for it.
+
+By then most of those who had their route through us, or through whom we had ours, said so too: of
+a node that went, they all would be asked, and each would ask on.
+"""
 
 PENDING_MAX = 256
 TARGETS_MAX = 4
@@ -34,13 +44,25 @@ TARGETS_MAX = 4
 class Pending:
     """One request of our own, not yet answered."""
 
-    __slots__ = ("due_us", "request", "sent", "targets")
+    __slots__ = ("due_us", "pauses", "request", "sent", "targets")
 
-    def __init__(self, request: SeqnoRequest, targets: tuple[Neighbour, ...], due_us: int) -> None:
+    def __init__(
+        self,
+        request: SeqnoRequest,
+        targets: tuple[Neighbour, ...],
+        now: int,
+        pauses: tuple[int, ...],
+    ) -> None:
         self.request = request
         self.targets = targets
-        self.due_us = due_us
+        self.pauses = pauses
+        self.due_us = now + pauses[0]
         self.sent = 1
+
+    @property
+    def resting(self) -> bool:
+        """Tell whether it was sent for the last time."""
+        return self.sent > len(self.pauses)
 
 
 class Requests:
@@ -63,6 +85,7 @@ class Requests:
         self._pending: dict[Prefix, Pending] = {}
         self._shares = Shares()
         self._forwarded = Forwarded()
+        self._starving: dict[Prefix, tuple[bytes, int, int] | None] = {}
 
     def __len__(self) -> int:
         return len(self._pending) + len(self._forwarded)
@@ -70,6 +93,20 @@ class Requests:
     # --- our own ----------------------------------------------------------------------------------
 
     def starving(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
+        """Note a prefix without a route: what is left of it is asked soon."""
+        if not self._starving:
+            self._ctx.timers.set(("routing", "starve"), now + STARVE_US)
+        self._starving[entry.prefix] = lost
+
+    def starve(self, now: int) -> None:
+        """Ask for what lost its route of late and has none yet."""
+        starving, self._starving = self._starving, {}
+        for prefix, lost in starving.items():
+            entry = self._table.entries.get(prefix)
+            if entry is not None and entry.selected is None:
+                self._ask_around(entry, lost, now)
+
+    def _ask_around(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
         """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1)."""
         finite = [route for route in entry.routes if route.metric != INFINITY]
         if not finite:
@@ -83,10 +120,18 @@ class Requests:
         self._ask(entry.prefix, router_id, source.seqno + 1 & 0xFFFF, targets, now)
 
     def unfeasible(self, prefix: Prefix, neighbour: Neighbour, router_id: bytes, now: int) -> None:
-        """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2)."""
+        """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2).
+
+        Who has no route at all waits a while, and asks whoever is the best then.
+        """
+        entry = self._table.entries.get(prefix)
+        if entry is not None and (entry.selected is None or entry.selected.metric == INFINITY):
+            self.starving(entry, entry.said, now)
+            return
         source = self._sources.get(prefix, router_id)
         if source is not None:
-            self._ask(prefix, router_id, source.seqno + 1 & 0xFFFF, (neighbour,), now)
+            wanted = source.seqno + 1 & 0xFFFF
+            self._ask(prefix, router_id, wanted, (neighbour,), now, pauses=WISH_US)
 
     def _ask(
         self,
@@ -95,10 +140,12 @@ class Requests:
         seqno: int,
         targets: tuple[Neighbour, ...],
         now: int,
+        *,
+        pauses: tuple[int, ...] = RESEND_US,
     ) -> None:
         known = self._pending.get(prefix)
         if known is not None:
-            resting = known.sent > len(RESEND_US) and not set(targets) <= set(known.targets)
+            resting = known.resting and not set(targets) <= set(known.targets)
             same = known.request.router_id == router_id
             if same and not resting and not newer(seqno, known.request.seqno):
                 return
@@ -108,22 +155,22 @@ class Requests:
             self._ctx.drop(DropReason.BABEL_REQUESTS_FULL, cause.link.name)
             return
         request = SeqnoRequest(prefix, router_id, seqno, HOP_COUNT)
-        self._pending[prefix] = Pending(request, targets, now + RESEND_US[0])
+        self._pending[prefix] = Pending(request, targets, now, pauses)
         self._shares[cause] += 1
         self._send(request, targets)
-        self._ctx.timers.set_earlier(("routing", "requests"), now + RESEND_US[0])
+        self._ctx.timers.set_earlier(("routing", "requests"), now + pauses[0])
 
     def resend(self, now: int) -> None:
         """Send again what was not answered, three times at most, then let it rest."""
         for prefix, pending in list(self._pending.items()):
             if now < pending.due_us:
                 continue
-            if pending.sent > len(RESEND_US) + 1:
+            if pending.sent > len(pending.pauses) + 1:
                 self._forget(prefix)
                 continue
-            if pending.sent <= len(RESEND_US):
+            if not pending.resting:
                 self._send(pending.request, pending.targets)
-            pauses = (*RESEND_US[1:], RESEND_US[-1], REST_US)
+            pauses = (*pending.pauses[1:], pending.pauses[-1], REST_US)
             pending.due_us = now + pauses[pending.sent - 1]
             pending.sent += 1
         if self._pending:
@@ -134,8 +181,12 @@ class Requests:
         """Return the router-id and seqno that a neighbour waits for, if any."""
         return self._forwarded.awaited(entry)
 
-    def met(self, route: Route) -> bool:
-        """Note a selected route; tell whether a neighbour waits for it (§3.8.1.2)."""
+    def askers(self, prefix: Prefix) -> list[Neighbour]:
+        """Return the neighbours that wait for a later seqno of a prefix."""
+        return self._forwarded.askers(prefix)
+
+    def met(self, route: Route) -> list[Neighbour]:
+        """Note a selected route; return the neighbours that waited for it (§3.8.1.2)."""
         pending = self._pending.get(route.prefix)
         if pending is not None and meets(route, pending.request.router_id, pending.request.seqno):
             self._forget(route.prefix)
@@ -199,7 +250,7 @@ class Requests:
         if not self._forwarded.note(neighbour, request, entry, now):
             return DropReason.BABEL_REQUESTS_FULL
         entry.open = True
-        self._announcer.unicast(target, (request._replace(hop_count=request.hop_count - 1),))
+        self._announcer.ask_on(target, request._replace(hop_count=request.hop_count - 1))
         return None
 
     def _towards(self, asker: Neighbour, entry: Entry) -> Neighbour | None:

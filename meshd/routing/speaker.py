@@ -228,6 +228,8 @@ class Babel:
             self._missed.ask(now)
         elif why == "requests":
             self._requests.resend(now)
+        elif why == "starve":
+            self._requests.starve(now)
         elif why == "settle":
             pass  # the choice is made again after every timer
         elif why in ("neighbour", "greet"):
@@ -460,7 +462,7 @@ class Babel:
     def _raise_seqno(self, now: int) -> bool:
         if not self._own.increase(now):
             return False
-        self._announcer.changed_own(now)
+        self._announcer.raised()
         return True
 
 

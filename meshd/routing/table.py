@@ -23,6 +23,10 @@ The same when half of the table is used: with twenty neighbours, a smaller mesh 
 
 WIDE_ROUTES = 3
 
+STRAYS_MAX = 24
+EVERYTHING = (Prefix(bytes(16), 0),)
+"""The strays of a packet of which more than that are: it is read as if it were new."""
+
 
 class Lease:
     """How long a set of routes lives that one packet announced, so that one write renews them all.
@@ -50,8 +54,10 @@ class Lease:
 
     def stray(self, prefix: Prefix) -> None:
         """Have the word on a prefix read when the packet is heard again."""
-        if self.head is not None and prefix not in self.strays:
-            self.strays += (prefix,)
+        strays = self.strays
+        if self.head is None or strays is EVERYTHING or prefix in strays:
+            return
+        self.strays = (*strays, prefix) if len(strays) < STRAYS_MAX else EVERYTHING
 
 
 class Route:
@@ -139,19 +145,23 @@ class Entry:
         neighbour = lease.neighbour
         if lease.left_out_cost < neighbour.cost:
             lease.left_out_cost = neighbour.cost
-        for other in self.spare:
-            if other is lease:
-                return
+        spare = self.spare
+        if lease in spare:
+            return
+        for place, other in enumerate(spare):
             if other.neighbour is neighbour:
-                self.overrule(neighbour)
-        self.spare += (lease,)
+                other.stray(self.prefix)
+                spare = spare[:place] + spare[place + 1 :]
+                break
+        self.spare = (*spare, lease)
 
     def overrule(self, neighbour: Neighbour) -> None:
         """Forget which packet of a neighbour named a route that is not kept: it said otherwise."""
-        for lease in self.spare:
+        spare = self.spare
+        for place, lease in enumerate(spare):
             if lease.neighbour is neighbour:
                 lease.stray(self.prefix)
-                self.spare = tuple(other for other in self.spare if other is not lease)
+                self.spare = spare[:place] + spare[place + 1 :]
                 return
 
     def look_again(self) -> None:
@@ -253,9 +263,7 @@ class RouteTable:
     def displace(self, route: Route) -> None:
         """Take a route out of a wide table, and note which packet names it."""
         entry, lease = self.entries[route.prefix], route.lease
-        strays = lease.strays
-        self._leave(route)
-        lease.strays = strays
+        self._part(lease)
         self._drop(entry, route)
         if route.advertised != INFINITY:
             entry.leave_out(lease)
@@ -293,8 +301,10 @@ class RouteTable:
         lease.routes += 1
 
     def _leave(self, route: Route) -> None:
-        lease = route.lease
-        lease.stray(route.prefix)
+        route.lease.stray(route.prefix)
+        self._part(route.lease)
+
+    def _part(self, lease: Lease) -> None:
         lease.routes -= 1
         if not lease.routes:
             del self.leases[lease]

@@ -282,3 +282,18 @@ def test_padded_packets_are_read_but_not_remembered(talk):
     assert talk.metric(numbered(1)) == 256
     kept = talk.station.babel._learner.remembered.values()
     assert not any(memory.leases for memory in kept)
+
+
+def test_page_that_says_what_may_not_be_renews_all_but_that_route(talk):
+    page = [update(numbered(at), metric=100) for at in range(20)]
+    talk.say(*page)
+    talk.wait(0.04)
+    talk.heard()  # now 356 is announced, and nothing longer is feasible
+    page[3] = update(numbered(3), metric=600)
+    for second in range(4, 100, 4):
+        talk.wait(4)
+        talk.say(*GREETING[1:], Hello(7 + second // 4, 400))
+        if second % 20 == 0:
+            talk.say(*page)
+        assert talk.metric(numbered(2)) == 356
+        assert (talk.metric(numbered(3)) == 356) == (second < 84)

@@ -7,6 +7,7 @@ from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
 from meshd.routing.lora_words import ASKED_MAX, ROWS_MAX
+from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
 OWN, B, C, D = 1, 2, 3, 4
@@ -136,6 +137,7 @@ def test_a_lost_way_is_told_and_a_later_seqno_asked_for():
     talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 60, False)), 60 * S)
     talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), 61 * S)
     assert not talker.lora.ways(short(D))
+    talker.at(61 * S + STARVE_US)
     said = talker.lora.build(talker.lora.due_us(), 200)
     assert said.wants == (Want(short(D), 5),)
     assert UNREACHABLE in {entry.metric for entry in said.entries}
