@@ -1,8 +1,8 @@
 """Seqno requests: ask, answer, forward (RFC 8966 §3.8).
 
 Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
-most four times, for a route that is only better twice; own seqno increases. What is asked is remembered within bounds; what is sent on for
-others is remembered in `forwarded`.
+most four times, for a route that is only better twice; own seqno increases. What is asked is
+remembered within bounds; what is sent on for others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
 
