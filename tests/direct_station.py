@@ -9,7 +9,7 @@ from random import Random
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.context import Context
-from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
+from meshd.core.ids import EVERYONE, OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.forwarding import direct
 from meshd.forwarding.direct import Arrived, Forwarder, Send, State
 from meshd.routing.lora_words import Rules
@@ -26,7 +26,7 @@ from meshd.simulation.rivals.engine import (
     earliest,
 )
 from meshd.wire import lora_routes
-from meshd.wire.lora_frame import EVERYONE, FRAME_LEN_MAX, FrameKind, LoraFrame, overhead
+from meshd.wire.lora_frame import FRAME_LEN_MAX, FrameKind, LoraFrame, overhead
 from meshd.wire.lora_routes import ANSWER_TAG_LEN, UNREACHABLE, Answer, Direct, Receipt, Routes
 
 SOON_US = 20_000_000

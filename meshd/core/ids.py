@@ -10,6 +10,10 @@ from typing import NamedTuple
 from meshd.core.errors import UsageError
 
 NODE_ID_LEN = 10
+SHORT_LEN = 2
+"""A node's short address on LoRa: the first bytes of its NodeId."""
+EVERYONE = b"\xff\xff"
+"""The short address of all in earshot."""
 MESH_ID_LEN = 5
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _DIGIT = {letter: value for value, letter in enumerate(_ALPHABET)}

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding.held import Held, Store, Wanted, name_of
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.rules import Rules
@@ -27,7 +28,6 @@ from meshd.wire.lora_items import (
     LISTING_HEAD,
     OBJECT_HEAD,
     PRIORITIES,
-    SHORT_LEN,
     TAG_LEN,
     TAGS_HEAD,
     Heard,

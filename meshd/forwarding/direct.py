@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
+from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import Carried, Key, Places
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
@@ -23,9 +24,6 @@ OWN_MAX = 32
 SEEN_MAX = 512
 ATTEMPT_DOUBTED = 2
 """From this attempt on relays answer no more from memory: what they remember may be forged."""
-
-EVERYONE = b"\xff\xff"
-"""As next hop: whoever is nearer to the destination."""
 
 
 class Ways(Protocol):

@@ -7,11 +7,11 @@ little waits there. Must not know: what the items say.
 from collections.abc import Callable
 
 from meshd.core.identity import Identity
+from meshd.core.ids import SHORT_LEN
 from meshd.core.law import Budget
 from meshd.forwarding.radio_events import LocalHeard
 from meshd.forwarding.radios import Radios
 from meshd.link.ledger import Priority
-from meshd.wire.lora_frame import SHORT_LEN
 from meshd.wire.lora_payload import Local, Sub
 
 SUBS = (Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from meshd.core.buckets import Buckets
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding.neighbours import Neighbours
-from meshd.wire.lora_frame import SHORT_LEN
 
 ROWS_MAX = 64
 STRANGERS_MAX = 16

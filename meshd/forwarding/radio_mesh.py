@@ -17,9 +17,10 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
 from meshd.core.events import RadioLink
+from meshd.core.ids import EVERYONE, SHORT_LEN
 from meshd.forwarding import direct
 from meshd.forwarding.cast import Cast
-from meshd.forwarding.direct import EVERYONE, Arrived, Changed, Forwarder, Send
+from meshd.forwarding.direct import Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.patience import Patience
 from meshd.forwarding.presence import Presence
@@ -39,7 +40,7 @@ from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
 from meshd.routing.lora import LoraDialect
-from meshd.wire.lora_frame import ECHO_LEN, SHORT_LEN, FrameKind, overhead
+from meshd.wire.lora_frame import ECHO_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX
 from meshd.wire.lora_payload import LOCAL_HEAD, LOCAL_MAX, Item, Local, Sub, parse

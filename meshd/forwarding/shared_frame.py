@@ -6,12 +6,13 @@ and what is in it. Must not know: when it is sent, the link's queue, the law.
 
 from typing import NamedTuple
 
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding.cast import ROOM_MIN, Batch, Cast
 from meshd.forwarding.presence import ASKS_MAX, ECHOES_MAX, Presence, Words
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.queue import Outgoing
-from meshd.wire.lora_frame import ECHO_LEN, SHORT_LEN, FrameKind
+from meshd.wire.lora_frame import ECHO_LEN, FrameKind
 from meshd.wire.lora_payload import LOCAL_HEAD, Local, Sub, encode
 
 SHARING_MAX = 4

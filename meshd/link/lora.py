@@ -16,7 +16,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.events import Notice, RadioLink, RadioSend
 from meshd.core.identity import Identity
-from meshd.core.ids import node_text
+from meshd.core.ids import SHORT_LEN, node_text
 from meshd.core.law import SubBand
 from meshd.core.trickle import Trickle
 from meshd.link.access import Access, Manners
@@ -28,7 +28,7 @@ from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
 from meshd.link.sources import Met, Opened, Sources, Stranger
 from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
-from meshd.wire.lora_frame import HEAD_LEN, SHORT_LEN, FrameKind, overhead
+from meshd.wire.lora_frame import HEAD_LEN, FrameKind, overhead
 
 BEACON_SHORTEST_US = 2_000_000
 BEACON_AIRTIMES = 8

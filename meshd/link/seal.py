@@ -15,15 +15,8 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from meshd.core import crypto
-from meshd.core.ids import NODE_ID_LEN
-from meshd.wire.lora_frame import (
-    EVERYONE,
-    GROUP_KINDS,
-    SHORT_LEN,
-    TAG_LEN,
-    FrameKind,
-    LoraFrame,
-)
+from meshd.core.ids import EVERYONE, NODE_ID_LEN, SHORT_LEN
+from meshd.wire.lora_frame import GROUP_KINDS, TAG_LEN, FrameKind, LoraFrame
 
 EPOCH_LEN = 4
 NOBODY = bytes(NODE_ID_LEN)

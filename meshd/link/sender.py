@@ -9,9 +9,10 @@ from collections import deque
 
 from meshd.core.errors import UsageError
 from meshd.core.identity import Identity
+from meshd.core.ids import EVERYONE, SHORT_LEN
 from meshd.link.seal import NOBODY, LinkKey, Mark, hop_address, seal, sender_keys
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, SALT_LEN, Beacon, Challenge
-from meshd.wire.lora_frame import EVERYONE, SHORT_LEN, FrameKind, LoraFrame
+from meshd.wire.lora_frame import FrameKind, LoraFrame
 
 ANSWER_EVERY_US = 4_000_000
 """One signed answer for all challenges of that time."""

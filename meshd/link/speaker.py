@@ -4,10 +4,9 @@ Enters: what `link/sources.py` found out. Leaves: the state it asks for. A devic
 time, unless its card was copied; a few are kept, so that both copies are heard.
 """
 
-from meshd.core.ids import node_id
+from meshd.core.ids import SHORT_LEN, node_id
 from meshd.link.replay import WINDOW, Window
 from meshd.link.seal import FrameKeys, LinkKey, sender_keys
-from meshd.wire.lora_frame import SHORT_LEN
 
 SOURCES_MAX = 4
 """Boots of one device that are kept."""

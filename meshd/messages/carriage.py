@@ -16,7 +16,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
 from meshd.core.events import Datagram, Transmit
-from meshd.core.ids import is_link_local
+from meshd.core.ids import SHORT_LEN, is_link_local
 from meshd.core.limits import MESHD_PORT
 from meshd.forwarding.direct import State
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
@@ -24,7 +24,6 @@ from meshd.messages.ways import RadioVerbs, Way, Ways
 from meshd.wire.letters import (
     DATAGRAM_BODY_MAX,
     HOP_LIMIT,
-    SHORT_LEN,
     AnswerDatagram,
     DirectDatagram,
     decode_datagram,

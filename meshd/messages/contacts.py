@@ -15,9 +15,10 @@ from typing import NamedTuple, Protocol
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding import pairwise
 from meshd.forwarding.pairwise import Pair, Pairwise, Prekey
-from meshd.wire.letters import SHORT_LEN, Introduction, Letter, parse
+from meshd.wire.letters import Introduction, Letter, parse
 
 LEARNT_MAX = 256
 """Keys learnt by introductions, and as many of them that have opened something since.

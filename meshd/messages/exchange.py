@@ -14,12 +14,13 @@ from meshd.core.buckets import Buckets
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding import pairwise
 from meshd.forwarding.pairwise import PairKeys
 from meshd.messages.carriage import GATEWAYS_MAX, Answered, Came, Carriage, Failed, Left
 from meshd.messages.contacts import Contacts, Opened
 from meshd.messages.key_air import KeyAir
-from meshd.wire.letters import SHORT_LEN, Introduction
+from meshd.wire.letters import Introduction
 
 ASK_US = 60_000_000
 """A node is asked for its key, and told ours, at most so often."""

@@ -15,7 +15,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
-from meshd.core.ids import address_text, mesh_address, node_text
+from meshd.core.ids import SHORT_LEN, address_text, mesh_address, node_text
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.core.options import NodeOptions
 from meshd.core.snapshot import Problem
@@ -40,7 +40,7 @@ from meshd.space.spaces import Spaces
 from meshd.wire import entry as wire_entry
 from meshd.wire import payload
 from meshd.wire.entry import Kind
-from meshd.wire.letters import NUMBER_MAX, SHORT_LEN, TEXT_HEAD_LEN, Echo, Read, Text
+from meshd.wire.letters import NUMBER_MAX, TEXT_HEAD_LEN, Echo, Read, Text
 
 WAITS_MAX = 64
 """Callers that wait for a state at a time."""

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from meshd.core.events import Link
-from meshd.core.ids import mesh_address
+from meshd.core.ids import SHORT_LEN, mesh_address
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged
-from meshd.wire.letters import SHORT_LEN
 
 
 class Way(NamedTuple):

@@ -16,7 +16,7 @@ from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
 from meshd.core.crowd import giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
-from meshd.core.ids import Prefix, host_prefix, node_of_address
+from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, host_prefix, node_of_address
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 from meshd.routing.chooser import Chooser
@@ -32,10 +32,8 @@ from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 from meshd.wire.lora_routes import (
     DISTANCE_MAX,
     DISTANCE_STEP,
-    EVERYONE,
     METRIC_STEP,
     PERIOD_STEP_US,
-    SHORT_LEN,
     UNREACHABLE,
     Ask,
     NamedEntry,

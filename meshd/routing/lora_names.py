@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
-from meshd.core.ids import NODE_ID_LEN
-from meshd.wire.lora_routes import CHECK_LEN, GROUP, SEQNO_MODULUS, SHORT_LEN
+from meshd.core.ids import NODE_ID_LEN, SHORT_LEN
+from meshd.wire.lora_routes import CHECK_LEN, GROUP, SEQNO_MODULUS
 
 Entry = TypeVar("Entry")
 

@@ -11,19 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.ids import node_of_address
+from meshd.core.ids import SHORT_LEN, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.lora_names import Names, check_of, grouped, nearest
 from meshd.routing.lora_words import Words
 from meshd.routing.source import newer
-from meshd.wire.lora_routes import (
-    SHORT_LEN,
-    UNREACHABLE,
-    Ask,
-    NamedEntry,
-    RouteEntry,
-    Routes,
-)
+from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, RouteEntry, Routes
 
 WAITING_MAX = 16
 ASKS_EACH_MAX = 4

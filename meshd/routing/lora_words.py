@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
-from meshd.core.ids import Prefix, node_of_address
+from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
 from meshd.routing.lora_names import Spoken, check_of, grouped
@@ -23,7 +23,6 @@ from meshd.wire.lora_routes import (
     CHECK_LEN,
     ENTRIES_MAX,
     ENTRY_LEN,
-    EVERYONE,
     GROUP,
     METRIC_STEP,
     NAMED_LEN,
@@ -32,7 +31,6 @@ from meshd.wire.lora_routes import (
     PERIOD_STEP_US,
     ROUTES_HEAD,
     SEQNO_MODULUS,
-    SHORT_LEN,
     UNREACHABLE,
     WANT_LEN,
     WANTS_MAX,

@@ -18,10 +18,9 @@ from typing import NamedTuple
 
 from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import UsageError, WireError
-from meshd.core.ids import NODE_ID_LEN, node_id
+from meshd.core.ids import NODE_ID_LEN, SHORT_LEN, node_id
 from meshd.wire.datagrams import DatagramKind
 
-SHORT_LEN = 2
 TOKEN_LEN = 4
 TAG_LEN = 8
 NUMBER_MAX = 0xFFFFFFFF

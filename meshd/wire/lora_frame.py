@@ -10,14 +10,13 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.errors import UsageError, WireError
+from meshd.core.ids import SHORT_LEN
 
 VERSION = 1
-SHORT_LEN = 2
 TAG_LEN = 8
 ECHO_LEN = 4
 """So many of the first bytes of a tag show who heard the frame."""
 FRAME_LEN_MAX = 255
-EVERYONE = b"\xff\xff"
 
 _HEAD = Struct(f">BB{SHORT_LEN}s{SHORT_LEN}sH")
 HEAD_LEN = _HEAD.size

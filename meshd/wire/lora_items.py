@@ -21,7 +21,6 @@ from typing import NamedTuple
 from meshd.core.errors import WireError
 
 TAG_LEN = 2
-SHORT_LEN = 2
 BODY_MAX = 240
 AGE_STEP_US = 8_000_000
 AGE_MAX = 255

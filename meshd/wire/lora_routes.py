@@ -25,10 +25,6 @@ from typing import NamedTuple
 from meshd.core.errors import UsageError, WireError
 from meshd.core.ids import NODE_ID_LEN
 
-SHORT_LEN = 2
-EVERYONE = b"\xff\xff"
-"""Whoever knows, in the place of who is asked."""
-
 ANSWER_TAG_LEN = 8
 SEQNO_MODULUS = 128
 METRIC_STEP = 256

@@ -6,11 +6,12 @@ from lora_nodes import LINK, OTHER_LINK, Node, identity
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.ids import EVERYONE
 from meshd.link.seal import Mark, frame_nonce, seal, sender_keys, unseal
 from meshd.link.sender import Sender
 from meshd.link.sources import Asked, Met, Opened, Overheard
 from meshd.wire.lora_beacon import Beacon, Challenge
-from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame
+from meshd.wire.lora_frame import FrameKind, LoraFrame
 
 texts = st.binary(max_size=225)
 kinds = st.sampled_from([FrameKind.LOCAL, FrameKind.ROUTED])

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from meshd.core.errors import UsageError
 from meshd.core.identity import Identity
-from meshd.core.ids import NODE_ID_LEN
+from meshd.core.ids import NODE_ID_LEN, SHORT_LEN
 from meshd.link.sender import Sender
 from meshd.simulation.faults.hostile import Attack
 from meshd.simulation.schedule import SECOND
 from meshd.wire.lora_beacon import SALT_LEN
-from meshd.wire.lora_frame import SHORT_LEN, FrameKind
+from meshd.wire.lora_frame import FrameKind
 from meshd.wire.lora_items import TAG_LEN, Listing, Object, Wants
 from meshd.wire.lora_payload import Item, Local, Sub, encode
 from meshd.wire.lora_routes import Answer, Direct, NamedEntry, Receipt, Routes

@@ -6,9 +6,9 @@ import pytest
 
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
+from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import CARRIED_MAX
 from meshd.forwarding.direct import (
-    EVERYONE,
     OWN_MAX,
     SEEN_MAX,
     Arrived,

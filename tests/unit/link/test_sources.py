@@ -5,6 +5,7 @@ from lora_nodes import LINK, OTHER_LINK, SECOND_US, Node, identity
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
+from meshd.core.ids import EVERYONE
 from meshd.link.replay import JUMP_MAX, WINDOW, Verdict, Window, nearest
 from meshd.link.seal import Mark, hop_address, link_key, seal
 from meshd.link.sender import (
@@ -30,7 +31,7 @@ from meshd.link.sources import (
 )
 from meshd.link.speaker import CHALLENGE_EVERY_US, SOURCES_MAX
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, Beacon, Challenge
-from meshd.wire.lora_frame import EVERYONE, FrameKind, LoraFrame, echo_of
+from meshd.wire.lora_frame import FrameKind, LoraFrame, echo_of
 
 MINUTE_US = 60 * SECOND_US
 
