@@ -73,6 +73,9 @@ one among all that it hears: more at once would collide, and be sent again."""
 LAST_HOLDS = 3
 """So many times longer waits, on a busy channel, who would reach one listener only."""
 
+ONLY_PART = 10
+"""For whom no other neighbour can tell, a calm channel is used after this part of the wait."""
+
 URGENT_SENDS = 3
 URGENT_AGAIN_US = (10_000_000, 20_000_000)
 """Priority 0 is sent so often here while a listener is not known to have it: no listing is waited
@@ -318,6 +321,11 @@ class Cast:
         """Return how many listeners are not known to have an object."""
         return sum(short not in held.covered for short in self.neighbours.listeners)
 
+    def _only(self, held: Held) -> bool:
+        """Tell whether one who lacks an object hears no other neighbour that might tell it."""
+        near = self.neighbours
+        return any(near.only(one) for one in near.listeners if one not in held.covered)
+
     def _plan(self, held: Held, now: int) -> None:
         """Decide when an object is sent on, or that it need not be."""
         held.reach = reach = self._reach(held)
@@ -328,6 +336,8 @@ class Cast:
         hold_us = self.rules.hold_us if held.rank else URGENT_SLOTS * slot_us
         if held.rank and reach == 1 and self._load > PACED:
             hold_us *= LAST_HOLDS
+        elif held.rank and self._load <= PACED and self._only(held):
+            hold_us //= ONLY_PART
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 

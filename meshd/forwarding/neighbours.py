@@ -84,6 +84,11 @@ class Neighbours:
         """Return which of this node's listeners hear a neighbour."""
         return [short for short in self.listeners if self._hears(short, sender)]
 
+    def only(self, listener: bytes) -> bool:
+        """Tell whether a listener hears no neighbour of this node, as far as it said."""
+        hears = self.known[listener].hears or ()
+        return not any(short in self.known for short in hears if short != self.own)
+
     def _hears(self, short: bytes, sender: bytes) -> bool:
         return sender in (self.known[short].hears or ())
 

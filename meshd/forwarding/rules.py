@@ -57,10 +57,10 @@ def rules_for(modulation: Modulation, *, shared: bool) -> Rules:
 
     return Rules(
         own_us=times(30 if shared else 5),
-        hold_us=times(160 if shared else 60),
+        hold_us=times(160 if shared else 100),
         slot_us=times(0.09),
         listing_us=times(300),
-        young_us=times(160 if shared else 100),
+        young_us=times(160 if shared else 120),
         old_us=times(640 if shared else 580),
         margin_us=times(30),
         window_us=times(900),

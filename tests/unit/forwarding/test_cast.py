@@ -114,6 +114,18 @@ def test_who_reaches_more_goes_earlier():
     assert many.due_us() < few.due_us()
 
 
+def test_who_alone_can_tell_a_listener_waits_a_tenth():
+    many = node(aa=(ME, B), bb=(ME, A, C), cc=(ME, B))
+    alone = node(aa=(ME,), bb=(ME,))
+    for cast in (many, alone):
+        cast.receive(A, (TEXT,), 0)
+    many.receive(C, (TEXT,), 0)
+    assert alone.due_us() <= RULES.hold_us // 10 + RULES.slot_us
+    few = node(aa=(ME, B), bb=(ME, C), cc=(ME, B))
+    few.receive(A, (TEXT,), 0)
+    assert few.due_us() > RULES.hold_us // 10 + RULES.slot_us
+
+
 def test_the_same_object_is_new_only_once():
     cast = line()
     assert cast.receive(A, (TEXT,), 0) == [TEXT]
