@@ -232,7 +232,7 @@ class Announcer:
             for neighbour, prefixes in owed.items():
                 told = self.outlets.get(neighbour.link.name)  # radios have words of their own
                 if told is not None:
-                    self.unicast(neighbour, self._updates(told, prefixes, now))
+                    self.unicast(neighbour, self._words.news(told, prefixes, now))
         for outlet in self.outlets.values():
             if outlet.urgent:
                 at = max(outlet.urgent_us, now - URGENT_BURST_US)
