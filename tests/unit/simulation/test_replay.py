@@ -72,7 +72,7 @@ def test_node_that_made_a_prekey_and_started_again_replays_to_the_same_state(tmp
     assert [row["keys"] for row in two.ask("messages")["messages"]] == ["prekeys"]
     for host in world.hosts:
         host.end_recording()
-    ended = [replay(path.read_bytes()).ended for path in files]  # a difference would raise
+    ended = [replay(path.read_bytes()).ended for path in files]  # or "different"
     assert ended == ["stopped"] * 3
 
 
