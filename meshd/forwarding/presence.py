@@ -21,7 +21,7 @@ ECHOES_MAX, ASKS_MAX = 24, 8
 """In one frame."""
 ECHO_US = 240_000_000
 """An echo of an older frame would come too late."""
-OWN_FRAMES, ALWAYS, SELDOM = 4, 12, 4
+OWN_FRAMES, ALWAYS, SELDOM = 6, 12, 4
 """So often a frame goes for one neighbour alone; so often its frames are echoed by what goes
 anyway, and from then on each fourth."""
 ASKS, STRANGE_US = 4, 600_000_000

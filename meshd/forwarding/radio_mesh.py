@@ -342,7 +342,7 @@ class RadioMesh:
     def _routes_us(self) -> int:
         """Return when routes go by themselves that nobody waits for."""
         due_us = self.ways.due_us()
-        return due_us + self.presence.ride_us(due_us)
+        return due_us + min(self.presence.ride_us(due_us), self.ways.rules.soon_us)
 
     def _routes(self, now: int) -> None:
         """Queue what is due of routes."""
