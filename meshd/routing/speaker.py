@@ -9,6 +9,7 @@ Must not know: sockets, clocks, sessions, spaces.
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from meshd.core.airtime import FRAME_BYTES_MAX
@@ -451,7 +452,8 @@ class Babel:
             else:
                 self._table_request(neighbour, now)
         elif isinstance(tlv, babel.SeqnoRequest):
-            if self._requests.incoming(neighbour, tlv, now, self._raise_seqno):
+            raising = partial(self._raise_seqno, tlv, neighbour)
+            if self._requests.incoming(neighbour, tlv, now, raising):
                 answers.route(tlv.prefix)
 
     def _table_request(self, neighbour: Neighbour, now: int) -> None:
@@ -459,8 +461,11 @@ class Babel:
         if neighbour.greeted_us is None or now - neighbour.greeted_us >= GREET_EVERY_US:
             self._announcer.greet(neighbour, now, ask=False)
 
-    def _raise_seqno(self, now: int) -> bool:
-        if not self._own.increase(now):
+    def _raise_seqno(self, asked: babel.SeqnoRequest, neighbour: Neighbour, now: int) -> bool:
+        """Raise the own seqno for who needs a later one, by more than one if we forgot our last."""
+        last = asked.seqno - 1 & 0xFFFF
+        adopted = self._own.adopt(asked.prefix, last, now, neighbour.link.name)
+        if not adopted and not self._own.increase(now):
             return False
         self._announcer.raised()
         return True

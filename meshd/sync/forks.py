@@ -18,7 +18,7 @@ from meshd.wire.sync_messages import Fork, Probe, Probed
 
 SEARCHES_MAX = 8
 """Feeds searched at a time, one peer each; further suspicions wait for the next HAVE."""
-SEARCH_US = 30_000_000
+SEARCH_US = 60_000_000
 """A search that gets no further for so long is given up, and none begins for as long after it."""
 SEARCH_ALL_US = 300_000_000
 """A whole search; on a slow link that carries a file each answer may wait for half a minute."""
