@@ -6,6 +6,8 @@ disk was rolled back hears a later seqno of its own and adopts it.
 Must not know: packets, routes of others.
 """
 
+from collections.abc import Mapping
+
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow, Notice
@@ -40,12 +42,23 @@ until it is beyond that they take each of its announcements for old.
 """
 
 
+def reserve(metas: Mapping[str, bytes]) -> tuple[int, int | None, MetaRow]:
+    """Return with which seqno to start, the last one reserved (None: a guess), and what to commit.
+
+    A store that never held a reservation is new, or stands for one that was lost.
+    """
+    seqno = int.from_bytes(metas.get(RESERVED_KEY, b"\0\1"), "big")
+    limit = seqno + BLOCK & 0xFFFF
+    row = MetaRow(RESERVED_KEY, limit.to_bytes(2, "big"))
+    return seqno, limit if RESERVED_KEY in metas else None, row
+
+
 class Own:
     """Own prefixes and seqno."""
 
     __slots__ = (
         *("_adopted_us", "_ctx", "_increases", "_jump_left", "_limit"),
-        *("prefixes", "router_id", "seqno"),
+        *("guessed", "prefixes", "router_id", "seqno"),
     )
 
     def __init__(
@@ -62,6 +75,7 @@ class Own:
         self.prefixes = dict.fromkeys(prefixes)
         self.router_id = router_id
         self.seqno = seqno & 0xFFFF
+        self.guessed = limit is None
         self._limit = (seqno + BLOCK if limit is None else limit) & 0xFFFF
         self._increases: list[int] = []
         self._adopted_us: int | None = None

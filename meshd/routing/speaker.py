@@ -462,9 +462,15 @@ class Babel:
             self._announcer.greet(neighbour, now, ask=False)
 
     def _raise_seqno(self, asked: babel.SeqnoRequest, neighbour: Neighbour, now: int) -> bool:
-        """Raise the own seqno for who needs a later one, by more than one if we forgot our last."""
-        last = asked.seqno - 1 & 0xFFFF
-        adopted = self._own.adopt(asked.prefix, last, now, neighbour.link.name)
+        """Raise the own seqno for who needs a later one, by more than one if we forgot our last.
+
+        RFC 8966 §3.8.1.2 allows one. But where ours is a guess, who asks for more knows from us
+        what we have forgotten, and would believe nothing for minutes: then it is adopted as if it
+        were announced, within the same bound.
+        """
+        adopted = self._own.guessed and self._own.adopt(
+            asked.prefix, asked.seqno - 1 & 0xFFFF, now, neighbour.link.name
+        )
         if not adopted and not self._own.increase(now):
             return False
         self._announcer.raised()

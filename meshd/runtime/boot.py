@@ -14,7 +14,7 @@ from meshd.core.events import MetaRow, StoreImage
 from meshd.node import Boot, Node, NodeOptions
 from meshd.recording.recorder import RecordingNode
 from meshd.recording.tape import Lines
-from meshd.routing.own import BLOCK, RESERVED_KEY
+from meshd.routing.own import reserve
 from meshd.runtime.statedir import StateDir
 from meshd.store.absent import AbsentStore
 from meshd.store.interface import Backend, StoreError
@@ -70,8 +70,6 @@ def boot_node(
 def _reserve(store: Backend) -> tuple[StoreImage, Boot]:
     image = store.load()
     boot = int.from_bytes(image.metas.get("boot", b""), "big") + 1
-    seqno = int.from_bytes(image.metas.get(RESERVED_KEY, b"\0\1"), "big")
-    limit = (seqno + BLOCK) % 65536
-    number = MetaRow("boot", boot.to_bytes(4, "big"))
-    store.commit([(number, MetaRow(RESERVED_KEY, limit.to_bytes(2, "big")))])
+    seqno, limit, reserved = reserve(image.metas)
+    store.commit([(MetaRow("boot", boot.to_bytes(4, "big")), reserved)])
     return image, Boot(boot, seqno, limit)

@@ -35,6 +35,7 @@ from meshd.core.events import (
 )
 from meshd.node import Boot, Node
 from meshd.recording.recorder import RecordingNode
+from meshd.routing.own import reserve
 from meshd.simulation.disk import Disk, Group, Journal
 from meshd.simulation.faults.power import Power
 from meshd.simulation.pipe import End, Pipe, join
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 
-SEQNO_BLOCK = 1_000
 GROUP_MAX = 64
 REOPEN_AFTER_US = 5_000_000
 _NOTICES_MAX = 10_000
@@ -163,12 +163,8 @@ class Host:
     def _boot(self) -> Node:
         metas = self.store.load().metas
         boot = int.from_bytes(metas.get("boot", b""), "big") + 1
-        seqno = int.from_bytes(metas.get("babel-seqno-reserved", b"\0\1"), "big")
-        limit = (seqno + SEQNO_BLOCK) % 65536
-        reserved = (
-            MetaRow("boot", boot.to_bytes(4, "big")),
-            MetaRow("babel-seqno-reserved", limit.to_bytes(2, "big")),
-        )
+        seqno, limit, seqnos = reserve(metas)
+        reserved = (MetaRow("boot", boot.to_bytes(4, "big")), seqnos)
         self.store.commit([reserved])
         self._journal.note([reserved], self.world.now)
         tape = self.world.tapes(self.name, self._life)
