@@ -25,7 +25,7 @@ class ForgedOrigin(Attack):
         )
 
     def _update(self, prefix: Prefix, seqno: int, metric: int) -> Update:
-        address = next(iter(self.host.ports.values())).address
+        address = next((port.address for port in self.host.ports.values()), bytes(16))
         return Update(prefix, prefix.address[8:], seqno, metric, _INTERVAL_CS, address)
 
 
