@@ -52,6 +52,14 @@ class Node:
         nonce = crypto.digest(drawn, size=8)
         return self.sender.challenge(self.sources.challenge(node, nonce, now))
 
+    def answer(self, now=0):
+        """Return the beacon that answers who challenged, or None while none is due."""
+        due_us = self.sender.answer_due()
+        if due_us is None or now < due_us:
+            return None
+        self.sender.answers(now)
+        return self.sender.beacon()
+
     def meet(self, other, now=0):
         """Hear another's beacon."""
         return self.hear(other.sender.beacon(), now)
@@ -61,4 +69,4 @@ class Node:
         self.meet(other, now)
         self.hear(other.say(b"anybody?"), now)
         other.hear(self.challenge(now), now)
-        return self.hear(other.sender.answer(now), now)
+        return self.hear(other.answer(now), now)

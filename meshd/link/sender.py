@@ -112,14 +112,6 @@ class Sender:
         """Note that a beacon which answers challenges goes out now."""
         self._answered_us.append(now)
 
-    def answer(self, now: int) -> bytes | None:
-        """Return the beacon that answers, if one is due."""
-        due_us = self.answer_due()
-        if due_us is None or now < due_us:
-            return None
-        self._answered_us.append(now)
-        return self.beacon()
-
     def _next(self) -> int:
         if self.counter >= COUNTER_MAX:
             raise UsageError("the counter of this salt is used up; begin with a fresh one")

@@ -21,10 +21,10 @@ from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.ids import EVERYONE, SHORT_LEN, node_id
+from meshd.link.device import Device, Source
 from meshd.link.replay import Verdict, nearest
 from meshd.link.seal import NOBODY, FrameKeys, LinkKey, Mark, hop_address, opens_by_link_key, unseal
 from meshd.link.sender import Sender
-from meshd.link.speaker import Device, Source
 from meshd.wire.lora_beacon import Beacon, Challenge
 from meshd.wire.lora_frame import ECHO_LEN, FrameKind, LoraFrame, echo_of
 

@@ -63,7 +63,7 @@ class Air:
         if challenge is None or not delivered:
             return
         self.sender.hear(challenge, self.now)
-        answer = self.sender.sender.answer(self.now)
+        answer = self.sender.answer(self.now)
         if answer is not None:
             self.answered = True
             self.record(answer)

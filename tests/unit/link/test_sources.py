@@ -6,6 +6,7 @@ from lora_nodes import LINK, OTHER_LINK, SECOND_US, Node, identity
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
+from meshd.link.device import CHALLENGE_EVERY_US, SOURCES_MAX
 from meshd.link.replay import JUMP_MAX, WINDOW, Verdict, Window, nearest
 from meshd.link.seal import Mark, hop_address, link_key, seal
 from meshd.link.sender import (
@@ -29,7 +30,6 @@ from meshd.link.sources import (
     Overheard,
     Report,
 )
-from meshd.link.speaker import CHALLENGE_EVERY_US, SOURCES_MAX
 from meshd.wire.lora_beacon import COUNTER_MAX, ECHOES_MAX, Beacon, Challenge
 from meshd.wire.lora_frame import FrameKind, LoraFrame, echo_of
 
@@ -59,7 +59,7 @@ def test_sender_is_trusted_only_after_a_challenge_came_back():
     b.meet(a)
     assert b.hear(a.say()).trusted is False
     assert a.hear(b.challenge()) == Asked(b"" + a.sender._echoes[0])
-    assert b.hear(a.sender.answer(0)).proven
+    assert b.hear(a.answer(0)).proven
     assert b.hear(a.say()).trusted is True
     assert b.sources.proven(a.node)
 
@@ -172,7 +172,7 @@ def test_counter_far_ahead_is_delivered_and_not_relayed_until_the_challenge_came
     assert b.hear(far).trusted is False
     now = CHALLENGE_EVERY_US
     a.hear(b.challenge(now))
-    assert b.hear(a.sender.answer(now)).proven
+    assert b.hear(a.answer(now)).proven
     assert b.hear(a.say()).trusted
 
 
@@ -190,7 +190,7 @@ def test_answer_played_again_moves_no_window_back():
     b.meet(a)
     b.hear(a.say())
     a.hear(b.challenge())
-    answer = a.sender.answer(0)
+    answer = a.answer(0)
     b.hear(answer)
     frames = [a.say() for _ in range(2 * WINDOW)]
     for frame in frames:
@@ -204,7 +204,7 @@ def test_answer_to_a_challenge_of_long_ago_proves_nothing():
     b.meet(a)
     b.hear(a.say())
     a.hear(b.challenge())
-    assert not b.hear(a.sender.answer(0), CHALLENGE_VALID_US + 1).proven
+    assert not b.hear(a.answer(0), CHALLENGE_VALID_US + 1).proven
 
 
 def test_answer_to_somebody_elses_challenge_proves_nothing():
@@ -216,7 +216,7 @@ def test_answer_to_somebody_elses_challenge_proves_nothing():
     challenge = c.challenge()
     assert b.hear(challenge) == Overheard(a.node)
     a.hear(challenge)
-    assert not b.hear(a.sender.answer(0)).proven
+    assert not b.hear(a.answer(0)).proven
 
 
 # --- beacons --------------------------------------------------------------------------------------
@@ -286,15 +286,15 @@ def test_answers_share_one_beacon_and_come_at_most_every_ten_seconds():
         other.hear(frame)
         a.hear(other.challenge())
     assert a.sender.answer_due() == 0
-    answer = a.sender.answer(5)
+    answer = a.answer(5)
     assert sum(other.hear(answer).proven for other in others) == ECHOES_MAX
-    assert a.sender.answer_due() is None and a.sender.answer(5) is None
+    assert a.sender.answer_due() is None and a.answer(5) is None
     late = others[-1]
     late.hear(a.say())
     a.hear(late.challenge(CHALLENGE_EVERY_US))
-    assert a.sender.answer(6) is None
+    assert a.answer(6) is None
     assert a.sender.answer_due() == 5 + ANSWER_EVERY_US
-    assert late.hear(a.sender.answer(5 + ANSWER_EVERY_US), CHALLENGE_EVERY_US).proven
+    assert late.hear(a.answer(5 + ANSWER_EVERY_US), CHALLENGE_EVERY_US).proven
 
 
 def test_recorded_challenges_spend_little_airtime():
@@ -305,7 +305,7 @@ def test_recorded_challenges_spend_little_airtime():
     while now < ANSWERS_SPAN_US:
         for frame in recorded:
             a.hear(frame, now)
-        answers += a.sender.answer(now) is not None
+        answers += a.answer(now) is not None
         now += SECOND_US
     assert 0 < answers <= ANSWERS_MAX
     assert a.hear(recorded[0]) is DropReason.CHALLENGE_LIMITED
@@ -317,7 +317,7 @@ def test_answers_of_ten_minutes_are_few_whoever_asks():
     a, now, answers = Node(1), 0, []
     while now < 2 * ANSWERS_SPAN_US:
         a.sender.asked(now.to_bytes(8, "big"))
-        if a.sender.answer(now) is not None:
+        if a.answer(now) is not None:
             answers.append(now)
         now += SECOND_US
     assert len(answers) == 2 * ANSWERS_MAX
@@ -381,9 +381,9 @@ def test_copied_card_with_both_copies_running_is_heard_and_reported():
     challenge = b.challenge(now)
     one.hear(challenge)
     two.hear(challenge)
-    assert b.hear(one.sender.answer(now), now).proven
+    assert b.hear(one.answer(now), now).proven
     assert b.sources.poll_report() is None
-    assert b.hear(two.sender.answer(now), now).proven
+    assert b.hear(two.answer(now), now).proven
     assert b.sources.poll_report() == (Report.TWIN, one.node)
     assert b.hear(one.say()).trusted
     assert b.hear(two.say()).trusted
@@ -399,7 +399,7 @@ def test_copy_of_an_earlier_boot_that_answers_is_heard_too():
     challenge = b.challenge(now)
     for copy in (two, one):
         copy.hear(challenge)
-        assert b.hear(copy.sender.answer(now), now).proven
+        assert b.hear(copy.answer(now), now).proven
     assert b.hear(two.say()).trusted
     assert b.sources.poll_report() == (Report.TWIN, one.node)
 
@@ -410,10 +410,10 @@ def test_restart_between_two_answers_is_no_twin():
     b.hear(a.say())
     challenge = b.challenge()
     a.hear(challenge)
-    b.hear(a.sender.answer(0))
+    b.hear(a.answer(0))
     a = a.reboot()
     a.hear(challenge)
-    assert b.hear(a.sender.answer(0)).proven
+    assert b.hear(a.answer(0)).proven
     assert b.hear(a.say()).trusted
     assert b.sources.poll_report() is None
 
@@ -437,7 +437,7 @@ def test_member_that_drives_anothers_counter_ahead_is_noticed_and_undone():
     assert b.hear(a.say()) is DropReason.FRAME_REPLAYED
     now = CHALLENGE_EVERY_US
     a.hear(b.challenge(now))
-    assert b.hear(a.sender.answer(now), now).proven
+    assert b.hear(a.answer(now), now).proven
     assert b.sources.poll_report() == (Report.COUNTER_FORGED, a.node)
     assert b.hear(a.say()).trusted
 
@@ -464,7 +464,7 @@ def test_recording_played_for_a_day_has_a_node_asked_once_an_hour():
         if challenge is not None:
             asked += 1
             a.hear(challenge, now)
-            b.hear(a.sender.answer(now), now)
+            b.hear(a.answer(now), now)
     assert asked < 24 + 14
     # What is new is asked at once again.
     a = a.reboot()
