@@ -108,7 +108,10 @@ def test_failure_is_shrunk_to_what_causes_it():
         if len(plan.nodes) > 5 and {fault.kind for fault in plan.faults} >= {"crash", "partition"}
     )
     plan = replace(
-        plan, faults=tuple(replace(fault, nodes="n2", at_s=1.0) for fault in plan.faults)
+        plan,
+        crowd=True,
+        letters=True,
+        faults=tuple(replace(fault, nodes="n2", at_s=1.0) for fault in plan.faults),
     )
 
     def fails(plans):
@@ -120,4 +123,5 @@ def test_failure_is_shrunk_to_what_causes_it():
     small = shrink(plan, fails, 500)
     assert [fault.kind for fault in small.faults] == ["crash"]
     assert (len(small.nodes), small.traffic) == (2, ())
+    assert not small.crowd and not small.letters
     assert small.duration_s < plan.duration_s

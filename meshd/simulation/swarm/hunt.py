@@ -44,7 +44,6 @@ class Failure(NamedTuple):
 
 def _judge_in_time(plan: Plan, seed: int) -> list[Violation]:
     """Judge in a worker, where an alarm ends what does not end by itself."""
-
     limit_s = HANG_S + HANG_S_EACH * (plan.end_us / 1e6) * sum(one.count for one in plan.nodes)
 
     def hang(*_: object) -> None:

@@ -55,6 +55,8 @@ def _traffic(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, traffic=traffic)
     if plan.crowd:
         yield replace(plan, crowd=False)
+    if plan.letters:
+        yield replace(plan, letters=False)
     for place, item in enumerate(plan.traffic):
         if item.every_s < plan.duration_s:
             calmer = replace(item, every_s=item.every_s * 3)
