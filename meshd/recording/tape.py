@@ -120,5 +120,5 @@ def _failed(path: str, error: OSError) -> Problem:
     return Problem(
         "recording-failed",
         f"{path}: recording has ended: {error.strerror or error}",
-        "the node goes on; make room, and start it anew with --record and another file",
+        "the node goes on; make room, and start it again with --record and another file",
     )

@@ -51,7 +51,6 @@ class Datagrams:
         self._joined: set[tuple[int, int]] = set()
         self._ports = [_Port(number, _open(number)) for number in ports]
         self._socket_of = {port.number: port.socket for port in self._ports}
-        self.send_errors = 0
 
     def filenos(self) -> list[int]:
         """Return the sockets to wait on; call `read(fd)` when one is readable."""
@@ -111,7 +110,6 @@ class Datagrams:
         try:
             self._socket_of[datagram.port].sendto(datagram.data, target)
         except OSError as error:
-            self.send_errors += 1
             log.debug("send failed link=%s error=%s", datagram.link, error)
 
     def close(self) -> None:

@@ -79,5 +79,5 @@ def _slow(path: str, waiting: int) -> Problem:
     return Problem(
         "recording-slow",
         f"{path}: recording has ended: {waiting // 1_000_000} MB waited for its disk",
-        "the node goes on; start it anew with --record and a file on a quicker disk",
+        "the node goes on; start it again with --record and a file on a quicker disk",
     )

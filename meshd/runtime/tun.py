@@ -36,9 +36,9 @@ _REMEDIES = {
     errno.ENOENT: "load it (modprobe tun), or give the container /dev/net/tun; radios go on "
     "without IP",
     errno.EPERM: f"{RIGHTS_REMEDY}; radios go on without IP",
-    errno.EBUSY: f"another program uses an interface {TUN_NAME}: stop it and start meshd anew",
-    errno.EINVAL: f"there is another interface {TUN_NAME}: `ip link del {TUN_NAME}`, and start "
-    "meshd anew",
+    errno.EBUSY: f"another program uses an interface {TUN_NAME}: stop it and start meshd again",
+    errno.EINVAL: f"there is another interface {TUN_NAME}: `ip link del {TUN_NAME}`, then start "
+    "meshd again",
 }
 _SAME = {errno.ENODEV: errno.ENOENT, errno.ENXIO: errno.ENOENT, errno.EACCES: errno.EPERM}
 
