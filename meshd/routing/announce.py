@@ -221,6 +221,12 @@ class Announcer:
         """Ask one neighbour for another, together with what else it is asked at this moment."""
         self._asks.setdefault(neighbour, []).append(request)
 
+    def resend_us(self, targets: Iterable[Neighbour], quick: tuple[int, ...]) -> tuple[int, ...]:
+        """Return after which times a request is sent again: `quick`, then those of a radio."""
+        names = dict.fromkeys(target.link.name for target in targets)
+        slow = [self.radios[name].resend_us() for name in names if name in self.radios]
+        return (quick if len(slow) < len(names) else ()) + max(slow, default=())
+
     def flush_urgent(self, now: int) -> None:
         """Send what may not wait, and with it what else is pending."""
         if self._asks:

@@ -286,6 +286,10 @@ class LoraDialect:
         peer = self.peers.get(node)
         return INFINITY if peer is None else peer.neighbour.cost
 
+    def resend_us(self) -> tuple[int, ...]:
+        """Return after which times what was asked and not answered is asked again."""
+        return self._words.resend_us()
+
     @property
     def hop_cost(self) -> int:
         """What a hop with margin costs."""
@@ -447,7 +451,7 @@ class LoraDialect:
             if route is not None and meets(route, router_id, seqno):
                 self._words.answer(row, now)
                 return
-            row.wanted = seqno
+            self._words.awaits(row, seqno, now)
             if route is not None and route.neighbour.link.name != self.link.name:
                 request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
                 self._learner.requests.incoming(peer.neighbour, request, now, _no)

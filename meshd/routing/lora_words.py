@@ -16,6 +16,7 @@ from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
 from meshd.routing.lora_names import Spoken, check_of, grouped
 from meshd.routing.selection import meets
+from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
 from meshd.wire.lora_routes import (
     ASK_LEN,
@@ -45,9 +46,17 @@ ROWS_MAX = 512
 """Nodes that are told of; of further ones a neighbour on LoRa hears nothing."""
 
 ASKED_MAX = 512
-ASK_AGAIN_US = 300_000_000
 ASK_NAME_AGAIN = 6
 """A name is asked for again after so many of `soon_us`."""
+
+RESEND = (10, 15, 30, 60, 120)
+"""What is missed is asked for again after so many to twice as many of `want_us`."""
+
+WANT_AGAIN = 8
+"""After so many of `want_us` the same want is a new one, to be passed on like the first."""
+
+AWAIT = 64
+"""An answer that comes within so many of `want_us` is passed on at once."""
 
 COMMON = 2
 """A node is told by name until it was so often, by anybody here."""
@@ -95,7 +104,8 @@ class Row:
     """One node as it is told of: `told` in steps, None before the first time.
 
     `repeats`: how often it is to be said soon; `name`: in full; `asked`: as somebody waits for it;
-    `wanted`: with this seqno or a later one. `common`: how often it was said here whom it means.
+    `wanted`: with this seqno or a later one, until when. `common`: how often it was said here whom
+    it means.
     """
 
     __slots__ = (
@@ -114,7 +124,7 @@ class Row:
         self.named_us: int | None = None
         self.asked = False
         self.common = 0
-        self.wanted: int | None = None
+        self.wanted: tuple[int, int] | None = None
 
 
 class Words:
@@ -167,7 +177,7 @@ class Words:
         selected = entry.selected if entry is not None else None
         via = selected.neighbour if selected is not None else None
         told = UNREACHABLE if row.told is None else row.told
-        if selected is not None and _awaited(row, selected):
+        if selected is not None and _awaited(row, selected, now):
             self.answer(row, now)
         elif steps == UNREACHABLE:
             if told != UNREACHABLE:
@@ -198,6 +208,10 @@ class Words:
         row.asked, row.repeats = True, max(row.repeats, 1)
         self.hurry(now, self.rules.want_us, urgent=True)
 
+    def awaits(self, row: Row, seqno: int, now: int) -> None:
+        """Have a route with this seqno or a later one told at once when it comes."""
+        row.wanted = seqno, now + AWAIT * self.rules.want_us
+
     def hurry(self, now: int, wait_us: int, *, urgent: bool = False) -> None:
         """Say something between one and two of `wait_us` from now; `urgent`: on credit too."""
         self._urgent = self._urgent or urgent
@@ -219,6 +233,14 @@ class Words:
         if len(self._wants) < WAITING_MAX and self._may_ask(Want(short, seqno), now):
             self._wants[short] = seqno
             self.hurry(now, self.rules.want_us, urgent=True)
+
+    def resend_us(self) -> tuple[int, ...]:
+        """Return after which times a want that is not answered is made again.
+
+        Two that lost each other do so at one moment, and do not hear each other ask.
+        """
+        jitter, want_us = self._learner.ctx.jitter, self.rules.want_us
+        return tuple(jitter(times * want_us, 2 * times * want_us) for times in RESEND)
 
     def ask(self, ask: Ask, now: int) -> bool:
         """Ask for a name; tell whether it will be. Many become one question for all names."""
@@ -260,7 +282,9 @@ class Words:
     def _may_ask(self, question: Ask | Want, now: int) -> bool:
         """Tell whether this was not asked of late, and note that it is."""
         asked_us = self._asked_us.get(question)
-        again_us = ASK_AGAIN_US if isinstance(question, Want) else self._name_again_us
+        again_us = self._name_again_us
+        if isinstance(question, Want):
+            again_us = WANT_AGAIN * self.rules.want_us
         if asked_us is not None and now - asked_us < again_us:
             return False
         if len(self._asked_us) >= ASKED_MAX:
@@ -354,7 +378,7 @@ class Words:
         steps, seqno, node = self.steps(row), None, row.node
         entry = self._learner.table.entries.get(row.prefix)
         if steps != UNREACHABLE and entry is not None and entry.selected is not None:
-            seqno = _seqno(entry, entry.selected, latest=row.asked)
+            seqno = self._seqno(entry, entry.selected, latest=row.asked)
         plain = row.common >= COMMON and not row.name and self._spoken.plain(node, seqno)
         if not said.room(plain=plain):
             return
@@ -374,7 +398,20 @@ class Words:
         row.repeats = max(row.repeats - 1, 0)
         row.name = row.asked = False
         row.common += not plain
-        row.wanted = None
+        if row.wanted is not None and seqno is not None and not newer(row.wanted[0], seqno):
+            row.wanted = None
+
+    def _seqno(self, entry: Entry, route: Route, *, latest: bool) -> int:
+        """Return the seqno to tell: that of the last announcement, on any link, while it holds.
+
+        A later one alone is no news there, and told here would make the others' routes unfeasible.
+        An earlier one would be worth nothing to whoever needed this one.
+        """
+        said = entry.said
+        if said is None or latest or not entry.says(route):
+            return route.seqno
+        source = self._learner.sources.get(entry.prefix, route.router_id)
+        return said[1] if source is None or newer(said[1], source.seqno) else source.seqno
 
     def _promise(self, entry: Entry | None, distance: tuple[int, int], kept_us: int) -> bool:
         """Note the feasibility distance of what is told (RFC 8966 §3.7.3)."""
@@ -443,18 +480,12 @@ class _Said:
         return True
 
 
-def _seqno(entry: Entry, route: Route, *, latest: bool) -> int:
-    """Return the seqno to tell: that of the last announcement on other links while it holds.
-
-    A later one alone is no news there, and told here would make the others' routes unfeasible.
-    """
-    said = entry.said
-    return said[1] if said is not None and not latest and entry.says(route) else route.seqno
-
-
-def _awaited(row: Row, route: Route) -> bool:
+def _awaited(row: Row, route: Route, now: int) -> bool:
     """Tell whether somebody waits for just such a route."""
-    return row.wanted is not None and meets(route, row.prefix.address[8:], row.wanted)
+    if row.wanted is None:
+        return False
+    seqno, until_us = row.wanted
+    return now < until_us and meets(route, row.prefix.address[8:], seqno)
 
 
 def _said_us(row: Row) -> int:

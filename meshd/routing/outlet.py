@@ -76,3 +76,6 @@ class Radio(Protocol):
 
     def flush(self, now: int) -> None:
         """Pass on what gathered."""
+
+    def resend_us(self) -> tuple[int, ...]:
+        """Return after which times what was asked and not answered is asked again."""

@@ -1,8 +1,8 @@
 """Seqno requests: ask, answer, forward (RFC 8966 §3.8).
 
 Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
-most four times, for a route that is only better twice; own seqno increases. What is asked is
-remembered within bounds; what is sent on for others is remembered in `forwarded`.
+most four times, six by LoRa, for a route that is only better twice; own seqno increases. What is
+asked is remembered within bounds; what is sent on for others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
 
@@ -117,7 +117,9 @@ class Requests:
         if source is None:
             return
         targets = tuple(route.neighbour for route in finite[:TARGETS_MAX])
-        self._ask(entry.prefix, router_id, source.seqno + 1 & 0xFFFF, targets, now)
+        pauses = self._announcer.resend_us(targets, RESEND_US)
+        wanted = source.seqno + 1 & 0xFFFF
+        self._ask(entry.prefix, router_id, wanted, targets, now, pauses=pauses)
 
     def unfeasible(self, prefix: Prefix, neighbour: Neighbour, router_id: bytes, now: int) -> None:
         """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2).
@@ -141,7 +143,7 @@ class Requests:
         targets: tuple[Neighbour, ...],
         now: int,
         *,
-        pauses: tuple[int, ...] = RESEND_US,
+        pauses: tuple[int, ...],
     ) -> None:
         known = self._pending.get(prefix)
         if known is not None:

@@ -8,7 +8,8 @@ from lora_talk import S, Talker, node, plain
 
 from meshd.core.drops import Drops
 from meshd.core.errors import WireError
-from meshd.forwarding.direct import CARRIED_MAX, Arrived, Forwarder, Send
+from meshd.forwarding.carried import CARRIED_MAX
+from meshd.forwarding.direct import Arrived, Forwarder, Send
 from meshd.forwarding.direct import Rules as DirectRules
 from meshd.routing.lora_names import check_of, grouped
 from meshd.routing.lora_words import Rules

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+from lora_camp import Camp
 from lora_mesh import SF7
 
 from meshd.config.regions import law_of
@@ -69,6 +71,23 @@ def test_when_the_radio_is_gone_the_route_is_retracted():
     assert world.run_until(lambda: address not in hosts[0].routes, 10 * SECOND)
     shown = hosts[-1].node.snapshot(hosts[-1].now).neighbours
     assert not [row for row in shown if row.link == "lora0"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_who_leave_wifi_behind_have_ways_by_lora_within_two_minutes(seed):
+    """What they told by WiFi lets no way by LoRa be feasible until a later seqno is asked for."""
+    camp = Camp(3, line=True, seed=seed)  # a minute after WiFi went
+    one, middle, two = (host.node.address for host in camp.hosts)
+    ways = {(0, middle): middle, (0, two): middle, (2, middle): middle, (2, one): middle}
+    ways |= {(1, one): one, (1, two): two}
+
+    def known():
+        routes = [camp.hosts[number].routes for number in range(3)]
+        return all(routes[at].get(to) == ("lora0", via) for (at, to), via in ways.items())
+
+    assert camp.world.run_until(known, 60 * SECOND)
+    camp.run(600)
+    assert known()
 
 
 def thin(host, address):

@@ -1,12 +1,14 @@
 """The LoRa dialect of routing: who is a next hop, what is told when, what is asked for."""
 
+from itertools import pairwise
+
 from lora_talk import RULES, S, Talker, address, node, plain, prefix
 
 from meshd.core.airtime import Modulation
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
-from meshd.routing.lora_words import ASKED_MAX, ROWS_MAX
+from meshd.routing.lora_words import ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
@@ -143,6 +145,24 @@ def test_a_lost_way_is_told_and_a_later_seqno_asked_for():
     assert UNREACHABLE in {entry.metric for entry in said.entries}
 
 
+def test_what_is_lost_and_not_answered_is_asked_for_again_ever_more_seldom():
+    talker = one()
+    told(talker, 60 * S)
+    talker.lora.heard(node(C), 10.0, 60 * S)
+    talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 60, False)), 60 * S)
+    talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), 61 * S)
+    asked = []
+    for now in range(61 * S, 1_500 * S, S // 10):
+        talker.at(now)
+        said = talker.lora.build(now, 200)
+        if said is not None and said.wants:
+            assert said.wants == (Want(short(D), 5),)
+            asked.append(now)
+    pauses, want_us = [later - before for before, later in pairwise(asked)], RULES.want_us
+    for pause, times in zip(pauses, RESEND, strict=True):
+        assert (times - 1) * want_us <= pause <= (2 * times + 1) * want_us
+
+
 def test_the_origin_answers_a_want_with_a_later_seqno():
     talker = one()
     talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(OWN), 1),)), S)
@@ -156,8 +176,26 @@ def test_a_want_goes_on_once():
     for now in (S, 2 * S):
         talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), now)
     assert talker.lora.build(talker.lora.due_us(), 200).wants == (Want(short(D), 9),)
-    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), 90 * S)
-    assert all(not said.wants for said in rest(talker, 390 * S))
+    again_us = S + WANT_AGAIN * RULES.want_us
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), again_us - 1)
+    assert all(not said.wants for said in rest(talker, again_us))
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), again_us)
+    assert [said.wants for said in rest(talker, again_us + 10 * S)] == [(Want(short(D), 9),)]
+
+
+def test_who_passed_a_want_on_tells_the_answer_whatever_it_said_meanwhile():
+    talker = one()
+    list(rest(talker, 3000 * S))
+    at = 3000 * S
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 5),)), at)
+    talker.lora._words.tell(talker.lora._words.rows[node(D)], at)
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert said.wants and [(e.short, e.seqno) for e in said.entries] == [(short(D), 4)]
+    talker.lora.learn(node(B), hears_me((D, 5, 30, False)), at + 5 * S)
+    due_us = talker.lora.due_us()
+    assert talker.lora.awaited() and due_us <= at + 5 * S + 2 * RULES.want_us
+    (entry,) = talker.lora.build(due_us, 200).entries
+    assert (entry.short, entry.seqno) == (short(D), 5)
 
 
 def test_a_want_is_answered_by_who_has_it():
