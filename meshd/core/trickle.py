@@ -2,9 +2,8 @@
 
 Enters: `now`, consistent and inconsistent news. Leaves: when to be asked next, and whether to
 speak. Changed from the RFC: an inconsistency begins a new interval also while the interval is the
-shortest and has been spoken in, since who is new has not heard what was said before; and at most
-`RESETS_MAX` begin one in a minute, or so long as is said, so that invented newcomers cannot make a
-node talk all the time;
+shortest and has been spoken in, since who is new has not heard what was said before; at most
+`RESETS_MAX` begin one in a minute, so that invented newcomers cannot make a node talk all the time;
 the first `EARLY` intervals are all of the shortest kind, since a first word may be lost.
 Must not know: what is said.
 """
@@ -27,13 +26,11 @@ class Trickle:
         shortest_us: int,
         doublings: int,
         redundancy: int,
-        resets_span_us: int = RESETS_SPAN_US,
     ) -> None:
         self.shortest_us = shortest_us
         self.longest_us = shortest_us << doublings
         self._rng = rng
         self._redundancy = redundancy
-        self._resets_span_us = resets_span_us
         self._interval_us = shortest_us
         self._end_us = 0
         self._speak_us: int | None = None
@@ -60,7 +57,7 @@ class Trickle:
         """Somebody does not know yet what this node would say."""
         if self._interval_us == self.shortest_us and self._speak_us is not None:
             return
-        if len(self._resets) == RESETS_MAX and now < self._resets[0] + self._resets_span_us:
+        if len(self._resets) == RESETS_MAX and now < self._resets[0] + RESETS_SPAN_US:
             return
         self._resets.append(now)
         self._begin(now, self.shortest_us)
