@@ -141,7 +141,7 @@ python_environment() {
     say "setup: $(.venv/bin/python --version) in .venv; fetching its packages, which takes a minute or two"
     # On a terminal pip shows each package as it comes.
     PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install $([ -t 2 ] || echo --quiet) \
-        --disable-pip-version-check --editable '.[dev,qr,capture]' >&2 || {
+        --disable-pip-version-check --editable '.[dev,qr]' >&2 || {
         say "setup: pip failed; what it says above tells why. It needs the internet, or a cache of it."
         exit 1
     }
