@@ -1,5 +1,5 @@
-"""What goes on over many LoRa hops: objects for everybody, told on by as few as will do.
+"""What goes on over many LoRa hops: objects for everybody, messages to one, IP packets.
 
-Enters: items of frames, and objects of this node. Leaves: items to send, objects that arrived.
-Must not know: keys, modems, the law, what objects mean.
+Enters: opened frames, and what this node has to send. Leaves: frames for the link, what arrived.
+Must not know: modems, what objects and messages mean.
 """

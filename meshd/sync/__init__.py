@@ -1,5 +1,6 @@
-"""Sync: vectors, wants, entries, forks, leases and joins over sessions; files have their own part.
+"""Sync: vectors, wants, entries, forks, leases, joins, files over sessions; some of it by LoRa too.
 
-Enters: events of sessions and spaces, answers of the store, local requests. Leaves: records,
-verified entries, replies. Must not know: how a session encrypts, how a space judges.
+Enters: events of sessions, spaces and radios, answers of the store, local requests. Leaves:
+records, items for radios, verified entries, replies. Must not know: how a session encrypts, how a
+space judges, how frames travel.
 """
