@@ -3,10 +3,10 @@
 import sys
 import time
 
+from meshd.cli.output import bar
 from meshd.core.spans import span
 from meshd.status.text import clean
 
-_BAR_WIDTH = 24
 _SPARSE_S = 60.0
 _EVERY_S = 0.2
 _GUESS_SHARE, _GUESS_S = 0.03, 10.0
@@ -46,8 +46,7 @@ class Meter:
             f"{done_us / 1e6 / spent_s:.2g} times as fast as life{left}"
         )
         if self._terminal:
-            filled = int(share * _BAR_WIDTH)
-            text = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {text}"
+            text = f"{bar(share)} {text}"
         self._show(text)
 
     def _show(self, text: str) -> None:

@@ -118,6 +118,12 @@ def awaited(what: str, timeout_s: float) -> str:
     return f"waiting up to {timeout_s:g} s until it is {what}; Ctrl-C ends the waiting alone"
 
 
+def bar(share: float) -> str:
+    """Return a bar that is full to a share from 0 to 1."""
+    filled = int(share * _BAR_WIDTH)
+    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}]"
+
+
 class ProgressBar:
     """A bar on stderr when it is a terminal; elsewhere it says only what is waited for."""
 
@@ -133,14 +139,12 @@ class ProgressBar:
             self._waits.update(what, done, total)
             return
         share = min(1.0, done / total) if total else 0.0
-        filled = int(share * _BAR_WIDTH)
-        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
         amount = f"{size(done)} of {size(total)}"
         if what.startswith("waits"):
             amount = f"{amount}; {what}"
         elif what != "bytes":
             amount = f"{done} of {total} {what}"
-        sys.stderr.write(f"\r{clean(self._label)} [{bar}] {share:4.0%}  {clean(amount)}\x1b[K")
+        sys.stderr.write(f"\r{clean(self._label)} {bar(share)} {share:4.0%}  {clean(amount)}\x1b[K")
         sys.stderr.flush()
         self._shown = True
 

@@ -6,6 +6,7 @@ Must not know: what is said.
 """
 
 from meshd.core.buckets import Buckets
+from meshd.core.law import HOUR_US
 from meshd.messages.ways import RadioVerbs
 from meshd.wire.letters import INTRODUCTION_LEN
 
@@ -15,7 +16,6 @@ LEAST = 2
 
 BURST_MAX = 16
 ASKER_US = 600_000_000
-_HOUR_US = 3_600_000_000
 
 
 class KeyAir:
@@ -30,7 +30,7 @@ class KeyAir:
         """Take one introduction's part of the hour."""
         fits = self._radios.fits_hour(link, INTRODUCTION_LEN, now)
         share = max(fits // PART, LEAST)
-        interval_us = _HOUR_US // share
+        interval_us = HOUR_US // share
         burst = min(max(share // 2, LEAST), BURST_MAX)
         full_at = max(self._full_at.get(link, now), now)
         if not fits or full_at - now > (burst - 1) * interval_us:

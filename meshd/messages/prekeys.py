@@ -15,6 +15,7 @@ from meshd.core import crypto
 from meshd.core.context import Context
 from meshd.core.errors import RequestError, WireError
 from meshd.core.events import MetaRow, Notice
+from meshd.core.law import HOUR_US
 from meshd.forwarding.pairwise import Prekey
 from meshd.messages.contacts import Used
 from meshd.messages.letter import ROW_PREFIX, rows_of
@@ -27,7 +28,6 @@ from meshd.wire import payload
 from meshd.wire.entry import Kind
 from meshd.wire.membership import Rank
 
-HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 REPLACE_US = 30 * DAY_US
 DELETE_US = 60 * DAY_US
