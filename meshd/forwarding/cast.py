@@ -168,9 +168,9 @@ class Cast:
             held.due_us = now + self._rng.randint(self.rules.slot_us, self.rules.own_us)
 
     def receive(
-        self, sender: bytes, items: tuple[lora_payload.Item, ...], now: int
+        self, sender: bytes, items: tuple[lora_payload.Item, ...], now: int, node: bytes = b""
     ) -> list[Object]:
-        """Take what a neighbour sent; return the objects that are new here."""
+        """Take what a neighbour sent; return the objects that are new here. `node`: its NodeId."""
         fresh = []
         present: set[bytes] = set()
         once: set[type] = set()
@@ -185,7 +185,7 @@ class Cast:
                 if self._object(sender, item, now):
                     fresh.append(item)
             elif isinstance(item, Heard):
-                self.neighbours.told(sender, item.shorts)
+                self.neighbours.told(sender, item.shorts, node)
             elif isinstance(item, Wants):
                 self._asked(sender, item.tags, now)
             elif isinstance(item, Listing):

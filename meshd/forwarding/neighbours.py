@@ -1,22 +1,27 @@
 """Who is in earshot on one radio, and whom those hear: what relays are chosen by.
 
 Enters: whom a frame came from, and lists of whom neighbours hear. Leaves: who would hear a frame of
-this node, or of a neighbour. Short addresses may stand for two nodes: then a relay too few or too
-many is chosen, which the repair makes good. Must not know: objects, frames.
+this node, or of a neighbour. Short addresses may stand for two nodes, and a key can be ground for
+one: so what each says is kept apart, a node listens here when one of them says so, and a relay may
+stay silent for it when all do. Must not know: objects, frames.
 """
 
 from meshd.core.crowd import giving_way
+from meshd.core.ids import SHORT_LEN
 
 NEIGHBOURS_MAX = 64
 LISTED_MAX = 40
 """Neighbours named in one list: a list of 82 bytes. The strongest are named."""
+
+ALIKE_MAX = 8
+"""Nodes with one short address whose lists are kept."""
 
 SILENT_US = 3 * 3600 * 1_000_000
 """Who was not heard for so long is no neighbour: twice the slowest beacon and half of one."""
 
 
 class Neighbour:
-    """One node in earshot. `hears` is None until it said so."""
+    """One short address in earshot. `hears`: whom each node that has it hears, once it said so."""
 
     __slots__ = ("heard_us", "hears", "proven", "snr_db")
 
@@ -24,7 +29,7 @@ class Neighbour:
         self.heard_us = 0
         self.snr_db = 0.0
         self.proven = False
-        self.hears: frozenset[bytes] | None = None
+        self.hears: dict[bytes, frozenset[bytes]] = {}
 
 
 class Neighbours:
@@ -48,23 +53,28 @@ class Neighbours:
             self.version += 1
         neighbour.heard_us, neighbour.snr_db, neighbour.proven = now, snr_db, proven
 
-    def told(self, short: bytes, hears: tuple[bytes, ...]) -> None:
-        """Note whom a neighbour says that it hears."""
+    def told(self, short: bytes, hears: tuple[bytes, ...], node: bytes = b"") -> None:
+        """Note whom a neighbour says that it hears; `node` is its NodeId."""
         neighbour = self.known.get(short)
-        if neighbour is not None:
-            neighbour.hears = frozenset(hears)
+        if neighbour is None:
+            return
+        lists = neighbour.hears
+        lists.pop(node, None)
+        if len(lists) >= ALIKE_MAX:
+            del lists[next(iter(lists))]
+        lists[node] = frozenset(hears)
+        self._reckon()
+
+    def restarted(self, node: bytes) -> None:
+        """A neighbour has forgotten whom it heard; others with its short address have not."""
+        neighbour = self.known.get(node[:SHORT_LEN])
+        if neighbour is not None and neighbour.hears.pop(node, None) is not None:
             self._reckon()
 
-    def restarted(self, short: bytes) -> None:
-        """A neighbour has forgotten whom it heard."""
-        neighbour = self.known.get(short)
-        if neighbour is not None and neighbour.hears is not None:
-            neighbour.hears = None
-            self._reckon()
-
-    def hears(self, short: bytes) -> bool:
-        """Tell whether a neighbour says that it hears this node."""
-        return short in self.known and self._hears(short, self.own)
+    def hears(self, node: bytes) -> bool:
+        """Tell whether a node, by its NodeId, says that it hears this one."""
+        neighbour = self.known.get(node[:SHORT_LEN])
+        return neighbour is not None and self.own in neighbour.hears.get(node, ())
 
     def expire(self, now: int) -> None:
         """Forget who was silent too long."""
@@ -81,16 +91,20 @@ class Neighbours:
         return tuple(sorted(known[: min(limit, LISTED_MAX)]))
 
     def audience(self, sender: bytes) -> list[bytes]:
-        """Return which of this node's listeners hear a neighbour."""
-        return [short for short in self.listeners if self._hears(short, sender)]
+        """Return which of this node's listeners hear a neighbour for sure."""
+        return [short for short in self.listeners if self._hear(short, sender)]
 
     def only(self, listener: bytes) -> bool:
         """Tell whether a listener hears no neighbour of this node, as far as it said."""
-        hears = self.known[listener].hears or ()
+        hears = frozenset[bytes]().union(*self.known[listener].hears.values())
         return not any(short in self.known for short in hears if short != self.own)
 
-    def _hears(self, short: bytes, sender: bytes) -> bool:
-        return sender in (self.known[short].hears or ())
+    def _listens(self, short: bytes) -> bool:
+        return any(self.own in hears for hears in self.known[short].hears.values())
+
+    def _hear(self, short: bytes, sender: bytes) -> bool:
+        lists = self.known[short].hears.values()
+        return bool(lists) and all(sender in hears for hears in lists)
 
     def _reckon(self) -> None:
-        self.listeners = tuple(sorted(one for one in self.known if self._hears(one, self.own)))
+        self.listeners = tuple(sorted(one for one in self.known if self._listens(one)))

@@ -85,7 +85,7 @@ class Presence:
         row.echo, row.at_us, row.said = echo, now, False
         if anew:
             row.tries = 0
-            self._neighbours.restarted(node[:SHORT_LEN])
+            self._neighbours.restarted(node)
         if row.tries < OWN_FRAMES and self._owed(row):
             self._want(now)
 
@@ -168,7 +168,7 @@ class Presence:
 
     def _owed(self, row: _Row) -> bool:
         """Tell whether a neighbour does not say that it hears this node."""
-        return not self._neighbours.hears(row.node[:SHORT_LEN])
+        return not self._neighbours.hears(row.node)
 
     def _due(self, row: _Row, now: int) -> bool:
         if now - row.at_us > ECHO_US or not self._owed(row):

@@ -197,14 +197,13 @@ class RadioMesh:
         for item in items:
             if isinstance(item, Local) and item.sub in _WORDS:
                 opened = self._word(opened, item, now)
-        short = opened.node[:SHORT_LEN]
         if opened.trusted:
             self._heard(opened.node, now)
-        heard_before = self.neighbours.hears(short)
+        heard_before = self.neighbours.hears(opened.node)
         self._objects(opened, items, now)
         for item in items:
             self._take(opened, item, now)
-        if self.neighbours.hears(short) and not heard_before:
+        if self.neighbours.hears(opened.node) and not heard_before:
             self.presence.news(now)
         self.presence.heard(opened.node, opened.frame.tag[:ECHO_LEN], now)
         while (event := self.forwarder.poll_event()) is not None:
@@ -229,7 +228,7 @@ class RadioMesh:
         """Take what is for everybody; of a sender not proven only for this node itself."""
         objects: Iterable[Object] = (item for item in items if isinstance(item, Object))
         if opened.trusted:
-            objects = self.cast.receive(opened.node[:SHORT_LEN], items, now)
+            objects = self.cast.receive(opened.node[:SHORT_LEN], items, now, opened.node)
         for item in objects:
             told = (item.body, item.priority, now - item.age * AGE_STEP_US)
             self._events.append(ObjectHeard(self.name, opened.node, *told, opened.trusted))

@@ -1,6 +1,6 @@
 """Who is in earshot, and whom those hear."""
 
-from meshd.forwarding.neighbours import LISTED_MAX, NEIGHBOURS_MAX, SILENT_US, Neighbours
+from meshd.forwarding.neighbours import ALIKE_MAX, LISTED_MAX, NEIGHBOURS_MAX, SILENT_US, Neighbours
 
 ME, A, B = b"me", b"aa", b"bb"
 
@@ -20,6 +20,27 @@ def test_lists_of_strangers_are_ignored():
     neighbours = Neighbours(ME)
     neighbours.told(A, (ME,))
     assert neighbours.listeners == ()
+
+
+def test_a_node_with_the_short_address_of_another_does_not_unsay_what_that_one_said():
+    neighbours = Neighbours(ME)
+    true, ground = A + b"true", A + b"ground"
+    neighbours.heard(A, 1.0, 0)
+    neighbours.told(A, (ME, B), true)
+    neighbours.restarted(ground)
+    neighbours.told(A, (), ground)
+    assert neighbours.listeners == (A,), "what is for the true one is sent"
+    assert neighbours.audience(B) == [], "and not left to a relay that only one of them hears"
+    neighbours.restarted(true)
+    assert neighbours.listeners == ()
+
+
+def test_nodes_of_one_short_address_are_bounded():
+    neighbours = Neighbours(ME)
+    neighbours.heard(A, 1.0, 0)
+    for number in range(3 * ALIKE_MAX):
+        neighbours.told(A, (ME,), A + bytes([number]))
+    assert len(neighbours.known[A].hears) == ALIKE_MAX
 
 
 def test_neighbours_are_bounded_and_expire():

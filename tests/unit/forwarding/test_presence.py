@@ -33,7 +33,7 @@ def words(presence, now):
 def listed(neighbours, node=NODE):
     """The neighbour says that it hears this node."""
     neighbours.heard(node[:2], 0.0, 0)
-    neighbours.told(node[:2], (b"me",))
+    neighbours.told(node[:2], (b"me",), node)
 
 
 def test_who_does_not_list_this_node_gets_an_echo_soon():
