@@ -9,10 +9,12 @@ Must not know: frames, keys, the channel.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from enum import IntEnum
+from typing import NamedTuple, Protocol
 
 from meshd.core.buckets import Buckets
 from meshd.core.ids import SHORT_LEN
+from meshd.core.law import HOUR_US
 from meshd.forwarding.neighbours import Neighbours
 
 ROWS_MAX = 64
@@ -31,8 +33,34 @@ UNANSWERED = (2, 4)
 DOUBLINGS = 6
 RIDE_US = 60_000_000
 """Who sent something else within this time waits so long for the next to take the words along."""
-BURST, WORD_AIRTIMES = 24, 60
-"""So many frames go for that alone, then one in so many airtimes of one."""
+BURST, BURST_LEAST, WORD_AIRTIMES = 24, 8, 60
+"""So many frames go for that alone, then one in so many airtimes of one; where the hour is short,
+what a quarter of its control holds, and then half of it in an hour."""
+FIRST = 2
+"""So many echoes are the first answer to who is new; more go to who proved to be there."""
+
+
+class Strange(Protocol):
+    """Takes a frame's airtime from what strangers may cause; `new`: from first answers' part."""
+
+    def __call__(self, airtime_us: int, now: int, *, new: bool = False) -> bool: ...
+
+
+class Air(NamedTuple):
+    """What words cost: one frame, and the hour's control; `strange(us, now, new=)`: see link."""
+
+    word_us: int
+    control_us: int
+    strange: Strange
+
+    def bucket(self) -> Buckets:
+        """Return how many frames may go for words alone."""
+        quarter = self.control_us // 4 // self.word_us
+        burst = min(max(quarter, BURST_LEAST), BURST)
+        hourly_us = HOUR_US // max(2 * quarter, BURST_LEAST)
+        return Buckets(
+            burst=burst, interval_us=max(WORD_AIRTIMES * self.word_us, hourly_us), sources_max=1
+        )
 
 
 class Words(NamedTuple):
@@ -56,22 +84,30 @@ class _Row:
         self.tries = 0
 
 
+class _Cause(IntEnum):
+    """Why a frame should go for words alone."""
+
+    STRANGE = 0
+    NEW = 1
+    KNOWN = 2
+
+
 class Presence:
     """What one radio owes those in earshot."""
 
-    def __init__(
-        self, neighbours: Neighbours, jitter: Callable[[int, int], int], word_us: int
-    ) -> None:
-        """`word_us` is how long a frame with such words is on the air."""
+    def __init__(self, neighbours: Neighbours, jitter: Callable[[int, int], int], air: Air) -> None:
+        """`jitter` chooses between two times."""
         self.due_us: int | None = None
         self._neighbours = neighbours
         self._jitter = jitter
-        self._step_us = 4 * word_us
+        self._air = air
+        self._step_us = 4 * air.word_us
         self._rows: dict[bytes, _Row] = {}
         self._strangers: dict[bytes, list[int]] = {}
         self._doublings = 0
         self._rode_us: int | None = None
-        self._all = Buckets(burst=BURST, interval_us=WORD_AIRTIMES * word_us, sources_max=1)
+        self._all = air.bucket()
+        self._cause = _Cause.STRANGE
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -87,7 +123,7 @@ class Presence:
             row.tries = 0
             self._neighbours.restarted(node)
         if row.tries < OWN_FRAMES and self._owed(row):
-            self._want(now)
+            self._want(now, self._cause_of(row))
 
     def stranger(self, short: bytes, now: int) -> None:
         """Note a frame that nobody known has sent."""
@@ -97,7 +133,7 @@ class Presence:
                 del self._strangers[next(iter(self._strangers))]
             self._strangers[short] = [0, now]
         if self._strangers[short][0] < ASKS:
-            self._want(now)
+            self._want(now, _Cause.STRANGE)
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -125,6 +161,11 @@ class Presence:
         if self.due_us is None or self.due_us > now:
             return False
         self.due_us = None
+        cause, self._cause = self._cause, _Cause.STRANGE
+        if cause is not _Cause.KNOWN and not self._air.strange(
+            self._air.word_us, now, new=cause is _Cause.NEW
+        ):
+            return False
         if not self._all.allow("", now):
             return False
         self._doublings = min(self._doublings + 1, DOUBLINGS)
@@ -159,9 +200,12 @@ class Presence:
                 self._strangers[short][0] += 1
                 unheard = unheard or self._strangers[short][0] in UNANSWERED
         self._forget(now)
-        waits = any(row.tries < OWN_FRAMES and self._due(row, now) for row in self._rows.values())
-        if waits or any(tries < ASKS for tries, _ in self._strangers.values()):
-            self._want(now)
+        rows = [one for one in self._rows.values() if one.tries < OWN_FRAMES]
+        causes = [self._cause_of(row) for row in rows if self._due(row, now)]
+        if any(tries < ASKS for tries, _ in self._strangers.values()):
+            causes.append(_Cause.STRANGE)
+        if causes:
+            self._want(now, max(causes))
         return unheard
 
     # --- inside -----------------------------------------------------------------------------------
@@ -187,8 +231,14 @@ class Presence:
         for short in [one for one, (_, at) in self._strangers.items() if now - at > STRANGE_US]:
             del self._strangers[short]
 
-    def _want(self, now: int) -> None:
+    def _cause_of(self, row: _Row) -> _Cause:
+        if row.node[:SHORT_LEN] in self._neighbours.known:
+            return _Cause.KNOWN
+        return _Cause.NEW if row.tries < FIRST else _Cause.STRANGE
+
+    def _want(self, now: int, cause: _Cause = _Cause.KNOWN) -> None:
         """Have a frame go for these words alone: the more are in earshot, the later."""
+        self._cause = max(self._cause, cause)
         if self.due_us is None:
             crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
             wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings

@@ -18,12 +18,13 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
 from meshd.core.events import RadioLink
 from meshd.core.ids import EVERYONE, SHORT_LEN
+from meshd.core.law import SubBand
 from meshd.forwarding import direct
 from meshd.forwarding.cast import Cast
 from meshd.forwarding.direct import Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.patience import Patience
-from meshd.forwarding.presence import Presence
+from meshd.forwarding.presence import Air, Presence
 from meshd.forwarding.radio_events import (
     DirectAnswered,
     DirectArrived,
@@ -39,6 +40,7 @@ from meshd.link.ledger import Priority
 from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
+from meshd.link.stranger_air import StrangerAir, control_us
 from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_frame import ECHO_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
@@ -68,6 +70,8 @@ class LinkPort(Protocol):
 
     radio: RadioLink
     neighbours: LoraNeighbours
+    band: SubBand
+    stranger_air: StrangerAir
 
     @property
     def frame_max(self) -> int: ...
@@ -116,7 +120,9 @@ class RadioMesh:
         self._shared: dict[bytes | None, SharedFrame] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
-        self.presence = Presence(self.neighbours, ctx.jitter, airtime_us(modulation, WORD_LEN))
+        word_us = airtime_us(modulation, WORD_LEN)
+        air = Air(word_us, control_us(link.band), link.stranger_air.allow)
+        self.presence = Presence(self.neighbours, ctx.jitter, air)
         self._maker = FrameMaker(self.cast, self.presence, self._room)
         self._hears = 0
         self._patience = Patience(ctx.jitter)

@@ -27,6 +27,7 @@ from meshd.link.queue import Outgoing
 from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
 from meshd.link.sources import Met, Opened, Sources, Stranger
+from meshd.link.stranger_air import StrangerAir
 from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
 from meshd.wire.lora_frame import HEAD_LEN, FrameKind, overhead
 
@@ -84,6 +85,8 @@ class LoraLink:
         shortest_us = max(BEACON_SHORTEST_US, BEACON_AIRTIMES * beacon_us)
         self.sender = Sender(keys.identity, keys.link, boot=keys.boot, salt=ctx.entropy(SALT_LEN))
         self.sources = Sources(self.sender, (keys.link,))
+        self.stranger_air = StrangerAir(band)
+        self._beacon_us = beacon_us
         self._ctx = ctx
         self._access = Access(
             ledger,
@@ -194,12 +197,14 @@ class LoraLink:
         """Tell whether a node has shown whose key it has."""
         return self.sources.proven(node)
 
-    def introduce(self, now: int) -> None:
-        """Say the beacon soon: somebody in earshot never heard it."""
+    def introduce(self, now: int, *, new: bool = False) -> None:
+        """Say the beacon soon: somebody in earshot never heard it; `new`: who was just met."""
         shortest_us, introduced = self.trickle.shortest_us, self._introduced
         span_us = INTRODUCTIONS_INTERVALS * shortest_us
         full = len(introduced) == INTRODUCTIONS and now < introduced[0] + span_us
-        if self._introduce_us is None and not full:
+        if self._introduce_us is not None or full:
+            return
+        if self.stranger_air.allow(self._beacon_us, now, new=new):
             introduced.append(now)
             wait_us = shortest_us * max(len(self.neighbours), CROWD) // CROWD
             self._introduce_us = now + self._ctx.jitter(0, wait_us)
@@ -235,7 +240,7 @@ class LoraLink:
             span_us = KNOWN_INTERVALS * self.trickle.shortest_us
             said_of_late = self._said_us is not None and now - self._said_us < span_us
             if not said_of_late or len(self.neighbours) <= FEW:
-                self.introduce(now)
+                self.introduce(now, new=True)
         if not known:
             fields: dict[str, object] = {"node": node_text(met.node), "link": self.radio.name}
             if snr_db is not None:

@@ -12,6 +12,8 @@ from lora_intruder import Intruder, drops, notices, spent_ms
 from lora_mesh import Mesh
 
 from meshd.core.identity import Identity
+from meshd.core.ids import SHORT_LEN
+from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
 from meshd.routing.lora import NEIGHBOURS_MAX
 from meshd.wire.lora_frame import FrameKind, echo_of
@@ -257,3 +259,24 @@ def test_a_crowd_of_invented_neighbours_keeps_no_newcomer_out():
     assert newcomer.node.id in table.ways.peers and table.ways.ways(newcomer.node.id)
     assert newcomer.node.id[:2] in table.neighbours.known
     assert link.sources.trusts(friend.node.id)
+
+
+def test_noise_without_a_key_spends_no_hour_and_keeps_no_newcomer_out():
+    mesh = Mesh(4, frequency_hz=868_300_000)  # a hundredth of the time, a tenth of it for control
+    mesh.until_complete()
+    mesh.run(5 * MINUTE)
+    noise, chance = Intruder(mesh), Random(4)
+    shape = link_of(mesh.hosts[0]).sender.seal(FrameKind.LOCAL, b"")[:-8]
+    before = [spent_ms(host) for host in mesh.hosts]
+    for _ in range(60):
+        junk = bytearray(shape + chance.randbytes(8))
+        junk[_SOURCE_AT : _SOURCE_AT + SHORT_LEN] = chance.randbytes(SHORT_LEN)
+        noise.send(bytes(junk))
+        mesh.run(10)
+    for host, was in zip(mesh.hosts, before, strict=True):
+        assert drops(host)["frame-stranger"] > 30
+        assert spent_ms(host) - was < 800, "of 3600 for control"
+    newcomer = mesh.add("newcomer")
+    mesh.run(120)
+    ways = newcomer.node.radios.meshes["lora0"].ways
+    assert all(ways.ways(host.node.id[:2]) for host in mesh.hosts[:4])

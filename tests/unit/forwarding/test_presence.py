@@ -12,18 +12,20 @@ from meshd.forwarding.presence import (
     STRANGERS_MAX,
     UNANSWERED,
     WORD_AIRTIMES,
+    Air,
     Presence,
     Words,
 )
 
 WORD_US = 150_000
+AIR = Air(WORD_US, 360_000_000, lambda us, now, *, new=False: True)
 NODE = b"ab345678.."
 S = 1_000_000
 
 
 def made():
     neighbours = Neighbours(b"me")
-    return neighbours, Presence(neighbours, lambda low, high: high, WORD_US)
+    return neighbours, Presence(neighbours, lambda low, high: high, AIR)
 
 
 def words(presence, now):
