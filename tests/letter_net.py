@@ -79,7 +79,7 @@ class LetterDevice(Device):
     def fits_hour(self, link, size, now):
         return 300
 
-    def direct(self, link, to_short, body, now, *, once=False):
+    def direct(self, link, to_short, body, now, *, once=False, others=False):
         if len(self.out) > 31:
             raise UsageError("too many")
         number = next(self.numbers)

@@ -35,8 +35,8 @@ class Ways(Protocol):
     def distance(self, short: bytes) -> int:
         """Return how far a node is, DISTANCE_MAX when no way is known."""
 
-    def failed(self, short: bytes, now: int) -> None:
-        """Note that a neighbour stayed silent."""
+    def failed(self, short: bytes, now: int, *, own: bool) -> None:
+        """Note that a neighbour stayed silent, on a message of this node's own or of others."""
 
     def want(self, short: bytes, now: int) -> None:
         """Ask for a way."""
@@ -111,12 +111,11 @@ Event = Arrived | Changed
 class _Own:
     """A message of this node until it is answered or given up."""
 
-    __slots__ = ("attempt", "body", "due_us", "ends_us", "once", "sent", "to")
+    __slots__ = ("attempt", "body", "due_us", "ends_us", "once", "others", "sent", "to")
 
-    def __init__(
-        self, to: bytes, body: bytes, now: int, ends_us: int, *, once: bool = False
-    ) -> None:
+    def __init__(self, to: bytes, body: bytes, now: int, ends_us: int, *, once: bool) -> None:
         self.once = once
+        self.others = False
         self.to = to
         self.body = body
         self.attempt = 0
@@ -167,17 +166,20 @@ class Forwarder:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def send(self, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
+    def send(
+        self, to: bytes, body: bytes, now: int, *, once: bool = False, others: bool = False
+    ) -> int:
         """Send a sealed body; return its number. Raises: UsageError when too long or too many.
 
-        `once`: one try of one attempt, and only if there is a way.
+        `once`: one try of one attempt, and only if there is a way. `others`: somebody else made it.
         """
         if not 0 < len(body) <= BODY_MAX or to == self.own:
             raise UsageError("no direct message: an empty or long body, or to this node itself")
         if len(self._own) >= OWN_MAX:
             raise UsageError(f"{OWN_MAX} direct messages wait already")
         number, self._next = self._next, (self._next + 1) & 0xFFFF
-        self._own[number] = _Own(to, body, now, now + self.rules.life_us, once=once)
+        own = self._own[number] = _Own(to, body, now, now + self.rules.life_us, once=once)
+        own.others = others
         self._events.append(Changed(number, State.QUEUED))
         return number
 
@@ -340,11 +342,18 @@ class Forwarder:
         return carried.tries >= (1 if carried.once else self.rules.tries)
 
     def _fail(self, key: Key, carried: Carried, now: int) -> None:
-        """Give a hop up: nobody nearer was heard with the message."""
+        """Give a hop up: nobody nearer was heard with the message.
+
+        A destination does not answer what it cannot open, and others may send it just that: only
+        own messages blame it.
+        """
         del self._carried[key]
         ways = self._ways.ways(carried.destination)
         if ways and carried.hop_limit and not carried.once:  # one silence blames nobody
-            self._ways.failed(ways[0][0], now)
+            made = self._own.get(key[1]) if key[0] == self.own and not key[2] else None
+            own = made is not None and not made.others
+            if own or ways[0][0] != carried.destination:
+                self._ways.failed(ways[0][0], now, own=own)
         if key[0] != self.own or key[2]:
             self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)
 

@@ -264,16 +264,25 @@ class Radios:
         radio = self.links[link]
         return budget.hour_us // radio.airtime_us(min(size + _AROUND, radio.frame_max))
 
-    def direct(self, link: str, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
+    def direct(
+        self,
+        link: str,
+        to: bytes,
+        body: bytes,
+        now: int,
+        *,
+        once: bool = False,
+        others: bool = False,
+    ) -> int:
         """Send a sealed body to a node by its short address; return the message's number.
 
-        `once`: this node tries one time only, after what matters more.
+        `once`: this node tries one time only, after what matters more. `others`: it is not its own.
 
         Raises: UsageError when there is no such radio now, or too much waits.
         """
         if link not in self.names():
             raise UsageError(f"no radio {link} is up")
-        number = self.meshes[link].forwarder.send(to, body, now, once=once)
+        number = self.meshes[link].forwarder.send(to, body, now, once=once, others=others)
         self._pump(now)
         return number
 

@@ -338,7 +338,8 @@ class Carriage:
             return
         body, number = trip.origin + trip.body, None
         if len(body) <= BODY_MAX and self._room(self._to_lora, trip.owner, now):
-            number = self._begin_radio(way.link, trip.destination[:SHORT_LEN], body, now)
+            to = trip.destination[:SHORT_LEN]
+            number = self._begin_radio(way.link, to, body, now, others=True)
         if number is None:
             self._ctx.drop(DropReason.DIRECT_FULL, trip.link)
             return
@@ -393,10 +394,17 @@ class Carriage:
         return self._next
 
     def _begin_radio(
-        self, link: str, short: bytes, body: bytes, now: int, *, once: bool = False
+        self,
+        link: str,
+        short: bytes,
+        body: bytes,
+        now: int,
+        *,
+        once: bool = False,
+        others: bool = False,
     ) -> int | None:
         try:
-            return self._radios.direct(link, short, body, now, once=once)
+            return self._radios.direct(link, short, body, now, once=once, others=others)
         except UsageError:
             return None
 

@@ -86,7 +86,16 @@ class RadioVerbs(Protocol):
 
     on_direct: Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None] | None
 
-    def direct(self, link: str, to: bytes, body: bytes, now: int, *, once: bool = False) -> int:
+    def direct(
+        self,
+        link: str,
+        to: bytes,
+        body: bytes,
+        now: int,
+        *,
+        once: bool = False,
+        others: bool = False,
+    ) -> int:
         """Send a body to a short address; return its number. Raises: UsageError.
 
         `once`: nobody's text, one try is enough.

@@ -23,7 +23,7 @@ from meshd.routing.chooser import Chooser
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_reader import Peer, Reader
+from meshd.routing.lora_reader import DOUBT_SOON, Peer, Reader
 from meshd.routing.lora_words import Row, Rules, Words
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
@@ -173,11 +173,17 @@ class LoraDialect:
             self._weigh(peer)
         self._chooser.settle(now)
 
-    def failed(self, short: bytes, now: int) -> None:
-        """Note that a neighbour stayed silent through all tries of a message."""
+    def failed(self, short: bytes, now: int, *, own: bool) -> None:
+        """Note that a neighbour stayed silent through all tries of a message, an own one or not.
+
+        Those of others may be made for that: they count now and then, and bring a question.
+        """
         for peer in self.peers.values():
-            if peer.short == short:
+            if peer.short == short and (own or now >= peer.doubted_us):
                 peer.silent += 1
+                if not own:
+                    peer.doubted_us = now + DOUBT_SOON * self.rules.soon_us
+                    self._words.ask(Ask(short, self.own[:SHORT_LEN]), now)
                 self._weigh(peer)
         self._chooser.settle(now)
 

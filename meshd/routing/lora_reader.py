@@ -47,12 +47,19 @@ class Group:
         self.asked = 0
 
 
+DOUBT_SOON = 30
+"""After so many times the time in which changes are told a message of others blames it again."""
+
+
 class Peer:
-    """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row."""
+    """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row.
+
+    `doubted_us`: from then on a failure of what others sent counts again.
+    """
 
     __slots__ = (
         *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "proven"),
-        *("silent", "waiting"),
+        *("doubted_us", "silent", "waiting"),
     )
 
     def __init__(self, neighbour: Neighbour) -> None:
@@ -64,7 +71,7 @@ class Peer:
         self.heard_us = 0
         self.hears_us = self.proven = False
         self.margin_db = 0.0
-        self.silent = 0
+        self.silent = self.doubted_us = 0
 
     @property
     def short(self) -> bytes:

@@ -15,10 +15,11 @@ from meshd.core.identity import Identity
 from meshd.core.ids import SHORT_LEN
 from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
-from meshd.routing.lora import NEIGHBOURS_MAX
+from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
 from meshd.wire.lora_frame import FrameKind, echo_of
 from meshd.wire.lora_items import Heard, Wants
 from meshd.wire.lora_payload import Local, Sub, encode
+from meshd.wire.lora_routes import Direct
 
 NAMED = {
     *("frame-malformed", "frame-foreign", "frame-forged", "frame-stranger", "frame-replayed"),
@@ -280,3 +281,45 @@ def test_noise_without_a_key_spends_no_hour_and_keeps_no_newcomer_out():
     mesh.run(120)
     ways = newcomer.node.radios.meshes["lora0"].ways
     assert all(ways.ways(host.node.id[:2]) for host in mesh.hosts[:4])
+
+
+def believed(mesh, relay):
+    """Return a stranger whom a relay believes to be there, and its radio, that only this hears."""
+    stranger = Intruder(mesh)
+    mesh.cut |= {frozenset(("intruder", one.name)) for one in mesh.hosts if one is not relay}
+    keys, link = Random(7), link_of(relay)
+    identity = Identity(keys.randbytes(32), keys.randbytes(32))
+    liar = Sender(identity, link.sender.link, boot=1, salt=keys.randbytes(8))
+    while not link.sources.trusts(liar.node):
+        stranger.send(liar.beacon(echoes_max=0))
+        mesh.run(8)
+        echoes = [echo_of(frame) for frame in stranger.frames[-40:]]
+        stranger.send(liar.seal(FrameKind.LOCAL, encode([Local(Sub.ECHOES, b"".join(echoes))])))
+    return liar, stranger
+
+
+def line_of_three():
+    """Return a line whose ends have a way to each other."""
+    mesh = Mesh(3)
+    first, _, last = mesh.hosts
+    mesh.cut.add(frozenset((first.name, last.name)))
+    mesh.run(25 * MINUTE)  # and nobody has news any more
+    assert first.node.radios.meshes["lora0"].ways.ways(last.node.id[:2])
+    return mesh
+
+
+@pytest.mark.parametrize("apart_s", [15, 300])
+def test_junk_for_a_node_takes_nobodys_way_to_it(apart_s):
+    mesh = line_of_three()
+    first, relay, last = mesh.hosts
+    liar, radio = believed(mesh, relay)
+    to = {"hop_limit": 7, "next_hop": relay.node.id, "destination": last.node.id[:2]}
+    for number in range(SILENT_MAX):
+        junk = Direct(liar.node[:2], number, 0, 15, b"x")
+        radio.send(liar.seal(FrameKind.ROUTED, encode([junk]), **to))
+        mesh.run(apart_s)
+    for _ in range(10):
+        mesh.run(30)
+        for host in (first, relay):
+            assert host.node.radios.meshes["lora0"].ways.ways(last.node.id[:2])
+    assert drops(relay)["direct-hop-silent"] == SILENT_MAX, "the junk went on, as anything does"

@@ -30,7 +30,7 @@ class Line:
 
     def __init__(self, own, order, known=True):
         self.own, self.order, self.known = own, order, known
-        self.failures, self.wanted = [], []
+        self.failures, self.wanted, self.doubted = [], [], []
 
     def ways(self, short):
         at, to = self.order.index(self.own), self.order.index(short)
@@ -41,8 +41,8 @@ class Line:
     def distance(self, short):
         return abs(self.order.index(self.own) - self.order.index(short)) if self.known else 15
 
-    def failed(self, short, now):
-        self.failures.append(short)
+    def failed(self, short, now, *, own):
+        (self.failures if own else self.doubted).append(short)
 
     def want(self, short, now):
         self.wanted.append(short)
@@ -308,7 +308,7 @@ def test_who_drops_at_the_hop_limit_says_nothing_and_is_not_blamed():
         while (send := node.poll_transmit(now)) is not None:
             sends.append(send.hop_limit)
             node.sent(send, now)
-    assert sends == [0] and not ways.failures
+    assert sends == [0] and not ways.failures + ways.doubted
 
 
 def test_everything_is_bounded():
@@ -368,3 +368,30 @@ def test_a_word_sent_once_is_on_the_air_once_and_its_silence_blames_nobody():
     lone.send(B, b"my key", 0, once=True)
     lone.handle_timeout(0)
     assert lone.due_us() is None and lone._ways.wanted == []
+
+
+def test_a_destination_that_does_not_answer_what_others_sent_is_not_blamed():
+    air = Air(count=3, lost=lambda sender, hearer, send: hearer == C)
+    ways = air.nodes[B]._ways
+    for number in range(4):
+        air.nodes[B].receive(
+            A, Send(B, C, 7, Direct(A, number, 0, 3, b"x"), None), named=True, now=0
+        )
+    air.nodes[B].send(C, b"from another medium", 0, others=True)
+    air.run(300 * S)
+    assert air.nodes[B].drops.total(DropReason.DIRECT_HOP_SILENT) == 4
+    assert not ways.failures + ways.doubted, "it may be unable to open it"
+    air.nodes[B].send(C, b"own", air.now)
+    air.run(air.now + 300 * S)
+    assert ways.failures, "whoever hears it answers it"
+
+
+def test_a_hop_that_passes_nothing_on_is_doubted_for_others_and_blamed_for_own_ones():
+    air = Air(lost=lambda sender, hearer, send: hearer == C)
+    ways = air.nodes[B]._ways
+    air.nodes[B].receive(A, direct(air), named=True, now=0)
+    air.run(100 * S)
+    assert (ways.doubted, ways.failures) == ([C], [])
+    air.nodes[B].send(D, b"own", air.now)
+    air.run(air.now + 100 * S)
+    assert set(ways.failures) == {C}

@@ -8,6 +8,7 @@ from meshd.core.airtime import Modulation
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
+from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_words import ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
@@ -226,9 +227,25 @@ def test_a_large_table_is_told_more_seldom():
 def test_a_neighbour_that_stays_silent_is_no_next_hop_until_heard():
     talker = one()
     for _ in range(SILENT_MAX):
-        talker.lora.failed(short(B), S)
+        talker.lora.failed(short(B), S, own=True)
     assert not talker.lora.ways(short(D))
     talker.lora.heard(node(B), 10.0, 2 * S)
+    assert talker.lora.ways(short(D))
+
+
+def test_silences_on_messages_of_others_count_now_and_then_and_it_is_asked():
+    talker = one()
+    list(rest(talker, 60 * S))
+    now, apart_us = 61 * S, DOUBT_SOON * talker.lora.rules.soon_us
+    for _ in range(9):
+        talker.lora.failed(short(B), now, own=False)
+    assert talker.lora.ways(short(D)), "a stranger can send as many as it likes at a time"
+    asked = [ask for said in rest(talker, now + apart_us) for ask in said.asks]
+    assert asked.count(Ask(short(B), short(OWN))) == 1
+    for later in range(1, SILENT_MAX):
+        talker.lora.failed(short(B), now + later * apart_us, own=False)
+    assert not talker.lora.ways(short(D)), "it has said nothing for long, though it was asked"
+    talker.lora.heard(node(B), 10.0, now + SILENT_MAX * apart_us)
     assert talker.lora.ways(short(D))
 
 
