@@ -33,12 +33,19 @@ class AirFilesPlace:
     def file_wanted(self, manifest: Manifest) -> bool:
         """Tell whether a file is to be taken: not when a session has it, or it is not for here."""
         space = self._spaces.get(manifest.space)
-        if space is None:
-            return False
-        having = manifest.held_by | {space.node_of(manifest.author)}
-        if having & self._files.givers(manifest.space):
+        if space is None or self.file_near(manifest):
             return False
         return not space.carries_only or self._files.lacks(manifest.space, manifest.clear.root)
+
+    def file_near(self, manifest: Manifest) -> bool:
+        """Tell whether a session leads to somebody who has a file."""
+        space = self._spaces.get(manifest.space)
+        author = b"" if space is None else space.node_of(manifest.author)
+        return bool((manifest.held_by | {author}) & self._files.givers(manifest.space))
+
+    def file_givers(self, space: bytes) -> set[bytes]:
+        """Return the nodes with which a space is shared in a session now."""
+        return self._files.givers(space)
 
     def file_came(self, manifest: Manifest, now: int) -> None:
         """Tell who waits for a file that it is on disk."""

@@ -9,7 +9,7 @@ Ref: docs/wire-format.md#lora-pieces, docs/decisions/0015-files-by-lora.md.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -57,6 +57,12 @@ class AirFilesOwner(Protocol):
 
     def file_wanted(self, manifest: Manifest) -> bool:
         """Tell whether a file is to be taken from the air: nothing nearer gives it."""
+
+    def file_near(self, manifest: Manifest) -> bool:
+        """Tell whether a session leads to somebody who has a file."""
+
+    def file_givers(self, space: bytes) -> Collection[bytes]:
+        """Return the nodes with which a space is shared in a session now."""
 
     def file_came(self, manifest: Manifest, now: int) -> None:
         """A file came whole by air, and is on disk."""
@@ -132,7 +138,8 @@ class AirFiles:
             if self._air.neighbours_of(link):
                 wait_us = self._ctx.jitter(*(FIRST_US if first else ONWARD_US))
                 self._offer(manifest, link, now + wait_us, first=first)
-        if first and (waits := self.waits(manifest, now)):
+        waits = self.waits_of(manifest.space, _plain_size(manifest), now) if first else ""
+        if waits:
             fields: dict[str, object] = {"file": manifest.text, "why": waits}
             self._ctx.emit(Notice("file-waits", fields))
 
@@ -163,14 +170,13 @@ class AirFiles:
         """Tell whether there are radios at all."""
         return self._air is not None and bool(self._air.links())
 
-    def waits_of(self, size: int, now: int) -> str:
-        """Say what a file of `size` bytes waits for; "" when it goes, or no neighbour is heard."""
-        verdict = self._verdict(size, now)
-        return "" if verdict is None or verdict.way is Way.LORA else verdict.text
+    def waits_of(self, space: bytes, size: int, now: int) -> str:
+        """Say what a file of `size` bytes waits for; "" when it goes, or nobody waits for it.
 
-    def waits(self, manifest: Manifest, now: int) -> str:
-        """Say what a file waits for; "" when it goes by LoRa, or no neighbour is heard."""
-        return self.waits_of(_plain_size(manifest), now)
+        Neighbours with whom the space is shared in a session take it there when they want it.
+        """
+        verdict = self._verdict(size, now, but=self._owner.file_givers(space))
+        return "" if verdict is None or verdict.way is Way.LORA else verdict.text
 
     def state(self, manifest: Manifest, now: int) -> dict[str, object]:
         """Return where a file stands, for `files`: nothing where there is no radio."""
@@ -183,6 +189,8 @@ class AirFiles:
         if taking is not None:
             pieces = [len(taking.pieces), taking.offer.need]
             return {"state": "coming", "pieces": pieces, "why": why}
+        if self._owner.file_near(manifest):
+            return {"state": "elsewhere"}
         verdict = self._verdict(_plain_size(manifest), now)
         if verdict is None:
             return {"state": "elsewhere"}
@@ -218,11 +226,12 @@ class AirFiles:
 
         on(None, now)
 
-    def _verdict(self, size: int, now: int) -> Verdict | None:
-        if self._air is None:
+    def _verdict(self, size: int, now: int, but: Collection[bytes] = ()) -> Verdict | None:
+        """Judge by the radios that hear somebody `but` those."""
+        if (air := self._air) is None:
             return None
-        links = [link for link in self._air.links() if self._air.neighbours_of(link)]
-        budgets = [self._air.budget(link, now) for link in links]
+        links = [link for link in air.links() if set(air.neighbours_of(link)).difference(but)]
+        budgets = [air.budget(link, now) for link in links]
         return judge(size, [one for one in budgets if one is not None])
 
     # --- the air ----------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ class FileRequests:
 
         if self._lora.used:
             self._catalogue.watch(space, now, hold)
-        return self._lora.waits_of(size, now)
+        return self._lora.waits_of(space, size, now)
 
 
 def _line(manifest: Manifest) -> dict[str, object]:

@@ -127,6 +127,11 @@ class Files:
         else:
             self._message(session, message, now)
 
+    def _asked(self, session: int, ask: wire.Ask, now: int) -> None:
+        """Serve an ask, once the entries that name its file are read."""
+        if ask.space in self._shared.get(session, ()):
+            self._serving.ask(session, ask, now)
+
     def _keep_early(self, session: int, space: bytes, record: bytes) -> None:
         """Keep what came before the share was opened here: the peer opened it a moment earlier."""
         early = self._early.setdefault(session, [])
@@ -138,8 +143,9 @@ class Files:
     def _message(self, session: int, message: wire.FileMessage, now: int) -> None:
         match message:
             case wire.Ask():
-                self._catalogue.watch(message.space, now)
-                self._serving.ask(session, message, now)
+                asked = partial(self._asked, session, message)
+                if not self._catalogue.watch(message.space, now, asked):
+                    self._asked(session, message, now)
             case wire.Missing(requests):
                 self._fetcher.missing(session, requests, now)
             case wire.Cancel(requests):

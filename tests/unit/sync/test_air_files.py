@@ -207,6 +207,32 @@ def test_a_large_file_waits_for_wifi_and_everybody_says_so():
     assert not ether.bytes
 
 
+def test_nothing_is_said_to_wait_for_wifi_where_a_session_takes_it():
+    ether = crowd(1)
+    anna, ben = ether.devices
+    for radio in ether.radios:
+        radio.left_us = radio.hour_us = 216_000_000
+    ether.link(anna, ben)
+    data = os.urandom(2 * MIB)
+    assert "waits" not in put(ether, data).value
+    assert not [one for one in anna.notices if one.kind == "file-waits"]
+    (line,) = ben.listed()
+    assert line["state"] == "elsewhere" and "why" not in line
+    ticket, handle = ben.get()
+    ether.settle()
+    assert ben.reply(ticket).value and ben.content(handle) == data
+
+
+def test_a_neighbour_without_a_session_still_waits_for_wifi():
+    ether = crowd(2)
+    for radio in ether.radios:
+        radio.left_us = radio.hour_us = 216_000_000
+    ether.link(*ether.devices[:2])
+    assert put(ether, os.urandom(2 * MIB)).value["waits"].startswith("waits for WiFi")
+    (line,) = ether.devices[2].listed()
+    assert line["state"] == "waits-for-wifi"
+
+
 def test_pieces_under_way_are_told():
     ether = crowd(1)
     put(ether, DATA)

@@ -104,6 +104,28 @@ def test_get_without_a_peer_seeks_then_times_out_and_resumes_later(pair):
     assert ben.content(handle) == DATA
 
 
+def test_first_ask_is_answered_when_the_giver_has_read_its_entries(pair):
+    anna, ben, net = pair
+    net.link(anna, ben)
+    ticket, _ = ben.get()
+    net.settle()
+    assert ben.reply(ticket).value
+    assert {one.what for one in ben.progress} == {"bytes"}, "none is said to lack it"
+
+
+def test_who_is_gone_when_the_entries_are_read_is_not_answered(pair):
+    anna, ben, net = pair
+    there, back = net.link(anna, ben)
+    ben.get()
+    ben.run()
+    for _, record, _ in back.queue:
+        anna.files.record(there.number, record, 0)
+    assert back.queue and anna.files._catalogue._shelves, "the entries are being read"
+    anna.files.session_down(there.number, 0)
+    anna.run()
+    assert not there.queue
+
+
 def test_each_part_of_a_get_says_who_gave_it(pair):
     anna, ben, net = pair
     given = []
