@@ -256,8 +256,10 @@ def _next(changes: tuple[Change, ...], folder: str, config: str | None) -> str:
     if os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
         return "the daemon reads its file when it starts: start it again, then meshd radio list"
     said = f" --config {config}" if config else f" --state-dir {folder}"
-    words = "" if folder == state_dir(None) and not config else said
-    return f"meshd run{words}, then meshd radio list shows how it is"
+    usual = folder == state_dir(None)
+    words = "" if usual and not config else said
+    where = "" if usual else f" --state-dir {folder}"
+    return f"meshd run{words}, then meshd radio list{where} shows how it is"
 
 
 def _words(value: dict[str, Any], radio: RadioConfig) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshd.cli.main import Command
 from meshd.cli.output import print_json, say, talk
-from meshd.core.errors import Exit, RequestError
+from meshd.core.errors import ConfigError, Exit, RequestError
 
 if TYPE_CHECKING:
     from meshd.simulation.plan import Plan
@@ -133,7 +133,16 @@ def find_plan(name: str) -> "Plan":
 
     examples = _examples()
     if "/" in name or name.endswith(".toml") or Path(name).is_file():
-        return load(name)
+        try:
+            return load(name)
+        except ConfigError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            raise RequestError(
+                f"{name}: no such file",
+                code=Exit.NOT_FOUND,
+                remedy="check the path; meshd simulate --list shows the examples",
+            ) from error
     if name in examples:
         return parse(examples[name], f"{name}.toml")
     near = get_close_matches(name, examples, n=1)

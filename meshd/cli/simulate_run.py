@@ -75,10 +75,8 @@ def ready_for_report(folder: str | None) -> bool:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        from meshd.simulation.report.page import PLOTS
-
         here = f"{sys.executable} -m pip install matplotlib"
-        talk(f"meshd: the report will have no curves: they need matplotlib ({PLOTS}, or {here})")
+        talk(f"meshd: the report will have no curves: they need matplotlib ({here})")
         return False
     return True
 

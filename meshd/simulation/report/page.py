@@ -23,7 +23,7 @@ from meshd.simulation.report.summary import (
 )
 from meshd.simulation.report.words import amount
 
-PLOTS = "pip install 'meshd[plots]'"
+PLOTS = "pip install matplotlib"
 _NUMBERS_MAX = 200
 _WORST_MAX = 8
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|d|B|kB|MB|GB|of|times)\b|%)")

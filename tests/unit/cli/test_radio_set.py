@@ -194,6 +194,7 @@ def test_state_directory_is_made_as_the_daemon_makes_it(tmp_path, capsys):
     assert folder.stat().st_mode & 0o777 == 0o700 and load(str(folder / "meshd.toml")).radios
     said = capsys.readouterr().out
     assert "(a new file)" in said and f"next: meshd run --state-dir {folder}, then" in said
+    assert f"meshd radio list --state-dir {folder} shows" in said
 
 
 def test_nothing_is_made_when_the_law_refuses(tmp_path):
