@@ -21,7 +21,6 @@ from meshd.messages.window import Verdict, Window
 GOT_MAX = 256
 """Texts of members of shared spaces that are kept; the oldest that was read makes room."""
 
-MEMBER_UNREAD_MAX = 128
 STRANGERS_GOT_MAX = 64
 """Texts of all others that are kept."""
 
@@ -167,7 +166,11 @@ class Inbox:
             self._forgotten.discard(node)
 
     def _room(self, node: bytes) -> list[Got] | None:
-        """Return what makes room for a text: a read one of the same part. None: there is none."""
+        """Return what makes room for a text: a read one of the same part. None: there is none.
+
+        Nobody has more unread texts than there are places left, so that who writes much leaves
+        half of the room to who comes next.
+        """
         knows = self._knows(node)
         kinds = {node: knows}
         part = []
@@ -176,10 +179,12 @@ class Inbox:
                 kinds[got.node] = self._knows(got.node)
             if kinds[got.node] is knows and got.place not in self._leaving:
                 part.append(got)
-        unread = sum(got.node == node and not got.read for got in part)
-        if unread >= (MEMBER_UNREAD_MAX if knows else STRANGER_UNREAD_MAX):
+        most = GOT_MAX if knows else STRANGERS_GOT_MAX
+        unread = [got.node for got in part if not got.read]
+        left = most - len(unread)
+        if unread.count(node) >= (left if knows else min(left, STRANGER_UNREAD_MAX)):
             return None
-        if len(part) < (GOT_MAX if knows else STRANGERS_GOT_MAX):
+        if len(part) < most:
             return []
         read = [got for got in part if got.read]
         return [min(read, key=lambda got: got.place)] if read else None

@@ -7,7 +7,6 @@ from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.messages.inbox import (
     GOT_MAX,
-    MEMBER_UNREAD_MAX,
     STRANGER_UNREAD_MAX,
     STRANGERS_GOT_MAX,
     Inbox,
@@ -58,7 +57,7 @@ def test_texts_of_strangers_delete_no_text_of_a_friend():
 
 def test_a_text_without_room_is_refused_before_it_is_acknowledged():
     net, friend, victim = camp()
-    for number in range(1000, 1000 + MEMBER_UNREAD_MAX):
+    for number in range(1000, 1000 + GOT_MAX // 2):
         took(victim.messages.inbox, friend.node, number)
     victim.run()
     friend.text(victim, "one more")
@@ -79,6 +78,17 @@ def test_a_text_without_room_is_refused_before_it_is_acknowledged():
     meet(friend, victim)
     net.run(20)
     assert friend.states()[-1] == "delivered"
+
+
+def test_few_who_write_much_leave_room_for_who_writes_little():
+    for member, most in ((True, GOT_MAX), (False, STRANGERS_GOT_MAX)):
+        inbox = Paper(member=member).inbox
+        for writer in range(4):
+            for number in range(1, GOT_MAX):
+                took(inbox, nobody(writer), number)
+        assert len(inbox.texts) < most
+        assert took(inbox, nobody(9), 1) != [], "who wrote nothing yet is heard"
+        assert nobody(9) in {got.node for got in inbox.texts.values()}
 
 
 class Paper:
@@ -110,15 +120,15 @@ def test_what_makes_room_stays_when_the_write_fails():
     paper = Paper()
     inbox = paper.inbox
     for number in range(GOT_MAX):
-        assert took(inbox, nobody(number % 3), 1 + number)
+        assert took(inbox, nobody(number), 1 + number)
     for got in inbox.texts.values():
         inbox.mark(got, read=True)
     paper.fails = True
     for number in range(5):
-        assert not took(inbox, nobody(3), 1 + number)
+        assert not took(inbox, nobody(3), 500 + number)
     assert len(inbox.texts) == paper.texts() == GOT_MAX and 0 in inbox.texts
     paper.fails = False
-    assert took(inbox, nobody(3), 1)
+    assert took(inbox, nobody(3), 600)
     assert len(inbox.texts) == paper.texts() == GOT_MAX and 0 not in inbox.texts
 
 
