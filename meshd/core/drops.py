@@ -212,6 +212,7 @@ class DropReason(StrEnum):
     DIRECT_HOP_SILENT = "direct-hop-silent"
     DIRECT_HOP_LIMIT = "direct-hop-limit"
     DIRECT_FULL = "direct-full"
+    DIRECT_ODD = "direct-odd"
     AIRTIME_SPENT = "airtime-spent"
     AIRTIME_SHARE = "airtime-share"
     AIRTIME_TOO_LONG = "airtime-too-long"

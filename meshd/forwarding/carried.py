@@ -13,8 +13,8 @@ CARRIED_MAX = 64
 """Messages and answers that wait. Own ones (ingress empty) are bounded by their sender, and keep
 their place."""
 
-Key = tuple[bytes, int, bool]
-"""Whose message, its number, and whether this is its answer."""
+Key = tuple[bytes, int, bool, bytes]
+"""Whose message, its number, whether this is its answer, and a mark of its body."""
 
 
 class Carried:

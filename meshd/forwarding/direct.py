@@ -18,10 +18,10 @@ from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import Carried, Key, Places
+from meshd.forwarding.passed import Passed, Seen, answer_to, message
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
 OWN_MAX = 32
-SEEN_MAX = 512
 ATTEMPT_DOUBTED = 2
 """From this attempt on relays answer no more from memory: what they remember may be forged."""
 
@@ -124,18 +124,6 @@ class _Own:
         self.sent = False
 
 
-class _Seen:
-    """What is known of a message that came by. `done`: a nearer node has it, or it arrived."""
-
-    __slots__ = ("answer", "attempt", "done", "receipts")
-
-    def __init__(self) -> None:
-        self.answer: Answer | None = None
-        self.attempt = -1
-        self.done = False
-        self.receipts = 0
-
-
 class Forwarder:
     """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here."""
 
@@ -160,7 +148,7 @@ class Forwarder:
         self._next = rng.getrandbits(16)
         self._own: dict[int, _Own] = {}
         self._carried = Places()
-        self._seen: dict[Key, _Seen] = {}
+        self._seen = Passed()
         self._receipts: deque[tuple[bytes, Receipt]] = deque(maxlen=8)
         self._events: deque[Event] = deque()
 
@@ -185,15 +173,16 @@ class Forwarder:
 
     def answer(self, arrived: Arrived, tag: bytes, now: int) -> None:
         """Tell the origin that its message arrived; `tag` proves who says so."""
-        seen = self._note((arrived.origin, arrived.number, False))
+        seen = self._seen.note(message(arrived.origin, arrived.number, arrived.body))
         seen.done = True
         seen.answer = Answer(arrived.number, 0, tag)
         self._pass_answer(arrived.origin, seen.answer, now=now)
 
     def confirm(self, number: int) -> None:
         """Take an own message as delivered: its answer's tag was right."""
-        if self._own.pop(number, None) is not None:
-            self._carried.pop((self.own, number, False), None)
+        own = self._own.pop(number, None)
+        if own is not None:
+            self._carried.pop(message(self.own, number, own.body), None)
             self._events.append(Changed(number, State.DELIVERED))
 
     # --- the verbs --------------------------------------------------------------------------------
@@ -207,9 +196,12 @@ class Forwarder:
         item = heard.item
         if isinstance(item, Receipt):
             if named:
-                self._settled((item.origin, item.number, item.answer))
+                self._all_settled(item.origin, item.number, answer=item.answer)
         elif isinstance(item, Direct):
-            self._direct(sender, heard, item, named=named, now=now)
+            if item.attempt < self.rules.attempts:
+                self._direct(sender, heard, item, named=named, now=now)
+            else:
+                self.drops.count(DropReason.DIRECT_ODD, self._link)
         elif heard.destination == self.own:
             return item.tag if item.number in self._own else None
         else:
@@ -283,7 +275,7 @@ class Forwarder:
     # --- own messages -----------------------------------------------------------------------------
 
     def _begin(self, number: int, own: _Own, now: int) -> None:
-        rules, key = self.rules, (self.own, number, False)
+        rules, key = self.rules, message(self.own, number, own.body)
         attempts = 1 if own.once else rules.attempts
         way = bool(self._ways.ways(own.to))
         if own.ends_us <= now or own.attempt >= attempts or (own.once and not way):
@@ -371,13 +363,18 @@ class Forwarder:
             if key in self._seen:
                 self._seen[key].done = True
 
+    def _all_settled(self, origin: bytes, number: int, *, answer: bool) -> None:
+        """The same for all that waits under a number: who says so names no body."""
+        for key in [key for key in self._carried if key[:3] == (origin, number, answer)]:
+            self._settled(key)
+
     def _direct(self, sender: bytes, heard: Send, item: Direct, *, named: bool, now: int) -> None:
-        key = (item.origin, item.number, False)
+        key = message(item.origin, item.number, item.body)
         if item.origin == self.own:
             if self._passed_on(key, sender, item.distance, heard.destination):
                 self._settled(key)
             return
-        seen = self._note(key)
+        seen = self._seen.note(key)
         if heard.destination == self.own or (
             named and self._leaves is not None and self._leaves(heard.destination)
         ):
@@ -421,7 +418,7 @@ class Forwarder:
         place = self._carried.take(key, carried)
         if not place.taken or place.gone is not None:
             self.drops.count(DropReason.DIRECT_FULL, self._link)
-        if place.gone in self._seen:
+        if place.gone is not None and place.gone in self._seen:
             self._seen[place.gone].attempt = -1
         return place.taken
 
@@ -430,7 +427,7 @@ class Forwarder:
     def _pass_answer(
         self, origin: bytes, answer: Answer, *, now: int, ingress: bytes = b""
     ) -> None:
-        key = (origin, answer.number, True)
+        key = answer_to(origin, answer.number)
         due_us = now + self._rng.randint(0, self.rules.frame_us // 8)
         carried = self._carried.get(key)
         if carried is not None:
@@ -443,19 +440,18 @@ class Forwarder:
     ) -> None:
         """An answer shows that the message arrived; who is asked to passes it on."""
         origin = heard.destination
-        self._settled((origin, item.number, False))
-        message = self._note((origin, item.number, False))
-        message.answer, message.done = item, True
-        key = (origin, item.number, True)
+        self._all_settled(origin, item.number, answer=False)
+        self._seen.answered(origin, item)
+        key = answer_to(origin, item.number)
         distance = self._ways.distance(origin)
         if self._passed_on(key, sender, item.distance, origin):
             self._settled(key)
-            self._note(key).done = True
+            self._seen.note(key).done = True
             return
         nearer = heard.next_hop == EVERYONE and distance < item.distance
         if key in self._carried or not (named or nearer):
             return
-        seen = self._note(key)
+        seen = self._seen.note(key)
         if seen.done or seen.attempt >= 0:
             if named:
                 self._receipt(sender, key, seen)
@@ -463,16 +459,8 @@ class Forwarder:
         if self._carry(key, heard, sender, named=named, now=now):
             seen.attempt = 0
 
-    def _receipt(self, sender: bytes, key: Key, seen: "_Seen") -> None:
+    def _receipt(self, sender: bytes, key: Key, seen: Seen) -> None:
         """Tell a neighbour that tries in vain that this node has passed the item on already."""
         if seen.receipts < self.rules.tries:
             seen.receipts += 1
             self._receipts.append((sender, Receipt(key[0], key[1], answer=key[2])))
-
-    def _note(self, key: Key) -> _Seen:
-        seen = self._seen.get(key)
-        if seen is None:
-            if len(self._seen) >= SEEN_MAX:
-                del self._seen[next(iter(self._seen))]
-            seen = self._seen[key] = _Seen()
-        return seen

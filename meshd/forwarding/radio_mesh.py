@@ -9,7 +9,7 @@ Must not know: keys, airtime law, what objects and messages mean.
 """
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Protocol
 
 from meshd.core.airtime import airtime_us
@@ -207,7 +207,7 @@ class RadioMesh:
             self._heard(opened.node, now)
         heard_before = self.neighbours.hears(opened.node)
         self._objects(opened, items, now)
-        for item in items:
+        for item in self._one_message(items):
             self._take(opened, item, now)
         if self.neighbours.hears(opened.node) and not heard_before:
             self.presence.news(now)
@@ -238,6 +238,18 @@ class RadioMesh:
         for item in objects:
             told = (item.body, item.priority, now - item.age * AGE_STEP_US)
             self._events.append(ObjectHeard(self.name, opened.node, *told, opened.trusted))
+
+    def _one_message(self, items: tuple[Item, ...]) -> Iterator[Item]:
+        """Leave out messages after the first: nobody sends more in a frame, and each costs more."""
+        taken = False
+        for item in items:
+            if not isinstance(item, Direct | Answer | Receipt):
+                yield item
+            elif taken:
+                self._ctx.drop(DropReason.DIRECT_ODD, self.name)
+            else:
+                taken = True
+                yield item
 
     def _take(self, opened: Opened, item: Item, now: int) -> None:
         named = opened.aim is Aim.ME

@@ -12,7 +12,7 @@ from lora_intruder import Intruder, drops, notices, spent_ms
 from lora_mesh import Mesh
 
 from meshd.core.identity import Identity
-from meshd.core.ids import SHORT_LEN
+from meshd.core.ids import SHORT_LEN, node_text
 from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
@@ -323,3 +323,27 @@ def test_junk_for_a_node_takes_nobodys_way_to_it(apart_s):
         for host in (first, relay):
             assert host.node.radios.meshes["lora0"].ways.ways(last.node.id[:2])
     assert drops(relay)["direct-hop-silent"] == SILENT_MAX, "the junk went on, as anything does"
+
+
+def test_junk_in_anothers_name_stops_none_of_its_texts_and_costs_a_relay_little():
+    mesh = line_of_three()
+    first, relay, last = mesh.hosts
+    first.ask("message", node=node_text(last.node.id), text="before")
+    mesh.run(60)
+    liar, radio = believed(mesh, relay)
+    number, spent = first.node.radios.meshes["lora0"].forwarder._next, spent_ms(relay)
+    to = {"hop_limit": 7, "next_hop": relay.node.id, "destination": last.node.id[:2]}
+    for attempt in (7, 3):
+        junk = [
+            Direct(first.node.id[:2], number + at & 0xFFFF, attempt, 15, b"x") for at in range(28)
+        ]
+        radio.send(liar.seal(FrameKind.ROUTED, encode(junk), **to))
+        mesh.run(60)
+    assert drops(relay)["direct-odd"] == 2 * 27 + 1
+    assert spent_ms(relay) - spent < 1_000, "of 7000"
+    texts = [f"text {at}" for at in range(3)]
+    for text in texts:
+        first.ask("message", node=node_text(last.node.id), text=text)
+        mesh.run(30)
+    got = [row["text"] for row in last.ask("messages", limit=50)["messages"]]
+    assert set(texts) <= set(got)

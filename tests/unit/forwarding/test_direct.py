@@ -10,7 +10,6 @@ from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import CARRIED_MAX
 from meshd.forwarding.direct import (
     OWN_MAX,
-    SEEN_MAX,
     Arrived,
     Changed,
     Forwarder,
@@ -18,7 +17,8 @@ from meshd.forwarding.direct import (
     Send,
     State,
 )
-from meshd.wire.lora_routes import Answer, Direct, Receipt
+from meshd.forwarding.passed import SEEN_MAX, message
+from meshd.wire.lora_routes import ATTEMPT_MAX, Answer, Direct, Receipt
 
 S = 1_000_000
 A, B, C, D = b"\x00a", b"\x00b", b"\x00c", b"\x00d"
@@ -275,7 +275,7 @@ def test_full_relay_says_of_nothing_that_it_was_passed_on_and_takes_it_when_ther
     receipt = Receipt(A, 0, answer=False)
     node.receive(C, Send(B, B, 0, receipt, None), named=True, now=S)
     node.receive(A, dropped, named=True, now=2 * S)
-    assert (A, CARRIED_MAX, False) in node._carried
+    assert message(A, CARRIED_MAX, b"x") in node._carried
 
 
 def test_one_neighbour_that_fills_a_relay_leaves_the_others_their_part():
@@ -285,11 +285,13 @@ def test_one_neighbour_that_fills_a_relay_leaves_the_others_their_part():
     for number in range(CARRIED_MAX // 2):
         honest = Direct(D, number, 0, 3, b"x")
         node.receive(D, Send(B, A, 7, honest, None), named=True, now=0)
-        assert (D, number, False) in node._carried
+        assert message(D, number, b"x") in node._carried
     assert len(node._carried) == CARRIED_MAX
     first = [node.poll_transmit(S).ingress for _ in range(8)]
     assert first.count(C) == first.count(D) == 4
-    gone = next(number for number in range(CARRIED_MAX) if (A, number, False) not in node._carried)
+    gone = next(
+        number for number in range(CARRIED_MAX) if message(A, number, b"x") not in node._carried
+    )
     node.receive(C, direct(node, number=gone), named=True, now=S)
     assert not node._receipts  # of what gave way nobody is told that it was passed on
 
@@ -395,3 +397,27 @@ def test_a_hop_that_passes_nothing_on_is_doubted_for_others_and_blamed_for_own_o
     air.nodes[B].send(D, b"own", air.now)
     air.run(air.now + 100 * S)
     assert set(ways.failures) == {C}
+
+
+def test_bodies_in_anothers_name_keep_none_of_its_messages_out():
+    air = Air()
+    relay, number = air.nodes[B], air.nodes[A]._next
+    for attempt in range(ATTEMPT_MAX + 1):
+        relay.receive(
+            C, Send(B, D, 7, Direct(A, number, attempt, 15, b"junk"), None), named=True, now=0
+        )
+    assert relay.drops.total(DropReason.DIRECT_ODD) == ATTEMPT_MAX + 1 - relay.rules.attempts
+    relay.receive(C, Send(B, A, 7, Answer(number, 15, b"forged!!"), None), named=False, now=0)
+    assert air.nodes[A].send(D, b"true", 0) == number
+    air.run(20 * S)
+    assert air.states()[-1] is State.DELIVERED
+    assert b"true" in [event.body for event in air.events[D]]
+
+
+def test_the_highest_attempt_of_a_stranger_shuts_no_later_body_out():
+    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
+    for body in (b"junk", b"x"):
+        heard = Send(B, D, 7, Direct(A, 1, 3, 3, body), None)
+        relay.receive(A, heard, named=True, now=0)
+        assert message(A, 1, body) in relay._carried
+    assert not relay._receipts
