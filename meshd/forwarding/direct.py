@@ -196,7 +196,7 @@ class Forwarder:
         item = heard.item
         if isinstance(item, Receipt):
             if named:
-                self._all_settled(item.origin, item.number, answer=item.answer)
+                self._receipted(sender, item)
         elif isinstance(item, Direct):
             if item.attempt < self.rules.attempts:
                 self._direct(sender, heard, item, named=named, now=now)
@@ -363,10 +363,12 @@ class Forwarder:
             if key in self._seen:
                 self._seen[key].done = True
 
-    def _all_settled(self, origin: bytes, number: int, *, answer: bool) -> None:
-        """The same for all that waits under a number: who says so names no body."""
-        for key in [key for key in self._carried if key[:3] == (origin, number, answer)]:
-            self._settled(key)
+    def _receipted(self, sender: bytes, said: Receipt) -> None:
+        """Who was sent a message, or anybody if all were, says that it has passed it on."""
+        for key, carried in tuple(self._carried.items()):
+            if key[:3] == (said.origin, said.number, said.answer):
+                if carried.via in (sender, EVERYONE):
+                    self._settled(key)
 
     def _direct(self, sender: bytes, heard: Send, item: Direct, *, named: bool, now: int) -> None:
         key = message(item.origin, item.number, item.body)
@@ -440,7 +442,8 @@ class Forwarder:
     ) -> None:
         """An answer shows that the message arrived; who is asked to passes it on."""
         origin = heard.destination
-        self._all_settled(origin, item.number, answer=False)
+        for one in [one for one in self._carried if one[:3] == (origin, item.number, False)]:
+            self._settled(one)
         self._seen.answered(origin, item)
         key = answer_to(origin, item.number)
         distance = self._ways.distance(origin)

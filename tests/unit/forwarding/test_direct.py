@@ -161,13 +161,18 @@ def test_who_was_not_heard_says_so_by_a_receipt():
     assert node.poll_transmit(3 * S).item == Receipt(A, 1)
 
 
-def test_a_receipt_ends_the_tries():
+def test_a_receipt_of_who_was_sent_it_ends_the_tries():
     node = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
     node.receive(A, direct(node), named=True, now=0)
     receipt = Send(B, B, 0, Receipt(A, 1), None)
     node.receive(C, receipt, named=False, now=0)
     assert node.due_us() is not None
     node.receive(C, receipt, named=True, now=0)
+    assert node.due_us() is not None, "it was sent nothing"
+    node.sent(node.poll_transmit(S), S)
+    node.receive(D, receipt, named=True, now=S)
+    assert node.due_us() is not None, "another one was sent it"
+    node.receive(C, receipt, named=True, now=S)
     assert node.due_us() is None
 
 
@@ -271,8 +276,9 @@ def test_full_relay_says_of_nothing_that_it_was_passed_on_and_takes_it_when_ther
     dropped = direct(node, number=CARRIED_MAX)
     node.receive(A, dropped, named=True, now=S)
     assert node.drops.total(DropReason.DIRECT_FULL) == 2
-    assert not isinstance(node.poll_transmit(S).item, Receipt)
-    receipt = Receipt(A, 0, answer=False)
+    first = node.poll_transmit(S).item
+    assert not isinstance(first, Receipt)
+    receipt = Receipt(A, first.number, answer=False)
     node.receive(C, Send(B, B, 0, receipt, None), named=True, now=S)
     node.receive(A, dropped, named=True, now=2 * S)
     assert message(A, CARRIED_MAX, b"x") in node._carried
