@@ -160,6 +160,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "air": self.air,
         }
         self.radios.listen(air.KINDS, self.air.object, air.SUBS, self.air.local)
+        self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
         self._handlers: dict[str, Handler] = (
             self.spaces.requests | self.sync.requests | self.files.requests | self.messages.requests
         )
@@ -317,7 +318,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             radios=self.radios.statuses(now),
             routes=self.routing.routes(now),
             sessions=sessions,
-            spaces=self.air.told(self.sync.statuses(now)),
+            spaces=self.spaces.shown(now),
             problems=(
                 *self.problems.values(),
                 *self.sessions.problems(),

@@ -1,5 +1,6 @@
 """message, messages: a few words to one node, and what became of them."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -8,7 +9,8 @@ from meshd.cli.main import Command
 from meshd.cli.output import awaited, common, connect, positive, show, talk
 from meshd.cli.spaces import standard_input, when
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import Row, clean, grouped, rows_of
+from meshd.core.limits import MESSAGE_TEXT_MAX
+from meshd.status.text import Row, clean, grouped, rows_of, size
 
 WAIT_S = 120.0
 _GRACE_S = 5.0
@@ -33,6 +35,12 @@ def add_message(parser: ArgumentParser) -> Command:
 
 def _message(options: Namespace) -> int:
     text = standard_input() if options.text == "-" else options.text
+    if (length := len(os.fsencode(text))) > MESSAGE_TEXT_MAX:
+        raise RequestError(
+            f"the text has {size(length)}, a message holds {size(MESSAGE_TEXT_MAX)}",
+            code=Exit.USAGE,
+            remedy="put it as a file into a space that you share: meshd put SPACE FILE",
+        )
     args: Value = {"node": options.node, "text": text}
     timeout_s = options.timeout or WAIT_S
     late: RequestError | None = None

@@ -23,7 +23,8 @@ _DEEP = re.compile(r"(?<![\w-])(?:(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]
 _LONG = re.compile(r"(?<![0-9_])[0-9](?:_?[0-9]){4300}")
 """A number of more digits than Python reads."""
 
-_SHOWN_MAX = 300
+_KEY_MAX, _SAID_MAX = 120, 600
+"""How much is shown of a key, and of what is wrong with it: perhaps all that a law allows."""
 
 Document = dict[str, object]
 
@@ -154,9 +155,13 @@ def read_document(text: str, file: str, *, remedy: str) -> Document:
 
 def _said(path: Path, text: str) -> str:
     """Return what is wrong with a key, short enough to be read."""
-    shown = ".".join(str(part) for part in path if isinstance(part, str))
-    said = f"{shown}: {text}" if shown else text
-    return said if len(said) <= _SHOWN_MAX else said[: _SHOWN_MAX - 1] + "…"
+    shown = _cut(".".join(str(part) for part in path if isinstance(part, str)), _KEY_MAX)
+    text = _cut(text, _SAID_MAX)
+    return f"{shown}: {text}" if shown else text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _line_at(text: str, place: int) -> int:

@@ -16,7 +16,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import Answer, Datagram, EntriesQuery, Reply, StoreImage
 from meshd.core.ids import SHORT_LEN, address_text, mesh_address, node_text
-from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.limits import MESSAGE_TEXT_MAX
 from meshd.core.options import NodeOptions
 from meshd.core.snapshot import Problem
 from meshd.core.timers import Key
@@ -40,13 +40,12 @@ from meshd.space.spaces import Spaces
 from meshd.wire import entry as wire_entry
 from meshd.wire import payload
 from meshd.wire.entry import Kind
-from meshd.wire.letters import NUMBER_MAX, TEXT_HEAD_LEN, Echo, Read, Text
+from meshd.wire.letters import NUMBER_MAX, Echo, Read, Text
 
 WAITS_MAX = 64
 """Callers that wait for a state at a time."""
 
 LIST_MAX = 500
-TEXT_MAX = ENTRY_PAYLOAD_MAX - 64 - TEXT_HEAD_LEN
 READ_AGAIN_US = 300_000_000
 READS_PER_TURN = 8
 _LETTER, _PREKEY = bytes([Kind.LETTER]), bytes([Kind.PREKEY])
@@ -153,9 +152,10 @@ class Messages:
         """Send `text` to `node`; answers once it is on disk."""
         node = self._recipient(text_of(args, "node"))
         text = text_of(args, "text")
-        if len(text.encode()) > TEXT_MAX:
+        if len(text.encode()) > MESSAGE_TEXT_MAX:
             raise RequestError(
-                f"the text has {len(text.encode())} bytes, a message holds {TEXT_MAX}",
+                f"the text has {len(text.encode())} bytes, a message holds {MESSAGE_TEXT_MAX}",
+                code=Exit.USAGE,
                 remedy="send it as a file: meshd put",
             )
 

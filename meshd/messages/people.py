@@ -25,6 +25,9 @@ from meshd.space.spaces import Spaces
 ALIKE_MAX = 2
 """Letters in which a mistyped id may differ from the one that was meant."""
 
+_NO_DIGITS = "0189"
+_ID_LETTERS = 16
+
 NAMED_MAX = 4
 """Nodes of one name that an error lists."""
 
@@ -74,10 +77,10 @@ class People:
                 code=Exit.NOT_FOUND,
                 remedy="if it is the one that you mean, give its id",
             )
-        raise RequestError(
+        raise self._misread(text) or RequestError(
             f"{text!r} is nobody known here",
             code=Exit.NOT_FOUND,
-            remedy="give its id, it looks like k7q2-m9xw-abcd-efgh; `meshd neighbours` and"
+            remedy="give its id, it looks like k7q2-m6xw-abcd-efgh; `meshd neighbours` and"
             " `meshd space members SPACE` show those that are known",
         )
 
@@ -87,7 +90,10 @@ class People:
 
     def nearest(self, node: bytes) -> bytes | None:
         """Return the known node whose id differs from an unknown one by a letter or two."""
-        wanted, best, least = node_text(node), None, ALIKE_MAX + 1
+        return self._alike(node_text(node))
+
+    def _alike(self, wanted: str) -> bytes | None:
+        best, least = None, ALIKE_MAX + 1
         for known in dict.fromkeys(one for source in self.sources for one in source()):
             pairs = zip(wanted, node_text(known), strict=True)
             unlike = sum(one != other for one, other in pairs)
@@ -136,6 +142,25 @@ class People:
         if calls_itself := self.names().get(node):
             value["calls_itself"] = calls_itself
         return value
+
+    def _misread(self, text: str) -> RequestError | None:
+        """Return what to say of an id with a digit that no id has, None when it is none."""
+        letters = text.lower().replace("-", "").replace(" ", "")
+        wrong = "".join(digit for digit in _NO_DIGITS if digit in letters)
+        if (
+            not wrong
+            or len(letters) != _ID_LETTERS
+            or not (letters.isascii() and letters.isalnum())
+        ):
+            return None
+        near = self._alike(letters)
+        guess = f"did you mean {grouped(node_text(near))}? " if near is not None else ""
+        return RequestError(
+            f"{text!r} is no id: none has {' or '.join(wrong)} in it",
+            code=Exit.NOT_FOUND,
+            remedy=f"{guess}an id has letters and the digits 2 to 7: perhaps l or i for 1, o for 0,"
+            " b for 8, g for 9",
+        )
 
     def _of_address(self, text: str) -> bytes:
         """Return the node of an address of this mesh. Raises: UsageError."""

@@ -186,7 +186,8 @@ class ControlClient:
         """Say why, and close when that has left."""
         self._ending = True
         self._read(False)
-        self._send(error_line(None, RequestError(why, code=Exit.USAGE)))
+        remedy = "send less at once; a file is handed over open, not written into a line"
+        self._send(error_line(None, RequestError(why, code=Exit.USAGE, remedy=remedy)))
 
     def _serve(self, line: bytes) -> None:
         number: int | str | None = None

@@ -130,7 +130,7 @@ class Echo:
             raise RequestError(
                 f"{node or address!r} is no node id" + (" and no address" if address else ""),
                 code=Exit.USAGE,
-                remedy="an id looks like k7q2-m9xw-abcd-efgh; `meshd status` shows those near",
+                remedy="an id looks like k7q2-m6xw-abcd-efgh; `meshd status` shows those near",
             ) from error
         raise RequestError("say whom to ping: node or address", code=Exit.USAGE)
 

@@ -64,8 +64,8 @@ class Askable(Held, Protocol):
     def find(self, text: str) -> Space:
         """Return the space with this name, or whose id begins so. Raises: RequestError."""
 
-    def statuses(self) -> tuple[SpaceStatus, ...]:
-        """Return what a snapshot shows of each space."""
+    def shown(self, now: int) -> tuple[SpaceStatus, ...]:
+        """Return what `status` shows of each space."""
 
     def create(self, name: str, person: str, now: int, done: Done) -> Space:
         """Begin a space whose owner is this device. Raises: RequestError."""

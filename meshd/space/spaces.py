@@ -6,6 +6,7 @@ or answered before `committed` said so. Ref: docs/wire-format.md#entry.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from meshd.core import crypto
 from meshd.core.context import Context
@@ -83,6 +84,7 @@ class Spaces:
         self.problems: dict[str, Problem] = {}
         self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
         self.reader = LogReader(ctx)
+        self.tell: Callable[[int], tuple[SpaceStatus, ...]] | None = None
         self.requests = Verbs(self).requests
         self._load(image, -RECEIPT_DELAY_US)
         self._succession = Succession(self)
@@ -130,6 +132,10 @@ class Spaces:
     def statuses(self) -> tuple[SpaceStatus, ...]:
         """Return what a snapshot shows of each space; sync fills in `behind` and `peers`."""
         return tuple(status_of(space) for space in self.all())
+
+    def shown(self, now: int) -> tuple[SpaceStatus, ...]:
+        """Return what `status` shows of each space: what whoever sets `tell` says of them."""
+        return self.statuses() if self.tell is None else self.tell(now)
 
     def told(self) -> tuple[Problem, ...]:
         """Return what is damaged in the store, for `status`."""

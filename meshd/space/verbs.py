@@ -59,7 +59,7 @@ class Verbs:
 
     def list(self, args: Args, ticket: int, now: int) -> None:
         """Show all spaces."""
-        value: Args = {"spaces": to_json(self._spaces.statuses())}
+        value: Args = {"spaces": to_json(self._spaces.shown(now))}
         self._spaces.ctx.emit(Reply(ticket, value))
 
     def members(self, args: Args, ticket: int, now: int) -> None:

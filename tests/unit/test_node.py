@@ -9,7 +9,7 @@ from meshd.core.errors import Exit
 from meshd.core.events import Datagram, Link, LinkKind, Reply, StoreImage, Transmit
 from meshd.core.identity import Identity
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
-from meshd.core.snapshot import Problem, to_json
+from meshd.core.snapshot import Problem, SpaceStatus, to_json
 from meshd.node import Boot, Node, NodeOptions
 
 LINK = Link("w0", LinkKind.MESH, bytes.fromhex("fe80" + "00" * 13 + "01"))
@@ -91,6 +91,16 @@ def test_unknown_verb_is_a_usage_error_with_a_remedy():
     assert reply.ticket == 7
     assert reply.code == Exit.USAGE
     assert "meshd --help" in reply.remedy
+
+
+def test_list_of_spaces_says_what_status_says(monkeypatch):
+    node = make()
+    rows = (SpaceStatus("id", "home", "owner", 2, 9, 3, 700, peers=("k7q2m6xwabcdefgh",)),)
+    monkeypatch.setattr(node.sync, "statuses", lambda now: rows)
+    monkeypatch.setattr(node.air, "told", lambda statuses: statuses)
+    node.request("space.list", {}, 7, 0)
+    reply = next(item for item in drain(node) if isinstance(item, Reply))
+    assert reply.value == {"spaces": to_json(node.snapshot(0).spaces)} == {"spaces": to_json(rows)}
 
 
 def test_snapshot_is_plain_json_and_counts_up():

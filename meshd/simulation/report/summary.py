@@ -154,7 +154,8 @@ def _apart(value: Json) -> list[str]:
     said = []
     begin, end = value["islands"]["begin"], value["islands"]["end"]
     if len(begin) > 1:
-        said.append(f"At the beginning links joined the nodes into {_islands(begin)}.")
+        links = "links other than LoRa" if value.get("radios") else "links"
+        said.append(f"At the beginning {links} joined the nodes into {_islands(begin)}.")
     if len(end) > 1 and end != begin:
         said.append(f"In the end they were {_islands(end)}.")
     return said

@@ -8,6 +8,7 @@ from fake_host import NODE, OTHER, served
 
 from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError
+from meshd.core.limits import MESSAGE_TEXT_MAX
 
 
 @pytest.fixture
@@ -100,6 +101,14 @@ def test_what_a_message_waits_for_is_said(host, capsys):
     assert "queued; it waits for WiFi: LoRa takes less" in say(capsys, "message", OTHER, "hi")[2]
     host.answers["messages"] = {"messages": [waiting]}
     assert "[queued; it waits for WiFi: LoRa takes less]" in say(capsys, "messages")[1]
+
+
+@pytest.mark.parametrize("length", [MESSAGE_TEXT_MAX + 1, 70_000])
+def test_text_that_no_message_holds_is_refused_before_it_is_sent(host, capsys, length):
+    code, _, err = say(capsys, "message", OTHER, "x" * length)
+    assert code == Exit.USAGE and "a message holds 32.7 kB" in err and "meshd put SPACE" in err
+    assert not host.asked
+    assert say(capsys, "message", OTHER, "x" * MESSAGE_TEXT_MAX)[0] == 0
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "line\n" * 50])

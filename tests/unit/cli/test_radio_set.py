@@ -188,6 +188,13 @@ def test_full_disk_leaves_the_file_as_it_was(file, capsys, monkeypatch):
     assert "No space left" in capsys.readouterr().err and file.read_text() == before
 
 
+def test_all_that_the_law_allows_is_listed(file, capsys):
+    assert set_radio("/dev/a", "--region", "EU868", "--frequency", "868.0") == Exit.USAGE
+    assert (
+        "869.4-869.65 MHz, 27 dBm ERP, 10 % of any hour; 869.7-870 MHz" in capsys.readouterr().err
+    )
+
+
 def test_state_directory_is_made_as_the_daemon_makes_it(tmp_path, capsys):
     folder = tmp_path / "new" / "state"
     assert set_radio("/dev/a", "--region", "EU868", "--state-dir", str(folder)) == 0

@@ -223,7 +223,7 @@ def test_of_very_many_mistakes_the_first_are_told():
 def test_long_key_is_cut_in_its_message():
     with pytest.raises(ConfigError) as caught:
         parse(f"{LONG} = 1\n", "f")
-    assert len(caught.value.text) < 320 and caught.value.text.endswith("…")
+    assert len(caught.value.text) < 320 and "9…: unknown key (known: " in caught.value.text
 
 
 def test_many_texts_are_compared_in_no_square_of_time():

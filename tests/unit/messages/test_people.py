@@ -95,6 +95,20 @@ def test_name_of_several_is_refused_with_their_ids():
         a.ask("ping", node="Nobody")
 
 
+def test_id_with_a_digit_that_no_id_has_is_told_so_with_the_one_that_was_meant():
+    _, a, b = pair()
+    right = grouped(node_text(b.node))
+    misread = right[:5] + "1" + right[6:]
+    with pytest.raises(RequestError, match="is no id: none has 1 in it") as caught:
+        a.ask("message", node=misread, text="hi")
+    assert f"did you mean {right}?" in caught.value.remedy and "l or i for 1" in caught.value.remedy
+    with pytest.raises(RequestError, match="none has 8 or 9 in it") as caught:
+        a.ask("ping", node="9999-8888-9999-8888")
+    assert "did you mean" not in caught.value.remedy
+    with pytest.raises(RequestError, match="nobody known here"):
+        a.ask("ping", node="Ben 1999")
+
+
 def test_address_of_the_mesh_means_its_node_and_another_nobody():
     _, a, b = pair()
     address = address_text(mesh_address(OPEN_MESH_ID, b.node))

@@ -118,7 +118,8 @@ def test_blank_lines_are_nothing(client):
 
 def test_line_too_long_ends_the_connection_with_a_reason(host, client, tmp_path):
     client.send(b"x" * (control_client.LINE_BYTES_MAX + 1))
-    assert "longer than 65536" in client.line()["error"]
+    line = client.line()
+    assert "longer than 65536" in line["error"] and "send less at once" in line["remedy"]
     assert client.ended()
     with raw(tmp_path) as second:
         second.send(b"y" * control_client.LINE_BYTES_MAX + b"\n")

@@ -154,4 +154,4 @@ def test_reply_nobody_asked_for_is_dropped(echo):
 def test_what_is_no_id_is_told_what_one_looks_like(echo, whom):
     with pytest.raises(RequestError, match="is no node id") as caught:
         echo.ping(whom, 1, 0)
-    assert "k7q2-m9xw-abcd-efgh" in caught.value.remedy and caught.value.code is Exit.USAGE
+    assert "k7q2-m6xw-abcd-efgh" in caught.value.remedy and caught.value.code is Exit.USAGE

@@ -101,6 +101,11 @@ def test_who_is_cut_off_is_named_first():
     assert "Nothing came from or to mill." in said[:3]
     assert cut_off(value) == ["mill"] and worst(value)[0]["name"] == "mill"
     assert "At the beginning links joined the nodes into 2 islands: hall and inn; mill." in said
+    radio = {"host": "mill", "hears": [], "frames": 1, "hour_s": 1.0}
+    said = sentences({**value, "radios": [radio]})
+    assert any(
+        "beginning links other than LoRa joined the nodes into 2 islands" in one for one in said
+    )
 
 
 def test_interrupted_run_says_so_and_claims_no_rule():
