@@ -64,7 +64,7 @@ def _neighbours(options: Namespace) -> int:
         value = client.call("neighbours")
     text = neighbours_text(value)
     if not text and not options.json:
-        talk("no neighbours yet; meshd status shows whether the links are up")
+        talk("no neighbours yet; meshd status shows whether links and radios are up, and as what")
     show(options, "neighbours", value, text)
     return Exit.OK
 

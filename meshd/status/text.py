@@ -105,7 +105,7 @@ def status_text(value: Row) -> str:
     parts = [headline(value), _facts(value)]
     for title, part in (
         ("links", _links(value)),
-        ("radios", radios_text(value)),
+        ("radios", radios_text(value) + _unheard(value)),
         ("airtime", duty_text(value)),
         ("neighbours", neighbours_text(value)),
         ("peers", _peers(value)),
@@ -139,6 +139,16 @@ def headline(value: Row) -> str:
     if problems:
         facts.append(count(problems, "problem"))
     return f"{word}  {who}  {', '.join(facts)}"
+
+
+def _unheard(value: Row) -> str:
+    """Say what to look at where a radio is up and no neighbour at all is heard."""
+    if _near(value) or not any(row.get("state") == "up" for row in rows_of(value, "radios")):
+        return ""
+    return (
+        "\nno neighbour is heard: is another radio of the same kind on, with its antenna,"
+        "\nset to the same frequency, spreading factor and bandwidth?"
+    )
 
 
 def _near(value: Row) -> int:

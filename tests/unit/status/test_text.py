@@ -170,3 +170,13 @@ def test_sync_is_not_called_whole_while_neighbours_hold_something_else():
     assert head(unheld=1).endswith("sync 100 %, 1 own entry not known elsewhere")
     assert head(unheld=2).endswith("2 own entries not known elsewhere")
     assert head(behind=10, unlike=1).endswith("sync 80 %")
+
+
+def test_radio_that_hears_nobody_says_what_to_look_at():
+    value = {"radios": [{"name": "lora0", "state": "up"}]}
+    assert "set to the same frequency, spreading factor" in status_text(value)
+    for other in (
+        {"neighbours": [{"node": "a"}]},
+        {"radios": [{"name": "lora0", "state": "away"}]},
+    ):
+        assert "same frequency" not in status_text({**value, **other})
