@@ -16,9 +16,11 @@ from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.ids import SHORT_LEN
+from meshd.core.law import HOUR_US
 from meshd.forwarding.held import Held, Store, Wanted, name_of
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.rules import Rules
+from meshd.forwarding.turns import PACED, Turns, in_turn
 from meshd.wire import lora_payload
 from meshd.wire.lora_items import (
     AGE_MAX,
@@ -58,18 +60,6 @@ FLOOR = 0.8
 
 URGENT_SLOTS = 16
 
-SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
-"""While more of the channel is taken than that, own objects of a priority are not told."""
-BEGUN = 0.2
-"""How much more must be taken until those of others are not told on: what is begun is finished."""
-
-LOOK_AGAIN_US = 20_000_000
-
-PACED = 0.25
-PART = 0.8
-"""While more than `PACED` is taken, a node sends no more than its equal part of `PART` of the time,
-one among all that it hears: more at once would collide, and be sent again."""
-
 LAST_HOLDS = 3
 """So many times longer waits, on a busy channel, who would reach one listener only."""
 
@@ -77,6 +67,7 @@ ONLY_PART = 10
 """For whom no other neighbour can tell, a calm channel is used after this part of the wait."""
 
 URGENT_SENDS = 3
+URGENT_UNPROVEN = 2
 URGENT_AGAIN_US = (10_000_000, 20_000_000)
 """Priority 0 is sent so often here while a listener is not known to have it: no listing is waited
 for, and that a frame was sent does not count as having been heard."""
@@ -116,9 +107,12 @@ class Cast:
         *,
         drops: Drops,
         link: str,
+        relayed_us: int = HOUR_US,
         lists: bool = True,
     ) -> None:
-        """`lists`: it says by itself whom this node hears; else `beacon` is called for that."""
+        """`relayed_us`: so much of an hour is for what others brought. `lists`: it says by itself
+        whom this node hears; else `beacon` is called for that.
+        """
         self._lists = lists
         self.neighbours = neighbours
         self.rules = rules
@@ -135,9 +129,7 @@ class Cast:
         self._listing_due_us: int | None = None
         self._heard_due_us: int | None = None
         self._heard_version = 0
-        self._load = 0.0
-        self._load_us = 0
-        self._turn_us = 0
+        self.turns = Turns(rng, relayed_us)
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -182,6 +174,7 @@ class Cast:
                 once.add(type(item))
             if isinstance(item, Object):
                 present.add(tag_of(item.body))
+                self.neighbours.tells(sender, now)
                 if self._object(sender, item, now):
                     fresh.append(item)
             elif isinstance(item, Heard):
@@ -197,12 +190,11 @@ class Cast:
 
     def loaded(self, share: float, now: int) -> None:
         """Note how much of the channel is taken: the least urgent waits while it is too much."""
-        self._load, self._load_us = share, now
+        self.turns.loaded(share, now)
 
-    def took(self, airtime_us: int, now: int) -> None:
-        """Note that a frame with objects went out: on a busy channel others have their turn."""
-        wait_us = round(airtime_us * ((len(self.neighbours.known) + 1) / PART - 1))
-        self._turn_us = now + self._rng.randint(wait_us * 3 // 4, wait_us * 5 // 4)
+    def took(self, batch: Batch, airtime_us: int, now: int) -> None:
+        """Note how long a batch with objects was on the air: then others have their turn."""
+        self.turns.took(batch.objects, airtime_us, self.neighbours.tellers(now), now)
 
     def beacon(self, now: int) -> None:
         """Have the list of neighbours sent with the next frame, or alone."""
@@ -217,12 +209,10 @@ class Cast:
     def due_us(self) -> int | None:
         """Return when `build` has something; may be in the past."""
         due_us = min(self._dues(), default=None)
-        if due_us is None or self._load <= PACED or self._turn_us <= due_us:
+        if due_us is None or self.turns.load <= PACED or self.turns.next_us <= due_us:
             return due_us
-        urgent = (held for held in self.store.by_name.values() if not held.rank)
-        return min(
-            (held.due_us for held in urgent if held.due_us is not None), default=self._turn_us
-        )
+        urgent = (self.turns.when(one) for one in self.store.by_name.values() if not one.rank)
+        return min((at for at in urgent if at is not None), default=self.turns.next_us)
 
     def build(self, now: int, room: int, *, whole: int | None = None) -> Batch | None:
         """Return items of at most `room` bytes when anything is due, all that waits among them.
@@ -255,7 +245,7 @@ class Cast:
         for held in batch.objects:
             held.sends += 1
             held.due_us = None
-            if held.rank or held.sends >= URGENT_SENDS:
+            if not self._again(held):
                 held.covered.update(self.neighbours.listeners)
             elif self._reach(held):
                 held.due_us = now + self._rng.randint(*URGENT_AGAIN_US)
@@ -313,10 +303,6 @@ class Cast:
             held.covered.add(sender)
         held.covered.update(self.neighbours.audience(sender))
 
-    def _shed(self, held: Held) -> bool:
-        begun = held.sends or not held.own
-        return self._load > SHED[held.rank] + (BEGUN if begun else 0.0)
-
     def _reach(self, held: Held) -> int:
         """Return how many listeners are not known to have an object."""
         return sum(short not in held.covered for short in self.neighbours.listeners)
@@ -326,6 +312,17 @@ class Cast:
         near = self.neighbours
         return any(near.only(one) for one in near.listeners if one not in held.covered)
 
+    def _again(self, held: Held) -> bool:
+        """Tell whether an object is sent once more unasked: distress, of others to who is proven,
+        and once to who says that it hears this node.
+        """
+        if held.rank or held.sends >= URGENT_SENDS:
+            return False
+        if held.own or held.sends < URGENT_UNPROVEN:
+            return True
+        proven = self.neighbours.proven
+        return any(proven(one) for one in self.neighbours.listeners if one not in held.covered)
+
     def _plan(self, held: Held, now: int) -> None:
         """Decide when an object is sent on, or that it need not be."""
         held.reach = reach = self._reach(held)
@@ -334,9 +331,9 @@ class Cast:
             return
         slot_us = self.rules.slot_us
         hold_us = self.rules.hold_us if held.rank else URGENT_SLOTS * slot_us
-        if held.rank and reach == 1 and self._load > PACED:
+        if held.rank and reach == 1 and self.turns.load > PACED:
             hold_us *= LAST_HOLDS
-        elif held.rank and self._load <= PACED and self._only(held):
+        elif held.rank and self.turns.load <= PACED and self._only(held):
             hold_us //= ONLY_PART
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
@@ -345,7 +342,7 @@ class Cast:
         """Choose what rides: distress first, then what is due, then what is not due yet."""
         waiting: list[Held] = []
         for held in self.store.recent(now):
-            if held.due_us is None or self._shed(held):
+            if held.due_us is None or self.turns.sheds(held):
                 continue
             if not self._reach(held) and (held.sends or not held.own):
                 held.due_us = None  # a listing named it, or who lacked it is gone
@@ -356,7 +353,7 @@ class Cast:
                 continue
             waiting.append(held)
         chosen: list[Held] = []
-        for held in _in_turn(waiting, now):
+        for held in in_turn(waiting, now):
             size = OBJECT_HEAD + len(held.body)
             if size <= room and len(chosen) < OBJECTS_MAX:
                 chosen.append(held)
@@ -418,9 +415,8 @@ class Cast:
 
     def _dues(self) -> Iterator[int]:
         for held in self.store.by_name.values():
-            if held.due_us is not None:
-                again_us = self._load_us + LOOK_AGAIN_US
-                yield max(held.due_us, again_us) if self._shed(held) else held.due_us
+            if (at := self.turns.when(held)) is not None:
+                yield at
         for want in self.wanted.by_tag.values():
             yield want.due_us
         if self._listing_due_us is not None:
@@ -462,7 +458,7 @@ class Cast:
         ages = [
             ((now - held.born_us) // AGE_STEP_US, held.tag)
             for held in self.store.recent(now)
-            if held.tag not in inside and not self._shed(held)
+            if held.tag not in inside and not self.turns.sheds(held)
         ]
         named = sorted(one for one in ages if young <= one[0] < old)
         fits = min(max(room - LISTING_HEAD, 0) // TAG_LEN, COUNT_MAX)
@@ -477,20 +473,3 @@ class Cast:
             return False
         items.append(Listing(tuple(tag for _, tag in named), young, old))
         return True
-
-
-def _in_turn(waiting: list[Held], now: int) -> list[Held]:
-    """Return what goes first: of each urgency, the best of every neighbour's before the next best.
-
-    What is not due yet may ride along, but goes after all that is.
-    """
-    waiting.sort(key=lambda held: (-held.reach, held.due_us))
-    turns: dict[tuple[bool, int, bytes], int] = {}
-    order = []
-    for place, held in enumerate(waiting):
-        early = held.due_us is None or held.due_us > now
-        key = (early, held.rank, held.source)
-        turn = turns[key] = turns.get(key, -1) + 1
-        order.append(((held.rank > 0, early, held.rank, turn, place), held))
-    order.sort(key=lambda entry: entry[0])
-    return [held for _, held in order]

@@ -20,16 +20,21 @@ SILENT_US = 3 * 3600 * 1_000_000
 """Who was not heard for so long is no neighbour: twice the slowest beacon and half of one."""
 
 
+TELLER_US = 600_000_000
+"""Who sent an object within that time takes part in the turns; who is only there does not."""
+
+
 class Neighbour:
     """One short address in earshot. `hears`: whom each node that has it hears, once it said so."""
 
-    __slots__ = ("heard_us", "hears", "proven", "snr_db")
+    __slots__ = ("heard_us", "hears", "proven", "snr_db", "told_us")
 
     def __init__(self) -> None:
         self.heard_us = 0
         self.snr_db = 0.0
         self.proven = False
         self.hears: dict[bytes, frozenset[bytes]] = {}
+        self.told_us: int | None = None
 
 
 class Neighbours:
@@ -64,6 +69,20 @@ class Neighbours:
             del lists[next(iter(lists))]
         lists[node] = frozenset(hears)
         self._reckon()
+
+    def tells(self, short: bytes, now: int) -> None:
+        """Note that a neighbour sent an object."""
+        if short in self.known:
+            self.known[short].told_us = now
+
+    def tellers(self, now: int) -> int:
+        """Return how many neighbours sent objects of late."""
+        told = (one.told_us for one in self.known.values())
+        return sum(at is not None and now - at <= TELLER_US for at in told)
+
+    def proven(self, short: bytes) -> bool:
+        """Tell whether a neighbour has shown whose key it has."""
+        return short in self.known and self.known[short].proven
 
     def restarted(self, node: bytes) -> None:
         """A neighbour has forgotten whom it heard; others with its short address have not."""

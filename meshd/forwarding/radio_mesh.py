@@ -36,7 +36,7 @@ from meshd.forwarding.radio_events import (
 from meshd.forwarding.rules import rules_for
 from meshd.forwarding.shared_frame import FrameMaker, SharedFrame, Waiting
 from meshd.link.account import Share
-from meshd.link.ledger import Priority
+from meshd.link.ledger import RELAYED_PERCENT, Priority
 from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
@@ -107,6 +107,7 @@ class RadioMesh:
             ctx.rng,
             drops=ctx.drops,
             link=self.name,
+            relayed_us=link.band.airtime_us_max * RELAYED_PERCENT // 100,
             lists=False,
         )
         self.ways = ways
@@ -319,7 +320,7 @@ class RadioMesh:
                 if shared.batch is not None:
                     self.cast.sent(shared.batch, now)
                     if shared.batch.objects:
-                        self.cast.took(self._link.airtime_us(outgoing.size), now)
+                        self.cast.took(shared.batch, self._link.airtime_us(outgoing.size), now)
                         self.presence.rides(now)
                 if shared.words is not None:
                     listed = shared.batch is not None and shared.batch.heard_version is not None

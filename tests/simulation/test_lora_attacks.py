@@ -17,7 +17,7 @@ from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
 from meshd.wire.lora_frame import FrameKind, echo_of
-from meshd.wire.lora_items import Heard, Wants
+from meshd.wire.lora_items import Heard, Object, Wants
 from meshd.wire.lora_payload import Local, Sub, encode
 from meshd.wire.lora_routes import Direct
 
@@ -347,3 +347,33 @@ def test_junk_in_anothers_name_stops_none_of_its_texts_and_costs_a_relay_little(
         mesh.run(30)
     got = [row["text"] for row in last.ask("messages", limit=50)["messages"]]
     assert set(texts) <= set(got)
+
+
+def test_distress_of_a_stranger_leaves_a_relay_time_for_the_true_one():
+    mesh = Mesh(3, frequency_hz=868_300_000)
+    near, relay, far = mesh.hosts
+    mesh.cut |= {frozenset((near.name, far.name))}
+    mesh.cut |= {frozenset(("intruder", host.name)) for host in (near, far)}
+    for host in mesh.hosts:
+        mesh.air.moved(host.lora.radio)
+    mesh.run(5 * MINUTE)
+    chance, stranger = Random(3), Intruder(mesh)
+    keys = Identity(chance.randbytes(32), chance.randbytes(32))
+    link = link_of(relay)
+    liar = Sender(keys, link.sender.link, boot=1, salt=chance.randbytes(8))
+    for _ in range(5):
+        stranger.send(liar.beacon())
+        mesh.run(8)
+        echoes = b"".join(echo_of(frame) for frame in stranger.frames[-20:])
+        stranger.send(liar.seal(FrameKind.LOCAL, encode([Local(Sub.ECHOES, echoes)])))
+    assert link.sources.trusts(liar.node)
+    for _ in range(32):
+        flood = Object(chance.randbytes(190), 0)
+        stranger.send(liar.seal(FrameKind.LOCAL, encode([flood])))
+        mesh.run(30)
+    got = []
+    far.node.radios.on_object[200] = lambda event, now: got.append(event.body)
+    near.input(lambda now: near.node.radios.publish(b"\xc8help", 0, now))
+    near.input(lambda now: near.node.radios.publish(b"\xc8text", 4, now))
+    mesh.run(2 * MINUTE)
+    assert set(got) == {b"\xc8help", b"\xc8text"}

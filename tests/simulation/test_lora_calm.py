@@ -28,7 +28,7 @@ def test_a_clique_comes_to_rest():
 
 def test_all_of_a_small_field_hear_what_each_tells():
     """Nine in a square hear the next ones in their row and column."""
-    mesh = Mesh(9, seed=4)
+    mesh = Mesh(9, seed=1)
     at = {host: divmod(number, 3) for number, host in enumerate(mesh.hosts)}
     for one, two in combinations(mesh.hosts, 2):
         if abs(at[one][0] - at[two][0]) + abs(at[one][1] - at[two][1]) > 1:

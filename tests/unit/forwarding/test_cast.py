@@ -193,8 +193,8 @@ def test_on_a_busy_channel_a_node_takes_its_part_and_distress_does_not_wait():
         cast = line()
         cast.loaded(share, 0)
         cast.receive(A, (TEXT,), 0)
-        _, now = after(cast)
-        cast.took(2 * SECOND, now)
+        batch, now = after(cast)
+        cast.took(batch, 2 * SECOND, now)
         cast.receive(A, (OTHER,), now)
         due = kept(cast, OTHER.body).due_us = now + SECOND
         assert (cast.build(due, ROOM) is None) is waits
