@@ -12,7 +12,7 @@ from meshd.core.context import Context
 from meshd.core.ids import EVERYONE, OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.forwarding import direct
 from meshd.forwarding.direct import Arrived, Forwarder, Send, State
-from meshd.routing.lora_words import Rules
+from meshd.routing.lora_rules import Rules
 from meshd.routing.speaker import Babel
 from meshd.simulation.rivals.engine import (
     ACK,

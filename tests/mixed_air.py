@@ -11,7 +11,7 @@ from lora_talk import S, Talker, address, node
 from meshd.core.events import Datagram, Link, LinkKind, RouteInstalled, RouteRemoved
 from meshd.core.ids import ALL_BABEL_ROUTERS
 from meshd.core.limits import BABEL_PORT
-from meshd.routing.lora_words import Rules
+from meshd.routing.lora_rules import Rules
 from meshd.wire import lora_routes
 
 QUICK = Rules(S, want_us=S // 4, period_us=60 * S, byte_us=100)

@@ -193,6 +193,8 @@ class RadioMesh:
         self.presence.heard(met.node, met.echo, now, anew=met.new)
         if met.proven:
             self._heard(met.node, now)
+            if met.new:
+                self.ways.forgot(met.node, now)
 
     def opened(self, opened: Opened, now: int) -> None:
         """Take a frame."""

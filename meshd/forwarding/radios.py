@@ -34,7 +34,7 @@ from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import open_link_key
 from meshd.link.sources import Met, Stranger
-from meshd.routing.lora import rules_for
+from meshd.routing.lora_rules import rules_for
 from meshd.routing.speaker import Babel
 from meshd.wire.ledger_state import BOOT_LEN
 from meshd.wire.lora_payload import Local, Sub

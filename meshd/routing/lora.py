@@ -12,7 +12,6 @@ Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.m
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
 from meshd.core.crowd import giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
@@ -24,7 +23,8 @@ from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora_names import Spoken
 from meshd.routing.lora_reader import DOUBT_SOON, Peer, Reader
-from meshd.routing.lora_words import Row, Rules, Words
+from meshd.routing.lora_rules import HOP_STEPS_MIN, Rules
+from meshd.routing.lora_words import Row, Words
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
@@ -48,25 +48,11 @@ SILENT_MAX = 3
 WISH_HOPS = 2
 """So many hops shorter must a way be to be asked for while there is another."""
 
-SOON_BYTES = 2_350
-"""Changes are told after the airtime of so many bytes: 20 s of LongFast."""
-
-SOON_MIN_US = 2_000_000
-HOP_STEPS_MIN, HOPS_MAX = 12, 255
+HOPS_MAX = 255
 HOPS_LEFT = 16
 """How far a question goes that comes from LoRa, where it carries no count."""
 
 _CS = 10_000
-
-
-def rules_for(modulation: Modulation) -> Rules:
-    """Return the rules for a radio: 12 steps a hop at SF7 to 16 at SF12, times by its airtime."""
-    byte_us = airtime_us(modulation, FRAME_BYTES_MAX) // FRAME_BYTES_MAX
-    soon_us = max(SOON_BYTES * byte_us, SOON_MIN_US)
-    cost = HOP_STEPS_MIN + (4 * (modulation.spreading_factor - 7) + 2) // 5
-    rate_class = modulation.bits_per_s.bit_length() - 1
-    want_us = max(soon_us // 13, 250_000)
-    return Rules(soon_us, want_us, byte_us=byte_us, hop_cost=cost, rate_class=rate_class)
 
 
 class State(NamedTuple):
@@ -137,13 +123,18 @@ class LoraDialect:
                 self._words.tell(row, now)
             self._chooser.settle(now)
 
+    def forgot(self, node: bytes, now: int) -> None:
+        """A neighbour has shown that it began anew."""
+        if node in self.peers:
+            self._restarted(self.peers[node], self.peers[node].boot, now)
+
     def learn(self, node: bytes, said: Routes, now: int) -> None:
         """Take what a neighbour says."""
         peer = self.peers.get(node)
         if peer is None:
             return
         if peer.boot != said.boot:
-            self._restarted(peer, said.boot)
+            self._restarted(peer, said.boot, now)
         lesson = Lesson(self._learner, peer.neighbour, now)
         self._take(peer, lesson, NamedEntry(node, said.seqno, 0, heard=True), said.period)
         for named in self._reader.named(peer, said):
@@ -337,7 +328,7 @@ class LoraDialect:
 
     # --- neighbours -------------------------------------------------------------------------------
 
-    def _restarted(self, peer: Peer, boot: int) -> None:
+    def _restarted(self, peer: Peer, boot: int | None, now: int) -> None:
         """A neighbour forgot all: what it means, and what it announced that we rely on."""
         if peer.boot is not None:
             peer.names.clear()
@@ -345,6 +336,7 @@ class LoraDialect:
             peer.hears_us = False
             self._weigh(peer)
             self._learner.neighbour_lost(peer.neighbour)
+            self._words.again(now)
         peer.boot = boot
 
     def _weigh(self, peer: Peer) -> None:

@@ -8,13 +8,13 @@ Must not know: frames, keys, how routes are learnt.
 """
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
 from meshd.routing.lora_names import Spoken, check_of, grouped
+from meshd.routing.lora_rules import Rules
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
@@ -72,32 +72,11 @@ CHANGES = 2
 """So much may be said at once, and afterwards that many times `share`, of changes: the next word
 waits until what was said before is paid for."""
 
+AGAIN = 16
+"""All is said again for those who began anew at most so often in a period."""
+
 KEPT_PERIODS = 4
 """How long a distance is kept after it was told: neighbours believe it for three and a half."""
-
-
-class Rules(NamedTuple):
-    """Times in µs, costs in steps of 256.
-
-    soon_us      a change is told between one and two of it later, and again after four to eight
-    want_us      what somebody waits for is asked and told between one and two of it later
-    period_us    all that is known is told once in this time, or more seldom: see `share`
-    byte_us      airtime of one byte, about
-    share        of the channel that all in earshot together may use for it
-    hop_cost     of a link with margin; one with less than `margin_db` costs a quarter more
-    rate_class   a hop carries at least 2 to the power of it in bits a second
-    reach        entries of a higher metric are told only to who asks; UNREACHABLE: all are told
-    """
-
-    soon_us: int
-    want_us: int = 1_500_000
-    period_us: int = 3_600_000_000
-    byte_us: int = 10_000
-    share: float = 0.006
-    hop_cost: int = 15
-    margin_db: float = 3.0
-    reach: int = UNREACHABLE
-    rate_class: int = 10
 
 
 class Row:
@@ -149,6 +128,7 @@ class Words:
         self._urgent = False
         self._paid_us = now
         self._hello = 3
+        self._again_us = now
         self._credit_us = BURST_BYTES * rules.byte_us
         self._credit_at = now
         self._turn_us = now + learner.ctx.jitter(1, max(rules.soon_us, 2))
@@ -211,6 +191,14 @@ class Words:
     def awaits(self, row: Row, seqno: int, now: int) -> None:
         """Have a route with this seqno or a later one told at once when it comes."""
         row.wanted = seqno, now + AWAIT * self.rules.want_us
+
+    def again(self, now: int) -> None:
+        """Say all soon: a neighbour has forgotten it, or says so; that is done now and then."""
+        soon_us = self.rules.soon_us
+        due_us = max(now + soon_us, self._again_us) + self._learner.ctx.jitter(0, soon_us)
+        if due_us < self._turn_us:
+            self._again_us = due_us + self.period_us() // AGAIN
+            self._turn_us, self._hello = due_us, max(self._hello, 1)
 
     def hurry(self, now: int, wait_us: int, *, urgent: bool = False) -> None:
         """Say something between one and two of `wait_us` from now; `urgent`: on credit too."""

@@ -31,7 +31,7 @@ from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora import LoraDialect, State
 from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_words import Rules
+from meshd.routing.lora_rules import Rules
 from meshd.routing.missed import Missed
 from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own

@@ -90,6 +90,18 @@ def test_who_leave_wifi_behind_have_ways_by_lora_within_two_minutes(seed):
     assert known()
 
 
+@pytest.mark.parametrize("disk", ["kept", "rolled-back", "empty"])
+def test_who_was_restarted_is_told_the_routes_again(disk):
+    camp = Camp(2)
+    one, two = camp.hosts
+    camp.run(600)
+    one.crash()
+    camp.run(1)
+    one.start(disk=disk)
+    assert camp.world.run_until(lambda: two.node.address in one.routes, 60 * SECOND)
+    assert camp.world.run_until(lambda: one.node.address in two.routes, 60 * SECOND)
+
+
 def thin(host, address):
     """Return LoRa hops and rate class (2 to the 12th bit/s) of the route in use."""
     route = host.node.routing._table.entries[host_prefix(address)].selected

@@ -7,8 +7,9 @@ from lora_talk import RULES, S, Talker, address, node, plain, prefix
 from meshd.core.airtime import Modulation
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
-from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX, rules_for
+from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
 from meshd.routing.lora_reader import DOUBT_SOON
+from meshd.routing.lora_rules import rules_for
 from meshd.routing.lora_words import ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
