@@ -196,11 +196,6 @@ class Announcer:
             self.pages.touch(prefix)
             self.changed(prefix, now, urgent=True)
 
-    def raised(self) -> None:
-        """Note that our seqno rose: who asked is answered, others hear it by and by."""
-        for prefix in self._own.prefixes:
-            self.pages.touch(prefix)
-
     def drifted(self, prefix: Prefix, now: int) -> None:
         """Announce `prefix`, of which only the metric changed: once, and not so soon."""
         for outlet in self.outlets.values():

@@ -473,7 +473,7 @@ class Babel:
         )
         if not adopted and not self._own.increase(now):
             return False
-        self._announcer.raised()
+        self._announcer.changed_own(now)
         return True
 
 

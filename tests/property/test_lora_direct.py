@@ -146,6 +146,6 @@ def test_no_choice_of_ways_closes_a_loop(seed, loss):
             link = rng.choice(sorted(up))
             up[link] = not up[link]
         if rng.random() < 0.1:
-            nodes[own].failed(rng.choice(names)[:2], now)
+            nodes[own].failed(rng.choice(names)[:2], now, own=True)
         for destination in names:
             assert not looped(nodes, destination), f"seed {seed} at {now}"

@@ -34,7 +34,7 @@ def test_no_packet_goes_round_on_mixed_media(seed, loss, share):
             flip(world)
         if world.rng.random() < 0.02:
             failed, silent = world.rng.sample(sorted(world.talkers), 2)
-            world.talkers[failed].lora.failed(silent.to_bytes(2, "big"), world.now)
+            world.talkers[failed].lora.failed(silent.to_bytes(2, "big"), world.now, own=True)
         for target in world.talkers:
             assert world.loop(target) is None, f"to {target} at {world.now}"
 

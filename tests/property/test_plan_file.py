@@ -55,14 +55,14 @@ traffic = st.builds(
 )
 faults = st.builds(
     values.Fault,
-    kind=st.sampled_from(values.FAULTS),
+    kind=st.sampled_from(values.IP_FAULTS),
     at_s=st.floats(0, 100),
     for_s=st.floats(0.1, 100),
     mode=st.sampled_from(values.PARTITIONS),
     share=shares,
     delay_s=times,
     disk=st.sampled_from(values.DISKS),
-    behaviour=st.sampled_from(values.BEHAVIOURS),
+    behaviour=st.sampled_from(values.IP_BEHAVIOURS),
     count=st.integers(1, 100),
 ).map(plain_fault)
 
