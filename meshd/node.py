@@ -57,8 +57,8 @@ from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
 from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
-from meshd.sync import air
-from meshd.sync.files import Files
+from meshd.sync.air import sync as air_sync
+from meshd.sync.files.files import Files
 from meshd.sync.store_inputs import StoreInputs
 from meshd.sync.sync import Sync
 from meshd.wire.datagrams import DIRECT_KINDS, ECHO_KINDS
@@ -124,7 +124,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
-        self.air = air.Air(ctx, self.spaces, self.radios, self.sync)
+        self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync)
         self.files.lora.use(FileAir(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
@@ -159,7 +159,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "messages": self.messages,
             "air": self.air,
         }
-        self.radios.listen(air.KINDS, self.air.object, air.SUBS, self.air.local)
+        self.radios.listen(air_sync.KINDS, self.air.object, air_sync.SUBS, self.air.local)
         self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
         self._handlers: dict[str, Handler] = (
             self.spaces.requests | self.sync.requests | self.files.requests | self.messages.requests

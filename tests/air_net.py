@@ -1,4 +1,4 @@
-"""Houses of `sync_net` with a radio each: the real `Air`, over an air without collisions.
+"""Houses of `sync_net` with a radio each: the real `AirSync`, over an air without collisions.
 
 Objects reach all in the component, once each, hop by hop; LOCAL items reach who is in earshot.
 Every frame is counted in bytes, those of relays too: 16 of frame, 3 of an object or 2 of an item.
@@ -10,7 +10,7 @@ from sync_net import MS, SECOND, House, SyncNet
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.events import StoreRead
-from meshd.sync.air import Air
+from meshd.sync.air.sync import AirSync
 from meshd.wire.lora_payload import ObjectKind, Sub
 
 SF7 = Modulation(7, 125_000)
@@ -89,7 +89,7 @@ class AirHouse(House):
             self.radios.links = {}
         self.air = None
         super().boot()
-        self.air = Air(self.ctx, self.spaces, self.radios, self.sync)
+        self.air = AirSync(self.ctx, self.spaces, self.radios, self.sync)
         self.air.tend(self.net.now)
 
     def timer(self):

@@ -13,7 +13,7 @@ from space_vectors import EPOCH_KEY, FOUNDER, SEED, TIME_S, fill
 from meshd.core import crypto
 from meshd.space.entries import Draft, Place, write
 from meshd.space.keys import SpaceKeys, commit
-from meshd.sync.air_names import FEED_LEN
+from meshd.sync.air.names import FEED_LEN
 from meshd.wire import entry as wire_entry
 from meshd.wire.air_entry import Part, Thin
 from meshd.wire.air_messages import Digest, Digests, Head, Heads, Held, Needs, Range

@@ -6,8 +6,8 @@ Review the difference before committing it: a changed byte is a changed format.
 import json
 from pathlib import Path
 
-from meshd.sync.erasure import Cauchy, cut, mark_of
-from meshd.sync.riblt import Sketch
+from meshd.sync.air.riblt import Sketch
+from meshd.sync.files.air.erasure import Cauchy, cut, mark_of
 from meshd.wire.symbols import SymbolBatch
 
 PATH = Path(__file__).resolve().parent / "vectors" / "codes.json"

@@ -11,7 +11,7 @@ from space_devices import SECOND, Device
 
 from meshd.core.events import Notice, Progress, Reply, StoreAppend, StoreRead
 from meshd.store.interface import StoreError
-from meshd.sync.files import Files
+from meshd.sync.files.files import Files
 
 ROOM_BYTES = 512 * 1024
 MIB = 1 << 20

@@ -23,7 +23,7 @@ Heard = Callable[[str, bytes, int, bytes, int], None]
 
 
 class FileAir:
-    """What `sync.file_ports.FileRadios` asks for; items of files go to `heard`."""
+    """What `sync.files.ports.FileRadios` asks for; items of files go to `heard`."""
 
     def __init__(self, radios: Radios, identity: Identity, heard: Heard) -> None:
         self._radios = radios

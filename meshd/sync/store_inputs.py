@@ -6,7 +6,7 @@ A part of `Node`, which inherits it: each input is handed to whom it concerns, a
 from meshd.core.context import Context, Reader
 from meshd.core.events import Answer
 from meshd.space.spaces import Spaces
-from meshd.sync.files import Files
+from meshd.sync.files.files import Files
 
 
 class StoreInputs:

@@ -2,7 +2,7 @@
 
 Enters: bytes of an object or of a LOCAL item. Leaves: `Thin` or `Part`, or WireError. Holds no key:
 what is left out (space, epoch, the author's key, most of two hashes) is filled in by
-`sync/air_thin.py`, and only the signature tells whether it was filled in rightly. One entry has
+`sync/air/thin.py`, and only the signature tells whether it was filled in rightly. One entry has
 one form for each choice of `membership` and `author`, so that copies are known as such.
 Ref: docs/wire-format.md#entries-over-lora.
 """

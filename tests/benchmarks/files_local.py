@@ -24,7 +24,7 @@ from meshd.core.events import EntriesQuery, EntryRow, MetaRow, Reply, StoreAppen
 from meshd.runtime.store_worker import StoreWorker
 from meshd.space.spaces import Spaces
 from meshd.store.sqlite import SqliteStore
-from meshd.sync.files import Files
+from meshd.sync.files.files import Files
 
 ROOM_BYTES = 512 * 1024
 

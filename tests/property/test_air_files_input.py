@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.errors import WireError
-from meshd.sync import air_file_sending, air_file_taking
-from meshd.sync.air_file_blob import pack
-from meshd.sync.air_file_rule import cut_of
+from meshd.sync.files.air import sending, taking
+from meshd.sync.files.air.blob import pack
+from meshd.sync.files.air.rule import cut_of
 from meshd.wire import lora_pieces as wire
 from meshd.wire.lora_payload import Sub
 
@@ -89,9 +89,9 @@ def test_noise_between_true_items_changes_nothing_in_the_end(data):
         ether.inject(eve.identity.node, sub, body)
         for device in ether.devices:
             lora = device.files.lora
-            assert len(lora._takings._takings) <= air_file_taking.TAKINGS_MAX
-            assert len(lora._takings._lost) <= air_file_taking.LOST_MAX
-            assert len(lora._senders._sendings) <= air_file_sending.SENDINGS_MAX
+            assert len(lora._takings._takings) <= taking.TAKINGS_MAX
+            assert len(lora._takings._lost) <= taking.LOST_MAX
+            assert len(lora._senders._sendings) <= sending.SENDINGS_MAX
     ether.wait(1200)
     if not has(ben, DATA):
         ben.get(wait_s=1800)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.errors import UsageError
-from meshd.sync.erasure import (
+from meshd.sync.files.air.erasure import (
     _INVERSE,
     PIECES_MAX,
     Cauchy,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.errors import UsageError, WireError
-from meshd.sync.riblt import Difference, Sketch
+from meshd.sync.air.riblt import Difference, Sketch
 from meshd.wire import varint
 from meshd.wire.symbols import SET_MAX, SYMBOLS_MAX, Symbol, SymbolBatch, likely
 

@@ -8,7 +8,7 @@ from meshd.messages.sending import Sending
 from meshd.routing.lora import LoraDialect
 from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Terrain, Traffic
 from meshd.simulation.swarm.judge import judge
-from meshd.sync.air import Air
+from meshd.sync.air.sync import AirSync
 
 LORA = MediumPlan(
     "lora",
@@ -41,8 +41,8 @@ def test_honest_radios_break_no_rule():
 
 
 def test_entries_that_radios_do_not_bring_are_missed(monkeypatch):
-    monkeypatch.setattr(Air, "space_event", lambda self, *args: None)
-    monkeypatch.setattr(Air, "tend", lambda self, now: None)
+    monkeypatch.setattr(AirSync, "space_event", lambda self, *args: None)
+    monkeypatch.setattr(AirSync, "tend", lambda self, now: None)
     assert "air" in seen(replace(PLAN, settle_s=1_000.0))
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from meshd.core.errors import UsageError
-from meshd.sync.erasure import cut
+from meshd.sync.files.air.erasure import cut
 
 
 class Code(Protocol):

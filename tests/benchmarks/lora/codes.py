@@ -9,8 +9,8 @@ from time import perf_counter
 from lora._raptorq import Code, RaptorQ, has_raptorq
 from report import Figure
 
-from meshd.sync.erasure import Cauchy, cut
-from meshd.sync.riblt import Difference, Sketch
+from meshd.sync.air.riblt import Difference, Sketch
+from meshd.sync.files.air.erasure import Cauchy, cut
 from meshd.wire.symbols import SYMBOLS_MAX, SymbolBatch
 
 MEMBERS = 10_000

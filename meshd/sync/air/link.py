@@ -1,0 +1,206 @@
+"""One radio as sync sees it: what waits for it, what is asked and said on it, and its pace.
+
+Enters: offers, due times. Leaves: bodies for the radio, as objects for everybody or as items for
+those in earshot. Who hears another answer waits, so that one of several answers.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.ids import NODE_ID_LEN
+from meshd.sync.air.names import Names
+from meshd.sync.air.offers import MEMBERSHIP, Offer, Offers, priority_of
+from meshd.sync.air.states import State
+from meshd.sync.air.talk import FAR, NEAR, Talk
+from meshd.sync.air.wants import AirWants
+from meshd.sync.ports import RadiosPort
+from meshd.wire.air_entry import split
+from meshd.wire.air_messages import Digests, Heads
+from meshd.wire.lora_payload import Local, ObjectKind, Sub
+
+FRAME_BYTES = 200
+UNIT_MIN_US = 300_000
+LOCAL_OVERHEAD = 18
+"""Bytes of a frame and an item beside the body of a LOCAL item."""
+ANSWER_UNITS_MAX = 40
+AGAIN_UNITS = 8
+"""How many frames long a radio without room is left alone."""
+
+
+FAR_SLOW = 10
+FAR_ANSWER_US = 5_000_000, 60_000_000
+FAR_HEAD = 2 + NODE_ID_LEN
+"""Bytes of a word to all before its body."""
+
+
+class Voice(NamedTuple):
+    """What is said and asked in one way: to who is in earshot, or to all."""
+
+    wants: AirWants
+    talk: Talk
+    far: bool
+
+    def due_us(self) -> int:
+        """Return when there is something to say or to ask."""
+        wants_us, talk_us = self.wants.due_us(), self.talk.due_us()
+        return talk_us if wants_us is None else min(wants_us, talk_us)
+
+
+class AirLink:
+    """The state of one radio. `repaired` counts entries that came from neighbours' answers."""
+
+    def __init__(
+        self,
+        name: str,
+        ctx: Context,
+        radios: RadiosPort,
+        *,
+        names: Names,
+        states: dict[bytes, State],
+        now: int,
+    ) -> None:
+        self.name = name
+        self.offers = Offers()
+        self.near = Voice(
+            AirWants(names, ctx.rng), Talk(names, states, ctx.rng, now, pace=NEAR), far=False
+        )
+        self.far = Voice(
+            AirWants(names, ctx.rng, slow=FAR_SLOW),
+            Talk(names, states, ctx.rng, now, pace=FAR),
+            far=True,
+        )
+        self._node = names.spaces.identity.node
+        self.neighbours: tuple[bytes, ...] = ()
+        self.repaired = 0
+        self._radios = radios
+        self._ctx = ctx
+        self._free_us = now
+        self._was_up = True
+
+    @property
+    def up(self) -> bool:
+        """Whether its modem takes frames."""
+        radio = self._radios.links.get(self.name)
+        return radio is not None and radio.up
+
+    @property
+    def unit_us(self) -> int:
+        """Return how long a full frame is on the air."""
+        return max(self.airtime_us(FRAME_BYTES), UNIT_MIN_US)
+
+    def airtime_us(self, size: int) -> int:
+        """Return how long a frame of so many bytes is on the air."""
+        radio = self._radios.links.get(self.name)
+        return radio.airtime_us(size) if radio is not None else 0
+
+    @property
+    def room(self) -> int:
+        """Return how long a thin entry may be to go in one frame, either way."""
+        return min(self._radios.body_max(self.name) - 1, self._radios.room(self.name))
+
+    def look(self, now: int) -> None:
+        """See who is in earshot."""
+        self.neighbours = self._radios.neighbours_of(self.name)
+        if self.up and not self._was_up:
+            self.near.talk.resume(now)
+        self._was_up = self.up
+        for voice in (self.near, self.far):
+            voice.talk.neighbours(self.neighbours, now)
+
+    def voice(self, space: bytes, now: int) -> Voice:
+        """Return whom to ask about a space: neighbours, or all if none of them has it."""
+        return self.near if self.near.talk.shares(space, now) else self.far
+
+    def offer(self, offer: Offer, now: int) -> None:
+        """Take an entry that somebody may lack."""
+        refused = self.offers.add(offer, now)
+        if refused is not None:
+            self.drop(refused)
+
+    def answer_us(self, now: int, *, far: bool) -> int:
+        """Return when to answer: at random, since all who are in earshot, or in the mesh, may."""
+        if far:
+            return now + self._ctx.jitter(*FAR_ANSWER_US)
+        units = min(4 + 3 * len(self.neighbours), ANSWER_UNITS_MAX)
+        return now + self._ctx.jitter(self.unit_us, units * self.unit_us)
+
+    def another_answers(self, now: int) -> None:
+        """Somebody else sends entries: leave it to them while they do."""
+        wait_us = self._ctx.jitter(6 * self.unit_us, 10 * self.unit_us)
+        self._free_us = max(self._free_us, now + wait_us)
+
+    def drop(self, reason: DropReason) -> None:
+        """Count a named drop of this radio."""
+        self._ctx.drop(reason, self.name)
+
+    # --- what goes out ----------------------------------------------------------------------------
+
+    def due_us(self, now: int) -> int:
+        """Return when `pump` has something to do."""
+        dues = [self.near.due_us(), self.far.due_us()]
+        offers_us = self.offers.due_us()
+        if offers_us is not None:
+            dues.append(max(offers_us, self._free_us))
+        return max(min(dues), now + 1_000)
+
+    def pump(self, now: int) -> None:
+        """Say, ask and send what is due."""
+        for voice in (self.near, self.far):
+            self._speak(voice, now)
+        if now < self._free_us:
+            return
+        offer = self.offers.next(now)
+        if offer is None:
+            return
+        airtime_us = self.send(offer, now)
+        if airtime_us is None:
+            self.offers.later(offer, now + AGAIN_UNITS * self.unit_us)
+        else:
+            self.offers.sent(offer, airtime_us, now)
+            self._free_us = now + 3 * airtime_us // 2
+
+    def send(self, offer: Offer, now: int) -> int | None:
+        """Hand an entry to the radio; return its time on air, None when there is no room."""
+        priority = priority_of(offer.thin.kind)
+        airtime_us = 0
+        for kind, sub, body in self._bodies(offer):
+            if offer.everybody:
+                sent = self._radios.publish(bytes([kind]) + body, priority, now, link=self.name) > 0
+            else:
+                sent = self._radios.tell(self.name, Local(sub, body), priority, now)
+            if not sent:
+                return None
+            airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
+        return airtime_us or None
+
+    def _bodies(self, offer: Offer) -> Iterator[tuple[ObjectKind, Sub, bytes]]:
+        """Yield what an entry is sent as: itself, or its parts."""
+        thin, room = offer.thin, self.room
+        data = thin.encode()
+        if len(data) <= room:
+            yield ObjectKind.ENTRY, Sub.ENTRY, data
+            return
+        for part in split(thin.author[:4], thin.seq, data, room):
+            yield ObjectKind.ENTRY_PART, Sub.ENTRY_PART, part.encode()
+
+    def _speak(self, voice: Voice, now: int) -> None:
+        """Say and ask what is due, in earshot or to all."""
+        room = self._radios.room(self.name)
+        if voice.far:
+            room = min(room, self._radios.body_max(self.name)) - FAR_HEAD
+        said = voice.talk.build(now, room)
+        if said is not None:
+            sub = {Digests: Sub.DIGESTS, Heads: Sub.HEADS}.get(type(said), Sub.SYMBOLS)
+            self._tell(voice, sub, said.encode(), now)
+        needs = voice.wants.build(now, room)
+        if needs is not None:
+            self._tell(voice, Sub.NEEDS, needs.encode(), now)
+
+    def _tell(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
+        if voice.far:
+            word = bytes((ObjectKind.WORD, sub)) + self._node + body
+            self._radios.publish(word, MEMBERSHIP, now, link=self.name)
+        else:
+            self._radios.say(self.name, Local(sub, body), now)

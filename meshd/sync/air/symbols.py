@@ -1,0 +1,212 @@
+"""How far many feeds go, told in coded symbols: instead of HEADS, which name no more than 48.
+
+Enters: spaces to be told, batches of neighbours, asks for more, time. Leaves: batches, asks, and,
+once a difference is known, a neighbour's heads as if it had named them all. A batch serves all in
+earshot, each with its own difference; who cannot read it yet asks for the next ones, and one ask
+does for all. A set that changes begins anew. Bounded: spaces, differences, asks; a neighbour that
+begins ever new ones is held to a pace.
+Must not know: entries, radios. Ref: docs/wire-format.md#lora-symbols.
+"""
+
+from collections import OrderedDict
+from random import Random
+
+from meshd.space.space import Space
+from meshd.sync.air.names import Names, feed_name
+from meshd.sync.air.riblt import Difference, Sketch
+from meshd.sync.air.states import State
+from meshd.wire.air_messages import FEED_LEN, SALT_LEN, Head, Heads
+from meshd.wire.symbols import FEEDS, HEAD_MAX, SYMBOL_MAX, SYMBOLS_MAX, SymbolBatch
+
+SEQ_LEN = 5
+TELLINGS_MAX = 8
+"""Spaces whose symbols are kept to go on telling."""
+TOLD_MAX = 64
+"""Batches of one set, however often somebody asks."""
+OPEN_MAX = 16
+"""Differences that are being found."""
+ASKS_MAX = 4
+"""Asks without an answer, each after a longer pause."""
+NEW_US = 10_000_000
+"""A neighbour may begin a difference so often."""
+ASK_US = 3_000_000, 9_000_000
+MORE_US = 500_000, 2_000_000
+STATE_PART = 2
+
+
+class _Telling:
+    """The own symbols of a space: under which salt, and which come next."""
+
+    __slots__ = ("due_us", "next", "salt", "sketch", "told")
+
+    def __init__(self, salt: bytes, sketch: Sketch) -> None:
+        self.salt = salt
+        self.sketch = sketch
+        self.next = 0
+        self.told = 0
+        self.due_us: int | None = None
+
+
+class _Open:
+    """A neighbour's difference as far as it is found."""
+
+    __slots__ = (
+        *("about", "ask_us", "asks", "began_us", "difference", "done", "own", "salt", "top"),
+    )
+
+    def __init__(self, batch: SymbolBatch, own: Sketch, now: int) -> None:
+        self.salt = batch.salt
+        self.about = batch.about
+        self.own = own
+        self.difference = Difference(own, batch.size, batch.check)
+        self.began_us = now
+        self.ask_us: int | None = None
+        self.asks = 0
+        self.top = 0
+        self.done = False
+
+
+class Symbols:
+    """The symbols of all neighbours of one radio."""
+
+    def __init__(self, names: Names, rng: Random) -> None:
+        self._names = names
+        self._rng = rng
+        self._tellings: OrderedDict[bytes, _Telling] = OrderedDict()
+        self._open: OrderedDict[tuple[bytes, bytes], _Open] = OrderedDict()
+
+    def tell(self, space: Space, state: State, now: int) -> None:
+        """Begin to tell a space, or go on when it has not changed."""
+        salt = self._names.salt + state.now[:STATE_PART]
+        telling = self._tellings.get(space.id)
+        if telling is None or telling.salt != salt:
+            telling = self._tellings[space.id] = _Telling(salt, _sketch(space, salt))
+        telling.due_us = now
+        if len(self._tellings) > TELLINGS_MAX:
+            self._tellings.popitem(last=False)
+
+    def due_us(self) -> int | None:
+        """Return when `build` has something."""
+        dues = [one.due_us for one in self._tellings.values()]
+        dues += [one.ask_us for one in self._open.values()]
+        return min((due_us for due_us in dues if due_us is not None), default=None)
+
+    def build(self, now: int, room: int) -> SymbolBatch | None:
+        """Return the next batch or ask, in a body of at most `room` bytes."""
+        for space_id, telling in self._tellings.items():
+            if telling.due_us is not None and telling.due_us <= now:
+                telling.due_us = None
+                space = self._names.spaces.get(space_id)
+                batch = None if space is None else self._batch(space, telling, room)
+                if batch is not None:
+                    return batch
+        for one in self._open.values():
+            if one.ask_us is not None and one.ask_us <= now:
+                one.asks += 1
+                pause_us = self._rng.randint(*ASK_US) << one.asks
+                one.ask_us = now + pause_us if one.asks < ASKS_MAX else None
+                return SymbolBatch(FEEDS, one.about, one.salt, 0, 0, one.top, ())
+        return None
+
+    def take(self, node: bytes, batch: SymbolBatch, state: State | None, now: int) -> Heads | None:
+        """Take a batch or an ask; return the heads of a neighbour once they are known.
+
+        `state` is that of the space that the batch is about, None when it is not known here.
+        """
+        if batch.subject != FEEDS:
+            return None
+        if not batch.symbols:
+            self._asked(batch, now)
+            return None
+        space = self._names.find(node, batch.salt[:SALT_LEN], batch.about)
+        if space is None or state is None:
+            return None
+        one = self._difference(node, space, batch, now)
+        if one is None:
+            return None
+        for place, symbol in enumerate(batch.symbols, batch.first):
+            one.difference.add(place, symbol)
+        if one.top or not batch.first:  # else its beginning was missed, and is asked for
+            one.top = max(one.top, batch.first + len(batch.symbols))
+        one.ask_us, one.asks = None, 0
+        if one.difference.done:
+            one.done = True
+            return _heads(space, one, batch)
+        if not one.difference.failed and one.top < SYMBOLS_MAX:
+            one.ask_us = now + self._rng.randint(*ASK_US)
+        return None
+
+    def _batch(self, space: Space, telling: _Telling, room: int) -> SymbolBatch | None:
+        count = min((room - HEAD_MAX) // SYMBOL_MAX, SYMBOLS_MAX - telling.next)
+        if count <= 0:
+            telling.next = 0
+            return None
+        first, sketch = telling.next, telling.sketch
+        symbols = sketch.symbols(first, count)
+        tag, salt = self._names.tag(space), telling.salt
+        batch = SymbolBatch(FEEDS, tag, salt, sketch.size, sketch.check, first, symbols)
+        while len(batch.encode()) > room and batch.symbols:
+            batch = batch._replace(symbols=batch.symbols[:-1])
+        telling.next = first + len(batch.symbols)
+        telling.told += 1
+        return batch
+
+    def _asked(self, batch: SymbolBatch, now: int) -> None:
+        """Go on telling when it is this node that is asked; else somebody asks for all."""
+        for space_id, telling in self._tellings.items():
+            space = self._names.spaces.get(space_id)
+            if space is None or batch.salt != telling.salt:
+                continue
+            if batch.about == self._names.tag(space) and telling.told < TOLD_MAX:
+                telling.next = telling.next if batch.first else 0
+                due_us = now + self._rng.randint(*MORE_US)
+                telling.due_us = due_us if telling.due_us is None else min(telling.due_us, due_us)
+        for one in self._open.values():
+            if (one.about, one.salt) == (batch.about, batch.salt) and one.ask_us is not None:
+                one.ask_us = max(one.ask_us, now + ASK_US[1] + self._rng.randint(*ASK_US))
+
+    def _difference(self, node: bytes, space: Space, batch: SymbolBatch, now: int) -> _Open | None:
+        """Return what is found so far; begin when there is nothing of this set yet."""
+        one = self._open.get((node, space.id))
+        if one is not None and one.salt == batch.salt:
+            if one.done:
+                return None
+            if not one.difference.failed and _is_same(space, one.own):
+                return one
+        if one is not None and now - one.began_us < NEW_US:
+            return None
+        if one is None and len(self._open) >= OPEN_MAX:
+            self._open.popitem(last=False)
+        one = self._open[node, space.id] = _Open(batch, _sketch(space, batch.salt), now)
+        return one
+
+
+def _members(space: Space) -> list[bytes]:
+    return [
+        feed_name(space, author) + feed.durable_seq.to_bytes(SEQ_LEN, "big")
+        for author, feed in space.feeds.items()
+        if 0 < feed.durable_seq < 1 << 8 * SEQ_LEN
+    ]
+
+
+def _sketch(space: Space, salt: bytes) -> Sketch:
+    return Sketch(space.fetch_key + salt, _members(space), plain=True)
+
+
+def _is_same(space: Space, own: Sketch) -> bool:
+    members = _members(space)
+    return own.size == len(members) and all(own.name_of(member) for member in members)
+
+
+def _heads(space: Space, one: _Open, batch: SymbolBatch) -> Heads:
+    """Return all heads of a neighbour: the own ones, but for what differs."""
+    theirs = dict.fromkeys(_members(space))
+    for member in one.difference.only_here:
+        theirs.pop(member, None)
+    theirs |= dict.fromkeys(one.difference.only_there)
+    heads = [
+        Head(member[:FEED_LEN], seq)
+        for member in theirs
+        if (seq := int.from_bytes(member[FEED_LEN:], "big"))
+    ]
+    return Heads(batch.salt[:SALT_LEN], batch.about, tuple(heads))

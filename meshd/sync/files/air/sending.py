@@ -1,0 +1,220 @@
+"""Gives files to all in earshot: an offer, then as many pieces as who lacks most asks for.
+
+Enters: packed files, wants from the air, `now`. Leaves: items for radios, one frame at a time and
+within what the law leaves to bulk data. The first that are sent are the file itself, then repair
+pieces, each a help to all; who asks again gets others, up to a bound an hour. An offer that nobody
+answers is told some more times. Must not know: the store, spaces, who it is that asks.
+"""
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.law import HOUR_US, Budget
+from meshd.sync.files.air.blob import Packed
+from meshd.sync.files.ports import FileRadios
+from meshd.wire.lora_payload import Sub
+from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
+
+SENDINGS_MAX = 4
+"""Files in memory to be sent; one that nobody asks for makes room."""
+SENT_PARTS = 3
+"""Pieces of one file an hour, in times of those that suffice, and `SENT_MORE`."""
+SENT_MORE = 16
+OFFERS = (60_000_000, 600_000_000)
+"""Pauses before an offer that nobody answered is told again."""
+LATER = 4
+"""Frames that who has a file from another leaves to that other, before it answers a want itself."""
+OFFER_PAUSE_US = 10_000_000
+LAW_PAUSE_US = 30_000_000
+PACE_PERCENT = 115
+"""Between two frames others may speak."""
+
+
+class Sending:
+    """One file by one radio."""
+
+    __slots__ = (
+        *(
+            "again",
+            "first",
+            "given",
+            "link",
+            "next",
+            "offer",
+            "offer_due_us",
+            "offered_us",
+            "packed",
+        ),
+        *("ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
+    )
+
+    def __init__(self, link: str, packed: Packed, signature: bytes, now: int) -> None:
+        self.link = link
+        self.packed = packed
+        self.offer: Offer = packed.offer._replace(signature=signature)
+        self.tag = packed.offer.tag
+        self.offer_due_us: int | None = now
+        self.offered_us: int | None = None
+        self.again = 0
+        self.first = False
+        self.ready_us = now
+        self.todo = 0
+        self.next = 0
+        self.given: set[int] = set()
+        self.sent = 0
+        self.since_us = now
+        self.runs: set[int] = set()
+        self.told: set[int] = set()
+
+    def busy(self, now: int) -> bool:
+        """Tell whether there is anything to send now."""
+        due_us = self.offer_due_us
+        asked = (self.todo or self.runs) and self.ready_us <= now
+        return bool(asked or (due_us is not None and due_us <= now))
+
+
+class Senders:
+    """The giving side of `AirFiles`."""
+
+    def __init__(self, ctx: Context, air: FileRadios) -> None:
+        self._ctx = ctx
+        self._air = air
+        self._sendings: dict[tuple[str, bytes], Sending] = {}
+        self._pace_us: dict[str, int] = {}
+
+    def add(self, link: str, packed: Packed, signature: bytes, due_us: int, *, first: bool) -> bool:
+        """Offer a file by a radio; False when too many are being sent.
+
+        `first`: this node put it there, and answers wants at once.
+        """
+        key = (link, packed.offer.tag)
+        if key not in self._sendings and len(self._sendings) >= SENDINGS_MAX:
+            up = self._air.links()
+            idle = [key for key, one in self._sendings.items() if not one.todo or key[0] not in up]
+            if not idle:
+                self._ctx.drop(DropReason.PIECES_FULL, link)
+                return False
+            del self._sendings[idle[0]]
+        sending = self._sendings.setdefault(key, Sending(link, packed, signature, due_us))
+        sending.offer_due_us = due_us
+        sending.first = sending.first or first
+        return True
+
+    def offered(self, link: str, tag: bytes, *, covers: bool) -> None:
+        """Somebody else offers the same; keep quiet when that reaches all."""
+        sending = self._sendings.get((link, tag))
+        if sending is not None and covers and not sending.todo:
+            sending.offer_due_us = None
+
+    def heard(self, link: str, piece: Piece) -> None:
+        """Somebody else sends the same: leave it to them as far as they go.
+
+        Only a true piece shows that they have the file, and none that they may have from here.
+        """
+        sending = self._sendings.get((link, piece.tag))
+        if sending is None:
+            return
+        count = sending.offer.pieces
+        if piece.number >= count or piece.data != sending.packed.pieces[piece.number]:
+            self._ctx.drop(DropReason.PIECE_FORGED, link)
+        elif piece.number not in sending.given:
+            sending.next = (piece.number + 1) % count
+            if sending.todo <= piece.left + 1:
+                sending.todo = 0
+
+    def wanted(self, link: str, wanted: Wanted, now: int) -> None:
+        """Somebody lacks pieces of a file."""
+        sending = self._sendings.get((link, wanted.tag))
+        if sending is None:
+            return
+        if now - sending.since_us > HOUR_US:
+            sending.since_us, sending.sent = now, 0
+        offer = sending.offer
+        if sending.sent >= SENT_PARTS * offer.need + SENT_MORE:
+            self._ctx.drop(DropReason.PIECES_SPENT, link)
+            return
+        offered_us = sending.offered_us
+        if not wanted.runs & OFFER_AGAIN:
+            sending.offer_due_us = None
+        elif offered_us is None or now - offered_us > OFFER_PAUSE_US:
+            sending.offer_due_us = now
+        runs = range(len(offer.digests))
+        sending.runs.update(run for run in runs if wanted.runs >> run & 1 and run in sending.told)
+        if not sending.todo and not sending.first:
+            wait_us = self._ctx.jitter(LATER, 2 * LATER) * self._air.frame_us(link)
+            sending.ready_us = now + wait_us
+        sending.todo = max(sending.todo, min(wanted.more, offer.need))
+
+    def due_us(self, now: int) -> int | None:
+        """Return when `tick` has something to do; may be in the past."""
+        dues = []
+        for sending in self._sendings.values():
+            pace_us = self._pace_us.get(sending.link, 0)
+            if sending.busy(now):
+                dues.append(pace_us)
+            elif sending.todo or sending.runs:
+                dues.append(max(sending.ready_us, pace_us))
+            elif sending.offer_due_us is not None:
+                dues.append(max(sending.offer_due_us, pace_us))
+        return min(dues, default=None)
+
+    def tick(self, now: int) -> None:
+        """Hand each radio the next frame when it may have one."""
+        for link in {sending.link: None for sending in self._sendings.values()}:
+            busy = [one for one in self._sendings.values() if one.link == link and one.busy(now)]
+            if busy and self._pace_us.get(link, 0) <= now:
+                self._pace_us[link] = now + self._go(link, min(busy, key=_order), now)
+
+    def _go(self, link: str, sending: Sending, now: int) -> int:
+        """Send one frame; return how long to wait."""
+        budget = self._air.budget(link, now)
+        if budget is None or budget.left_us < 2 * budget.frame_us:
+            return LAW_PAUSE_US
+        if not self._say(sending, now):
+            return 4 * budget.frame_us
+        return _pace_us(budget)
+
+    def _say(self, sending: Sending, now: int) -> bool:
+        """Tell the next item of a file: its offer, marks that were missed, a piece."""
+        due_us = sending.offer_due_us
+        if due_us is not None and due_us <= now:
+            if not self._tell(sending, Sub.OFFER, sending.offer.encode(), now):
+                return False
+            sending.offered_us = now
+            last = sending.again == len(OFFERS)
+            sending.offer_due_us = None if last else now + OFFERS[sending.again]
+            sending.again = 0 if last else sending.again + 1
+            return True
+        number, offer = sending.next, sending.offer
+        if sending.todo and number // offer.run not in sending.told:
+            sending.runs.add(number // offer.run)
+        if sending.runs:
+            run = min(sending.runs)
+            if not self._tell(sending, Sub.MARKS, sending.packed.marks(run).encode(), now):
+                return False
+            sending.runs.remove(run)
+            sending.told.add(run)
+            return True
+        left = sending.todo - 1
+        piece = Piece(sending.tag, number, left, sending.packed.pieces[number])
+        if not self._tell(sending, Sub.PIECE, piece.encode(), now):
+            return False
+        sending.todo = left
+        sending.sent += 1
+        sending.next = (number + 1) % offer.pieces
+        if sending.next:
+            sending.given.add(number)
+        else:
+            sending.given.clear()  # from here on it tells again what others have heard
+        return True
+
+    def _tell(self, sending: Sending, sub: Sub, body: bytes, now: int) -> bool:
+        return self._air.tell(sending.link, sub, body, now, bulk=sub is not Sub.OFFER)
+
+
+def _order(sending: Sending) -> int:
+    """Return what goes first: offers and marks, then what is nearly done."""
+    return sending.todo
+
+
+def _pace_us(budget: Budget) -> int:
+    return budget.frame_us * PACE_PERCENT // 100

@@ -1,0 +1,311 @@
+"""Takes files from the air: pieces held to their marks, marks to the offer, that to its signer.
+
+Enters: signed offers of files that are wanted here, marks and pieces in any order, wants of others,
+`now`. Leaves: wants, whole files by `done`. Who lacks most asks first, and whoever hears that keeps
+quiet: the pieces that come help all. Pieces that came before their marks wait for these. What is
+held of a file stays while it is not whole, so that it goes on after any pause.
+
+A forged piece costs its sender more air than anybody else: beside a known mark it is nothing, and
+before that it takes the place of one piece until the marks come. Bounded: files, offers, pieces.
+Must not know: the store, spaces.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.spans import span
+from meshd.sync.files.air.blob import unpack
+from meshd.sync.files.air.erasure import mark_of
+from meshd.sync.files.catalogue import Manifest
+from meshd.sync.files.ports import FileRadios
+from meshd.wire.lora_payload import Sub
+from meshd.wire.lora_pieces import (
+    MARK_LEN,
+    OFFER_AGAIN,
+    Marks,
+    Offer,
+    Piece,
+    Wanted,
+    run_digest,
+)
+
+TAKINGS_MAX = 4
+"""Files under way; one that brought nothing for `IDLE_US` makes room."""
+IDLE_US = 600_000_000
+ASKS_MAX = 8
+"""Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
+QUIET_US = 120_000_000
+PACE_MIN = 4
+"""After so long without a piece people are told so; with fewer pieces nobody knows the pace."""
+LOST_ASKS = 3
+LOST_MAX = 8
+"""Pieces of so many unknown files are remembered, to ask for an offer so often."""
+WINDOW = 6
+"""Frames within which one of those who lack most asks."""
+YIELDS_MAX = 3
+"""How often in a row this node keeps quiet because another asks for as much."""
+PATIENCE = 12
+"""Frames without a piece after which a want is told again, at first."""
+
+
+class Taking:
+    """One file on its way here."""
+
+    __slots__ = (
+        *(
+            "ask_us",
+            "asks",
+            "began_us",
+            "link",
+            "loose",
+            "manifest",
+            "marks",
+            "moved_us",
+            "node",
+            "offer",
+        ),
+        *("pieces", "tag", "trusted", "yields"),
+    )
+
+    def __init__(self, link: str, node: bytes, offer: Offer, manifest: Manifest) -> None:
+        self.link = link
+        self.node = node
+        self.offer = offer
+        self.tag = offer.tag
+        self.manifest = manifest
+        self.trusted = False
+        self.marks: dict[int, bytes] = {}
+        self.pieces: dict[int, bytes] = {}
+        self.loose: dict[int, bytes] = {}
+        self.ask_us: int | None = None
+        self.asks = 0
+        self.yields = 0
+        self.began_us = self.moved_us = 0
+
+    def text(self, now: int, frame_us: int) -> str:
+        """Say how far it is, and how long the rest takes at the pace so far."""
+        here, need = len(self.pieces), self.offer.need
+        said = f"waits for pieces by LoRa: {here} of {need} are here"
+        if (quiet_us := now - self.moved_us) >= QUIET_US:
+            quiet = span(quiet_us / 1e6)
+            return f"{said}; none came for {quiet}: who gives it may wait for airtime"
+        piece_us = (self.moved_us - self.began_us) / here if here >= PACE_MIN else 0
+        left_us = max(piece_us, frame_us) * max(need - here, 1)
+        return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
+
+    @property
+    def lacks(self) -> int:
+        """Return how many pieces are missing; those that are not proven yet count as here."""
+        return max(self.offer.need - len(self.pieces) - len(self.loose), 0)
+
+    @property
+    def lacks_runs(self) -> int:
+        """Return the runs of marks that pieces wait for, as bits."""
+        runs = {number // self.offer.run for number in self.loose}
+        return sum(1 << run for run in sorted(runs))
+
+
+class Takings:
+    """The taking side of `AirFiles`.
+
+    `done(taking, chunks, now)` is called for a whole file, `wrong(taking)` for one that its signer
+    made of something else.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        air: FileRadios,
+        *,
+        done: Callable[[Taking, tuple[bytes, ...], int], None],
+        wrong: Callable[[Taking], None],
+    ) -> None:
+        self._ctx = ctx
+        self._air = air
+        self._done = done
+        self._wrong = wrong
+        self._takings: dict[bytes, Taking] = {}
+        self._lost: OrderedDict[bytes, tuple[str, int, int]] = OrderedDict()
+        self._passed: OrderedDict[bytes, None] = OrderedDict()
+
+    def of(self, root: bytes) -> Taking | None:
+        """Return what is under way of a file: the taking that lacks least."""
+        found = [one for one in self._takings.values() if one.manifest.clear.root == root]
+        return min(found, key=lambda one: one.lacks, default=None)
+
+    def start(self, taking: Taking, now: int) -> bool:
+        """Begin to take a file, or go on with it; False when there is no room."""
+        known = self._takings.get(taking.tag)
+        if known is not None:
+            known.asks, known.link = 0, taking.link
+            planned_us = known.ask_us
+            self._ask_later(known, now)
+            if planned_us is not None:
+                known.ask_us = min(planned_us, known.ask_us or now)
+            return True
+        if len(self._takings) >= TAKINGS_MAX and not self._make_room(taking, now):
+            self._ctx.drop(DropReason.PIECES_FULL, taking.link)
+            return False
+        taking.began_us = taking.moved_us = now
+        self._takings[taking.tag] = taking
+        self._passed.pop(taking.tag, None)
+        self._ask_later(taking, now)
+        return True
+
+    def heard_offer(self, tag: bytes) -> None:
+        """An offer came, wanted or not: it need not be asked for, nor its pieces looked at."""
+        self._lost.pop(tag, None)
+        self._passed[tag] = None
+        if len(self._passed) > 8 * LOST_MAX:
+            self._passed.popitem(last=False)
+
+    def stop(self, root: bytes) -> None:
+        """A file is here by another way, or gone."""
+        for tag in [tag for tag, one in self._takings.items() if one.manifest.clear.root == root]:
+            del self._takings[tag]
+
+    # --- from the air -----------------------------------------------------------------------------
+
+    def marks(self, link: str, marks: Marks, now: int) -> None:
+        """Take a run of marks."""
+        taking = self._takings.get(marks.tag)
+        if taking is None:
+            self._unknown(link, marks.tag, now)
+            return
+        number, digests = marks.number, taking.offer.digests
+        if number >= len(digests) or run_digest(number, marks.marks) != digests[number]:
+            self._ctx.drop(DropReason.PIECE_FORGED, link)
+            return
+        taking.marks[number] = marks.marks
+        run = taking.offer.run
+        for place in [place for place in taking.loose if place // run == number]:
+            self._judge(taking, place, taking.loose.pop(place), now)
+        self._whole(taking, now)
+
+    def piece(self, link: str, piece: Piece, now: int) -> None:
+        """Take a piece."""
+        taking = self._takings.get(piece.tag)
+        if taking is None:
+            self._unknown(link, piece.tag, now)
+            return
+        number, offer = piece.number, taking.offer
+        if number >= offer.pieces or len(piece.data) != offer.piece:
+            self._ctx.drop(DropReason.PIECE_FORGED, link)
+            return
+        if number not in taking.pieces and number // offer.run in taking.marks:
+            if not self._judge(taking, number, piece.data, now):
+                return
+        elif number not in taking.pieces:
+            taking.loose.setdefault(number, piece.data)
+        if not self._whole(taking, now):
+            more = min(piece.left, taking.lacks)
+            self._ask_later(taking, now, after=more + (more + 3) // 4)
+            # What proves nothing puts a want off for so long, and no longer.
+            limit_us = 2 * (PATIENCE + offer.need) * self._air.frame_us(taking.link)
+            taking.ask_us = min(taking.ask_us or now, max(taking.moved_us + limit_us, now))
+
+    def wanted(self, wanted: Wanted, now: int) -> None:
+        """Somebody asks: who lacks no more than that waits for what comes."""
+        if wanted.runs & OFFER_AGAIN and wanted.tag in self._lost:
+            link, _, asks = self._lost[wanted.tag]
+            self._lost[wanted.tag] = (link, now + PATIENCE * self._air.frame_us(link), asks + 1)
+        taking = self._takings.get(wanted.tag)
+        if taking is None or taking.ask_us is None or taking.yields >= YIELDS_MAX:
+            return
+        if taking.lacks <= wanted.more and not taking.lacks_runs & ~wanted.runs:
+            taking.yields += 1
+            self._ask_later(taking, now, after=PATIENCE)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def due_us(self) -> int | None:
+        """Return when `tick` has something to do; may be in the past."""
+        dues = [one.ask_us for one in self._takings.values() if one.ask_us is not None]
+        return min(dues + [due_us for _, due_us, _ in self._lost.values()], default=None)
+
+    def tick(self, now: int) -> None:
+        """Ask for what is due."""
+        for taking in list(self._takings.values()):
+            if taking.ask_us is not None and taking.ask_us <= now:
+                self._ask(taking, now)
+        for tag, (link, due_us, asks) in list(self._lost.items()):
+            if due_us > now:
+                continue
+            if asks < LOST_ASKS:
+                again_us = now + (PATIENCE * self._air.frame_us(link) << asks)
+                self._lost[tag] = (link, again_us, asks + 1)
+                self._tell(link, Wanted(tag, 0, OFFER_AGAIN), now)
+            else:
+                self.heard_offer(tag)
+
+    def _ask(self, taking: Taking, now: int) -> None:
+        taking.asks += 1
+        taking.yields, taking.ask_us = 0, None
+        if taking.asks <= ASKS_MAX:
+            wanted = Wanted(taking.tag, taking.lacks, taking.lacks_runs)
+            self._tell(taking.link, wanted, now)
+            self._ask_later(taking, now, after=PATIENCE << taking.asks - 1)
+
+    def _ask_later(self, taking: Taking, now: int, *, after: int = 0) -> None:
+        """Plan to ask, after so many frames: who lacks most first."""
+        unit_us = self._air.frame_us(taking.link)
+        here = WINDOW * (taking.offer.need - taking.lacks) // taking.offer.need
+        wait_us = unit_us * (after + here) + self._ctx.jitter(0, WINDOW * unit_us)
+        taking.ask_us = now + unit_us // 2 + wait_us
+
+    def _tell(self, link: str, wanted: Wanted, now: int) -> None:
+        self._air.tell(link, Sub.PIECES_WANTED, wanted.encode(), now, bulk=False)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _judge(self, taking: Taking, number: int, data: bytes, now: int) -> bool:
+        """Keep a piece that is what its mark says; False for another."""
+        run, place = divmod(number, taking.offer.run)
+        mark = taking.marks[run][MARK_LEN * place : MARK_LEN * (place + 1)]
+        if mark_of(number, data) != mark:
+            self._ctx.drop(DropReason.PIECE_FORGED, taking.link)
+            return False
+        taking.pieces[number] = data
+        taking.moved_us = now
+        taking.asks = taking.yields = 0
+        return True
+
+    def _whole(self, taking: Taking, now: int) -> bool:
+        """Put a file together when pieces suffice."""
+        if len(taking.pieces) < taking.offer.need:
+            return False
+        chunks = unpack(taking.offer, taking.pieces, taking.manifest.clear)
+        if chunks is None:
+            del self._takings[taking.tag]
+            self.heard_offer(taking.tag)
+            self._ctx.drop(DropReason.PIECES_WRONG, taking.link)
+            self._wrong(taking)
+            return True
+        for tag in [one.tag for one in self._takings.values() if one.manifest is taking.manifest]:
+            self.heard_offer(tag)
+        self.stop(taking.manifest.clear.root)
+        self._done(taking, chunks, now)
+        return True
+
+    def _unknown(self, link: str, tag: bytes, now: int) -> None:
+        """Ask for an offer that was not heard, unless it is known not to be for this node."""
+        if tag in self._passed or tag in self._lost:
+            return
+        self._ctx.drop(DropReason.PIECE_UNKNOWN, link)
+        if len(self._lost) < LOST_MAX:
+            unit_us = self._air.frame_us(link)
+            self._lost[tag] = (link, now + unit_us + self._ctx.jitter(0, WINDOW * unit_us), 0)
+
+    def _make_room(self, taking: Taking, now: int) -> bool:
+        """Let go of a file that brings nothing, or a stranger's for that of a member."""
+        idle = [
+            one
+            for one in self._takings.values()
+            if now - one.moved_us > IDLE_US or (taking.trusted and not one.trusted)
+        ]
+        if not idle:
+            return False
+        del self._takings[min(idle, key=lambda one: one.moved_us).tag]
+        return True

@@ -1,0 +1,104 @@
+"""A neighbour's word that it holds an own entry: who may say it, and for what it counts."""
+
+import pytest
+from air_net import MINUTE, AirNet
+from sync_net import SECOND
+
+from meshd.core.ids import node_text
+from meshd.sync.air.acks import PEERS_MAX, WAITING_MAX, Acks
+from meshd.wire.air_messages import Held
+from meshd.wire.lora_payload import Sub
+
+
+@pytest.fixture
+def net():
+    net = AirNet()
+    net.anna, net.ben = net.home(2)
+    net.run(5 * MINUTE)
+    return net
+
+
+def newest(house):
+    return house.home.author, house.home.feeds[house.home.author].seq
+
+
+def holders(house):
+    return sorted(house.home.acks.holders(*newest(house)))
+
+
+def word(house, feed):
+    """Return what a house would say of a feed."""
+    acks = Acks(house.spaces)
+    acks.plan("l0", feed, 0)
+    return acks.build("l0", 0)
+
+
+def test_post_counts_as_delivered_when_a_neighbour_proved_that_it_has_it(net):
+    net.anna.post("hello")
+    ticket = net.anna.ask("wait", space="home", seq=newest(net.anna)[1], delivered=True)
+    net.run(MINUTE)
+    assert net.anna.replies[ticket].value["delivered_to"]
+    (held,) = net.named("HELD")
+    assert held.size <= 30
+    assert holders(net.anna) == [net.ben.node]
+
+
+def test_one_word_stands_for_all_that_came_meanwhile(net):
+    for number in range(5):
+        net.anna.post(f"text {number}")
+    net.run(MINUTE)
+    assert holders(net.anna) == [net.ben.node]
+    assert len(net.named("HELD")) == 1
+
+
+def test_word_of_another_node_or_of_more_counts_for_nothing(net):
+    cleo = net.joined("cleo", net.anna)
+    net.cut(cleo, net.anna)
+    net.run(MINUTE)
+    net.loss = 1.0
+    net.anna.post("hello")
+    net.run(SECOND)
+    author, seq = newest(net.anna)
+    mine = word(net.ben, (net.ben.home.id, author))
+    assert mine.seq < seq
+    for body, node in (
+        (mine.encode(), cleo.node),
+        (mine._replace(seq=seq).encode(), net.ben.node),
+        (Held(seq, bytes(8)).encode(), net.ben.node),
+        (Held(2**32 - 1, mine.mac).encode(), net.ben.node),
+    ):
+        net.anna.hear_local(node, Sub.HELD, body)
+    assert holders(net.anna) == []
+    net.anna.hear_local(net.ben.node, Sub.HELD, mine.encode(), trusted=False)
+    assert sorted(net.anna.home.acks.holders(author, mine.seq)) == sorted((net.ben.node, cleo.node))
+
+
+def test_relay_without_a_lease_gives_no_word(net):
+    relay = net.joined("relay", net.anna, role="relay")
+    net.cut(relay, net.anna)
+    net.apart(net.anna, net.ben)
+    net.run(5 * MINUTE)
+    begin = net.now
+    net.anna.post("hello")
+    net.run(MINUTE)
+    assert relay.heads() == net.anna.heads()
+    assert not net.named("HELD", since=begin)
+
+
+def test_in_a_large_space_only_the_receiver_of_a_message_says_that_it_has_it(net, monkeypatch):
+    monkeypatch.setattr("meshd.sync.air.acks.FEW", 1)
+    net.anna.post("for all")
+    net.run(MINUTE)
+    assert not net.named("HELD")
+    net.anna.tell("post", space="home", to=node_text(net.ben.node), text="for you")
+    net.run(MINUTE)
+    assert len(net.named("HELD")) == 1
+
+
+def test_tables_have_an_end(net):
+    acks = Acks(net.ben.spaces)
+    for number in range(300):
+        acks.plan("l0", (b"s", b"%d" % number), 0)
+        acks._key(b"h", b"a", b"%032d" % number)
+    assert len(acks._due) == WAITING_MAX
+    assert len(acks._shared) == PEERS_MAX

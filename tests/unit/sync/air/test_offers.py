@@ -1,0 +1,44 @@
+"""What goes on the air first of what waits for a radio."""
+
+from meshd.sync.air.offers import Offer, Offers
+from meshd.wire.air_entry import Thin
+from meshd.wire.entry import Kind
+
+SPACE, ONE, OTHER = b"s" * 32, b"a" * 32, b"b" * 32
+
+
+def offer(author, seq, kind):
+    thin = Thin(
+        kind=kind,
+        flags=0,
+        author=author[:4],
+        seq=seq,
+        time_s=0,
+        membership=b"",
+        prev=bytes(4),
+        seed=bytes(8),
+        clear=b"",
+        sealed=b"x",
+        signature=bytes(64),
+    )
+    return Offer((SPACE, author, seq), thin, 0, everybody=False)
+
+
+def order(*offers):
+    waiting, found = Offers(), []
+    for one in offers:
+        assert waiting.add(one, 0) is None
+    while (best := waiting.next(0)) is not None:
+        waiting.sent(best, 0, 0)
+        found.append(best.key[1:])
+    return found
+
+
+def test_texts_of_one_author_go_before_documents_of_another():
+    assert order(offer(ONE, 3, Kind.FILE), offer(OTHER, 9, Kind.POST)) == [(OTHER, 9), (ONE, 3)]
+
+
+def test_a_feed_goes_in_its_order_since_nobody_takes_a_text_before_the_document_in_front_of_it():
+    assert order(
+        offer(ONE, 5, Kind.POST), offer(ONE, 4, Kind.FILE), offer(OTHER, 9, Kind.FILE)
+    ) == [(ONE, 4), (ONE, 5), (OTHER, 9)]

@@ -1,0 +1,34 @@
+"""What the engine makes is what the page and the vectors say."""
+
+from types import SimpleNamespace
+
+from air_vectors import NODE, SALT, fill, made, make
+from space_vectors import FOUNDER
+
+from meshd.core import crypto
+from meshd.core.identity import Identity
+from meshd.sync.air import acks, names, states
+
+VECTORS = make()
+
+
+def test_names_and_states_are_those_of_the_vectors():
+    _, keys, _, _ = made()
+    space = SimpleNamespace(fetch_key=keys.fetch)
+    tag = names._tag(space, NODE + SALT)
+    state = names.blinded(space, NODE, SALT, fill(7, 16))
+    assert (tag + state).hex() == VECTORS["names"]["bytes"]
+
+
+def test_state_of_a_feed_is_that_of_the_vectors():
+    space, _, entry, _ = made()
+    term = states._term(FOUNDER, 300, entry.digest(space, FOUNDER))
+    assert term == int(VECTORS["state of that feed alone"]["bytes"], 16)
+
+
+def test_proof_of_what_is_held_is_that_of_the_vectors():
+    space, _, _, _ = made()
+    own = acks.Acks(SimpleNamespace(identity=Identity(fill(6), fill(1))))
+    author = crypto.sign_public(fill(4))
+    key = own._key(crypto.sign_public(fill(6)), author, author)
+    assert acks._mac(key, (space, FOUNDER), 300).hex() == VECTORS["held"]["fields"]["mac"]
