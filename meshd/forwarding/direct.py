@@ -173,7 +173,7 @@ class Forwarder:
 
     def answer(self, arrived: Arrived, tag: bytes, now: int) -> None:
         """Tell the origin that its message arrived; `tag` proves who says so."""
-        seen = self._seen.note(message(arrived.origin, arrived.number, arrived.body))
+        seen = self._seen.note(message(arrived.origin, arrived.number, arrived.body), self.own)
         seen.done = True
         seen.answer = Answer(arrived.number, 0, tag)
         self._pass_answer(arrived.origin, seen.answer, now=now)
@@ -376,7 +376,7 @@ class Forwarder:
             if self._passed_on(key, sender, item.distance, heard.destination):
                 self._settled(key)
             return
-        seen = self._seen.note(key)
+        seen = self._seen.note(key, sender)
         if heard.destination == self.own or (
             named and self._leaves is not None and self._leaves(heard.destination)
         ):
@@ -449,12 +449,12 @@ class Forwarder:
         distance = self._ways.distance(origin)
         if self._passed_on(key, sender, item.distance, origin):
             self._settled(key)
-            self._seen.note(key).done = True
+            self._seen.note(key, sender).done = True
             return
         nearer = heard.next_hop == EVERYONE and distance < item.distance
         if key in self._carried or not (named or nearer):
             return
-        seen = self._seen.note(key)
+        seen = self._seen.note(key, sender)
         if seen.done or seen.attempt >= 0:
             if named:
                 self._receipt(sender, key, seen)

@@ -1,9 +1,13 @@
 """What a node remembers of direct messages and answers that came by, so that none goes on twice.
 
-Enters: messages by origin, number and a mark of the body, and answers. Leaves: what is known of
-each. The mark is there because anybody may send bodies in the name of another: they are messages
-of their own, and keep out none of those that are true. Must not know: ways, times, keys.
+Enters: messages by origin, number and a mark of the body, and answers, with the neighbour that
+brought them first. Leaves: what is known of each. The mark is there because anybody may send bodies
+in the name of another: they are messages of their own, and keep out none of those that are true.
+Nor do many of them have true ones forgotten: all neighbours have equal parts of the memory.
+Must not know: ways, times, keys.
 """
+
+from collections import Counter
 
 from meshd.core import crypto
 from meshd.forwarding.carried import Key
@@ -16,9 +20,10 @@ MARK_LEN = 8
 class Seen:
     """What is known of a message that came by. `done`: a nearer node has it, or it arrived."""
 
-    __slots__ = ("answer", "attempt", "done", "receipts")
+    __slots__ = ("answer", "attempt", "done", "ingress", "receipts")
 
-    def __init__(self) -> None:
+    def __init__(self, ingress: bytes) -> None:
+        self.ingress = ingress
         self.answer: Answer | None = None
         self.attempt = -1
         self.done = False
@@ -28,13 +33,13 @@ class Seen:
 class Passed(dict[Key, Seen]):
     """What came by, oldest first."""
 
-    def note(self, key: Key) -> Seen:
-        """Return what is known of one, from now on something."""
+    def note(self, key: Key, ingress: bytes) -> Seen:
+        """Return what is known of one, from now on something; `ingress`: the neighbour it is of."""
         seen = self.get(key)
         if seen is None:
             if len(self) >= SEEN_MAX:
-                del self[next(iter(self))]
-            seen = self[key] = Seen()
+                del self[self._oldest(self._gives_way(ingress))]
+            seen = self[key] = Seen(ingress)
         return seen
 
     def answered(self, origin: bytes, answer: Answer) -> None:
@@ -42,6 +47,15 @@ class Passed(dict[Key, Seen]):
         for key, seen in self.items():
             if key[:3] == (origin, answer.number, False):
                 seen.answer, seen.done = answer, True
+
+    def _gives_way(self, ingress: bytes) -> bytes:
+        """Return of whom something is forgotten: itself, unless others have more."""
+        count = Counter(seen.ingress for seen in self.values())
+        most = max(count, key=lambda one: count[one])
+        return ingress if count[ingress] >= count[most] else most
+
+    def _oldest(self, ingress: bytes) -> Key:
+        return next(key for key, seen in self.items() if seen.ingress == ingress)
 
 
 def message(origin: bytes, number: int, body: bytes) -> Key:

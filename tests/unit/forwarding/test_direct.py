@@ -1,5 +1,6 @@
 """Direct messages hop by hop: heard on, taken over, answered, given up by name."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -418,6 +419,23 @@ def test_bodies_in_anothers_name_keep_none_of_its_messages_out():
     air.run(20 * S)
     assert air.states()[-1] is State.DELIVERED
     assert b"true" in [event.body for event in air.events[D]]
+
+
+def test_junk_of_one_neighbour_has_no_message_of_another_forgotten():
+    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=Drops(), link="lora0")
+    true = [message(A, number, b"true") for number in range(SEEN_MAX // 4)]
+    for number in range(SEEN_MAX // 4):
+        heard = Send(B, D, 7, Direct(A, number, 0, 3, b"true"), None)
+        relay.receive(A, heard, named=True, now=0)
+    for number in range(2 * SEEN_MAX):
+        junk = Send(B, A, 7, Direct(A, number % 99, 0, 3, b"junk %d" % number), None)
+        relay.receive(C, junk, named=True, now=0)
+    assert all(key in relay._seen for key in true) and len(relay._seen) == SEEN_MAX
+    for number in range(SEEN_MAX):
+        heard = Send(B, C, 7, Direct(A, number, 0, 3, b"more"), None)
+        relay.receive(A, heard, named=True, now=0)
+    count = Counter(seen.ingress for seen in relay._seen.values())
+    assert abs(count[A] - count[C]) <= 1  # who has most loses: their parts are equal then
 
 
 def test_the_highest_attempt_of_a_stranger_shuts_no_later_body_out():
