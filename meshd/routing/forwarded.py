@@ -42,14 +42,13 @@ class _Asked:
 class Forwarded:
     """The requests sent on, by prefix."""
 
-    __slots__ = ("_asked", "_collected_us", "_count", "_shares", "forwarded_max")
+    __slots__ = ("_asked", "_collected_us", "_count", "_shares")
 
-    def __init__(self, forwarded_max: int = FORWARDED_MAX) -> None:
+    def __init__(self) -> None:
         self._asked: dict[Prefix, list[_Asked]] = {}
         self._shares = Shares()
         self._count = 0
         self._collected_us = 0
-        self.forwarded_max = forwarded_max
 
     def __len__(self) -> int:
         return self._count
@@ -80,7 +79,7 @@ class Forwarded:
                 if _ahead(request.seqno, base) >= _ahead(victim.request.seqno, base):
                     return False
             self._drop(request.prefix, victim)
-        elif self._count >= self.forwarded_max and not self._make_room(asker, now):
+        elif self._count >= FORWARDED_MAX and not self._make_room(asker, now):
             return False
         self._asked.setdefault(request.prefix, []).append(_Asked(asker, request, now))
         self._shares[asker] += 1
@@ -126,7 +125,7 @@ class Forwarded:
             for prefix, listed in list(self._asked.items()):
                 for asked in [old for old in listed if now - old.at_us >= FORWARDED_US]:
                     self._drop(prefix, asked)
-            if self._count < self.forwarded_max:
+            if self._count < FORWARDED_MAX:
                 return True
         most = self._shares.gives_way(asker)
         if most is None:
