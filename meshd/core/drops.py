@@ -197,6 +197,7 @@ class DropReason(StrEnum):
     BEACON_STALE = "beacon-stale"
     CHALLENGE_LIMITED = "challenge-limited"
     SOURCES_FULL = "sources-full"
+    FRAME_UNTRUSTED = "frame-untrusted"
     FRAME_UNUSED = "frame-unused"
 
     # link/: queue, airtime

@@ -122,6 +122,9 @@ class Presence:
         if anew:
             row.tries = 0
             self._neighbours.restarted(node)
+        elif row.tries >= ALWAYS and row.tries % SELDOM:
+            row.tries += 1
+            row.said = True
         if row.tries < OWN_FRAMES and self._owed(row):
             self._want(now, self._cause_of(row))
 
@@ -217,15 +220,7 @@ class Presence:
     def _due(self, row: _Row, now: int) -> bool:
         if now - row.at_us > ECHO_US or not self._owed(row):
             return False
-        if row.tries < OWN_FRAMES:
-            return True
-        if row.said:
-            return False
-        if row.tries >= ALWAYS and row.tries % SELDOM:
-            row.tries += 1
-            row.said = True
-            return False
-        return True
+        return row.tries < OWN_FRAMES or not row.said
 
     def _forget(self, now: int) -> None:
         for short in [one for one, (_, at) in self._strangers.items() if now - at > STRANGE_US]:

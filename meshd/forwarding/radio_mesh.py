@@ -108,7 +108,6 @@ class RadioMesh:
             drops=ctx.drops,
             link=self.name,
             relayed_us=link.band.airtime_us_max * RELAYED_PERCENT // 100,
-            lists=False,
         )
         self.ways = ways
         self.forwarder = Forwarder(
@@ -228,7 +227,7 @@ class RadioMesh:
                 self._link.introduce(now)
         elif self._link.echoed(opened, said, now):
             if short in self.neighbours.told_to_others():
-                self.cast.relist()  # it says that nobody has told it that it is heard here
+                self.cast.listings.relist()  # it says that nobody has told it that it is heard here
                 self.presence.missed(now)
             return opened._replace(trusted=True)
         return opened
@@ -263,14 +262,16 @@ class RadioMesh:
                     self.name, opened.node, item.sub, item.body, named=named, trusted=trusted
                 )
                 self._events.append(heard)
-        elif isinstance(item, Heard):
-            if opened.trusted and self._own[:SHORT_LEN] in item.shorts:
-                self.ways.hears(opened.node, now)
-        elif isinstance(item, Routes):
-            if opened.trusted:
-                self.ways.learn(opened.node, item, now)
         elif isinstance(item, Direct | Answer | Receipt):
             self._message(opened, item, now)
+        elif isinstance(item, Object):
+            pass  # taken before
+        elif not opened.trusted:
+            self._ctx.drop(DropReason.FRAME_UNTRUSTED, self.name)
+        elif isinstance(item, Heard) and self._own[:SHORT_LEN] in item.shorts:
+            self.ways.hears(opened.node, now)
+        elif isinstance(item, Routes):
+            self.ways.learn(opened.node, item, now)
 
     def _message(self, opened: Opened, item: Direct | Answer | Receipt, now: int) -> None:
         frame, own = opened.frame, self._own[:SHORT_LEN]
@@ -280,6 +281,7 @@ class RadioMesh:
         next_hop = {Aim.ME: own, Aim.EVERYONE: EVERYONE}.get(opened.aim, _STRANGER)
         destination = frame.destination or next_hop
         if not opened.trusted and destination != own:
+            self._ctx.drop(DropReason.FRAME_UNTRUSTED, self.name)
             return
         heard = Send(next_hop, destination, frame.hop_limit, item, None)
         short, named = opened.node[:SHORT_LEN], opened.aim is Aim.ME
@@ -325,7 +327,9 @@ class RadioMesh:
                         self.cast.took(shared.batch, self._link.airtime_us(outgoing.size), now)
                         self.presence.rides(now)
                 if shared.words is not None:
-                    listed = shared.batch is not None and shared.batch.heard_version is not None
+                    listed = (
+                        shared.batch is not None and shared.batch.said.heard_version is not None
+                    )
                     if self.presence.said(shared.words, now, listed=listed):
                         self._link.introduce(now)
                 for item in shared.items:
@@ -342,10 +346,10 @@ class RadioMesh:
         """Queue what is due, and bring what waits up to date."""
         self._direct(now)
         self.cast.loaded(load := self._link.load(now), now)
-        self.cast.rules = self._rules[load > BUSY]
+        self.cast.use(self._rules[load > BUSY])
         if self.presence.speaks(now):
             self.neighbours.expire(now)
-            self.cast.beacon(now)
+            self.cast.listings.beacon(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
         if self.forwarder.due_us() is not None or self.ways.awaited():
             self._routes(now)

@@ -5,6 +5,7 @@ from lora_mesh import Mesh
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
+from meshd.core.ids import EVERYONE
 from meshd.forwarding.direct import State
 from meshd.forwarding.radio_events import (
     DirectAnswered,
@@ -17,8 +18,11 @@ from meshd.forwarding.radio_mesh import CONTROLS_MAX, LOCALS_MAX
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.queue import Outgoing
-from meshd.wire.lora_frame import FrameKind
+from meshd.link.sources import Aim, Opened
+from meshd.wire.lora_frame import FrameKind, LoraFrame
+from meshd.wire.lora_items import Heard, Listing, Wants
 from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.lora_routes import Direct, Routes
 
 KIND, SUB = 200, 30
 TAG = b"proof it"
@@ -168,6 +172,28 @@ def test_a_frame_of_nonsense_is_a_named_drop():
     two.input(lambda now: two.node.radios.links["lora0"].send(nonsense, now))
     mesh.run(30)
     assert one.node.snapshot(one.now).drops[DropReason.LORA_MALFORMED] == {"lora0": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Heard((b"\0a",)),
+        Listing((), 1, 2),
+        Wants((b"ab",)),
+        Routes(1),
+        Direct(b"\0a", 1, 0, 3, b"sealed"),
+    ],
+    ids=lambda said: type(said).__name__,
+)
+def test_what_a_sender_says_that_is_not_known_to_be_there_is_a_named_drop(said):
+    mesh, _ = mesh_of(2)
+    one, two = mesh.hosts
+    kind = FrameKind.ROUTED if isinstance(said, Direct) else FrameKind.LOCAL
+    destination = b"\0z" if isinstance(said, Direct) else b""
+    frame = LoraFrame(kind, 3, 0, EVERYONE, two.node.id[:2], 1, destination)
+    opened = Opened(frame, said.encode(), two.node.id, 1, Aim.EVERYONE, trusted=False)
+    one.input(lambda now: one.node.radios.meshes["lora0"].opened(opened, now))
+    assert one.node.snapshot(one.now).drops[DropReason.FRAME_UNTRUSTED] == {"lora0": 1}
 
 
 def test_control_that_has_no_airtime_does_not_pile_up():
