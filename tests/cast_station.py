@@ -33,6 +33,7 @@ class CastStation:
         self.rng = rng
         self.beacons = [rng.randrange(a * SECOND, b * SECOND) for a, b in BEACONS_S]
         self._flying: Batch | None = None
+        self._tells_us: int | None = None
         self._back_us = self._now = self._messages = 0
 
     def send_broadcast(self, payload, now):
@@ -54,15 +55,26 @@ class CastStation:
             self.events.append(
                 Delivered(int.from_bytes(origin), int.from_bytes(message), item.body[ORIGIN_BYTES:])
             )
+        if self.cast.listings.news and self._tells_us is None:
+            rules = self.cast.rules
+            self._tells_us = now + self.rng.randint(rules.slot_us, rules.young_us)
 
     def handle_timeout(self, now):
         self._now = now
+        if self._tells_us is not None and self._tells_us <= now:
+            self._tells_us = None
+            if self.cast.listings.news:
+                self.cast.listings.beacon(now)
         while self.beacons and self.beacons[0] <= now:
             self.beacons.pop(0)
-            self.cast.beacon(now)
+            self.cast.listings.beacon(now)
 
     def poll_timeout(self):
-        dues = [due for due in (self.cast.due_us(), *self.beacons[:1]) if due is not None]
+        dues = [
+            due
+            for due in (self.cast.due_us(), self._tells_us, *self.beacons[:1])
+            if due is not None
+        ]
         return max(min(dues), self._back_us) if dues and self._flying is None else None
 
     def poll_transmit(self):

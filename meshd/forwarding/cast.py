@@ -3,8 +3,7 @@
 Enters: items of opened frames with their sender, own objects. Leaves: items for the next frame,
 and objects that were not known yet. A node sends an object on when a listener of its own is not
 known to have it: the more such listeners, the earlier, and not at all when others were quicker.
-Whatever waits then goes along in the same frame. Now and then a frame lists what its sender has of
-the last minutes: who misses one asks for it, and who hears that another misses one sends it again.
+Whatever waits then goes along in the same frame, lists of what is here among it (`Listings`).
 Must not know: keys, airtime law, what objects mean, when the channel is free.
 """
 
@@ -15,9 +14,9 @@ from typing import NamedTuple
 from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
-from meshd.core.ids import SHORT_LEN
 from meshd.core.law import HOUR_US
-from meshd.forwarding.held import Held, Store, Wanted, name_of
+from meshd.forwarding.held import Held, Store, name_of
+from meshd.forwarding.listings import Listings, Said
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.rules import Rules
 from meshd.forwarding.turns import PACED, Turns, in_turn
@@ -26,12 +25,8 @@ from meshd.wire.lora_items import (
     AGE_MAX,
     AGE_STEP_US,
     BODY_MAX,
-    COUNT_MAX,
-    LISTING_HEAD,
     OBJECT_HEAD,
     PRIORITIES,
-    TAG_LEN,
-    TAGS_HEAD,
     Heard,
     Item,
     Listing,
@@ -45,9 +40,6 @@ OBJECTS_MAX = lora_payload.ITEMS_MAX - 14
 
 ROOM_MIN = 24
 """Less is no use: no radio has frames so short."""
-
-FEW = 2
-"""A node with no more listeners lists everything twice: nobody else might tell them."""
 
 SENDS_MAX = 4
 """After so many transmissions of an object here, nobody gets it again by asking."""
@@ -86,9 +78,7 @@ class Batch(NamedTuple):
 
     items: tuple[Item, ...]
     objects: tuple[Held, ...]
-    wants: tuple[bytes, ...]
-    listed: bool
-    heard_version: int | None
+    said: Said
 
     @property
     def priority(self) -> int:
@@ -108,27 +98,18 @@ class Cast:
         drops: Drops,
         link: str,
         relayed_us: int = HOUR_US,
-        lists: bool = True,
     ) -> None:
-        """`relayed_us`: so much of an hour is for what others brought. `lists`: it says by itself
-        whom this node hears; else `beacon` is called for that.
-        """
-        self._lists = lists
+        """`relayed_us`: so much of an hour is for what others brought."""
         self.neighbours = neighbours
         self.rules = rules
         self.store = Store(rules.window_us)
-        self.wanted = Wanted(rules.want_us, rng)
+        self.listings = Listings(neighbours, self.store, rules, rng)
         self._urgent = Buckets(
             burst=URGENT_BURST, interval_us=URGENT_EACH_US, sources_max=URGENT_SOURCES
         )
         self.drops = drops
         self._link = link
         self._rng = rng
-        self._repeat = False
-        self._listed_us: int | None = None
-        self._listing_due_us: int | None = None
-        self._heard_due_us: int | None = None
-        self._heard_version = 0
         self.turns = Turns(rng, relayed_us)
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -182,10 +163,7 @@ class Cast:
             elif isinstance(item, Wants):
                 self._asked(sender, item.tags, now)
             elif isinstance(item, Listing):
-                self._compare(sender, present, item, now)
-        changed = self.neighbours.version != self._heard_version
-        if self._lists and self._heard_due_us is None and changed:
-            self._heard_due_us = now + self._rng.randint(self.rules.slot_us, self.rules.young_us)
+                self._lacking(sender, present, item, now)
         return fresh
 
     def loaded(self, share: float, now: int) -> None:
@@ -196,13 +174,9 @@ class Cast:
         """Note how long a batch with objects was on the air: then others have their turn."""
         self.turns.took(batch.objects, airtime_us, self.neighbours.tellers(now), now)
 
-    def beacon(self, now: int) -> None:
-        """Have the list of neighbours sent with the next frame, or alone."""
-        self._heard_due_us = now
-
-    def relist(self) -> None:
-        """Somebody missed the list of neighbours: it goes with what is sent next."""
-        self._heard_version = -1
+    def use(self, rules: Rules) -> None:
+        """Wait as these rules say from now on."""
+        self.rules = self.listings.rules = rules
 
     # --- what to send -----------------------------------------------------------------------------
 
@@ -231,14 +205,10 @@ class Cast:
             item = Object(held.body, held.priority, min(age // AGE_STEP_US, AGE_MAX - 1))
             items.append(item)
             room -= item.size
-        version, spent = self._heard(items, now, room)
-        room -= spent
-        wants = self._wants(items, now, room)
-        room -= TAGS_HEAD + TAG_LEN * len(wants) if wants else 0
-        listed = self._list(items, objects, room, now)
-        if not items:
-            return None
-        return Batch(tuple(items), tuple(objects), wants, listed, version)
+        inside = {held.tag for held in objects}
+        hidden = inside | {held.tag for held in self.store.recent(now) if self.turns.sheds(held)}
+        said = self.listings.say(items, hidden, room, now)
+        return Batch(tuple(items), tuple(objects), said) if items else None
 
     def sent(self, batch: Batch, now: int) -> None:
         """Note that a batch went out."""
@@ -249,13 +219,7 @@ class Cast:
                 held.covered.update(self.neighbours.listeners)
             elif self._reach(held):
                 held.due_us = now + self._rng.randint(*URGENT_AGAIN_US)
-        self.wanted.asked(batch.wants, now)
-        if batch.listed:
-            self._listed_us = now
-            self._repeat = not self._repeat and len(self.neighbours.listeners) <= FEW
-            self._list_later(now)
-        if batch.heard_version is not None:
-            self._heard_version, self._heard_due_us = batch.heard_version, None
+        self.listings.said(batch.said, now)
 
     # --- objects ----------------------------------------------------------------------------------
 
@@ -292,10 +256,7 @@ class Cast:
     def _keep(self, held: Held, now: int) -> bool:
         if not self.store.add(held, now):
             return False
-        self.wanted.came(held.tag)
-        if self._listing_due_us is None:
-            wait_us = self.rules.listing_us + self._rng.randint(0, self.rules.spread_us)
-            self._listing_due_us = held.born_us + wait_us
+        self.listings.came(held)
         return True
 
     def _cover(self, held: Held, sender: bytes) -> None:
@@ -362,114 +323,28 @@ class Cast:
 
     # --- repair -----------------------------------------------------------------------------------
 
-    def _compare(self, sender: bytes, present: set[bytes], listing: Listing, now: int) -> None:
-        """Take a listing: want what is missing here, send again what is missing there."""
-        rules, theirs = self.rules, present.union(listing.tags)
-        known = {held.tag for held in self.store.by_name.values()} | self.wanted.by_tag.keys()
-        for tag in dict.fromkeys(listing.tags):
-            if tag in known:
-                continue
-            due_us = now + self._rng.randint(rules.slot_us, rules.want_us)
-            refused = self.wanted.add(sender, tag, due_us)
-            if refused is not None:
-                self.drops.count(refused, self._link)
-                break
-        listener = sender in self.neighbours.listeners
-        young_us = listing.young * AGE_STEP_US + rules.margin_us
-        old_us = listing.old * AGE_STEP_US - rules.margin_us
-        lacking = 0
-        for held in self.store.recent(now):
-            if held.tag in theirs:
-                held.covered.add(sender)
-            elif young_us < now - held.born_us < old_us:
-                lacking += 1
-                held.covered.discard(sender)
-                if listener and held.sends < SENDS_MAX and held.due_us is None:
-                    self._plan(held, now)
-        if not lacking and self._listing_due_us is not None:
-            self._list_later(now)
-
-    def _list_later(self, now: int) -> None:
-        """Plan the next listing, if there is something that none has named yet."""
-        rules = self.rules
-        later = self._repeat or any(
-            now - held.born_us < rules.young_us for held in self.store.recent(now)
-        )
-        wait_us = rules.listing_us + self._rng.randint(0, rules.spread_us)
-        if self._repeat:
-            wait_us //= 4
-        self._listing_due_us = now + wait_us if later else None
+    def _lacking(self, sender: bytes, present: set[bytes], listing: Listing, now: int) -> None:
+        """Take a listing: what a listener lacks is sent again."""
+        refused, lacking = self.listings.compare(sender, present, listing, now)
+        if refused is not None:
+            self.drops.count(refused, self._link)
+        for held in lacking if sender in self.neighbours.listeners else ():
+            if held.sends < SENDS_MAX and held.due_us is None:
+                self._plan(held, now)
 
     def _asked(self, sender: bytes, tags: tuple[bytes, ...], now: int) -> None:
         """Send again what a listener wants; want later what it wants too."""
         listener = sender in self.neighbours.listeners
         for tag in tags:
-            self.wanted.later(tag, now)
+            self.listings.wanted.later(tag, now)
         for held in self.store.tagged(frozenset(tags)):
             held.covered.discard(sender)
             if listener and held.sends < SENDS_MAX:
                 due_us = now + self._rng.randint(self.rules.slot_us, 12 * self.rules.slot_us)
                 held.due_us = due_us if held.due_us is None else min(held.due_us, due_us)
 
-    # --- the parts of a frame ---------------------------------------------------------------------
-
     def _dues(self) -> Iterator[int]:
         for held in self.store.by_name.values():
             if (at := self.turns.when(held)) is not None:
                 yield at
-        for want in self.wanted.by_tag.values():
-            yield want.due_us
-        if self._listing_due_us is not None:
-            yield self._listing_due_us
-        if self._heard_due_us is not None:
-            yield self._heard_due_us
-
-    def _heard(self, items: list[Item], now: int, room: int) -> tuple[int | None, int]:
-        """Add the list of neighbours when it changed; return its version and size."""
-        due = self._heard_due_us is not None and self._heard_due_us <= now
-        changed = self.neighbours.version != self._heard_version
-        if not (due or (items and changed)):
-            return None, 0
-        fits = max(room - TAGS_HEAD, 0) // SHORT_LEN
-        shorts = self.neighbours.told_to_others(fits)
-        whole = shorts == self.neighbours.told_to_others()
-        if TAGS_HEAD > room or (items and not whole):
-            return None, 0
-        items.append(Heard(shorts))
-        return self.neighbours.version, TAGS_HEAD + SHORT_LEN * len(shorts)
-
-    def _wants(self, items: list[Item], now: int, room: int) -> tuple[bytes, ...]:
-        tags = self.wanted.soon(now) if items else self.wanted.due(now)
-        chosen = tuple(tags[: max(room - TAGS_HEAD, 0) // TAG_LEN])
-        if chosen:
-            items.append(Wants(chosen))
-        return chosen
-
-    def _list(self, items: list[Item], objects: list[Held], room: int, now: int) -> bool:
-        """Add the listing when its time has come: of the youngest, as many as there is room for."""
-        if self._listing_due_us is None:
-            return False
-        rules, alone = self.rules, not items
-        quiet = self._listed_us is None or now - self._listed_us >= rules.listing_us
-        if self._listing_due_us > now and not (items and quiet):
-            return False
-        inside = {held.tag for held in objects}
-        young, old = -(-rules.young_us // AGE_STEP_US), rules.old_us // AGE_STEP_US
-        ages = [
-            ((now - held.born_us) // AGE_STEP_US, held.tag)
-            for held in self.store.recent(now)
-            if held.tag not in inside and not self.turns.sheds(held)
-        ]
-        named = sorted(one for one in ages if young <= one[0] < old)
-        fits = min(max(room - LISTING_HEAD, 0) // TAG_LEN, COUNT_MAX)
-        if len(named) > fits:
-            if not alone:
-                return False
-            old = named[fits][0]
-            named = [one for one in named[:fits] if one[0] < old]
-        if not named:
-            self._repeat = False
-            self._list_later(now)
-            return False
-        items.append(Listing(tuple(tag for _, tag in named), young, old))
-        return True
+        yield from self.listings.dues()

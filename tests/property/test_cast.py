@@ -55,7 +55,7 @@ class Mesh:
         heappush(self.heap, (when_us, self.order, action, args))
 
     def beacon(self, number):
-        self.casts[number].beacon(self.now)
+        self.casts[number].listings.beacon(self.now)
         self.wake(number)
 
     def publish(self, number, body, priority=1):
@@ -180,8 +180,8 @@ def test_a_flooding_member_fills_no_table_and_the_rest_still_hear_each_other(see
     assert b"from 0 to 1" in mesh.got[1]
     for cast in mesh.casts:
         assert len(cast.store.by_name) <= HELD_MAX
-        assert len(cast.wanted.by_tag) <= WANTED_MAX
-        assert len(cast.wanted._vain) <= LISTERS_MAX
+        assert len(cast.listings.wanted.by_tag) <= WANTED_MAX
+        assert len(cast.listings.wanted._vain) <= LISTERS_MAX
         assert len(cast.neighbours.known) <= NEIGHBOURS_MAX
     mesh.run()
 

@@ -28,7 +28,7 @@ def node(**hears):
         neighbours.heard(name.encode(), 5.0, 0)
         neighbours.told(name.encode(), shorts)
     cast = Cast(neighbours, RULES, Random(1), drops=Drops(), link="lora0")
-    cast._heard_version = neighbours.version
+    cast.listings._heard_version = neighbours.version
     return cast
 
 
@@ -329,7 +329,7 @@ def test_a_node_of_few_listeners_lists_twice():
         after(cast)
         for _ in range(times):
             batch, _ = after(cast)
-            assert batch.listed
+            assert batch.said.listed
         assert cast.due_us() is None
 
 
@@ -370,7 +370,7 @@ def test_want_ends_when_the_object_comes():
     cast = line()
     cast.receive(A, (listing(TEXT),), 0)
     cast.receive(A, (TEXT,), 1)
-    assert not cast.wanted.by_tag
+    assert not cast.listings.wanted.by_tag
 
 
 def test_wanted_object_is_sent_again_but_not_forever():
@@ -415,15 +415,18 @@ def test_object_outside_a_listings_ages_is_not_missing(young, old):
 # --- neighbours -----------------------------------------------------------------------------------
 
 
-def test_neighbours_are_told_when_they_changed_only():
+def test_neighbours_are_told_with_what_goes_when_they_changed_only():
     cast = Cast(Neighbours(ME), RULES, Random(1), drops=Drops(), link="lora0")
     cast.neighbours.heard(A, 5.0, 0)
     cast.receive(A, (), 0)
-    batch, _ = after(cast)
-    assert batch.items == (Heard((A,)),)
-    cast.receive(A, (), RULES.own_us)
     assert cast.due_us() is None
-    cast.beacon(RULES.own_us)
+    cast.publish(TEXT.body, 1, 0)
+    batch, _ = after(cast)
+    assert batch.items[1:] == (Heard((A,)),)
+    cast.publish(OTHER.body, 1, RULES.own_us)
+    batch, _ = after(cast)
+    assert len(batch.items) == 1
+    cast.listings.beacon(RULES.own_us)
     assert flush(cast, RULES.own_us).items == (Heard((A,)),)
 
 
@@ -491,7 +494,7 @@ def test_of_many_listings_or_wants_in_one_frame_the_first_counts():
     items = (*(Listing((tag,), 0, 50) for tag in tags), *(Wants((tag,)) for tag in tags))
     cast.receive(B, items, 0)
     assert sorted(looks) == ["listing", "wants"]
-    assert list(cast.wanted.by_tag) == tags[:1]
+    assert list(cast.listings.wanted.by_tag) == tags[:1]
     assert cast.drops.total(DropReason.CAST_REPEATED) == 2 * (len(tags) - 1)
 
 
@@ -501,14 +504,14 @@ def test_flood_of_listed_tags_is_bounded_and_then_not_believed():
     for number in range(200):
         tags = tuple((number * 100 + one).to_bytes(2) for one in range(100))
         cast.receive(B, (Listing(tags, 0, 50),), now)
-        assert len(cast.wanted.by_tag) <= WANTED_MAX
+        assert len(cast.listings.wanted.by_tag) <= WANTED_MAX
         flush(cast, now)
         now += 20 * SECOND
     assert {"cast-wants-full", "cast-vain"} <= cast.drops.as_dict().keys()
-    assert not cast.wanted.by_tag
+    assert not cast.listings.wanted.by_tag
     assert VAIN_MAX < WANTED_MAX
     cast.receive(A, (listing(TEXT),), now)
-    assert tag_of(TEXT.body) in cast.wanted.by_tag
+    assert tag_of(TEXT.body) in cast.listings.wanted.by_tag
 
 
 def test_flood_of_wants_gets_each_object_a_few_times():

@@ -33,7 +33,6 @@ def relay(*, proven=True):
         drops=Drops(),
         link="lora0",
         relayed_us=RELAYED_US,
-        lists=False,
     )
 
 
