@@ -128,7 +128,10 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self.files.lora.use(FileAir(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
-            *(ctx, self.spaces, self.radios, options),
+            ctx,
+            self.spaces,
+            self.radios,
+            options,
             ways=TableWays(options.mesh, self.routing, self.radios),
             ping=self.echo.ping,
         )

@@ -38,9 +38,17 @@ def thin_of(entry, *, whole):
     """Make a thin entry by the page alone."""
     head = entry.head
     return Thin(
-        *(head.kind, head.flags, head.author_id, head.seq, head.time_s),
+        head.kind,
+        head.flags,
+        head.author_id,
+        head.seq,
+        head.time_s,
         head.membership if whole else head.membership[:2],
-        *(head.prev[:4], head.seed, entry.clear, entry.sealed, entry.signature),
+        head.prev[:4],
+        head.seed,
+        entry.clear,
+        entry.sealed,
+        entry.signature,
     )
 
 

@@ -46,12 +46,10 @@ def snapshot(**changes) -> NodeSnapshot:
         ),
         "routes": (
             RouteStatus(
-                *("fd7c:38e3:d782::2/128", OTHER, "mesh0", "fe80::2", 96, 3),
-                *("00:01", True, True, 59.0),
+                "fd7c:38e3:d782::2/128", OTHER, "mesh0", "fe80::2", 96, 3, "00:01", True, True, 59.0
             ),
             RouteStatus(
-                *("fd7c:38e3:d782::3/128", FAR, "mesh0", "fe80::2", 192, 9),
-                *("00:02", True, True, 58.0),
+                "fd7c:38e3:d782::3/128", FAR, "mesh0", "fe80::2", 192, 9, "00:02", True, True, 58.0
             ),
         ),
         "sessions": (SessionStatus(OTHER, "mesh0", "up", 55.0, 1000, 2000),),

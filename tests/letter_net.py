@@ -42,7 +42,10 @@ class LetterDevice(Device):
         if self.net is None:
             return
         self.messages = Messages(
-            *(self.ctx, self.spaces, self, NodeOptions()),
+            self.ctx,
+            self.spaces,
+            self,
+            NodeOptions(),
             ways=self,
             ping=lambda args, ticket, now: self.ctx.emit(Reply(ticket, {"ip": True})),
         )

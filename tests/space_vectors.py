@@ -86,7 +86,7 @@ def _drafts(space, digests):
     statement = proof_statement(space, keys.public, AUTHOR, commitment)
     proof, consent = crypto.sign(keys.seed, statement), crypto.sign(JOINER_SEED, statement)
     admit = Admit(
-        *((digests[-1],), AUTHOR, Rank.WRITER, False, digests[-1], commitment, proof, consent)
+        (digests[-1],), AUTHOR, Rank.WRITER, False, digests[-1], commitment, proof, consent
     )
     yield "admit", Draft(Kind.ADMIT, admit.encode(), member.encode())
     revoke = RevokeInvite((digests[-1],), digests[1])

@@ -145,6 +145,22 @@ def test_no_leftovers(module):
             assert not (called and node.func.id == "print"), f"{path}:{node.lineno}: print"
 
 
+def starred(node: ast.AST) -> bool:
+    return isinstance(node, ast.Starred) and isinstance(node.value, ast.Tuple | ast.List)
+
+
+def test_arguments_stand_where_they_are_given():
+    """No `call(*(a, b), c)`, which hides from readers and from mypy what is given as what."""
+    for path in MODULES + TESTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                hidden = any(starred(arg) for arg in node.args)
+            else:
+                alone = isinstance(node, ast.Tuple | ast.List) and len(node.elts) == 1
+                hidden = alone and starred(node.elts[0])
+            assert not hidden, f"{path}:{node.lineno}: write what stands in *(…) itself"
+
+
 def test_module_says_what_it_is(module):
     path, _, tree = module
     assert ast.get_docstring(tree), f"{path}: a module opens with a docstring"

@@ -113,7 +113,12 @@ def run_test(options: Namespace) -> int:
     plan = _plan(options)
     band = _band(options, plan) if options.count else None
     trial = Trial(
-        *(options.port, options.kind, plan, band, options.count, options.listen),
+        options.port,
+        options.kind,
+        plan,
+        band,
+        options.count,
+        options.listen,
         module_dbm=options.module_dbm,
     )
     return _with_ledger(options, trial) if band else _carry_out(options, trial, None)

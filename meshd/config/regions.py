@@ -66,7 +66,14 @@ BAND = Table(
     ),
     many=True,
     required=(
-        *("region", "name", "low_hz", "high_hz", "power_dbm", "power", "duty_percent", "source"),
+        "region",
+        "name",
+        "low_hz",
+        "high_hz",
+        "power_dbm",
+        "power",
+        "duty_percent",
+        "source",
     ),
 )
 

@@ -110,8 +110,15 @@ def seal_into(ciphertext: memoryview, key: bytes, nonce: bytes, plaintext: memor
     """Encrypt with XChaCha20-Poly1305 into memory of exactly the size with the tag."""
     _check_sizes(key, nonce, plaintext, ciphertext)
     lib.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        *(ffi.from_buffer(ciphertext), ffi.NULL),
-        *(ffi.from_buffer(plaintext), len(plaintext), ffi.NULL, 0, ffi.NULL, nonce, key),
+        ffi.from_buffer(ciphertext),
+        ffi.NULL,
+        ffi.from_buffer(plaintext),
+        len(plaintext),
+        ffi.NULL,
+        0,
+        ffi.NULL,
+        nonce,
+        key,
     )
 
 
@@ -126,8 +133,15 @@ def unseal_into(
         return False
     _check_sizes(key, nonce, plaintext, ciphertext)
     done: int = lib.crypto_aead_xchacha20poly1305_ietf_decrypt(
-        *(ffi.from_buffer(plaintext), ffi.NULL, ffi.NULL),
-        *(ffi.from_buffer(ciphertext), len(ciphertext), ffi.NULL, 0, nonce, key),
+        ffi.from_buffer(plaintext),
+        ffi.NULL,
+        ffi.NULL,
+        ffi.from_buffer(ciphertext),
+        len(ciphertext),
+        ffi.NULL,
+        0,
+        nonce,
+        key,
     )
     return done == 0
 

@@ -111,7 +111,10 @@ class RadioMesh:
         )
         self.ways = ways
         self.forwarder = Forwarder(
-            *(short, ways, direct.Rules(airtime_us(modulation, 83)), ctx.rng),
+            short,
+            ways,
+            direct.Rules(airtime_us(modulation, 83)),
+            ctx.rng,
             drops=ctx.drops,
             link=self.name,
             leaves=lambda to: ways.leaves(to) is not None,

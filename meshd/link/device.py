@@ -22,9 +22,7 @@ _LONG_AGO_US = -1 << 62
 class Source:
     """One boot of one device. `signed` is the highest counter that its key has signed."""
 
-    __slots__ = (
-        *("_keys", "boot", "fresh", "node", "proven", "public", "salt", "signed", "window"),
-    )
+    __slots__ = ("_keys", "boot", "fresh", "node", "proven", "public", "salt", "signed", "window")
 
     def __init__(self, public: bytes, boot: int, salt: bytes, counter: int) -> None:
         self.public = public

@@ -113,7 +113,9 @@ class Messages:
         )
         self.prekeys.on_gone = contacts.forget_prekey
         self._exchange = Exchange(
-            *(ctx, self.carriage, contacts),
+            ctx,
+            self.carriage,
+            contacts,
             public=identity.public,
             key_air=KeyAir(radios),
             doubt_prekeys=self.prekeys.doubt,
@@ -123,7 +125,8 @@ class Messages:
         self.outbox = Outbox(ctx, spaces.commit, node=self._node)
         self.inbox = Inbox(ctx, spaces.commit, knows=self._is_member)
         self._sending = Sending(
-            *(ctx, self.outbox),
+            ctx,
+            self.outbox,
             exchange=self._exchange,
             carriage=self.carriage,
             spaces=spaces,

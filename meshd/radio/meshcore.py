@@ -209,8 +209,10 @@ class MeshCore(KissModem):
     def _radio(self) -> bytes:
         modulation = self.plan.modulation
         return _RADIO.pack(
-            *(self.plan.frequency_hz, modulation.bandwidth_hz),
-            *(modulation.spreading_factor, modulation.coding_rate + 4),
+            self.plan.frequency_hz,
+            modulation.bandwidth_hz,
+            modulation.spreading_factor,
+            modulation.coding_rate + 4,
         )
 
     def _on_radio(self, payload: bytes, now: int) -> None:

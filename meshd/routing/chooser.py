@@ -32,7 +32,7 @@ METRIC_STEP = 384
 class Chooser:
     """The selected route of each prefix, and the prefixes that are held."""
 
-    __slots__ = (*("_announcer", "_ctx", "_held", "_learner", "_requests", "_sources", "_table"),)
+    __slots__ = ("_announcer", "_ctx", "_held", "_learner", "_requests", "_sources", "_table")
 
     def __init__(
         self,

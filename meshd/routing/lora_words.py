@@ -315,7 +315,11 @@ class Words:
             self._say(row, said, now, kept_us)
         period = min(-(-period_us // PERIOD_STEP_US), PERIOD_MAX)
         routes = Routes(
-            *(self._learner.own.seqno, boot, period, tuple(said.entries), said.checks(self._own)),
+            self._learner.own.seqno,
+            boot,
+            period,
+            tuple(said.entries),
+            said.checks(self._own),
             tuple(said.named),
             tuple(Want(short, self._wants.pop(short)) for short in wants),
             asks,

@@ -315,8 +315,13 @@ class _Radio:
             log.info(
                 "up name=%s port=%s kind=%s region=%s frequency_mhz=%g sf=%d bandwidth_khz=%g "
                 "power_dbm=%d",
-                *(self.name, self.config.port, self._kind, region, hertz / 1e6),
-                *(rate.spreading_factor, rate.bandwidth_hz / 1e3),
+                self.name,
+                self.config.port,
+                self._kind,
+                region,
+                hertz / 1e6,
+                rate.spreading_factor,
+                rate.bandwidth_hz / 1e3,
                 min(plan.tx_dbm, self._plan.tx_dbm),
             )
         self._state, self._advice = "up", None

@@ -276,6 +276,8 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, RTA_TABLE = 1, 4,
 _RTMSG = (_RT_TABLE_UNSPEC, ROUTE_PROTOCOL, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
 _DELETE = struct.Struct("=IHHII 8BI HHI HHI HH16s")
 _DEVICE = struct.Struct("=IHHII 8BI HHI HHI HH16s HH16s HHI")
+_REPLACE = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE
+_RTMSG_UNREACHABLE = (_RT_TABLE_UNSPEC, ROUTE_PROTOCOL, _RT_SCOPE_UNIVERSE, _RTN_UNREACHABLE, 0)
 
 
 def route_message(key: RouteKey, hop: NextHop, source: bytes) -> bytes:
@@ -283,49 +285,35 @@ def route_message(key: RouteKey, hop: NextHop, source: bytes) -> bytes:
 
     One without a neighbour replaces none that has one: remove that first.
     """
+    destination, preferred = (20, _RTA_DST, key.prefix), (20, _RTA_PREFSRC, source)
+    device = 8, _RTA_OIF, hop.interface
     if not hop.gateway:
-        return _DEVICE.pack(
-            *(_DEVICE.size, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, 0, 0),
-            *(socket.AF_INET6, key.length, 0, 0, *_RTMSG),
-            *(8, RTA_TABLE, key.table),
-            *(8, _RTA_PRIORITY, ROUTE_METRIC),
-            *(20, _RTA_DST, key.prefix),
-            *(20, _RTA_PREFSRC, source),
-            *(8, _RTA_OIF, hop.interface),
-        )
-    return _ROUTE.pack(
-        *(_ROUTE.size, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, 0, 0),
-        *(socket.AF_INET6, key.length, 0, 0, *_RTMSG),
-        *(8, RTA_TABLE, key.table),
-        *(8, _RTA_PRIORITY, ROUTE_METRIC),
-        *(20, _RTA_DST, key.prefix),
-        *(20, _RTA_GATEWAY, hop.gateway),
-        *(20, _RTA_PREFSRC, source),
-        *(8, _RTA_OIF, hop.interface),
-    )
+        head = _head(_DEVICE.size, RTM_NEWROUTE, _REPLACE, key)
+        return _DEVICE.pack(*head, *destination, *preferred, *device)
+    head = _head(_ROUTE.size, RTM_NEWROUTE, _REPLACE, key)
+    gateway = 20, _RTA_GATEWAY, hop.gateway
+    return _ROUTE.pack(*head, *destination, *gateway, *preferred, *device)
 
 
 def unreachable_message(key: RouteKey) -> bytes:
     """Return the message that installs a route saying there is no way to `key`."""
-    head = (_RT_TABLE_UNSPEC, ROUTE_PROTOCOL, _RT_SCOPE_UNIVERSE, _RTN_UNREACHABLE, 0)
-    return _DELETE.pack(
-        *(_DELETE.size, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, 0, 0),
-        *(socket.AF_INET6, key.length, 0, 0, *head),
-        *(8, RTA_TABLE, key.table),
-        *(8, _RTA_PRIORITY, ROUTE_METRIC),
-        *(20, _RTA_DST, key.prefix),
-    )
+    head = _head(_DELETE.size, RTM_NEWROUTE, _REPLACE, key, _RTMSG_UNREACHABLE)
+    return _DELETE.pack(*head, 20, _RTA_DST, key.prefix)
 
 
 def route_removal(key: RouteKey) -> bytes:
     """Return the message that deletes a route of ours."""
-    return _DELETE.pack(
-        *(_DELETE.size, RTM_DELROUTE, NLM_F_REQUEST, 0, 0),
-        *(socket.AF_INET6, key.length, 0, 0, *_RTMSG),
-        *(8, RTA_TABLE, key.table),
-        *(8, _RTA_PRIORITY, ROUTE_METRIC),
-        *(20, _RTA_DST, key.prefix),
-    )
+    head = _head(_DELETE.size, RTM_DELROUTE, NLM_F_REQUEST, key)
+    return _DELETE.pack(*head, 20, _RTA_DST, key.prefix)
+
+
+def _head(
+    size: int, kind: int, flags: int, key: RouteKey, rtmsg: tuple[int, ...] = _RTMSG
+) -> tuple[int, ...]:
+    """Return nlmsghdr and rtmsg of a message about a route, its table and its priority."""
+    message = size, kind, flags, 0, 0
+    route = socket.AF_INET6, key.length, 0, 0, *rtmsg
+    return *message, *route, 8, RTA_TABLE, key.table, 8, _RTA_PRIORITY, ROUTE_METRIC
 
 
 # --- pyroute2's message classes -------------------------------------------------------------------

@@ -66,7 +66,14 @@ class Underway:
     """A local join: until its own admission is seen. `ticket` is None once its caller was told."""
 
     __slots__ = (
-        *("deadline", "joining", "number", "refusals", "ticket", "wanted", "welcomed", "written"),
+        "deadline",
+        "joining",
+        "number",
+        "refusals",
+        "ticket",
+        "wanted",
+        "welcomed",
+        "written",
     )
 
     def __init__(self, joining: Joining, number: int, ticket: int | None, deadline: int) -> None:

@@ -152,7 +152,12 @@ class _Parser:
         else:
             self.tlvs.append(
                 Update(
-                    *(prefix, self.router_id, seqno, metric, interval_cs, self.next_hop),
+                    prefix,
+                    self.router_id,
+                    seqno,
+                    metric,
+                    interval_cs,
+                    self.next_hop,
                     thin=self._thin(body, after) if body != after else 0,
                 )
             )

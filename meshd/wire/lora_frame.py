@@ -99,7 +99,12 @@ class LoraFrame(NamedTuple):
         if len(data) < begin + TAG_LEN:
             raise WireError(f"{len(data)} bytes are no {kind.name} frame")
         return cls(
-            *(kind, first & 7, context, next_hop, source, counter),
+            kind,
+            first & 7,
+            context,
+            next_hop,
+            source,
+            counter,
             data[HEAD_LEN:begin],
             data[begin:-TAG_LEN],
             data[-TAG_LEN:],

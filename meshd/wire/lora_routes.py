@@ -217,7 +217,10 @@ def _routes(data: bytes, at: int) -> tuple[Routes, int]:
         for short, flags, metric in _ENTRY_STRUCT.iter_unpack(data[begin:middle])
     )
     return Routes(
-        *(seqno, boot, period, entries),
+        seqno,
+        boot,
+        period,
+        entries,
         tuple(data[place : place + CHECK_LEN] for place in range(middle, names, CHECK_LEN)),
         _named(data[names:wants]),
         tuple(Want(*want) for want in _WANT_STRUCT.iter_unpack(data[wants:asks])),

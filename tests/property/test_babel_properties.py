@@ -35,7 +35,12 @@ def prefixes(draw) -> Prefix:
 
 updates = st.builds(
     babel.Update,
-    *(prefixes(), router_ids, u16, st.integers(0, 0xFFFE), interval, link_locals),
+    prefixes(),
+    router_ids,
+    u16,
+    st.integers(0, 0xFFFE),
+    interval,
+    link_locals,
     st.just(0) | u16,
 )
 near_updates = (

@@ -44,7 +44,11 @@ def routes_items(draw):
     teller, right = node(draw(st.integers(1, 8))), draw(st.booleans())
     checks = [check_of(teller, group) if right else bytes(2) for group in grouped(meant)]
     return Routes(
-        *(draw(numbers), draw(bytes_), draw(st.integers(1, 255)), rows, tuple(checks)),
+        draw(numbers),
+        draw(bytes_),
+        draw(st.integers(1, 255)),
+        rows,
+        tuple(checks),
         tuple(draw(st.lists(named, max_size=9))),
         tuple(draw(st.lists(wants, max_size=9))),
         tuple(draw(st.lists(asks, max_size=9))),

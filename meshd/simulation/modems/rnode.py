@@ -198,8 +198,12 @@ class RnodeEmulator(Emulator):
         self._say(
             _PHYSICAL,
             _PHYSICAL_REPORT.pack(
-                *(min(symbol_us, 0xFFFF), min(1_000_000 // symbol_us, 0xFFFF), preamble),
-                *(min(milliseconds, 0xFFFF), self._slot_us() // 1_000, self._slot_us() // 500),
+                min(symbol_us, 0xFFFF),
+                min(1_000_000 // symbol_us, 0xFFFF),
+                preamble,
+                min(milliseconds, 0xFFFF),
+                self._slot_us() // 1_000,
+                self._slot_us() // 500,
             ),
         )
 
@@ -296,7 +300,11 @@ class RnodeEmulator(Emulator):
         report = _CHANNEL_REPORT.pack(
             round(self._share(_SHORT_US) * 10_000),
             round(self._share(_HOUR_US) * 10_000),
-            *(now_load, round(self._share(_HOUR_US) * 10_000), level, level, 0xFF),
+            now_load,
+            round(self._share(_HOUR_US) * 10_000),
+            level,
+            level,
+            0xFF,
         )
         self._say(_CHANNEL, report)
 

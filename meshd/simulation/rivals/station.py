@@ -13,9 +13,7 @@ from meshd.simulation.rivals.engine import Engine, Event
 class Station:
     """Calls the engine's verbs when time and the radio want it."""
 
-    __slots__ = (
-        *("_airtime_us", "_armed_us", "_schedule", "_stopped", "engine", "happened", "radio"),
-    )
+    __slots__ = ("_airtime_us", "_armed_us", "_schedule", "_stopped", "engine", "happened", "radio")
 
     def __init__(self, schedule: TimeAndChance, radio: Radio, engine: Engine) -> None:
         self.engine = engine

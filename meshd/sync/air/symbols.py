@@ -50,9 +50,7 @@ class _Telling:
 class _Open:
     """A neighbour's difference as far as it is found."""
 
-    __slots__ = (
-        *("about", "ask_us", "asks", "began_us", "difference", "done", "own", "salt", "top"),
-    )
+    __slots__ = ("about", "ask_us", "asks", "began_us", "difference", "done", "own", "salt", "top")
 
     def __init__(self, batch: SymbolBatch, own: Sketch, now: int) -> None:
         self.salt = batch.salt

@@ -34,7 +34,10 @@ def test_each_kind_has_its_facts(kind):
     facts = facts_of(kind)
     modem = KINDS[kind]
     assert (facts.kind, facts.baud, facts.frame_max, facts.listens) == (
-        *(kind, modem.baud, modem.frame_max, modem.listens),
+        kind,
+        modem.baud,
+        modem.frame_max,
+        modem.listens,
     )
     assert facts.names and facts.wiring and facts.sources
     if kind != "ebyte":

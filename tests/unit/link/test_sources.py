@@ -225,8 +225,7 @@ def test_answer_to_somebody_elses_challenge_proves_nothing():
 def forged(a, beacon, *, link=LINK, source=None):
     """Return a beacon frame that a member made up."""
     frame = LoraFrame(
-        *(FrameKind.BEACON, 0, link.context, EVERYONE, source or a.node[:2]),
-        beacon.counter & 0xFFFF,
+        FrameKind.BEACON, 0, link.context, EVERYONE, source or a.node[:2], beacon.counter & 0xFFFF
     )
     mark = Mark(bytes(10), link.epoch, frame.counter)
     return seal(link.group, frame, beacon.encode(), mark).encode()
@@ -613,7 +612,9 @@ def test_window_judges_without_moving():
     assert window.judge(101 + JUMP_MAX) is Verdict.BEYOND
     window.take(103)
     assert [window.judge(counter) for counter in (101, 102, 103)] == [
-        *(Verdict.FRESH, Verdict.FRESH, Verdict.SEEN),
+        Verdict.FRESH,
+        Verdict.FRESH,
+        Verdict.SEEN,
     ]
     window.take(101)
     assert window.judge(101) is Verdict.SEEN

@@ -293,8 +293,13 @@ def test_frames_between_noise_cut_anywhere(frames, noise, cuts):
 
 @given(
     talks(
-        *(wrap(b"a frame") + SIGNAL, wrap(b"x"), b"\x6d\xd7", b"\x6d\xd7\xeb", b"\xff\xff\xff"),
-        *(bytes.fromhex("c1800700220b10160000"), bytes.fromhex("c10007ffff1262021290")),
+        wrap(b"a frame") + SIGNAL,
+        wrap(b"x"),
+        b"\x6d\xd7",
+        b"\x6d\xd7\xeb",
+        b"\xff\xff\xff",
+        bytes.fromhex("c1800700220b10160000"),
+        bytes.fromhex("c10007ffff1262021290"),
     )
 )
 @settings(max_examples=150, deadline=None)

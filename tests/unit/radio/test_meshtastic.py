@@ -362,9 +362,16 @@ DONE = [mesh_pb2.FromRadio(config_complete_id=nonce) for nonce in (1, 81_216_001
 
 @given(
     talks(
-        *(framed(QUEUED), framed(PACKET), framed(CONFIG), *map(framed, DONE)),
-        *(framed(mesh_pb2.FromRadio(rebooted=True)), b"\x94\xc3\x01\xff", b"INFO | text\r\n"),
-        *(b"\x94\xc3\x00\x00", b"\x94\xc3\xff\xff", b"\x94\xc3\x00\x03\x12\x7f\x00"),
+        framed(QUEUED),
+        framed(PACKET),
+        framed(CONFIG),
+        *map(framed, DONE),
+        framed(mesh_pb2.FromRadio(rebooted=True)),
+        b"\x94\xc3\x01\xff",
+        b"INFO | text\r\n",
+        b"\x94\xc3\x00\x00",
+        b"\x94\xc3\xff\xff",
+        b"\x94\xc3\x00\x03\x12\x7f\x00",
     )
 )
 @settings(max_examples=150, deadline=None)

@@ -36,7 +36,9 @@ def test_founder_invites_and_a_member_admits(people, log):
     second = admit(ben, carl, link, first)
     assert add(log, start, link, first, second) == [None] * 4
     assert [log.rank(person.author) for person in (anna, ben, carl)] == [
-        *(Rank.OWNER, Rank.WRITER, Rank.WRITER)
+        Rank.OWNER,
+        Rank.WRITER,
+        Rank.WRITER,
     ]
     assert log.rank(people["eve"].author) is None
     assert log.admitted_by(link.digest) == {ben.author, carl.author}

@@ -46,8 +46,28 @@ def test_neighbours_golden():
 
 
 RADIO = RadioStatus(
-    *("lora0", "/dev/ttyUSB0", "up", "rnode", "RNode (ESP32)", "1.86", None, "EU868"),
-    *(869.525, 9, 125.0, 14, -117.0, "open", "P", 150, 36_000, 360_000, 324_000, 5, 7, 1),
+    name="lora0",
+    port="/dev/ttyUSB0",
+    state="up",
+    kind="rnode",
+    model="RNode (ESP32)",
+    firmware="1.86",
+    advice=None,
+    region="EU868",
+    frequency_mhz=869.525,
+    spreading_factor=9,
+    bandwidth_khz=125.0,
+    tx_dbm=14,
+    noise_dbm=-117.0,
+    protection="open",
+    band="P",
+    airtime_15_s_ms=150,
+    airtime_hour_ms=36_000,
+    airtime_hour_max_ms=360_000,
+    left_ms=324_000,
+    sent=5,
+    heard=7,
+    waiting=1,
 )
 
 

@@ -51,7 +51,10 @@ def test_list_shows_each_radio_and_beneath_what_is_wrong():
 def test_duty_shows_what_is_left_for_whom_and_what_the_hour_went_for():
     head, row = duty_text(VALUE).splitlines()
     assert [word for word in head.split("  ") if word][-4:] == [
-        *("left for files", "messages", "distress", "waiting"),
+        "left for files",
+        "messages",
+        "distress",
+        "waiting",
     ]
     assert row.split()[-7:] == ["144.0", "s", "270.0", "s", "324.0", "s", "1"]
     free = {key: value for key, value in UP.items() if not key.startswith("left_")}

@@ -147,7 +147,11 @@ def test_odd_values_are_shown_and_do_not_stop_it():
 
 def test_units():
     assert [size(item) for item in (0, 999, 1000, 1_234_567, 5e12)] == [
-        *("0 B", "999 B", "1.0 kB", "1.2 MB", "5.0 TB")
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "1.2 MB",
+        "5.0 TB",
     ]
     assert NODE not in status_text(to_json(snapshot()))
 

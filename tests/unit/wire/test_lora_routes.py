@@ -22,7 +22,11 @@ from meshd.wire.lora_routes import (
 ENTRY = RouteEntry(b"\xab\xcd", 5, 30, heard=True)
 GOLDEN = {
     "a001070304010011abcd851ec0de1234000985 13abcd".replace(" ", ""): Routes(
-        *(263, 3, 4, (ENTRY,), (b"\xc0\xde",)),
+        263,
+        3,
+        4,
+        (ENTRY,),
+        (b"\xc0\xde",),
         wants=(Want(b"\x12\x34", 9),),
         asks=(Ask(b"\x85\x13", b"\xab\xcd"),),
     ),
