@@ -52,27 +52,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong as a RequestError with a next step."""
-        from difflib import get_close_matches
+        from meshd.cli.meant import meant
 
         chosen = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         unknown = re.search(r"unrecognized arguments: ([^\s=]+)", message)
-        near: list[str] = []
+        near: str | None = None
         if chosen:
-            near = get_close_matches(chosen[1], re.split(r"[', ]+", chosen[2]), n=1)
+            near = meant(chosen[1], re.split(r"[', ]+", chosen[2]))
         elif unknown:
-            near = get_close_matches(unknown[1], self._words(), n=1)
+            near = meant(unknown[1], self._words())
         raise RequestError(
             message,
             code=Exit.USAGE,
-            remedy=f'did you mean "{near[0]}"?' if near else f"{self.prog} --help",
+            remedy=f'did you mean "{near}"?' if near else f"{self.prog} --help",
         )
 
-    def _words(self) -> set[str]:
-        words: set[str] = set()
+    def _words(self) -> list[str]:
+        words: list[str] = []
         for action in self._actions:
-            words.update(action.option_strings, map(str, action.choices or ()))
+            words += [*action.option_strings, *map(str, action.choices or ())]
             if isinstance(action.choices, dict):
-                words.update(*(sub._words() for sub in action.choices.values()))
+                words += [word for sub in action.choices.values() for word in sub._words()]
         return words
 
 
@@ -158,10 +158,10 @@ def _without_command(arguments: list[str], options: Options) -> int:
         )
         (sys.stdout if name else sys.stderr).write(text)
         return Exit.OK if name else Exit.USAGE
-    from difflib import get_close_matches
+    from meshd.cli.meant import meant
 
-    near = get_close_matches(name, COMMANDS, n=1)
-    hint = f'did you mean "meshd {near[0]}"?' if near else "meshd --help lists the commands"
+    near = meant(name, COMMANDS)
+    hint = f'did you mean "meshd {near}"?' if near else "meshd --help lists the commands"
     raise RequestError(f'"{name}" is not a command', code=Exit.USAGE, remedy=hint)
 
 

@@ -127,8 +127,7 @@ def find_plan(name: str) -> "Plan":
 
     Raises: ConfigError, or RequestError when there is neither.
     """
-    from difflib import get_close_matches
-
+    from meshd.core.alike import nearest
     from meshd.simulation.plan_file import load, parse
 
     examples = _examples()
@@ -145,8 +144,8 @@ def find_plan(name: str) -> "Plan":
             ) from error
     if name in examples:
         return parse(examples[name], f"{name}.toml")
-    near = get_close_matches(name, examples, n=1)
-    hint = f'did you mean "{near[0]}"? ' if near else ""
+    near = nearest(name, examples)
+    hint = f'did you mean "{near}"? ' if near else ""
     raise RequestError(
         f'"{name}" is no plan file and no example',
         code=Exit.NOT_FOUND,

@@ -5,13 +5,13 @@ raises ValueError with one sentence that says what is wrong; its caller adds whe
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from meshd.config.paths import CONTROL_GROUP
 from meshd.core.airtime import Modulation
+from meshd.core.alike import nearest
 from meshd.core.events import LinkKind
 from meshd.core.law import DIPOLE_DBI, NO_LAW, Law
 from meshd.core.limits import MESHD_PORT
@@ -133,9 +133,9 @@ def radio_name(number: int) -> str:
 
 def suggest(word: str, known: tuple[str, ...]) -> str:
     """Return `, did you mean "…"?` for a near miss, else the list of what is known."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    near = nearest(word, known)
     if near:
-        return f', did you mean "{near[0]}"?'
+        return f', did you mean "{near}"?'
     return f" (known: {', '.join(known)})"
 
 
