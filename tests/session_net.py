@@ -87,6 +87,7 @@ class SessionNet:
         self.order = count()
         self.segments = {}
         self.reachable = True
+        self.refusal = "refused"
         self.routed = set()
         self.wire = []
         boots = boots or {}
@@ -195,7 +196,7 @@ class SessionNet:
             scoped = f"{source}%{link}" if link else source
             stream = other.sessions.stream_accepted(scoped, link, self.now)
         if stream is None:
-            host.sessions.stream_failed(event.stream, "refused", self.now)
+            host.sessions.stream_failed(event.stream, self.refusal, self.now)
         else:
             pipe = Pipe({(host.name, event.stream), (other.name, stream)})
             host.pipes[event.stream] = pipe

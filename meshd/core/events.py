@@ -146,6 +146,11 @@ class RouteRemoved(NamedTuple):
 # --- streams (TCP) --------------------------------------------------------------------------------
 
 
+REFUSED, NO_ROUTE, NO_ANSWER = "refused", "no route", "no answer"
+NAME_UNKNOWN, NAME_UNASKED = "name unknown", "name not looked up"
+"""Why a stream was not opened; the last: no name server answered. Hosts may give other reasons."""
+
+
 class StreamOpen(NamedTuple):
     """Open a TCP connection and answer with `stream_opened` or `stream_failed`.
 

@@ -10,7 +10,16 @@ import logging
 import socket
 from typing import Any, Protocol
 
-from meshd.core.events import StreamClose, StreamOpen, StreamSend
+from meshd.core.events import (
+    NAME_UNASKED,
+    NAME_UNKNOWN,
+    NO_ANSWER,
+    NO_ROUTE,
+    REFUSED,
+    StreamClose,
+    StreamOpen,
+    StreamSend,
+)
 from meshd.runtime.sockets import busy_port
 
 log = logging.getLogger("meshd.streams")
@@ -95,6 +104,7 @@ class Streams:
         self._streams: dict[int, _Stream] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._servers: list[asyncio.Server] = []
+        self._told: dict[tuple[str, int], set[str]] = {}
 
     async def listen(self, host: str, port: int) -> None:
         """Take connections on `host` ("::" takes IPv4 too).
@@ -123,25 +133,32 @@ class Streams:
     async def _open(self, event: StreamOpen) -> None:
         stream = _Stream(self, event.stream, keepalive=event.keepalive)
         loop = asyncio.get_running_loop()
+        late = NAME_UNASKED
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                if event.link:
-                    sock = await _connect_on_link(event)
-                    await loop.create_connection(lambda: stream, sock=sock)
-                else:
-                    await loop.create_connection(lambda: stream, event.host, event.port)
+                places = [] if event.link else await _places(event)
+                late = NO_ANSWER
+                sock = await (_connect_on_link(event) if event.link else _connect(places))
+                await loop.create_connection(lambda: stream, sock=sock)
         except TimeoutError:
-            self._failed(event.stream, "no answer")
+            self._failed(event, late)
         except OSError as error:
-            self._failed(event.stream, _why(error))
+            self._failed(event, _why(error))
         else:
             self._opening.pop(event.stream, None)
+            self._told.pop((event.host, event.port), None)
             self._streams[event.stream] = stream
             self.inputs.stream_opened(event.stream)
 
-    def _failed(self, number: int, why: str) -> None:
-        if self._opening.pop(number, None) is not None:
-            self.inputs.stream_failed(number, why)
+    def _failed(self, event: StreamOpen, why: str) -> None:
+        if self._opening.pop(event.stream, None) is None:
+            return
+        if event.keepalive:  # a configured peer; others come and go by themselves
+            told = self._told.setdefault((event.host, event.port), set())
+            if why not in told:
+                told.add(why)
+                log.warning("peer not reached host=%s port=%d why=%s", event.host, event.port, why)
+        self.inputs.stream_failed(event.stream, why)
 
     def accepted(self, stream: _Stream) -> None:
         """Take a connection in, if the engine wants it."""
@@ -189,6 +206,31 @@ class Streams:
         self._streams.clear()
 
 
+async def _places(event: StreamOpen) -> list[tuple[int, Any]]:
+    """Return the families and addresses that a host has."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(event.host, event.port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def _connect(places: list[tuple[int, Any]]) -> socket.socket:
+    """Connect to the first of these that takes it. Raises: OSError, that of the last."""
+    last = OSError(errno.EHOSTUNREACH, "no address")
+    for family, address in places:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            last = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise last
+
+
 async def _connect_on_link(event: StreamOpen) -> socket.socket:
     sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -202,10 +244,12 @@ async def _connect_on_link(event: StreamOpen) -> socket.socket:
 
 
 def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return NAME_UNASKED if error.errno == socket.EAI_AGAIN else NAME_UNKNOWN
     if error.errno == errno.ECONNREFUSED:
-        return "refused"
+        return REFUSED
     if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return "no route"
+        return NO_ROUTE
     return error.strerror or str(error)
 
 

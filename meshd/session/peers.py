@@ -46,7 +46,7 @@ class Target:
 
     __slots__ = (
         *("dialled_us", "dialling", "failures", "first_contact", "hint", "host", "key", "node"),
-        *("port", "touched_us"),
+        *("port", "touched_us", "why"),
     )
 
     def __init__(self, key: Key, host: str, port: int, *, node: bytes | None = None) -> None:
@@ -60,6 +60,8 @@ class Target:
         self.dialled_us: int | None = None
         self.touched_us = 0
         self.first_contact = False
+        self.why = ""
+        """Why the last dial, or the last session, ended."""
 
     @property
     def link(self) -> str:
@@ -226,8 +228,9 @@ class Targets:
             target.dialling = False
             self._dialling -= 1
 
-    def failed(self, target: Target, *, held_us: int, now: int) -> None:
+    def failed(self, target: Target, why: str, *, held_us: int, now: int) -> None:
         """Schedule the next try after a dial, or a session that held for `held_us`, has ended."""
+        target.why = why
         if target.first_contact:
             self._ctx.timers.set(("session", "dial", target.key), now)
             return

@@ -428,7 +428,7 @@ class Sessions:
             self.targets.finished(target)
             if not self._served(target.node, target):
                 held_us = now - conn.up_us if conn.number else 0
-                self.targets.failed(target, held_us=held_us, now=now)
+                self.targets.failed(target, why, held_us=held_us, now=now)
         if node is not None and self._roster.of_node(node) is None:
             for other in self.targets.of_node(node):
                 if other is not target:

@@ -3,10 +3,35 @@
 Enters: the roster of sessions, the targets that are dialled. Leaves: statuses and problems.
 """
 
+from meshd.core.drops import DropReason
+from meshd.core.events import NAME_UNASKED, NAME_UNKNOWN, NO_ANSWER, NO_ROUTE, REFUSED
 from meshd.core.ids import node_text
 from meshd.core.snapshot import Problem, SessionStatus
-from meshd.session.peers import PEER_TRIES, Targets
+from meshd.session.peers import PEER_TRIES, Target, Targets
 from meshd.session.roster import Roster
+
+_AGAIN = "it is tried again at least once a minute"
+_RUNS = "does meshd run there, on that port?"
+_ONLINE = "is this machine online?"
+_CAUSES = {
+    NAME_UNKNOWN: ("there is no such name", "is the name right, as the others know it?"),
+    NAME_UNASKED: (
+        "no name server answers, so nobody knows its address",
+        f"{_ONLINE} An address in place of the name needs no name server",
+    ),
+    REFUSED: ("its machine answers, and nothing takes connections on that port", _RUNS),
+    NO_ROUTE: ("this machine has no way to that address", f"{_ONLINE} Is the address right?"),
+    NO_ANSWER: (
+        "nothing answers there",
+        f"is its address right, {_RUNS[:-1]}, does a firewall block it?",
+    ),
+    DropReason.NODE_SELF.value: ("that is this node itself", "give another node's address"),
+    DropReason.SESSION_OTHER_MESH.value: (
+        "a node of another mesh answers",
+        "give the address of a node of this one",
+    ),
+}
+"""Why a configured peer is not reached, for people, and what to do."""
 
 
 def statuses(roster: Roster, targets: Targets, now: int) -> tuple[SessionStatus, ...]:
@@ -40,14 +65,16 @@ def statuses(roster: Roster, targets: Targets, now: int) -> tuple[SessionStatus,
 def problems(roster: Roster, targets: Targets) -> tuple[Problem, ...]:
     """Return a problem for each configured peer that was tried again and is not reached."""
     return tuple(
-        Problem(
-            "peer-unreachable",
-            f"no connection to peer {target.key[1]}",
-            "is its address right, does meshd run there, does a firewall block it? "
-            "It is tried again at least once a minute",
-        )
+        _unreachable(target)
         for target in targets.all()
         if target.key[0] == "peer"
         and target.failures >= PEER_TRIES
         and roster.of_node(target.node) is None
     )
+
+
+def _unreachable(target: Target) -> Problem:
+    usual = (target.why, f"is its address right, {_RUNS}")
+    cause, remedy = _CAUSES.get(target.why, usual)
+    text = f"no connection to peer {target.key[1]}: {cause}"
+    return Problem("peer-unreachable", text, f"{remedy}; {_AGAIN}")

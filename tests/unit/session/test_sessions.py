@@ -433,6 +433,27 @@ def test_unreachable_peer_is_dialled_forever_with_backoff_up_to_a_minute():
     )
 
 
+@pytest.mark.parametrize(
+    ("why", "said", "remedy"),
+    [
+        ("name unknown", "there is no such name", "is the name right"),
+        ("name not looked up", "no name server answers", "is this machine online?"),
+        ("refused", "nothing takes connections", "does meshd run there"),
+        ("no answer", "nothing answers there", "firewall"),
+        ("Permission denied", "Permission denied", "does meshd run there"),
+    ],
+)
+def test_peer_that_is_not_reached_is_told_with_its_own_cause(why, said, remedy):
+    net = SessionNet("a")
+    sessions = net["a"].sessions
+    sessions.set_peers(("tcp://nowhere:6697",), net.now)
+    net.refusal = why
+    net.run(10)
+    (problem,) = sessions.problems()
+    assert problem.text.startswith("no connection to peer tcp://nowhere:6697: ")
+    assert said in problem.text and remedy in problem.remedy and "tried again" in problem.remedy
+
+
 def test_configured_peers_can_be_replaced_and_are_shown_while_waiting():
     net = SessionNet("a", "b")
     net.route("a", "b")
