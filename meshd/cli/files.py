@@ -164,7 +164,7 @@ def _list(options: Namespace) -> int:
 
 
 def _state(row: Mapping[str, object]) -> str:
-    """Return where a file stands, as people read it; "" where no radio has a part in that."""
+    """Return where a file stands, as people read it; "" where nobody looked."""
     return str(row.get("why") or row.get("state") or "")
 
 

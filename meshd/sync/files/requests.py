@@ -195,7 +195,8 @@ class FileRequests:
 
         def answer(at: int) -> None:
             known = self._catalogue.all(space.id)
-            lines = [_line(manifest) | self._lora.state(manifest, at) for manifest in known]
+            states = self._lora.states(known, at)
+            lines = [_line(one) | state for one, state in zip(known, states, strict=True)]
             self._ctx.emit(Reply(ticket, {"files": lines}))
 
         def look(at: int) -> None:

@@ -178,12 +178,19 @@ class AirFiles:
         verdict = self._verdict(size, now, but=self._owner.file_givers(space))
         return "" if verdict is None or verdict.way is Way.LORA else verdict.text
 
-    def state(self, manifest: Manifest, now: int) -> dict[str, object]:
-        """Return where a file stands, for `files`: nothing where there is no radio."""
-        if not self.used:
-            return {}
-        if (manifest.space, manifest.clear.root) in self._whole:
+    def states(self, manifests: Sequence[Manifest], now: int) -> list[dict[str, object]]:
+        """Return where each file stands, for `files`: nothing where `survey` did not look."""
+        old = max(0, len(manifests) - SURVEY_MAX)
+        return [
+            {} if at < old and not self._is_whole(one) else self._state(one, now)
+            for at, one in enumerate(manifests)
+        ]
+
+    def _state(self, manifest: Manifest, now: int) -> dict[str, object]:
+        if self._is_whole(manifest):
             return {"state": "here"}
+        if not self.used:
+            return {"state": "elsewhere"}
         taking = self._takings.of(manifest.clear.root)
         why = self.awaits(manifest, now)
         if taking is not None:
@@ -215,8 +222,6 @@ class AirFiles:
     def survey(self, manifests: Sequence[Manifest], then: Callable[[int], None], now: int) -> None:
         """Look which of these files are here, the newest only; then call `then(now)`."""
         rest = [one for one in manifests[-SURVEY_MAX:] if not self._is_whole(one)]
-        if not self.used:
-            rest = []
 
         def on(_: bytes | None, at: int) -> None:
             if rest:

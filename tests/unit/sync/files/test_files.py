@@ -9,6 +9,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import ForgetQuery, KeepQuery, PlaceQuery, SealQuery, UnsealQuery
 from meshd.sync.files import catalogue, fetch, files, layout, serving
+from meshd.sync.files.air import files as air_files
 from meshd.wire import file_messages as wire
 
 DATA = os.urandom(3 * MIB + 17)
@@ -33,6 +34,24 @@ def test_file_is_got_as_it_was_put(pair):
     assert handle in ben.store.files.synced, "the reply says that it is on disk"
     assert ben.reply(ticket).value["size"] == len(DATA)
     assert ben.progress[-1].done == ben.progress[-1].total == len(DATA)
+
+
+def test_list_tells_which_file_is_here_also_without_a_radio(pair):
+    anna, ben, net = pair
+    net.link(anna, ben)
+    assert [line["state"] for line in anna.listed()] == ["here"]
+    assert [line["state"] for line in ben.listed()] == ["elsewhere"]
+    ben.get()
+    net.settle()
+    assert [line["state"] for line in ben.listed()] == ["here"]
+
+
+def test_file_that_nobody_looked_for_has_no_state(pair, monkeypatch):
+    monkeypatch.setattr(air_files, "SURVEY_MAX", 1)
+    anna, ben, _ = pair
+    anna.put(b"newer", name="newer")
+    sync(anna, ben)
+    assert [line.get("state") for line in ben.listed()] == [None, "elsewhere"]
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB])

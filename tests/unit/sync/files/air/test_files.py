@@ -339,7 +339,8 @@ def test_without_radios_nothing_is_said_of_them():
     ticket = anna.put(DATA)
     sync(anna, ben)
     assert "waits" not in anna.reply(ticket).value
-    assert "state" not in ben.listed()[0]
+    assert ben.listed()[0]["state"] == "elsewhere" and "why" not in ben.listed()[0]
+    assert anna.listed()[0]["state"] == "here"
 
 
 # --- lies -----------------------------------------------------------------------------------------
