@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import signal
 
 import pytest
 from faulty import call, problems, ready
@@ -83,13 +84,22 @@ def test_interface_that_is_down_or_has_no_ipv6_is_explained(lab):
     assert [link["name"] for link in call(daemon, "status")["links"]] == ["w0"]
 
 
-@pytest.mark.parametrize("signal", ["HUP", "INT", "TERM"])
-def test_signals_that_end_it_restore_the_host(lab, signal):
+@pytest.fixture
+def unhung():
+    """A hangup as it comes to who was not started by `nohup`, as these tests may be."""
+    found = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, found)
+
+
+@pytest.mark.usefixtures("unhung")
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_signals_that_end_it_restore_the_host(lab, name):
     node = lab.node("one")
     daemon = Daemon(node)
     ready(daemon)
     assert "meshd" in node.run(["nft", "list", "tables"]).stdout
-    node.run(["kill", f"-{signal}", str(daemon.pid)])
+    node.run(["kill", f"-{name}", str(daemon.pid)])
     assert daemon.process.wait(WITHIN_S) == Exit.OK
     assert "meshd" not in node.run(["nft", "list", "tables"]).stdout
     assert node.run([*MESHD, "version"]).returncode == Exit.OK

@@ -63,9 +63,9 @@ class Air:
         if challenge is None or not delivered:
             return
         self.sender.hear(challenge, self.now)
+        self.answered = True  # any beacon from now on has its nonce in it
         answer = self.sender.answer(self.now)
         if answer is not None:
-            self.answered = True
             self.record(answer)
 
     def echo(self, delivered):
