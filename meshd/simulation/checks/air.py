@@ -5,7 +5,8 @@ together that good IP links or radios in each other's earshot join. Each finds a
 may change between LoRa and IP at any host; but who hangs on a faint IP link, walks, or booted in
 the last minute is promised nothing. Entries go by radio from holder to holder: members of a space
 that are joined by such holders, or by IP, hold the same bytes, or come nearer to it: what was
-missed is repaired in a hundredth of the time, so that it may take hours, but never stands still.
+missed is repaired in a hundredth of the time, so that it may take hours. But no replica stands
+still that lacks what another beside it has had for long.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from meshd.core.events import EntryRow
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.checks.convergence import difference, forks, is_in
+from meshd.simulation.checks.convergence import difference, forks, is_forked, is_in
 from meshd.simulation.sight import joined
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PAIRS_MAX = 5
 STILL_US = 900_000_000
-"""In this time a replica that lacks something gets an entry more."""
+"""So long a replica may get nothing that lacks what one beside it has had for as long."""
 Joins = dict[int, list[int]]
 
 
@@ -39,16 +40,22 @@ class Air(Checker):
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
         self._unsettled = graph.Unsettled(plan)
+        self._calm_us = plan.faults_end_us
+        self._booted: dict[int, int] = {}
         self._grew: dict[tuple[int, bytes], int] = {}
+        self._came: dict[tuple[int, bytes, bytes, int], int] = {}
 
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
         if self.world.airs:
             for row in rows:
-                if isinstance(row, EntryRow) and not _is_own(host, row):
-                    self._grew[host.number, row.space] = self.world.now
+                if isinstance(row, EntryRow):
+                    self._came[host.number, row.space, row.author, row.seq] = self.world.now
+                    if not _is_own(host, row):
+                        self._grew[host.number, row.space] = self.world.now
 
     def started(self, host: AnyHost) -> None:
         self._unsettled.power(host, self.world.now)
+        self._booted[host.number] = self.world.now
 
     crashed = started
 
@@ -120,15 +127,30 @@ class Air(Checker):
             among = {one: [two for two in joins[one] if two in numbers] for one in sorted(numbers)}
             for group in joined(among):
                 members = [h for h in holders if h.number in group and is_in(h, space_id)]
-                for host in members[1:]:
-                    text = difference(members[0], host, space_id, forked)
-                    if text and not self._grows(members, space_id):
-                        self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
+                differ = [difference(members[0], host, space_id, forked) for host in members[1:]]
+                text = next(filter(None, differ), "")
+                for host in members if text else ():
+                    near = [other for other in members if other.number in among[host.number]]
+                    if self._stands_still(host, near, space_id, forked):
+                        self.fail(host, f"space {space_id.hex()[:8]} stands still: {text}")
 
-    def _grows(self, members: list[Host], space_id: bytes) -> bool:
-        """Tell whether somebody of a group got an entry of late."""
+    def _stands_still(
+        self, host: Host, near: list[Host], space_id: bytes, forked: set[str]
+    ) -> bool:
+        """Tell whether a replica got nothing of late, though one beside it has long had more."""
         since = self.world.now - STILL_US
-        return any(self._grew.get((host.number, space_id), 0) > since for host in members)
+        began = max(self._calm_us, self._booted.get(host.number, 0))
+        if began > since or self._grew.get((host.number, space_id), 0) > since:
+            return False
+        mine = host.store.entries
+        return any(
+            mine.get(key, {}).get(seq) != data
+            and self._came.get((other.number, *key, seq), 0) <= since
+            for other in near
+            for key, feed in other.store.entries.items()
+            if key[0] == space_id and not is_forked(key, forked)
+            for seq, data in feed.items()
+        )
 
 
 def _is_own(host: Host, row: EntryRow) -> bool:

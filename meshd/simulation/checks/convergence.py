@@ -132,6 +132,12 @@ def forks(hosts: list[Host], space_id: bytes) -> set[str]:
     return {key for host in hosts for key in host.store.metas if key.startswith(start)}
 
 
+def is_forked(key: tuple[bytes, bytes], forked: set[str]) -> bool:
+    """Tell whether there is a proof that the feed of this space and author was forked."""
+    space, author = key
+    return f"fork/{space.hex()}/{author.hex()}" in forked
+
+
 def is_in(host: Host, space_id: bytes) -> bool:
     space = host.node.spaces.get(space_id)
     return space is not None and space.rank is not None
@@ -143,7 +149,7 @@ def difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str
     theirs = {key: feed for key, feed in other.store.entries.items() if key[0] == space_id}
     for key in sorted(mine.keys() | theirs.keys()):
         here, there = mine.get(key, {}), theirs.get(key, {})
-        if here != there and f"fork/{space_id.hex()}/{key[1].hex()}" not in forked:
+        if here != there and not is_forked(key, forked):
             author = key[1].hex()[:8]
             same = here.keys() == there.keys()
             what = "the bytes differ" if same else f"{len(here)} there, {len(there)} here"
