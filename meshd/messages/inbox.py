@@ -82,6 +82,10 @@ class Inbox:
         self._next = max(self.texts, default=-1) + 1
         return damaged
 
+    def senders(self) -> set[bytes]:
+        """Return the nodes that texts came from."""
+        return {got.node for got in self.texts.values()}
+
     def take(self, taken: Taken, time_s: int, durable: Callable[[int], None], now: int) -> None:
         """Keep a text; call `durable(now)` when it is on disk, or was already."""
         name = (taken.node, taken.number, taken.tag)

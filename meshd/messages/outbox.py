@@ -59,6 +59,11 @@ class Outbox:
         """Return the texts for which something is still to be done."""
         return [letter for letter in self.letters.values() if letter.state not in FINAL]
 
+    def reached(self) -> set[bytes]:
+        """Return the nodes that got a text."""
+        came = (State.DELIVERED, State.READ)
+        return {letter.to for letter in self.letters.values() if letter.reached in came}
+
     def add(
         self, to: bytes, text: str, time_s: int, done: Callable[[Letter, str, int], None]
     ) -> Letter:

@@ -36,13 +36,13 @@ Said = Callable[[], Mapping[bytes, str]]
 
 
 class People:
-    """The nodes that this one knows of. `sources` and `said` are filled by who knows more."""
+    """The nodes that `node` knows of. `sources` and `said` are filled by who knows more."""
 
     def __init__(self, node: bytes, spaces: Spaces, *, mesh: bytes) -> None:
         self.sources: list[Nodes] = [self._members]
         self.said: list[Said] = []
-        self._mesh = mesh
-        self._node = node
+        self.mesh = mesh
+        self.node = node
         self._spaces = spaces
 
     def find(self, text: str, *, said: bool = False) -> bytes:
@@ -58,7 +58,7 @@ class People:
             pass
         members = dict.fromkeys(self._named(text))
         if len(members) > 1:
-            members.pop(self._node, None)
+            members.pop(self.node, None)
         if len(members) == 1:
             return next(iter(members))
         if members:
@@ -86,7 +86,7 @@ class People:
 
     def heard(self, node: bytes) -> bool:
         """Tell whether anything was ever heard of a node, since this one started or on its disk."""
-        return node == self._node or any(node in source() for source in self.sources)
+        return node == self.node or any(node in source() for source in self.sources)
 
     def nearest(self, node: bytes) -> bytes | None:
         """Return the known node whose id differs from an unknown one by a letter or two."""
@@ -134,7 +134,7 @@ class People:
 
     def about(self, node: bytes) -> dict[str, object]:
         """Return what is known of a node, for people."""
-        value: dict[str, object] = {"node": node_text(node), "own": node == self._node}
+        value: dict[str, object] = {"node": node_text(node), "own": node == self.node}
         value["heard"] = self.heard(node)
         if not value["heard"] and (near := self.nearest(node)) is not None:
             value["nearest"] = node_text(near)
@@ -168,7 +168,7 @@ class People:
             packed = IPv6Address(text).packed
         except AddressValueError as error:
             raise UsageError(f"{text!r} is no address") from error
-        if not mesh_prefix(self._mesh).contains(host_prefix(packed)):
+        if not mesh_prefix(self.mesh).contains(host_prefix(packed)):
             raise UsageError(f"{text} is not an address of this mesh")
         return node_of_address(packed)
 

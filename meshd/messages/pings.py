@@ -88,6 +88,7 @@ class Pings:
         ping = self._running[ticket] = _Ping(self, ticket, node, count, interval_us)
         self._ctx.emit(Progress(ticket, _WAITS, 0, count))
         self._send(ping, now)
+        self._exchange.pump(now)
 
     def key_known(self, node: bytes, now: int) -> None:
         """A key came that an echo may have waited for."""

@@ -18,8 +18,8 @@ from meshd.messages.contacts import LEARNT_MAX
 from meshd.messages.exchange import ASKED_MAX
 from meshd.messages.inbox import GOT_MAX, SENDERS_MAX, STRANGERS_MAX, Taken
 from meshd.messages.letter import State
-from meshd.messages.messages import WAITS_MAX
 from meshd.messages.outbox import SENT_MAX, WAITING_MAX
+from meshd.messages.waiting import WAITS_MAX
 from meshd.messages.window import WINDOW_MAX
 from meshd.wire.letters import AnswerDatagram, DirectDatagram, Introduction
 
@@ -111,12 +111,12 @@ def test_callers_that_wait_have_an_end():
     net.edges.clear()
     number = one.text(two, "x").value["number"]
     for ticket in range(WAITS_MAX):
-        one.messages.wait({"number": number}, 9_000 + ticket, one.now)
+        one.messages.requests["message.wait"]({"number": number}, 9_000 + ticket, one.now)
     with pytest.raises(RequestError, match="callers wait"):
-        one.messages.wait({"number": number}, 1, one.now)
+        one.messages.requests["message.wait"]({"number": number}, 1, one.now)
     for wrong in ({"number": 99}, {"number": number, "state": "kept"}):
         with pytest.raises(RequestError):
-            one.messages.wait(wrong, 1, one.now)
+            one.messages.requests["message.wait"](wrong, 1, one.now)
 
 
 def test_parcels_under_way_have_an_end():
