@@ -15,6 +15,7 @@ from meshd.core.alike import nearest
 from meshd.core.events import LinkKind
 from meshd.core.law import DIPOLE_DBI, NO_LAW, Law
 from meshd.core.limits import MESHD_PORT
+from meshd.core.names import shows
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 USUAL_RATE = Modulation(9, 125_000)
@@ -243,7 +244,7 @@ def parse_radio(text: str) -> tuple[str, str]:
 
 def parse_name(text: str) -> str:
     """Return a node name that is short and printable."""
-    if len(text) > NAME_MAX or not text.isprintable() or text != text.strip():
+    if len(text) > NAME_MAX or not shows(text) or text != text.strip():
         raise ValueError(f"a name has at most {NAME_MAX} printable characters")
     return text
 

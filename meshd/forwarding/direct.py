@@ -125,7 +125,9 @@ class _Own:
 
 
 class Forwarder:
-    """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here."""
+    """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here, `over`
+    which neighbour has had its part of what is passed on.
+    """
 
     def __init__(
         self,
@@ -139,6 +141,7 @@ class Forwarder:
         leaves: Callable[[bytes], bool] | None = None,
     ) -> None:
         self.own = own
+        self.over: Callable[[bytes], bool] = lambda ingress: False
         self._leaves = leaves
         self.rules = rules
         self.drops = drops
@@ -214,8 +217,12 @@ class Forwarder:
             if own.due_us <= now:
                 self._begin(number, own, now)
         for key, carried in list(self._carried.items()):
-            if carried.due_us <= now and not carried.flying and self._exhausted(carried):
-                self._fail(key, carried, now)
+            if carried.due_us <= now and not carried.flying:
+                if self._exhausted(carried):
+                    self._fail(key, carried, now)
+                elif carried.ingress and self.over(carried.ingress):
+                    del self._carried[key]
+                    self._let_go(key)
 
     def due_us(self) -> int | None:
         """Return when `handle_timeout` or `poll_transmit` has something to do."""
@@ -409,6 +416,9 @@ class Forwarder:
         if not heard.hop_limit:
             self.drops.count(DropReason.DIRECT_HOP_LIMIT, self._link)
             return False
+        if self.over(sender):
+            self.drops.count(DropReason.DIRECT_FULL, self._link)
+            return False
         assert not isinstance(heard.item, Receipt)
         span_us = self.rules.frame_us
         due_us = now + self._rng.randint(0, span_us // 4 if named else 3 * span_us)
@@ -418,11 +428,17 @@ class Forwarder:
     def _place(self, key: Key, carried: Carried) -> bool:
         """Have something wait here; what gives way to it may come again."""
         place = self._carried.take(key, carried)
-        if not place.taken or place.gone is not None:
+        if not place.taken:
             self.drops.count(DropReason.DIRECT_FULL, self._link)
-        if place.gone is not None and place.gone in self._seen:
-            self._seen[place.gone].attempt = -1
+        elif place.gone is not None:
+            self._let_go(place.gone)
         return place.taken
+
+    def _let_go(self, key: Key) -> None:
+        """Pass something on no more: there is no room for it, or no airtime of its neighbour's."""
+        self.drops.count(DropReason.DIRECT_FULL, self._link)
+        if key in self._seen:
+            self._seen[key].attempt = -1
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 Enters: items from the air, time. Leaves: this node's own name, their names. A name is the word of
 the node that signed it and vouched for by nobody. It is told twice to each new neighbour, ten
-minutes apart at least, after all else: a tenth of a percent of the air where many come and go.
+minutes apart at least, after all else: a tenth of a percent of the air where many come and go. Each
+few hours it is told again: who sends false names in a node's name cannot go on for ever.
 Must not know: what names are good for.
 """
 
@@ -14,6 +15,7 @@ from meshd.core.crypto import verify
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.identity import Identity
+from meshd.core.law import HOUR_US
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import LocalHeard
 from meshd.forwarding.radios import Radios
@@ -26,6 +28,9 @@ NAMES_MAX = 256
 LOOK_US = (15_000_000, 45_000_000)
 AGAIN_US = 600_000_000
 TELLINGS = 2
+LATER_US = 3 * HOUR_US
+CHECKS, CHECK_US = 4, 1_000_000
+"""So many signatures of one sender are looked at, then one in so long; of one link four times."""
 TIMER: Key = ("names", "look")
 
 
@@ -41,7 +46,8 @@ class OwnNames:
         self._names: OrderedDict[bytes, str] = OrderedDict()
         self._told: dict[str, dict[bytes, int]] = {}
         self._free_us: dict[str, int] = {}
-        self._checks = Buckets(burst=8, interval_us=2_000_000, sources_max=16)
+        self._senders = Buckets(burst=CHECKS, interval_us=CHECK_US, sources_max=256)
+        self._links = Buckets(burst=4 * CHECKS, interval_us=CHECK_US // 4, sources_max=16)
         self._body = b""
         if 0 < len(name.encode()) <= NODE_NAME_MAX:
             signature = identity.sign(statement(mesh, identity.public, name))
@@ -59,7 +65,10 @@ class OwnNames:
             before = self._told.get(link, {})
             near = {node: before.get(node, 0) for node in self._radios.neighbours_of(link)}
             self._told[link] = near
-            if now < self._free_us.get(link, 0) or min(near.values(), default=TELLINGS) >= TELLINGS:
+            free_us = self._free_us.get(link, 0)
+            if all(count >= TELLINGS for count in near.values()):
+                free_us += LATER_US
+            if not near or now < free_us:
                 continue
             if self._radios.tell(link, Local(Sub.OWN_NAME, self._body), Priority.BULK, now):
                 self._free_us[link] = now + AGAIN_US
@@ -76,7 +85,7 @@ class OwnNames:
         if self._names.get(event.node) == said.name:
             return
         public = self._radios.public_of(event.node)
-        if public is None or not self._checks.allow(event.link, now):
+        if public is None or not self._may_check(event, now):
             self._ctx.drop(DropReason.NAME_UNPROVEN, event.link)
         elif not verify(public, statement(self._mesh, public, said.name), said.signature):
             self._ctx.drop(DropReason.NAME_UNPROVEN, event.link)
@@ -85,6 +94,10 @@ class OwnNames:
             self._names[event.node] = said.name
             if len(self._names) > NAMES_MAX:
                 self._names.popitem(last=False)
+
+    def _may_check(self, event: LocalHeard, now: int) -> bool:
+        sender = (event.link, event.node)
+        return self._senders.allow(sender, now) and self._links.allow(event.link, now)
 
     def names(self) -> dict[bytes, str]:
         """Return what neighbours call themselves."""

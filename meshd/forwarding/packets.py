@@ -3,7 +3,7 @@
 Enters: packets that the kernel routed to the device, items of neighbours, `now`. Leaves: items for
 the next hop's radio, packets for the kernel (to this node, or on by another link), ICMPv6 errors to
 who sent by IP what LoRa does not carry, drops. Packets have a part of each radio's time, and every
-ingress an equal part of that.
+ingress an equal part of that, but no more of an hour than of all that it has sent on.
 A packet from the air is not answered by errors: they would cost more air than it did.
 Must not know: frames, the law, how routes are found. Ref: docs/wire-format.md#ip-over-lora.
 """
@@ -15,12 +15,13 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Link, TunSend
-from meshd.core.ids import mesh_address, node_of_address
+from meshd.core.ids import SHORT_LEN, mesh_address, node_of_address
 from meshd.core.options import NodeOptions
 from meshd.core.timers import Key
 from meshd.forwarding.packet_queue import LIFE_US, PacketQueue, Waiting
 from meshd.forwarding.radio_events import LocalHeard
 from meshd.forwarding.radios import Radios
+from meshd.forwarding.turns import part_of
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.wire import ipv6
@@ -164,6 +165,8 @@ class Packets:
             return DropReason.PACKET_TOO_LONG if room else DropReason.PACKET_NO_WAY
         size = overhead(FrameKind.LOCAL) + LOCAL_HEAD + len(body)
         airtime_us = self._radios.links[link].airtime_us(size)
+        if self._over(link, ingress):
+            return DropReason.PACKET_FULL
         waiting = Waiting(ingress, packet.source, to, body, airtime_us, now + LIFE_US)
         if not self._outlets.setdefault(link, _Outlet()).queue.put(waiting):
             self._ctx.drop(DropReason.PACKET_FULL, link)
@@ -193,17 +196,27 @@ class Packets:
             waiting = queue.next()
             queue.served(waiting)
             item = Local(Sub.PACKET, waiting.body)
-            share = Share.OWN if waiting.ingress == OWN else Share.RELAYED
-            told = self._radios.tell(link, item, PRIORITY, now, to=waiting.to, share=share)
-            if told:
-                outlet.pay(waiting.airtime_us, now)
-            else:
+            own = waiting.ingress == OWN
+            share = Share.OWN if own else Share.RELAYED
+            if self._over(link, waiting.ingress) or not self._radios.tell(
+                link, item, PRIORITY, now, to=waiting.to, share=share
+            ):
                 self._ctx.drop(DropReason.PACKET_FULL, link)
+                continue
+            outlet.pay(waiting.airtime_us, now)
+            if not own:
+                parts = self._radios.meshes[link].parts
+                parts.took(_part(waiting.ingress), waiting.airtime_us, now)
         if queue:
             again_us = max(outlet.free_us(), now + RETRY_US)
             self._ctx.timers.set(("packets", link), min(again_us, queue.expires_us))
         else:
             self._ctx.timers.cancel(("packets", link))
+
+    def _over(self, link: str, ingress: bytes) -> bool:
+        """Tell whether an ingress has had its part of what this radio sends for others."""
+        mesh = self._radios.meshes.get(link)
+        return ingress != OWN and mesh is not None and mesh.parts.over(_part(ingress))
 
     def _takes(self, link: str) -> bool:
         return self._radios.waiting(link, Sub.PACKET) < HANDED_MAX
@@ -221,3 +234,8 @@ class Packets:
             self._ctx.transmit(TunSend(answer))
         else:
             self._ctx.drop(DropReason.PACKET_UNANSWERED)
+
+
+def _part(ingress: bytes) -> object:
+    """Return whose part of the relaying a packet takes; what a neighbour tells takes the same."""
+    return part_of(ingress if ingress == HOST else ingress[:SHORT_LEN])

@@ -35,6 +35,7 @@ from meshd.forwarding.radio_events import (
 )
 from meshd.forwarding.rules import rules_for
 from meshd.forwarding.shared_frame import FrameMaker, SharedFrame, Waiting
+from meshd.forwarding.turns import RelayParts, part_of
 from meshd.link.account import Share
 from meshd.link.ledger import RELAYED_PERCENT, Priority
 from meshd.link.lora_neighbours import LoraNeighbours
@@ -119,6 +120,7 @@ class RadioMesh:
             link=self.name,
             leaves=lambda to: ways.leaves(to) is not None,
         )
+        self.forwarder.over = self._over
         self._locals: list[Waiting] = []
         self._shared: dict[bytes | None, SharedFrame] = {}
         self._sends: list[tuple[Send, Outgoing]] = []
@@ -129,6 +131,11 @@ class RadioMesh:
         self._maker = FrameMaker(self.cast, self.presence, self._room)
         self._hears = 0
         self._patience = Patience(ctx.jitter)
+
+    @property
+    def parts(self) -> RelayParts:
+        """What each neighbour has had of the hour's relaying."""
+        return self.cast.turns.parts
 
     # --- what others here want sent ---------------------------------------------------------------
 
@@ -343,6 +350,12 @@ class RadioMesh:
             if entry[1] is outgoing:
                 self._sends.remove(entry)
                 self.forwarder.sent(entry[0], now)
+                if outgoing.share is Share.RELAYED:
+                    source = (
+                        entry[0].next_hop if outgoing.kind is FrameKind.LOCAL else entry[0].ingress
+                    )
+                    airtime_us = self._link.airtime_us(outgoing.size)
+                    self.parts.took(part_of(source), airtime_us, now)
                 return
 
     def pump(self, now: int) -> None:
@@ -419,6 +432,11 @@ class RadioMesh:
             self._hand_over(found, now)
         while (event := self.forwarder.poll_event()) is not None:
             self._direct_event(event)
+
+    def _over(self, source: bytes) -> bool:
+        """Tell whether a neighbour has had its part of the relaying, with what is on its way."""
+        ahead = (outgoing.size for send, outgoing in self._sends if send.ingress == source)
+        return self.parts.over(part_of(source), sum(map(self._link.airtime_us, ahead)))
 
     def _hand_over(self, send: Send, now: int) -> None:
         item = send.item

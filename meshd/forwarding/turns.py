@@ -2,8 +2,9 @@
 
 Enters: how much of the channel is taken, what frames went out with which objects. Leaves: whether
 an object waits. What others brought is told on in fair parts: the hour of a relay is the law's, and
-what one neighbour has spent of it is not there for another. So nobody's objects take more than what
-is left for everybody else: alone a half, each of two a third; distress is counted for itself.
+what one neighbour has spent of it is not there for another. So nobody's objects, messages and
+packets take more than what is left for everybody else: alone a half, each of two a third; distress
+is counted for itself.
 Must not know: frames, who listens, when anything else is due.
 """
 
@@ -32,8 +33,13 @@ SOURCES_MAX = 128
 """Who has spent least is forgotten first."""
 
 
+def part_of(source: bytes, *, urgent: bool = False) -> object:
+    """Return whose part something takes; distress has one of its own."""
+    return source, urgent
+
+
 class RelayParts:
-    """What each neighbour's objects took of an hour's relaying, told apart by `key`."""
+    """What each neighbour brought, of any kind, took of an hour's relaying, told apart by `key`."""
 
     def __init__(self, relayed_us: int) -> None:
         self._relayed_us = relayed_us
@@ -55,9 +61,12 @@ class RelayParts:
             for key, airtime_us in self._slots.pop(number).items():
                 self._add(key, -airtime_us)
 
-    def over(self, key: object) -> bool:
-        """Tell whether it has had its part: more than is left for all others."""
-        spent_us = self._spent_us.get(key, 0)
+    def over(self, key: object, ahead_us: int = 0) -> bool:
+        """Tell whether it has had its part: more than is left for all others.
+
+        `ahead_us` is what waits to be sent of it.
+        """
+        spent_us = self._spent_us.get(key, 0) + ahead_us
         return spent_us > max(self._relayed_us - self._all_us, 0)
 
     def _add(self, key: object, airtime_us: int) -> None:
@@ -81,12 +90,12 @@ class Turns:
         self.next_us = 0
         self._load_us = 0
         self._rng = rng
-        self._parts = RelayParts(relayed_us)
+        self.parts = RelayParts(relayed_us)
 
     def loaded(self, share: float, now: int) -> None:
         """Note how much of the channel is taken."""
         self.load, self._load_us = share, now
-        self._parts.expire(now)
+        self.parts.expire(now)
 
     def took(self, objects: Iterable[Held], airtime_us: int, tellers: int, now: int) -> None:
         """Note that a frame with objects went out, and how many others tell some of late."""
@@ -94,7 +103,7 @@ class Turns:
         whole = sum(size for _, size in sizes)
         for held, size in sizes:
             if not held.own or held.sends > 1:
-                self._parts.took(_key(held), airtime_us * size // whole, now)
+                self.parts.took(_key(held), airtime_us * size // whole, now)
         wait_us = round(airtime_us * ((tellers + 1) / PART - 1))
         self.next_us = now + self._rng.randint(wait_us * 3 // 4, wait_us * 5 // 4)
 
@@ -103,7 +112,7 @@ class Turns:
         begun = held.sends or not held.own
         if self.load > SHED[held.rank] + (BEGUN if begun else 0.0):
             return True
-        return not held.own and self._parts.over(_key(held))
+        return not held.own and self.parts.over(_key(held))
 
     def when(self, held: Held) -> int | None:
         """Return when to look at an object, None: nothing is to be done."""
@@ -113,7 +122,7 @@ class Turns:
 
 
 def _key(held: Held) -> object:
-    return held.source, not held.priority
+    return part_of(held.source, urgent=not held.priority)
 
 
 def in_turn(waiting: list[Held], now: int) -> list[Held]:

@@ -20,9 +20,22 @@ _LONG_AGO_US = -1 << 62
 
 
 class Source:
-    """One boot of one device. `signed` is the highest counter that its key has signed."""
+    """One boot of one device. `signed` is the highest counter that its key has signed; `forged`:
+    somebody else has sealed as this one.
+    """
 
-    __slots__ = ("_keys", "boot", "fresh", "node", "proven", "public", "salt", "signed", "window")
+    __slots__ = (
+        "_keys",
+        "boot",
+        "forged",
+        "fresh",
+        "node",
+        "proven",
+        "public",
+        "salt",
+        "signed",
+        "window",
+    )
 
     def __init__(self, public: bytes, boot: int, salt: bytes, counter: int) -> None:
         self.public = public
@@ -31,7 +44,7 @@ class Source:
         self.salt = salt
         self.window = Window(counter)
         self.signed = counter
-        self.proven = self.fresh = False
+        self.proven = self.fresh = self.forged = False
         self._keys: dict[bytes, FrameKeys] = {}
 
     def keys(self, link: LinkKey) -> FrameKeys:
@@ -55,21 +68,21 @@ class Source:
         sure = self.signed + (low - self.signed) % (1 << 16)
         return (likely,) if likely == sure else (likely, sure)
 
-    def hear_signed(self, counter: int) -> None:
+    def hear_signed(self, counter: int, tag: bytes) -> None:
         """A beacon says how far the counter is: ahead at once, never back."""
         self.signed = max(self.signed, counter)
         if counter > self.window.highest + WINDOW:
             self.window.reset(counter)
         else:
-            self.window.take(counter)
+            self.window.take(counter, tag)
 
-    def answer(self, counter: int) -> bool:
+    def answer(self, counter: int, tag: bytes) -> bool:
         """A fresh answer says how far the counter is, back too. Return whether it was forged."""
         forged = self.window.highest > counter + WINDOW
         if forged:
             self.window.reset(counter)
         else:
-            self.hear_signed(counter)
+            self.hear_signed(counter, tag)
         self.signed = counter
         self.proven = True
         return forged

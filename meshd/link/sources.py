@@ -110,7 +110,7 @@ class Report(Enum):
     """Another device runs with this node's key, or this node's state was rolled back."""
 
     COUNTER_FORGED = "counter-forged"
-    """Some member sent frames as if it were this one, with a counter far ahead."""
+    """Some member sent frames as if it were this one: told once for each of its starts."""
 
 
 Heard = Opened | Met | Asked | Overheard | DropReason
@@ -233,16 +233,22 @@ class Sources:
         return None
 
     def _judge(self, opened: Opened, device: Device, source: Source) -> Heard:
-        verdict = source.window.judge(opened.counter)
+        tag = opened.frame.tag
+        verdict = source.window.judge(opened.counter, tag)
         if verdict is Verdict.SEEN:
             return DropReason.FRAME_REPLAYED
         if verdict is Verdict.OLD:
-            # Old news played again, or a counter that somebody else drove ahead: ask.
+            # Old news played again, or very many frames forged since: ask.
             device.wanted = True
             return DropReason.FRAME_REPLAYED
-        if verdict is Verdict.FRESH:
-            source.window.take(opened.counter)
-        trusted = (source.proven or source.fresh) and verdict is Verdict.FRESH
+        if verdict is Verdict.BESIDE:
+            self._report_forged(device, source)
+        elif verdict is Verdict.BEHIND and not source.forged:
+            device.wanted = True
+        good = verdict in (Verdict.FRESH, Verdict.BESIDE, Verdict.BEHIND)
+        if good:
+            source.window.take(opened.counter, tag)
+        trusted = (source.proven or source.fresh) and good
         if not trusted and (verdict is Verdict.BEYOND or opened.frame.kind is not FrameKind.LOCAL):
             device.wanted = True
         if not trusted and any(one.proven or one.fresh for one in device.sources):
@@ -295,7 +301,7 @@ class Sources:
             return DropReason.BEACON_FORGED
         if public == self._sender.public:
             return self._mirror(beacon)
-        met = self._meet(beacon, public, now)
+        met = self._meet(beacon, frame.tag, public, now)
         return met._replace(echo=frame.tag[:ECHO_LEN]) if isinstance(met, Met) else met
 
     def _signer(self, beacon: Beacon, frame: LoraFrame, link: LinkKey) -> bytes | None:
@@ -317,7 +323,7 @@ class Sources:
             return DropReason.NODE_TWIN
         return DropReason.FRAME_OWN
 
-    def _meet(self, beacon: Beacon, public: bytes, now: int) -> Heard:
+    def _meet(self, beacon: Beacon, tag: bytes, public: bytes, now: int) -> Heard:
         device = self._devices.get(public)
         if device is None:
             device = self._admit(public, now)
@@ -340,19 +346,24 @@ class Sources:
             device.take(source, answered=answered)
             device.news()
         elif not answered:
-            verdict = source.window.judge(beacon.counter)
-            if verdict in (Verdict.SEEN, Verdict.OLD):
-                device.wanted = device.wanted or verdict is Verdict.OLD
+            verdict = source.window.judge(beacon.counter, tag)
+            device.wanted = device.wanted or verdict is Verdict.OLD
+            if verdict is not Verdict.FRESH and beacon.counter <= source.signed:
                 return DropReason.FRAME_REPLAYED
-            source.hear_signed(beacon.counter)
+            source.hear_signed(beacon.counter, tag)
             device.news()
-        elif source.answer(beacon.counter):
+        elif source.answer(beacon.counter, tag):
             device.news()
-            self._reports.append((Report.COUNTER_FORGED, device.node))
+            self._report_forged(device, source)
         if answered and device.answered_by(source):
             self._report_twin(device)
         self._limit()
         return Met(device.node, public, beacon.boot, beacon.counter, new, source.proven)
+
+    def _report_forged(self, device: Device, source: Source) -> None:
+        if not source.forged:
+            source.forged = True
+            self._reports.append((Report.COUNTER_FORGED, device.node))
 
     def _report_twin(self, device: Device) -> None:
         if not device.twin:

@@ -281,6 +281,7 @@ class Prekeys:
         """Name the letters that this device could not open, with the key to use instead."""
         if not self._own:
             return
+        self._returned_at = {one: due for one, due in self._returned_at.items() if due > now}
         by_space: dict[bytes, list[Name]] = {}
         for space_id, name in self._unopened:
             by_space.setdefault(space_id, []).append(name)
@@ -290,10 +291,14 @@ class Prekeys:
                 self._ctx.timers.set_earlier(_TIMER, due_us)
                 continue
             some = tuple(names[: payload.UNOPENED_MAX])
-            if space is None or not _may_tell(space) or self._append(space, some, now):
-                for name in some:
-                    del self._unopened[space_id, name]
+            if space is None or not _may_tell(space):
+                some = tuple(names)
+            elif self._append(space, some, now):
                 self._returned_at[space_id] = now + UNOPENED_US
+            else:
+                continue
+            for name in some:
+                del self._unopened[space_id, name]
 
     def _spaces_of_others(self) -> list[Space]:
         """Return the spaces in which this device may tell, and somebody may listen."""

@@ -6,6 +6,7 @@ feed of the very node it was addressed to. A letter that came to a receiver with
 is given back: it waits on, until who sent it has sent it anew.
 """
 
+from collections import Counter
 from json import JSONDecodeError, dumps, loads
 
 from meshd.core.errors import WireError
@@ -19,7 +20,8 @@ from meshd.wire.payload import Receipt
 OUTBOX_MAX = 1024
 """Own messages without a receipt; a further one is refused to its caller."""
 DUE_MAX = 256
-"""Receipts that are due; beyond it the oldest is forgotten and that message stays undelivered."""
+"""Receipts that are due; beyond it the oldest of whoever has most here is forgotten, and that one
+stays undelivered: who writes much pushes out only its own."""
 
 Name = tuple[bytes, int]
 """An entry by (author, seq)."""
@@ -105,7 +107,9 @@ class Mail:
         if to != node:
             return False
         if len(self._due) >= DUE_MAX:
-            gone = next(iter(self._due))
+            count = Counter(writer for writer, _ in (*self._due, (author, opened.seq)))
+            most = count.most_common(1)[0][0]
+            gone = next((one for one in self._due if one[0] == most), next(iter(self._due)))
             del self._due[gone]
             self._held.discard(gone)
             self.overflowed += 1

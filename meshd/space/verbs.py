@@ -12,6 +12,7 @@ from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import Reply
 from meshd.core.ids import encode_text, node_text, parse_node
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.names import shows
 from meshd.core.snapshot import to_json
 from meshd.space import joining
 from meshd.space.entries import Draft
@@ -262,12 +263,12 @@ class Verbs:
 
 
 def name_of(args: Args, name: str, default: str | None = None) -> str:
-    """Return a name: printable, at most `NAME_MAX` bytes.
+    """Return a name: all of it can be seen, at most `NAME_MAX` bytes.
 
     Raises: RequestError.
     """
     value = text_of(args, name, default)
-    if len(value.encode()) > NAME_MAX or not value.isprintable():
+    if len(value.encode()) > NAME_MAX or not shows(value):
         raise RequestError(
             f"{name} is too long or has characters that cannot be printed",
             code=Exit.USAGE,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from meshd.core.crypto import KEY_LEN, SIGNATURE_LEN
 from meshd.core.errors import WireError
+from meshd.core.names import shows
 
 FRONTIER_MAX = 16
 NAME_MAX = 64
@@ -249,7 +250,7 @@ def decode_invite_card(data: bytes) -> InviteCard:
 
 
 def decode_name(data: bytes) -> str:
-    """Decode a name: UTF-8, at most `NAME_MAX` bytes, printable.
+    """Decode a name: UTF-8, at most `NAME_MAX` bytes, all of which can be seen.
 
     Raises: WireError.
     """
@@ -257,7 +258,7 @@ def decode_name(data: bytes) -> str:
         name = data.decode()
     except UnicodeDecodeError as error:
         raise WireError("name is not UTF-8") from error
-    if len(data) > NAME_MAX or not name.isprintable():
+    if len(data) > NAME_MAX or not shows(name):
         raise WireError("name too long or not printable")
     return name
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import WireError
 from meshd.core.ids import NODE_ID_LEN
+from meshd.core.names import shows
 
 RECEIPTS_MAX = 64
 FILE_NAME_MAX = 255
@@ -189,7 +190,7 @@ def decode_file_secret(data: bytes) -> FileSecret:
     key, size, name_len = _FILE_SECRET.unpack_from(data)
     end = _FILE_SECRET.size + name_len
     name, media_type = _text(data[_FILE_SECRET.size : end]), _text(data[end:])
-    unfit = name in {"", ".", ".."} or "/" in name or not name.isprintable()
+    unfit = name in {"", ".", ".."} or "/" in name or not shows(name)
     if unfit or len(data) < end or len(media_type) > FILE_NAME_MAX or len(key) != KEY_LEN:
         raise WireError("file name or media type")
     return FileSecret(key, size, name, media_type)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from meshd.core.errors import WireError
 from meshd.core.identity import CERTIFICATE_LEN
 from meshd.core.ids import MESH_ID_LEN
+from meshd.core.names import shows
 
 VERSION = 1
 MAGIC = b"md"
@@ -110,7 +111,7 @@ def node_name(data: bytes) -> str:
         name = data.decode()
     except UnicodeDecodeError:
         return ""
-    usable = name.isprintable() and name == name.strip() and len(data) <= NODE_NAME_MAX
+    usable = shows(name) and name == name.strip() and len(data) <= NODE_NAME_MAX
     return name if usable else ""
 
 

@@ -13,6 +13,7 @@ from lora_mesh import Mesh
 
 from meshd.core.identity import Identity
 from meshd.core.ids import SHORT_LEN, node_text
+from meshd.forwarding.turns import part_of
 from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
@@ -158,6 +159,21 @@ def test_member_that_forges_anothers_frames_and_drives_its_counter_ahead_is_outl
     works(camp, "second")
     told = [notice for host in camp.hosts[1:] for notice in notices(host, "radio-counter-forged")]
     assert told, "it does not go unseen"
+
+
+def test_member_that_uses_the_counters_anothers_frames_will_have_silences_none():
+    camp = Camp(3)
+    works(camp, "first")
+    victim, intruder = link_of(camp.hosts[0]).sender, Intruder(camp)
+    forger = Sender(victim.identity, victim.link, boot=victim.boot, salt=victim.salt)
+    for number in range(4):
+        forger.counter = victim.counter
+        for _ in range(8):
+            intruder.send(forger.seal(FrameKind.LOCAL, b"\xff%d" % number))
+        camp.post(0, f"text {number}")
+        camp.run(MINUTE)
+    assert all(f"text {number}" in camp.texts(1) for number in range(4))
+    assert [notices(host, "radio-counter-forged") for host in camp.hosts[1:]] != [[], []]
 
 
 def test_recording_played_to_a_rebooted_relay_is_not_sent_on():
@@ -383,3 +399,25 @@ def test_distress_of_a_stranger_leaves_a_relay_time_for_the_true_one():
     near.input(lambda now: near.node.radios.publish(b"\xc8text", 4, now))
     mesh.run(2 * MINUTE)
     assert set(got) == {b"\xc8help", b"\xc8text"}
+
+
+def test_messages_of_a_stranger_leave_a_relay_time_for_those_of_others():
+    mesh = Mesh(3, frequency_hz=868_300_000)  # 21.6 s an hour to pass things on
+    first, relay, last = mesh.hosts
+    mesh.cut |= {frozenset((first.name, last.name))}
+    for host in mesh.hosts:
+        mesh.air.moved(host.lora.radio)
+    mesh.run(25 * MINUTE)
+    liar, radio = believed(mesh, relay)
+    to = {"hop_limit": 7, "next_hop": relay.node.id, "destination": last.node.id[:2]}
+    junk = Random(3)
+    for number in range(60):
+        item = Direct(liar.node[:2], number, 0, 15, junk.randbytes(150))
+        radio.send(liar.seal(FrameKind.ROUTED, encode([item]), **to))
+        mesh.run(15)
+    parts = relay.node.radios.meshes["lora0"].parts
+    assert parts.over(part_of(liar.node[:2])) and not parts.over(part_of(first.node.id[:2]))
+    assert parts._all_us < 15_000_000
+    first.ask("message", node=node_text(last.node.id), text="all the same")
+    mesh.run(2 * MINUTE)
+    assert "all the same" in [row["text"] for row in last.ask("messages", limit=9)["messages"]]

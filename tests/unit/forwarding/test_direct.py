@@ -445,3 +445,24 @@ def test_the_highest_attempt_of_a_stranger_shuts_no_later_body_out():
         relay.receive(A, heard, named=True, now=0)
         assert message(A, 1, body) in relay._carried
     assert not relay._receipts
+
+
+def test_a_neighbour_that_has_had_its_part_of_the_hour_is_passed_on_no_more():
+    full, drops = set(), Drops()
+    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=drops, link="lora0")
+    relay.over = full.__contains__
+    relay.receive(A, direct(relay, number=1), named=True, now=0)
+    relay.receive(C, Send(B, A, 7, Direct(D, 1, 0, 3, b"y"), None), named=True, now=0)
+    full.add(A)
+    relay.receive(A, direct(relay, number=2), named=True, now=0)
+    assert drops.total(DropReason.DIRECT_FULL) == 1
+    relay.handle_timeout(S)
+    assert drops.total(DropReason.DIRECT_FULL) == 2
+    assert relay.poll_transmit(S).ingress == C
+    assert relay.poll_transmit(S) is None
+    full.clear()
+    for number in (1, 2):
+        relay.receive(A, direct(relay, number), named=True, now=2 * S)
+    assert not relay._receipts, "neither was passed on"
+    sent = [relay.poll_transmit(4 * S) for _ in range(2)]
+    assert {send.item.number for send in sent} == {1, 2}

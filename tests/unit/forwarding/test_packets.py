@@ -1,6 +1,7 @@
 """IP over LoRa at one node: carried, delivered, sent on, refused with an answer, in fair parts."""
 
 from random import Random
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -9,11 +10,13 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Link, LinkKind, TunSend
-from meshd.core.ids import OPEN_MESH_ID, mesh_address
+from meshd.core.ids import OPEN_MESH_ID, SHORT_LEN, mesh_address
+from meshd.core.law import HOUR_US
 from meshd.core.options import NodeOptions
 from meshd.forwarding.packet_queue import LIFE_US, WAITING_MAX
 from meshd.forwarding.packets import BURST_US, PERCENT, Packets
 from meshd.forwarding.radio_events import LocalHeard
+from meshd.forwarding.turns import RelayParts, part_of
 from meshd.link.account import Share
 from meshd.wire import ipv6
 from meshd.wire.ip_lora import Echo, Packet, Udp
@@ -56,6 +59,7 @@ class Radios:
 
     def __init__(self):
         self.links = {"lora0": Radio()}
+        self.meshes = {"lora0": SimpleNamespace(parts=RelayParts(HOUR_US))}
         self.on_local = {}
         self.told = []
         self.full = False
@@ -333,6 +337,21 @@ def test_invented_sources_share_the_part_of_their_ingress(node):
     node.run(0, 6 * S)
     sources = [told.packet.source for told in node.kept]
     assert sources[:10].count(HERE) >= 4
+
+
+def test_packets_of_one_ingress_take_half_of_the_relaying_and_leave_the_rest_to_others(node):
+    parts = RelayParts(2 * S)
+    node.radios.meshes["lora0"].parts = parts
+    for number in range(60):
+        node.air_brings(echo(OTHER, FAR, number), sender=OTHER)
+        node.host_sends(echo(HERE, FAR, number))
+    sources = [told.packet.source for told in node.told()]
+    assert sources.count(OTHER) == S // AIRTIME_US + 1
+    assert sources.count(HERE) == 60, "own packets are not others'"
+    assert node.drops()[DropReason.PACKET_FULL] == 60 - S // AIRTIME_US - 1
+    assert parts.over(part_of(OTHER[:SHORT_LEN])), "its objects and messages take the same part"
+    node.host_sends(echo(WIFI, FAR))
+    assert [told.packet.source for told in node.told()] == [WIFI]
 
 
 def test_radio_that_is_gone_is_no_way(node):

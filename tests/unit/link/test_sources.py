@@ -7,7 +7,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
 from meshd.link.device import CHALLENGE_EVERY_US, SOURCES_MAX
-from meshd.link.replay import JUMP_MAX, WINDOW, Verdict, Window, nearest
+from meshd.link.replay import HEARD_MAX, JUMP_MAX, WINDOW, Verdict, Window, nearest
 from meshd.link.seal import Mark, hop_address, link_key, seal
 from meshd.link.sender import (
     ANSWER_EVERY_US,
@@ -119,14 +119,19 @@ def test_replayed_frame_is_refused_and_a_late_one_is_not():
     assert b.hear(frames[0]) is DropReason.FRAME_REPLAYED
 
 
-def test_frame_older_than_the_window_is_refused_and_its_sender_asked():
+def test_frame_older_than_all_that_is_remembered_is_refused_and_its_sender_asked():
     a, b = pair()
     b.prove(a)
-    old = a.say()
+    old, late = a.say(), a.say()
     for _ in range(WINDOW):
         b.hear(a.say())
-    assert b.hear(old) is DropReason.FRAME_REPLAYED
+    assert b.hear(late).trusted, "it never came"
     assert b.challenge(CHALLENGE_EVERY_US) is not None
+    assert b.sources.poll_report() is None, "nobody need have forged it"
+    for _ in range(HEARD_MAX):
+        b.hear(a.say())
+    assert b.hear(old) is DropReason.FRAME_REPLAYED
+    assert b.challenge(3 * CHALLENGE_EVERY_US) is not None
 
 
 def test_recording_played_to_a_rebooted_relay_is_not_relayed():
@@ -433,12 +438,50 @@ def test_member_that_drives_anothers_counter_ahead_is_noticed_and_undone():
     for _ in range(10):
         forger.counter += JUMP_MAX - 1
         assert b.hear(forger.seal(FrameKind.LOCAL, b"not from a")).trusted
-    assert b.hear(a.say()) is DropReason.FRAME_REPLAYED
+    true = [a.say() for _ in range(5)]
+    for frame in true:
+        assert b.hear(frame).trusted, "it is not silenced"
+    for frame in true:
+        assert b.hear(frame) is DropReason.FRAME_REPLAYED
+    for _ in range(HEARD_MAX):
+        forger.counter += 1
+        b.hear(forger.seal(FrameKind.LOCAL, b"not from a"))
+    assert b.hear(a.say()) is DropReason.FRAME_REPLAYED, "too many to tell"
     now = CHALLENGE_EVERY_US
     a.hear(b.challenge(now))
     assert b.hear(a.answer(now), now).proven
     assert b.sources.poll_report() == (Report.COUNTER_FORGED, a.node)
     assert b.hear(a.say()).trusted
+    for frame in true:
+        assert b.hear(frame) is DropReason.FRAME_REPLAYED
+
+
+def test_member_that_uses_anothers_next_counters_silences_none_of_its_frames():
+    a, b = pair()
+    b.prove(a)
+    forger = Sender(a.identity, LINK, boot=1, salt=a.sender.salt)
+    for turn in range(4):
+        forger.counter = a.sender.counter
+        for _ in range(WINDOW // 2):
+            assert b.hear(forger.seal(FrameKind.LOCAL, b"not from a %d" % turn)).trusted
+        for _ in range(WINDOW // 4):
+            frame = a.say()
+            assert b.hear(frame).trusted
+            assert b.hear(frame) is DropReason.FRAME_REPLAYED
+        assert isinstance(b.hear(a.sender.beacon()), Met), "nor its beacons"
+    assert b.sources.poll_report() == (Report.COUNTER_FORGED, a.node)
+
+
+def test_of_late_frames_none_is_taken_twice_whatever_was_heard_since():
+    a, b = pair()
+    b.prove(a)
+    frames = [a.say() for _ in range(3 * HEARD_MAX)]
+    first, *later = frames
+    for frame in later:
+        assert b.hear(frame).trusted
+    assert b.hear(first) is DropReason.FRAME_REPLAYED
+    for frame in frames:
+        assert b.hear(frame) is DropReason.FRAME_REPLAYED
 
 
 def test_challenges_to_one_node_are_a_minute_apart():
@@ -605,21 +648,26 @@ def test_boot_and_salt_have_their_sizes(boot, salt):
 
 
 def test_window_judges_without_moving():
-    window = Window(100)
-    assert window.judge(100) is Verdict.SEEN
-    assert window.judge(100 - WINDOW) is Verdict.OLD
-    assert window.judge(100 + JUMP_MAX) is Verdict.FRESH
-    assert window.judge(101 + JUMP_MAX) is Verdict.BEYOND
-    window.take(103)
-    assert [window.judge(counter) for counter in (101, 102, 103)] == [
+    window, tag, other = Window(100), b"this one", b"that one"
+    assert window.judge(100, tag) is Verdict.SEEN
+    assert window.judge(100 - WINDOW, tag) is Verdict.OLD
+    assert window.judge(100 + JUMP_MAX, tag) is Verdict.FRESH
+    assert window.judge(101 + JUMP_MAX, tag) is Verdict.BEYOND
+    window.take(103, tag)
+    assert [window.judge(counter, tag) for counter in (101, 102, 103)] == [
         Verdict.FRESH,
         Verdict.FRESH,
         Verdict.SEEN,
     ]
-    window.take(101)
-    assert window.judge(101) is Verdict.SEEN
-    window.take(5)
+    assert window.judge(103, other) is Verdict.BESIDE
+    window.take(101, tag)
+    assert window.judge(101, tag) is Verdict.SEEN
+    window.take(5, tag)
     assert window.highest == 103
+    window.take(500, tag)
+    assert window.judge(103, tag) is Verdict.OLD
+    assert window.judge(103, other) is window.judge(102, tag) is Verdict.BEHIND
+    assert window.judge(100, other) is Verdict.OLD
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,14 @@ from meshd.forwarding import pairwise
 from meshd.forwarding.pairwise import Pairwise, Prekey, direction, unseal
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived
 from meshd.messages.contacts import CANDIDATES_MAX
-from meshd.messages.prekeys import DAY_US, OWN_MAX, PLAIN_MAX, SETTLE_US, THEIRS_MAX
+from meshd.messages.prekeys import (
+    DAY_US,
+    OWN_MAX,
+    PLAIN_MAX,
+    SETTLE_US,
+    THEIRS_MAX,
+    UNOPENED_US,
+)
 from meshd.space.entries import Draft
 from meshd.space.prekeys import KEPT
 from meshd.store.interface import StoreError, StoreFault
@@ -466,3 +473,17 @@ def test_agreed_keys_of_prekeys_are_bounded_and_go_with_the_private_half():
     assert len(own) == pairwise.PREKEYED_MAX + 1
     own.forget(prekey.public)
     assert len(own) == 1 and secret.hex() not in repr(prekey)
+
+
+def test_of_a_space_that_is_gone_nothing_is_kept():
+    _, _, two = pair()
+    prekeys, space = two.messages.prekeys, two.space()
+    for seq in range(40):
+        prekeys.unopened(space, (bytes(32), seq), two.now)
+    prekeys.tend(two.now)
+    assert list(prekeys._returned_at) == [space.id]
+    assert len(prekeys._unopened) == 40 - payload.UNOPENED_MAX
+    del two.spaces._spaces[space.id]
+    prekeys.tend(two.now + UNOPENED_US)
+    assert not prekeys._unopened
+    assert not prekeys._returned_at

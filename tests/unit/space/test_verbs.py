@@ -197,6 +197,19 @@ def test_mail_is_bounded_and_kept(monkeypatch):
     assert load_mail(b"junk").due == 0 and load_mail(None).due == 0
 
 
+def test_who_writes_much_pushes_out_no_letter_of_others(monkeypatch):
+    monkeypatch.setattr(mail_module, "DUE_MAX", 8)
+    mail, node = Mail(), b"n" * 10
+    for seq in (1, 2):
+        message(mail, b"a" * 32, seq, node, own=False, node=node)
+    for seq in range(1, 40):
+        message(mail, b"b" * 32, seq, node, own=False, node=node)
+    message(mail, b"c" * 32, 1, node, own=False, node=node)
+    names = [(b"a" * 32, 1), (b"a" * 32, 2), *((b"b" * 32, seq) for seq in range(35, 40))]
+    assert mail.due_names() == [*names, (b"c" * 32, 1)]
+    assert mail.overflowed == 34
+
+
 def test_junk_is_no_mail():
     mail = Mail()
     junk = Opened(Kind.MESSAGE, b"short", 0, 1)
