@@ -45,11 +45,11 @@ from meshd.core.options import Boot as Boot
 from meshd.core.options import NodeOptions as NodeOptions
 from meshd.core.snapshot import LinkStatus, NodeSnapshot, Problem
 from meshd.core.timers import Key
-from meshd.forwarding.file_air import FileAir
 from meshd.forwarding.own_names import OwnNames
 from meshd.forwarding.packets import Packets
 from meshd.forwarding.radio_inputs import RadioInputs
 from meshd.forwarding.radios import Radios
+from meshd.forwarding.radios_for_files import RadiosForFiles
 from meshd.messages.messages import Messages
 from meshd.messages.ways import TableWays
 from meshd.routing.speaker import Babel
@@ -125,7 +125,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
         self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync)
-        self.files.lora.use(FileAir(self.radios, identity, self.files.lora.heard))
+        self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,
@@ -162,7 +162,8 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "messages": self.messages,
             "air": self.air,
         }
-        self.radios.listen(air_sync.KINDS, self.air.object, air_sync.SUBS, self.air.local)
+        self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
+        self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
         self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
         self._handlers: dict[str, Handler] = (
             self.spaces.requests | self.sync.requests | self.files.requests | self.messages.requests

@@ -71,8 +71,8 @@ def make():
             "text": sealed.hex(),
             "its_answer": answer(later.there, sealed).hex(),
             "its_refusal": refusal(pair.there, sealed).hex(),
-            "payload": payload.Prekey(2, halves[0]).encode().hex(),
-            "payload_with_unopened": payload.Prekey(2, halves[0], ((publics[0], 9),))
+            "payload": payload.PrekeyRecord(2, halves[0]).encode().hex(),
+            "payload_with_unopened": payload.PrekeyRecord(2, halves[0], ((publics[0], 9),))
             .encode()
             .hex(),
         },

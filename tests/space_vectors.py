@@ -10,7 +10,7 @@ from golden import shown
 
 from meshd.core import crypto
 from meshd.core.identity import Identity
-from meshd.space import joining
+from meshd.space import invitations
 from meshd.space.entries import Draft, Place, write
 from meshd.space.keys import SpaceKeys, commit
 from meshd.space.membership import device_commitment, proof_statement
@@ -73,15 +73,15 @@ def make():
 
 
 def _drafts(space, digests):
-    card = joining.member_card(space, FOUNDER, IDENTITY, "anna")
+    card = invitations.member_card(space, FOUNDER, IDENTITY, "anna")
     yield "founding", Draft(Kind.FOUNDING, b"", FoundingCard("home", card).encode())
-    keys = joining.InviteKeys(SECRET, space)
+    keys = invitations.InviteKeys(SECRET, space)
     sealed = crypto.seal_to(
         keys.seal_public, b"\x01" + EPOCH_KEY + b"home", ephemeral=fill(10), purpose=b"meshd-invite"
     )
     invite = Invite((digests[-1],), keys.public, Rank.WRITER, 2, TIME_S + 3600)
     yield "invite", Draft(Kind.INVITE, invite.encode(), InviteCard(keys.join_key, sealed).encode())
-    member = joining.member_card(space, AUTHOR, JOINER, "ben")
+    member = invitations.member_card(space, AUTHOR, JOINER, "ben")
     commitment = device_commitment(member.device, member.signature)
     statement = proof_statement(space, keys.public, AUTHOR, commitment)
     proof, consent = crypto.sign(keys.seed, statement), crypto.sign(JOINER_SEED, statement)
@@ -103,8 +103,8 @@ def _drafts(space, digests):
 def _invitation(genesis, space):
     link = Invitation(SECRET, space, (IDENTITY.node, JOINER.node))
     record = JoiningRecord(link.encode(), JOINER_SEED, "ben")
-    request = joining.join_request(record, JOINER, fill(13, 24))
-    keys = joining.InviteKeys(SECRET, space)
+    request = invitations.join_request(record, JOINER, fill(13, 24))
+    keys = invitations.InviteKeys(SECRET, space)
     sealed = crypto.seal_to(
         keys.seal_public, b"\x01" + EPOCH_KEY + b"home", ephemeral=fill(10), purpose=b"meshd-invite"
     )

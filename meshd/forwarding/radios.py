@@ -6,7 +6,7 @@ statuses. A radio that the law does not let send is not used, and that is a prob
 Must not know: serial ports, files, what objects and messages mean.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -221,13 +221,6 @@ class Radios:
         taken = self.meshes[link].tell(item, waiting)
         self._pump(now)
         return taken
-
-    def listen(
-        self, kinds: Iterable[int], objects: ObjectHandler, subs: Iterable[int], local: LocalHandler
-    ) -> None:
-        """Give objects of some kinds and items of some subs to one part of the node."""
-        self.on_object |= dict.fromkeys(kinds, objects)
-        self.on_local |= dict.fromkeys(subs, local)
 
     def say(self, link: str, item: Local, now: int) -> bool:
         """Send a word about what this node holds or wants to all in earshot, as control."""

@@ -21,9 +21,9 @@ from meshd.messages.contacts import Used
 from meshd.messages.letter import ROW_PREFIX, rows_of
 from meshd.space.entries import Draft
 from meshd.space.mail import Name
-from meshd.space.prekeys import Told
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
+from meshd.space.told_prekeys import Told
 from meshd.wire import payload
 from meshd.wire.entry import Kind
 from meshd.wire.membership import Rank
@@ -269,7 +269,7 @@ class Prekeys:
 
     def _append(self, space: Space, unopened: tuple[Name, ...], now: int) -> bool:
         newest = self._newest()[0]
-        said = payload.Prekey(newest.number, newest.public, unopened)
+        said = payload.PrekeyRecord(newest.number, newest.public, unopened)
         try:
             self._spaces.append(space, Draft(Kind.PREKEY, b"", said.encode()), now)
         except (RequestError, WireError):

@@ -2,7 +2,7 @@
 
 Enters: links from people, requests and answers from peers. Leaves: requests to send, spaces joined,
 `JoinAnswered` once an admission is durable. A join keeps its signing key on disk until it works.
-Must not know: whom to ask and how often, which is `sync/joins.py`.
+Must not know: whom to ask and how often, which is `sync/join_talk.py`.
 Ref: docs/wire-format.md#invitations.
 """
 
@@ -12,7 +12,7 @@ from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, WireError
 from meshd.core.events import MetaRow
-from meshd.space import joining
+from meshd.space import invitations
 from meshd.space.feed import JoinAnswered
 from meshd.space.ports import Done, Joinable
 from meshd.space.record import JoiningRecord, joining_key
@@ -51,13 +51,13 @@ class Joins:
         Raises: RequestError when the link cannot be used or the space is here already.
         """
         spaces = self._spaces
-        invitation = joining.parse_link(link)
+        invitation = invitations.parse_link(link)
         known = spaces.get(invitation.space)
         if known is not None and known.rank is not None:
             name = known.name or known.text_id[:8]
             raise RequestError(f"this node is in {name} already", remedy=f"meshd log {name}")
         if spaces.closed:
-            raise joining.refusal(DropReason.STORE_CLOSED)
+            raise invitations.refusal(DropReason.STORE_CLOSED)
         waiting = self._waiting.pop(invitation.space, None) or (known and known.record())
         if known is None:
             spaces.check_room()
@@ -89,7 +89,7 @@ class Joins:
             return DropReason.JOIN_ANSWER
         if self._spaces.closed:
             return DropReason.STORE_CLOSED
-        kept = joining.accept_answer(record, answer)
+        kept = invitations.accept_answer(record, answer)
         return kept if isinstance(kept, DropReason) else self._spaces.adopt(kept, done)
 
     def answer(self, request: bytes, token: int, now: int) -> DropReason | None:
@@ -102,7 +102,7 @@ class Joins:
             return DropReason.JOIN_MALFORMED
         refused = DropReason.INVITE_UNKNOWN
         for space in self._spaces.all():
-            admission = joining.admit(space, decoded, self._spaces.wall_s(now))
+            admission = invitations.admit(space, decoded, self._spaces.wall_s(now))
             if admission is DropReason.INVITE_UNKNOWN:
                 continue
             if isinstance(admission, DropReason):
@@ -119,11 +119,11 @@ class Joins:
     def _joining(self, space_id: bytes) -> Joining:
         record, spaces = self._waiting[space_id], self._spaces
         nonce = spaces.ctx.entropy(crypto.XNONCE_LEN)
-        request = joining.join_request(record, spaces.identity, nonce)
-        return Joining(space_id, joining.parse_link(record.link).hints, request)
+        request = invitations.join_request(record, spaces.identity, nonce)
+        return Joining(space_id, invitations.parse_link(record.link).hints, request)
 
     def _let_in(
-        self, space: Space, admission: joining.Admission, token: int, now: int
+        self, space: Space, admission: invitations.Admission, token: int, now: int
     ) -> DropReason | None:
         events = self._spaces.events
         if admission.draft is None:

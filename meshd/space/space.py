@@ -25,7 +25,6 @@ from meshd.space.membership import (
     decode_record,
     recompute,
 )
-from meshd.space.prekeys import Prekeys
 from meshd.space.record import (
     SpaceRecord,
     aside_key,
@@ -35,6 +34,7 @@ from meshd.space.record import (
     mail_key,
     pack_fork,
 )
+from meshd.space.told_prekeys import ToldPrekeys
 from meshd.wire import entry as wire
 from meshd.wire import membership as wire_membership
 from meshd.wire import payload
@@ -67,7 +67,7 @@ class Space:
     author: bytes
     former: tuple[bytes, ...]
     offered_rank: Rank
-    prekeys: Prekeys
+    prekeys: ToldPrekeys
     _seed: bytes
 
     def __init__(self, record: SpaceRecord, genesis: Genesis, keys: SpaceKeys, node: bytes) -> None:
@@ -357,7 +357,7 @@ class Space:
         self.aside: dict[bytes, dict[bytes, bytes]] = {}
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
-        self.prekeys = Prekeys(self.id)
+        self.prekeys = ToldPrekeys(self.id)
         self._cards = Cards(self.id, self.keys, self.log)
 
     # --- inside -----------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from meshd.space.feed import (
     SpaceAdded,
     SpaceEvent,
 )
-from meshd.space.joining import member_card, parse_link
+from meshd.space.invitations import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
 from meshd.space.ports import Done
@@ -55,6 +55,8 @@ SPACES_MAX = 64
 APPENDS_MAX = 1024
 """Own entries that wait for the disk; a further one is refused to its caller."""
 PROBLEMS_MAX = 16
+NOT_YET = DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING
+"""Why an entry is refused that may be offered again, when more of its space is known."""
 KNOWN_ROWS = (
     *("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "letter/"),
     *("prekey/", "boot", "babel-"),
@@ -148,8 +150,8 @@ class Spaces:
     ) -> Accepted | Duplicate | DropReason:
         """Verify, apply and store an entry that a peer sent. The caller counts a refusal.
 
-        AUTHOR_UNKNOWN, MEMBERSHIP_MISSING and ENTRY_GAP may be offered again later; FORK_SUSPECTED
-        means that both branches are signed: find the first difference and call `fork`.
+        What is refused as `NOT_YET` or ENTRY_GAP may be offered again later; FORK_SUSPECTED means
+        that both branches are signed: find the first difference and call `fork`.
         """
         if self.closed:
             return DropReason.STORE_CLOSED

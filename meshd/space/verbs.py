@@ -14,9 +14,9 @@ from meshd.core.ids import encode_text, node_text, parse_node
 from meshd.core.limits import ENTRY_PAYLOAD_MAX
 from meshd.core.names import shows
 from meshd.core.snapshot import to_json
-from meshd.space import joining
+from meshd.space import invitations
 from meshd.space.entries import Draft
-from meshd.space.joining import InviteKeys, Terms
+from meshd.space.invitations import InviteKeys, Terms
 from meshd.space.ports import Askable, Done
 from meshd.space.space import Space
 from meshd.wire import payload
@@ -96,7 +96,7 @@ class Verbs:
         entropy = self._spaces.ctx.entropy
         secret = entropy(SECRET_LEN)
         keys = InviteKeys(secret, space.id)
-        draft = joining.invite_draft(space, keys, terms, entropy(crypto.KEY_LEN))
+        draft = invitations.invite_draft(space, keys, terms, entropy(crypto.KEY_LEN))
         link = Invitation(secret, space.id, self._hints(space)).encode()
         value: Args = {
             "url": link,
@@ -133,7 +133,7 @@ class Verbs:
         space = self._space(args)
         wanted = text_of(args, "invite")
         if wanted.lower().startswith(LINK_START):
-            link = joining.parse_link(wanted)
+            link = invitations.parse_link(wanted)
             wanted = encode_text(InviteKeys(link.secret, space.id).public)
         found = [
             signed

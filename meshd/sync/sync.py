@@ -42,7 +42,7 @@ from meshd.sync.forks import Forks
 from meshd.sync.greeting import Greeter
 from meshd.sync.hub import Hub, Peer, Share
 from meshd.sync.intake import Intake
-from meshd.sync.joins import Joins
+from meshd.sync.join_talk import JoinTalk
 from meshd.sync.leases import Leases
 from meshd.sync.lookout import Lookout
 from meshd.sync.ports import FilesPort, SessionsPort
@@ -89,7 +89,7 @@ class Sync:
         self._leases = Leases(hub)
         self._deliveries = Deliveries(ctx, spaces)
         self._waits = Waits(hub, self._deliveries)
-        self._joins = Joins(hub)
+        self._joins = JoinTalk(hub)
         self._routed = Routed(hub)
         self._lookout = Lookout(hub, self._routed)
         parts = (self._vectors, self._wants, self._serving, self._forks, self._leases)

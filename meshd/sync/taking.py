@@ -9,6 +9,7 @@ from typing import NamedTuple
 from meshd.core.drops import DropReason
 from meshd.space.feed import FeedHead
 from meshd.space.space import Space
+from meshd.space.spaces import NOT_YET
 from meshd.sync.forks import Forks
 from meshd.sync.hub import Hub, Share
 from meshd.sync.leases import Leases
@@ -18,7 +19,6 @@ from meshd.sync.vectors import Vectors
 from meshd.sync.wants import Wants
 from meshd.wire.sync_messages import Entries
 
-_LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
 """Entries that may become valid when membership changes: asked for again then."""
 _BLAMELESS = (DropReason.STORE_CLOSED, DropReason.FEED_FROZEN, DropReason.ENTRY_GAP)
 """Refusals that say nothing against the peer."""
@@ -122,7 +122,7 @@ class Taking:
         self, share: Share, author: bytes, held: int, reason: DropReason, now: int
     ) -> None:
         self._hub.drop(reason, share.peer)
-        if reason in _LATER:
+        if reason in NOT_YET:
             share.unknown.add(author)
         elif reason is DropReason.FORK_SUSPECTED:
             self._forks.suspect(share, author, held, now)

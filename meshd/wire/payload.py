@@ -68,7 +68,7 @@ class Receipt(NamedTuple):
         return b"".join(_RECEIPT.pack(author, seq) for author, seq in self.received)
 
 
-class Prekey(NamedTuple):
+class PrekeyRecord(NamedTuple):
     """The public half of a device's key for letters. Numbers of a device rise by one or more.
 
     `unopened` are letters, as (author, seq), that it has no key for, nor had: seal them anew.
@@ -156,7 +156,7 @@ def decode_receipt(data: bytes) -> Receipt:
     return Receipt(tuple(_RECEIPT.iter_unpack(data)))
 
 
-def decode_prekey(data: bytes) -> Prekey:
+def decode_prekey(data: bytes) -> PrekeyRecord:
     """Decode the payload of a PREKEY.
 
     Raises: WireError.
@@ -167,7 +167,7 @@ def decode_prekey(data: bytes) -> Prekey:
     number, public = _PREKEY.unpack_from(data)
     if not number:
         raise WireError("prekey number 0")
-    return Prekey(number, public, tuple(_RECEIPT.iter_unpack(data[_PREKEY.size :])))
+    return PrekeyRecord(number, public, tuple(_RECEIPT.iter_unpack(data[_PREKEY.size :])))
 
 
 def decode_file_clear(data: bytes) -> FileClear:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshd.core import crypto
 from meshd.simulation.faults.hostile import Attack
-from meshd.space import entries, joining
+from meshd.space import entries, invitations
 from meshd.space.entries import Draft, Place
 from meshd.space.feed import FeedHead
 from meshd.wire import entry as wire
@@ -61,9 +61,9 @@ class Usurp(Attack):
         if rank < Rank.WRITER:
             text = f"{self.host.name} has no right to say so"
             return Draft(Kind.POST, b"", payload.Post(text).encode())
-        keys = joining.InviteKeys(self.rng.randbytes(SECRET_LEN), space.id)
-        terms = joining.Terms(Rank.ADMIN, 1, 0)
-        return joining.invite_draft(space, keys, terms, self.rng.randbytes(crypto.KEY_LEN))
+        keys = invitations.InviteKeys(self.rng.randbytes(SECRET_LEN), space.id)
+        terms = invitations.Terms(Rank.ADMIN, 1, 0)
+        return invitations.invite_draft(space, keys, terms, self.rng.randbytes(crypto.KEY_LEN))
 
 
 class Forge(Usurp):

@@ -26,7 +26,7 @@ from meshd.space.feed import (
     SpaceEvent,
 )
 from meshd.space.space import Space
-from meshd.space.spaces import Spaces
+from meshd.space.spaces import NOT_YET, Spaces
 from meshd.sync.air.acks import WAIT_US, Acks, wants_word
 from meshd.sync.air.aside import Aside, Parts
 from meshd.sync.air.link import AirLink, Voice
@@ -60,7 +60,6 @@ CAME_MAX = 256
 EVERYWHERE = "*"
 """Instead of a radio: objects go out by all radios at once."""
 _READ_BYTES = 16 * 1024
-_LATER = (DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING)
 
 
 KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART, ObjectKind.WORD)
@@ -298,13 +297,13 @@ class AirSync:
             return DropReason.SYNC_LEASE
         data = expand(space, author, thin, self._begin().memberships(space_id))
         if isinstance(data, DropReason):
-            if data in _LATER:
+            if data in NOT_YET:
                 self._keep(link, key, thin)
                 link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
             return data
         result = self._spaces.accept(space, author, data, now)
         if isinstance(result, DropReason):
-            if result in _LATER:
+            if result in NOT_YET:
                 self._keep(link, key, thin)
             return result
         if isinstance(result, Accepted):

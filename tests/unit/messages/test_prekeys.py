@@ -24,7 +24,7 @@ from meshd.messages.prekeys import (
     UNOPENED_US,
 )
 from meshd.space.entries import Draft
-from meshd.space.prekeys import KEPT
+from meshd.space.told_prekeys import KEPT
 from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import payload
 from meshd.wire.entry import Kind
@@ -77,7 +77,7 @@ def say(net, text, seconds=10):
 
 
 def append(device, number, public, unopened=()):
-    said = payload.Prekey(number, public, tuple(unopened)).encode()
+    said = payload.PrekeyRecord(number, public, tuple(unopened)).encode()
     device.spaces.append(device.space(), Draft(Kind.PREKEY, b"", said), device.now)
     device.run()
 

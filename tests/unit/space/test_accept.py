@@ -9,7 +9,7 @@ from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError
 from meshd.space import entries
-from meshd.space import joining as joins
+from meshd.space import invitations as joins
 from meshd.space import space as space_module
 from meshd.space.entries import Draft, Place
 from meshd.space.feed import Accepted, Duplicate, EntryApplied, EntryDurable, Forked

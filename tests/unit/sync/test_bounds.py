@@ -10,7 +10,7 @@ from meshd.sync import wants
 from meshd.sync.delivery import WAITS_MAX, Waiting
 from meshd.sync.forks import FRUITLESS_MAX, PROOFS_MAX, SEARCHES_MAX, WAITING_MAX
 from meshd.sync.hub import OUTBOX_BYTES_MAX, PEER_THEIRS_MAX
-from meshd.sync.joins import ADMISSIONS_MAX
+from meshd.sync.join_talk import ADMISSIONS_MAX
 from meshd.sync.recent import RECENT_BYTES_MAX, Recent
 from meshd.sync.wants import STRANGERS_MAX
 from meshd.wire import sync_messages as wire

@@ -11,7 +11,7 @@ from struct import Struct
 from meshd.core.crypto import KEY_LEN
 from meshd.core.events import MetaRow
 from meshd.space.record import prekey_key, prekey_start
-from meshd.wire.payload import Prekey
+from meshd.wire.payload import PrekeyRecord
 
 KEPT = 3
 """Prekeys of one feed that are kept: letters under way may be sealed with older ones."""
@@ -22,7 +22,7 @@ Told = tuple[int, bytes]
 """A prekey as others know it: its number, and its public half."""
 
 
-class Prekeys:
+class ToldPrekeys:
     """The prekeys of one space, by author."""
 
     __slots__ = ("_space", "_told")
@@ -35,7 +35,7 @@ class Prekeys:
         """Return what a feed told, the newest first."""
         return self._told.get(author, ())
 
-    def learn(self, author: bytes, said: Prekey) -> MetaRow | None:
+    def learn(self, author: bytes, said: PrekeyRecord) -> MetaRow | None:
         """Take a record of a feed; return the row that keeps it, None when it is not news."""
         known = self.of(author)
         if known and said.number <= known[0][0]:

@@ -6,11 +6,11 @@ from space_devices import SECOND, WALL_S, Device, answer_join, founder, join, jo
 from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError
-from meshd.space import joining as joins
+from meshd.space import invitations as joins
 from meshd.space import joins as joins_module
 from meshd.space import spaces as spaces_module
 from meshd.space import verbs
-from meshd.space.joining import REFUSALS, InviteKeys, refusal
+from meshd.space.invitations import REFUSALS, InviteKeys, refusal
 from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import genesis as wire_genesis
 from meshd.wire import invitation as wire

@@ -4,9 +4,9 @@ import pytest
 from sync_net import MS, SECOND, WALL_S, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
-from meshd.space import joining
-from meshd.space.joining import REFUSALS
-from meshd.sync.joins import _CODES, JOINS_MAX, TOKENS_MAX
+from meshd.space import invitations
+from meshd.space.invitations import REFUSALS
+from meshd.sync.join_talk import _CODES, JOINS_MAX, TOKENS_MAX
 from meshd.wire import sync_messages as wire
 from meshd.wire.invitation import decode_request
 
@@ -298,7 +298,7 @@ def test_false_welcome_is_not_believed_and_the_join_goes_on(restart):
     ticket = carl.ask("join", url=url)
     net.run(50 * MS)
     (ask,) = mallory.of(wire.Join)
-    admission = joining.admit(bad.home, decode_request(ask.request), WALL_S)
+    admission = invitations.admit(bad.home, decode_request(ask.request), WALL_S)
     mallory.say(wire.Joined(ask.number, 0, admission.answer))
     net.run(30 * SECOND)
     assert carl.replies[ticket].code == 75 and "has not arrived" in carl.replies[ticket].error

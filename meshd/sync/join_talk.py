@@ -5,7 +5,7 @@ that the link hints at; answers to those who ask us. Refusals are gathered into 
 all of them; nobody vouches for them, so they destroy nothing: the signing key stays on disk, and
 asking again with the same link is the same request. An admission is believed when its record is
 here; until then every node is asked again, after the reply and a restart too. An admission of ours
-leaves only when it is durable. What the blobs hold is the business of `space/joining.py`.
+leaves only when it is durable. What the blobs hold is the business of `space/invitations.py`.
 """
 
 from meshd.core.arguments import Args, seconds_of
@@ -14,7 +14,7 @@ from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Progress, Reply
 from meshd.core.ids import grouped, node_text
 from meshd.space.feed import JoinAnswered
-from meshd.space.joining import REFUSALS
+from meshd.space.invitations import REFUSALS
 from meshd.space.joins import Joining
 from meshd.space.verbs import name_of
 from meshd.sync.hub import Hub, Peer
@@ -87,7 +87,7 @@ class Underway:
         self.written = False
 
 
-class Joins:
+class JoinTalk:
     """Joins of ours that are under way, and admissions of ours that are not durable yet."""
 
     __slots__ = ("_admissions", "_hub", "_number", "_token", "_underway")

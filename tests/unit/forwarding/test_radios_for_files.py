@@ -4,12 +4,12 @@ from lora_mesh import SF7, Mesh
 
 from meshd.core.airtime import Modulation
 from meshd.core.law import HOUR_US
-from meshd.forwarding.file_air import AWAY_US, BACKLOG_MAX, SUBS, FileAir
+from meshd.forwarding.radios_for_files import AWAY_US, BACKLOG_MAX, SUBS, RadiosForFiles
 from meshd.wire.lora_payload import Sub
 
 
 def air_of(host, heard=lambda *item: None):
-    return FileAir(host.node.radios, host.identity, heard)
+    return RadiosForFiles(host.node.radios, host.identity, heard)
 
 
 def test_a_limited_band_leaves_bulk_its_part_of_the_hour():

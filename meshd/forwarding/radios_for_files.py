@@ -22,7 +22,7 @@ AWAY_US = 1_000_000
 Heard = Callable[[str, bytes, int, bytes, int], None]
 
 
-class FileAir:
+class RadiosForFiles:
     """What `sync.files.ports.FileRadios` asks for; items of files go to `heard`."""
 
     def __init__(self, radios: Radios, identity: Identity, heard: Heard) -> None:
@@ -32,8 +32,7 @@ class FileAir:
         def on(event: LocalHeard, now: int) -> None:
             heard(event.link, event.node, event.sub, event.body, now)
 
-        for sub in SUBS:
-            radios.on_local[sub] = on
+        radios.on_local |= dict.fromkeys(SUBS, on)
 
     def links(self) -> tuple[str, ...]:
         """Return the radios that take frames now."""
