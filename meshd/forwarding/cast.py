@@ -15,9 +15,9 @@ from meshd.core.buckets import Buckets
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.law import HOUR_US
-from meshd.forwarding.held import Held, Store, name_of
 from meshd.forwarding.listings import Listings, Said
 from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.objects import HeldObject, Store, name_of
 from meshd.forwarding.rules import Rules
 from meshd.forwarding.turns import PACED, Turns, in_turn
 from meshd.wire import lora_payload
@@ -77,7 +77,7 @@ class Batch(NamedTuple):
     """What the next frame carries. Hand it back to `sent` once it is on the air no more."""
 
     items: tuple[Item, ...]
-    objects: tuple[Held, ...]
+    objects: tuple[HeldObject, ...]
     said: Said
 
     @property
@@ -123,7 +123,7 @@ class Cast:
             raise UsageError(f"an object has 1 to {BODY_MAX} bytes and priority 0 to 4")
         if name_of(body) in self.store.by_name:
             return tag_of(body)
-        held = Held(body, priority, now)
+        held = HeldObject(body, priority, now)
         held.own, held.reach = True, len(self.neighbours.listeners)
         if not self._keep(held, now):
             raise UsageError("too many own objects that are more urgent are under way")
@@ -135,7 +135,7 @@ class Cast:
         """Tell on what a neighbour told on another radio: neither as own, nor as new."""
         if name_of(body) in self.store.by_name:
             return
-        held = Held(body, priority, born_us, source)
+        held = HeldObject(body, priority, born_us, source)
         if self._taken(held, now):
             held.reach = len(self.neighbours.listeners)
             held.due_us = now + self._rng.randint(self.rules.slot_us, self.rules.own_us)
@@ -227,7 +227,7 @@ class Cast:
         """Take an object from the air; True when it is new."""
         held = self.store.by_name.get(name_of(item.body))
         if held is None:
-            held = Held(item.body, item.priority, now - item.age * AGE_STEP_US, sender)
+            held = HeldObject(item.body, item.priority, now - item.age * AGE_STEP_US, sender)
             if not self._taken(held, now):
                 return False
             self._cover(held, sender)
@@ -239,7 +239,7 @@ class Cast:
             self._plan(held, now)
         return False
 
-    def _taken(self, held: Held, now: int) -> bool:
+    def _taken(self, held: HeldObject, now: int) -> bool:
         """Keep another node's object; False when it is too old, or nothing gives way to it."""
         age_us = now - held.born_us
         if age_us >= AGE_MAX * AGE_STEP_US or age_us > self.rules.window_us:
@@ -253,27 +253,27 @@ class Cast:
             self.drops.count(DropReason.CAST_URGENT, self._link)
         return True
 
-    def _keep(self, held: Held, now: int) -> bool:
+    def _keep(self, held: HeldObject, now: int) -> bool:
         if not self.store.add(held, now):
             return False
         self.listings.came(held)
         return True
 
-    def _cover(self, held: Held, sender: bytes) -> None:
+    def _cover(self, held: HeldObject, sender: bytes) -> None:
         if sender in self.neighbours.known:
             held.covered.add(sender)
         held.covered.update(self.neighbours.audience(sender))
 
-    def _reach(self, held: Held) -> int:
+    def _reach(self, held: HeldObject) -> int:
         """Return how many listeners are not known to have an object."""
         return sum(short not in held.covered for short in self.neighbours.listeners)
 
-    def _only(self, held: Held) -> bool:
+    def _only(self, held: HeldObject) -> bool:
         """Tell whether one who lacks an object hears no other neighbour that might tell it."""
         near = self.neighbours
         return any(near.only(one) for one in near.listeners if one not in held.covered)
 
-    def _again(self, held: Held) -> bool:
+    def _again(self, held: HeldObject) -> bool:
         """Tell whether an object is sent once more unasked: distress, of others to who is proven,
         and once to who says that it hears this node.
         """
@@ -284,7 +284,7 @@ class Cast:
         proven = self.neighbours.proven
         return any(proven(one) for one in self.neighbours.listeners if one not in held.covered)
 
-    def _plan(self, held: Held, now: int) -> None:
+    def _plan(self, held: HeldObject, now: int) -> None:
         """Decide when an object is sent on, or that it need not be."""
         held.reach = reach = self._reach(held)
         if not reach:
@@ -299,9 +299,9 @@ class Cast:
         part = FLOOR + (1 - FLOOR) * self._rng.random()
         held.due_us = now + slot_us + round(hold_us / reach**POWER * part)
 
-    def _objects(self, now: int, room: int, whole: int) -> list[Held]:
+    def _objects(self, now: int, room: int, whole: int) -> list[HeldObject]:
         """Choose what rides: distress first, then what is due, then what is not due yet."""
-        waiting: list[Held] = []
+        waiting: list[HeldObject] = []
         for held in self.store.recent(now):
             if held.due_us is None or self.turns.sheds(held):
                 continue
@@ -313,7 +313,7 @@ class Cast:
                 self.drops.count(DropReason.CAST_TOO_LONG, self._link)
                 continue
             waiting.append(held)
-        chosen: list[Held] = []
+        chosen: list[HeldObject] = []
         for held in in_turn(waiting, now):
             size = OBJECT_HEAD + len(held.body)
             if size <= room and len(chosen) < OBJECTS_MAX:

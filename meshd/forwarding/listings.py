@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import SHORT_LEN
-from meshd.forwarding.held import Held, Store, Wanted
 from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.objects import HeldObject, Store, Wanted
 from meshd.forwarding.rules import Rules
 from meshd.wire.lora_items import (
     AGE_STEP_US,
@@ -57,7 +57,7 @@ class Listings:
 
     # --- inputs -----------------------------------------------------------------------------------
 
-    def came(self, held: Held) -> None:
+    def came(self, held: HeldObject) -> None:
         """Note an object that is new here: a listing will name it."""
         self.wanted.came(held.tag)
         if self._listing_due_us is None:
@@ -66,7 +66,7 @@ class Listings:
 
     def compare(
         self, sender: bytes, present: set[bytes], listing: Listing, now: int
-    ) -> tuple[DropReason | None, list[Held]]:
+    ) -> tuple[DropReason | None, list[HeldObject]]:
         """Take a listing, want what is missing here; return what is missing there.
 
         `present`: tags of the objects in its frame. Returns first: why not all of it is wanted.

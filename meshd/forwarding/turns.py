@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from random import Random
 
 from meshd.core.law import HOUR_US
-from meshd.forwarding.held import Held
+from meshd.forwarding.objects import HeldObject
 from meshd.wire.lora_items import OBJECT_HEAD
 
 SHED = (2.0, 2.0, 0.6, 0.5, 0.45)
@@ -97,7 +97,7 @@ class Turns:
         self.load, self._load_us = share, now
         self.parts.expire(now)
 
-    def took(self, objects: Iterable[Held], airtime_us: int, tellers: int, now: int) -> None:
+    def took(self, objects: Iterable[HeldObject], airtime_us: int, tellers: int, now: int) -> None:
         """Note that a frame with objects went out, and how many others tell some of late."""
         sizes = [(held, OBJECT_HEAD + len(held.body)) for held in objects]
         whole = sum(size for _, size in sizes)
@@ -107,25 +107,25 @@ class Turns:
         wait_us = round(airtime_us * ((tellers + 1) / PART - 1))
         self.next_us = now + self._rng.randint(wait_us * 3 // 4, wait_us * 5 // 4)
 
-    def sheds(self, held: Held) -> bool:
+    def sheds(self, held: HeldObject) -> bool:
         """Tell whether an object waits: too much is taken, or of too much its neighbour had."""
         begun = held.sends or not held.own
         if self.load > SHED[held.rank] + (BEGUN if begun else 0.0):
             return True
         return not held.own and self.parts.over(_key(held))
 
-    def when(self, held: Held) -> int | None:
+    def when(self, held: HeldObject) -> int | None:
         """Return when to look at an object, None: nothing is to be done."""
         if held.due_us is None or not self.sheds(held):
             return held.due_us
         return max(held.due_us, self._load_us + LOOK_AGAIN_US)
 
 
-def _key(held: Held) -> object:
+def _key(held: HeldObject) -> object:
     return part_of(held.source, urgent=not held.priority)
 
 
-def in_turn(waiting: list[Held], now: int) -> list[Held]:
+def in_turn(waiting: list[HeldObject], now: int) -> list[HeldObject]:
     """Return what goes first: of each urgency, the best of every neighbour's before the next best.
 
     What is not due yet may ride along, but goes after all that is.

@@ -8,8 +8,8 @@ from meshd.core.airtime import LONG_FAST, Modulation
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.forwarding.cast import SENDS_MAX, URGENT_BURST, URGENT_OVER, Cast
-from meshd.forwarding.held import HELD_MAX, VAIN_MAX, WANTED_MAX, WANTS_MAX, name_of
 from meshd.forwarding.neighbours import Neighbours
+from meshd.forwarding.objects import HELD_MAX, VAIN_MAX, WANTED_MAX, WANTS_MAX, name_of
 from meshd.forwarding.rules import rules_for
 from meshd.wire.lora_items import AGE_MAX, AGE_STEP_US, Heard, Listing, Object, Wants, tag_of
 

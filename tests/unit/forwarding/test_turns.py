@@ -6,8 +6,8 @@ from meshd.core.airtime import LONG_FAST
 from meshd.core.drops import Drops
 from meshd.core.law import HOUR_US
 from meshd.forwarding.cast import URGENT_SENDS, URGENT_UNPROVEN, Cast
-from meshd.forwarding.held import name_of
 from meshd.forwarding.neighbours import TELLER_US, Neighbours
+from meshd.forwarding.objects import name_of
 from meshd.forwarding.rules import rules_for
 from meshd.forwarding.turns import SLOT_US, SOURCES_MAX, RelayParts
 from meshd.wire.lora_items import Object

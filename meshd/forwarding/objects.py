@@ -34,7 +34,7 @@ def name_of(body: bytes) -> bytes:
     return blake2b(body, digest_size=NAME_LEN).digest()
 
 
-class Held:
+class HeldObject:
     """An object that this node has. `covered`: who has it too, as far as known.
 
     `source`: the neighbour that brought it. `rank`: as what it is sent on here, which is less than
@@ -64,10 +64,10 @@ class Store:
     """Objects by name."""
 
     def __init__(self, window_us: int) -> None:
-        self.by_name: dict[bytes, Held] = {}
+        self.by_name: dict[bytes, HeldObject] = {}
         self._window_us = window_us
 
-    def add(self, held: Held, now: int) -> bool:
+    def add(self, held: HeldObject, now: int) -> bool:
         """Take an object; False when nothing gives way to it."""
         if len(self.by_name) >= HELD_MAX:
             kept = list(self.recent(now))
@@ -79,11 +79,11 @@ class Store:
         self.by_name[held.name] = held
         return True
 
-    def tagged(self, tags: Container[bytes]) -> list[Held]:
+    def tagged(self, tags: Container[bytes]) -> list[HeldObject]:
         """Return the objects with these tags; one tag may stand for several."""
         return [held for held in self.by_name.values() if held.tag in tags]
 
-    def recent(self, now: int) -> Iterator[Held]:
+    def recent(self, now: int) -> Iterator[HeldObject]:
         """Yield all objects; what is too old is let go."""
         for held in list(self.by_name.values()):
             if now - held.born_us > self._window_us:
@@ -92,12 +92,12 @@ class Store:
                 yield held
 
 
-def _worst(held: Held, kept: list[Held]) -> Held:
+def _worst(held: HeldObject, kept: list[HeldObject]) -> HeldObject:
     """Return what goes for an object, itself perhaps: of what one neighbour brought, who has most.
 
     An own one goes only for another own one, when there is nothing else.
     """
-    shares: dict[bytes, list[Held]] = {} if held.own else {held.source: [held]}
+    shares: dict[bytes, list[HeldObject]] = {} if held.own else {held.source: [held]}
     for one in kept:
         if not one.own:
             shares.setdefault(one.source, []).append(one)
@@ -105,7 +105,7 @@ def _worst(held: Held, kept: list[Held]) -> Held:
     return max(most, key=_worth)
 
 
-def _worth(held: Held) -> tuple[int, int]:
+def _worth(held: HeldObject) -> tuple[int, int]:
     return held.priority, -held.born_us
 
 
