@@ -41,7 +41,7 @@ class NodeStation:
             NodeOptions(),
             identity=Identity(random.randbytes(32), random.randbytes(32)),
             boot=Boot(1, 1, None),
-            image=StoreImage({}, (), (), 0),
+            image=StoreImage({}, (), ()),
             rng=random,
             entropy=random.randbytes,
         )

@@ -328,7 +328,6 @@ class StoreImage(NamedTuple):
     metas: dict[str, bytes]
     feeds: tuple[FeedImage, ...]
     membership: tuple[EntryRow, ...]
-    chunk_bytes: int
 
 
 # --- people and scripts ---------------------------------------------------------------------------

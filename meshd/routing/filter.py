@@ -26,16 +26,15 @@ _MARTIAN_BYTES = tuple(prefix.address[0] for prefix in _MARTIANS)
 
 
 class Filter:
-    """The rules of one node. Default routes are refused unless `accept_default`."""
+    """The rules of one node."""
 
-    __slots__ = ("_hosts", "_own", "_protected", "accept_default")
+    __slots__ = ("_hosts", "_own", "_protected")
 
-    def __init__(self, own: Iterable[Prefix], *, accept_default: bool = False) -> None:
+    def __init__(self, own: Iterable[Prefix]) -> None:
         own = tuple(own)
         self._hosts = {prefix: None for prefix in own if prefix.length == 128}
         self._own = tuple(prefix for prefix in own if prefix.length < 128)
         self._protected: tuple[Prefix, ...] = ()
-        self.accept_default = accept_default
 
     def protect(self, prefixes: Iterable[Prefix]) -> None:
         """Replace the prefixes that no neighbour may announce."""
@@ -44,7 +43,7 @@ class Filter:
     def refused(self, prefix: Prefix) -> DropReason | None:
         """Return why `prefix` is refused, or None."""
         if prefix.length == 0:
-            return None if self.accept_default else DropReason.BABEL_DEFAULT_ROUTE
+            return DropReason.BABEL_DEFAULT_ROUTE
         if prefix.length < WIDTH_MIN:
             return DropReason.BABEL_WIDE_PREFIX
         if prefix in self._hosts or _within(prefix, self._own):

@@ -26,15 +26,10 @@ class KnownPeers:
     def __init__(self) -> None:
         self._keys: OrderedDict[bytes, Keys] = OrderedDict()
         self._names: dict[bytes, str] = {}
-        self._twins: OrderedDict[bytes, None] = OrderedDict()
+        self._twins: OrderedDict[bytes, None] = OrderedDict()  # held by more than one device
 
     def __len__(self) -> int:
         return len(self._keys)
-
-    @property
-    def twins(self) -> tuple[bytes, ...]:
-        """NodeIds that more than one device key has proven to hold."""
-        return tuple(self._twins)
 
     def static(self, node: bytes | None) -> bytes | None:
         """Return the static key to dial `node` with, if one is known."""

@@ -19,7 +19,7 @@ class AbsentStore:
 
     def load(self) -> StoreImage:
         """Return an empty image while there is no store. Raises: StoreError."""
-        return self._found.load() if self._found else StoreImage({}, (), (), 0)
+        return self._found.load() if self._found else StoreImage({}, (), ())
 
     def commit(self, groups: Sequence[tuple[Row, ...]]) -> None:
         """Refuse while there is no store. Raises: StoreError."""

@@ -6,6 +6,7 @@ reported as not held. Safe to call from several threads. Must not know: files, k
 """
 
 import os
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -18,31 +19,23 @@ NAME_LEN = 32
 
 
 class ChunkFolder:
-    """The chunks of one node under `path`; `bytes_total` is what they take."""
+    """The chunks of one node under `path`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._aside = path / "tmp"
         self._numbers = count()
-        self._lock = Lock()
-        self._bytes = 0
         self._folders = Lock()
         self._folders_new = False
 
-    @property
-    def bytes_total(self) -> int:
-        """Bytes in all chunks that are held."""
-        return self._bytes
-
     def open(self) -> None:
-        """Make the folder, remove what an interrupted write left, and count. Raises: StoreError."""
+        """Make the folder, and remove what an interrupted write left. Raises: StoreError."""
         try:
             self.path.mkdir(exist_ok=True, mode=0o700)
             self._aside.mkdir(exist_ok=True, mode=0o700)
             for leftover in self._aside.iterdir():
                 leftover.unlink()
             _sync_folder(self.path)
-            self._bytes = _count_bytes(self.path)
         except OSError as error:
             raise os_error(error, self.path) from error
 
@@ -70,7 +63,7 @@ class ChunkFolder:
         data = self.read_unchecked(name)
         if data is None or chunk_name(data) == name:
             return data
-        self._remove(self._path(name), len(data))
+        self._remove(self._path(name))
         return None
 
     def read_unchecked(self, name: bytes) -> bytes | None:
@@ -88,7 +81,7 @@ class ChunkFolder:
         size = self.size(name)
         if size is None:
             return 0
-        self._remove(self._path(name), size)
+        self._remove(self._path(name))
         return size
 
     def read_part(self, name: bytes, offset: int, length: int) -> tuple[int, bytes] | None:
@@ -121,7 +114,7 @@ class ChunkFolder:
         except FileNotFoundError:
             return False
         if held != data:
-            self._remove(path, len(held))
+            self._remove(path)
             return False
         if durable:
             with path.open("rb") as file:
@@ -138,10 +131,7 @@ class ChunkFolder:
                 with self._folders:
                     path.parent.mkdir(exist_ok=True, mode=0o700)
                     self._folders_new = True
-            with self._lock:
-                if not path.exists():
-                    self._bytes += len(data)
-                aside.rename(path)
+            aside.rename(path)
         except OSError:
             aside.unlink(missing_ok=True)
             raise
@@ -172,13 +162,9 @@ class ChunkFolder:
                 self._folders_new = False
         _sync_folder(path.parent)
 
-    def _remove(self, path: Path, size: int) -> None:
-        with self._lock:
-            try:
-                path.unlink()
-            except OSError:
-                return
-            self._bytes -= size
+    def _remove(self, path: Path) -> None:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _sync_folder(path: Path) -> None:
@@ -187,11 +173,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _count_bytes(path: Path) -> int:
-    total = 0
-    for folder in os.scandir(path):
-        if len(folder.name) == 2:
-            total += sum(file.stat().st_size for file in os.scandir(folder.path))
-    return total

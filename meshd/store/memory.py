@@ -39,8 +39,7 @@ class MemoryStore:
             FeedImage(space, author, max(feed), feed[max(feed)], sum(map(len, feed.values())))
             for (space, author), feed in self.entries.items()
         )
-        held = self.chunks.bytes_total
-        return StoreImage(dict(self.metas), feeds, tuple(self.membership), held)
+        return StoreImage(dict(self.metas), feeds, tuple(self.membership))
 
     def commit(self, groups: Sequence[tuple[Row, ...]]) -> None:
         """Take all groups or none. Raises: StoreError."""
@@ -104,11 +103,6 @@ class MemoryChunks:
 
     def __init__(self) -> None:
         self.held: dict[bytes, bytes] = {}
-
-    @property
-    def bytes_total(self) -> int:
-        """Bytes in all chunks."""
-        return sum(map(len, self.held.values()))
 
     def keep(self, name: bytes, data: bytes | memoryview, *, durable: bool) -> bool:
         """Keep a chunk; False when the bytes are not of that name."""

@@ -102,7 +102,7 @@ class SqliteStore:
             )
         except sqlite3.Error as error:
             raise sqlite_error(error, self.path) from error
-        return StoreImage(metas, feeds, membership, self._chunks.bytes_total)
+        return StoreImage(metas, feeds, membership)
 
     def commit(self, groups: Sequence[tuple[Row, ...]]) -> None:
         """Write all groups in one transaction, durably. Raises: StoreError."""

@@ -93,7 +93,6 @@ _FEED = st.builds(FeedImage, _BYTES, _BYTES, _INT, _BYTES, _INT)
                 st.dictionaries(st.text(max_size=8), _BYTES, max_size=3),
                 st.lists(_FEED, max_size=2).map(tuple),
                 st.lists(_ROW, max_size=2).map(tuple),
-                _INT,
             ),
         ),
         (Problem, st.builds(Problem, st.text(), st.text(), st.text())),

@@ -22,7 +22,7 @@ def make(seed: int = 1, options: NodeOptions | None = None) -> Node:
         options or NodeOptions(),
         identity=Identity(rng.randbytes(32), rng.randbytes(32)),
         boot=Boot(1, 1, 1001),
-        image=StoreImage({}, (), (), 0),
+        image=StoreImage({}, (), ()),
         rng=rng,
         entropy=rng.randbytes,
     )

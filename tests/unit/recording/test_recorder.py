@@ -26,7 +26,7 @@ def make(tape):
         NodeOptions(),
         identity=Identity(bytes(32), bytes([1] * 32)),
         boot=Boot(1, 1, 1001),
-        image=StoreImage({}, (), (), 0),
+        image=StoreImage({}, (), ()),
         rng=Random(1),
         entropy=Random(2).randbytes,
         tape=tape,

@@ -78,7 +78,7 @@ def node_on(worker):
         NodeOptions(),
         identity=Identity(bytes(32), bytes([1] * 32)),
         boot=Boot(1, 1, 1001),
-        image=StoreImage({}, (), (), 0),
+        image=StoreImage({}, (), ()),
         rng=Random(1),
         entropy=Random(2).randbytes,
         tape=worker,

@@ -12,7 +12,7 @@ ERROR = StoreError(StoreFault.CORRUPT, "damaged", remedy="move it aside")
 
 def test_refuses_writes_and_reads_with_the_reason():
     store = AbsentStore(ERROR, MemoryStore)
-    assert store.load() == StoreImage({}, (), (), 0)
+    assert store.load() == StoreImage({}, (), ())
     with pytest.raises(StoreError, match="damaged"):
         store.commit([(MetaRow("a", b"1"),)])
 

@@ -32,7 +32,7 @@ class Relay:
         self.keeper = Keeper(self.ctx, self, self, lambda space, held: None)
         self.keeper.quota_bytes = QUOTA
         self.keeper.authors = lambda: {HOME: 2, CLUB: 2}
-        self.keeper.load(StoreImage(self.metas, (), (), 0))
+        self.keeper.load(StoreImage(self.metas, (), ()))
 
     def get(self, space, root):
         return self.shelf.get((space, root))
