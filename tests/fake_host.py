@@ -85,6 +85,7 @@ ANSWERS = {
         "rtt_ms": [12.25],
     },
     "message": {**SENT, "state": "queued", "reached": "queued"},
+    "message.cancel": {**SENT, "state": "taken back", "reached": "queued"},
     "message.wait": {**SENT, "state": "delivered", "reached": "delivered"},
     "messages": {
         "messages": [

@@ -37,6 +37,8 @@ class LetterDevice(Device):
         self.numbers = count(1)
         self.out = {}
         self.once = set()
+        self.spent = False
+        self.queued = set()
         if not hasattr(self, "tells_read"):
             self.tells_read = False
         if self.net is None:
@@ -89,8 +91,17 @@ class LetterDevice(Device):
         self.out[number] = (to_short, body)
         if once:
             self.once.add(number)
-        self.net.attempt(self, number, 0)
+        if self.spent:  # no airtime is left: it waits in the radio's queue
+            self.queued.add(number)
+        else:
+            self.net.attempt(self, number, 0)
         return number
+
+    def withdraw(self, link, number, now):
+        if number not in self.queued:
+            return False
+        self.queued.discard(number)
+        return self.out.pop(number, None) is not None
 
     def confirm(self, link, number, now):
         self.out.pop(number, None)

@@ -59,7 +59,7 @@ def _message(options: Namespace) -> int:
         sys.stdout.flush()
         raise late
     over = value.get("state") in ("delivered", "read")
-    more = "" if over else "; meshd messages shows how far it comes"
+    more = "" if over else f"; meshd messages shows how far it comes{_undo(value)}"
     talk(f"{_state(value)}{_waits(value)}{more}")
     return Exit.OK
 
@@ -71,6 +71,12 @@ def _doubt(value: Value) -> None:
     near = grouped(value.get("nearest"))
     meant = f"; did you mean {near}?" if near else "; is it right?"
     talk(f"nothing was heard of {grouped(value.get('node'))} since this node started{meant}")
+
+
+def _undo(row: Row) -> str:
+    """Say how a text is taken back that has not left."""
+    number = clean(row.get("number"))
+    return f", --cancel {number} takes it back" if row.get("state") == "queued" else ""
 
 
 def _waits(row: Row) -> str:
@@ -88,11 +94,25 @@ def add_messages(parser: ArgumentParser) -> Command:
         "--peek", action="store_true", help="look without counting as having read them"
     )
     parser.add_argument("--full", action="store_true", help="show long texts whole")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--waiting", action="store_true", help="only own ones that are not delivered"
+    )
+    what.add_argument(
+        "--cancel",
+        type=positive,
+        metavar="NUMBER",
+        help="take an own one back that has not left this node; --waiting shows the numbers",
+    )
     return _messages
 
 
 def _messages(options: Namespace) -> int:
+    if options.cancel is not None:
+        return _cancel(options)
     args: Value = {"limit": options.limit, "peek": options.peek}
+    if options.waiting:
+        args["waiting"] = True
     if options.node:
         args["node"] = options.node
     with connect(options) as client:
@@ -102,9 +122,18 @@ def _messages(options: Namespace) -> int:
         options, "messages", value, "\n".join(message_text(row, full=options.full) for row in rows)
     )
     if not rows and not options.json:
-        talk("no messages yet; write one with: meshd message NODE TEXT")
+        none = "no message waits" if options.waiting else "no messages yet"
+        talk(f"{none}; write one with: meshd message NODE TEXT")
     if value.get("more"):
         talk("older messages are left out; --limit shows more")
+    return Exit.OK
+
+
+def _cancel(options: Namespace) -> int:
+    with connect(options) as client:
+        value = client.call("message.cancel", {"number": options.cancel})
+    show(options, "message", value, "")
+    talk(f"{_state(value)}: message {options.cancel} to {grouped(value.get('node'))}")
     return Exit.OK
 
 
@@ -122,7 +151,9 @@ def message_text(row: Row, *, full: bool = False) -> str:
         said += f" … ({len(text)} characters in all; --full shows them)"
     other = grouped(row.get("node"))
     if row.get("way") == "out":
-        return f"{when(row.get('time'))}  to {other}: {said}  [{_state(row)}{_waits(row)}]"
+        number = f"; number {clean(row.get('number'))}" if row.get("state") == "queued" else ""
+        state = f"{_state(row)}{_waits(row)}{number}"
+        return f"{when(row.get('time'))}  to {other}: {said}  [{state}]"
     new = "" if row.get("read") else "  [new]"
     return f"{when(row.get('time'))}  from {other}: {said}{new}"
 

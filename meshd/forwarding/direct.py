@@ -9,7 +9,7 @@ Must not know: keys, airtime law, how ways are found.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from random import Random
 from typing import NamedTuple, Protocol
@@ -187,6 +187,16 @@ class Forwarder:
         if own is not None:
             self._carried.pop(message(self.own, number, own.body), None)
             self._events.append(Changed(number, State.DELIVERED))
+
+    def withdraw(self, number: int, flying: Collection[Key | None]) -> bool:
+        """Send an own message no more; False where it has left, or is among those just leaving."""
+        own = self._own.get(number)
+        key = None if own is None else message(self.own, number, own.body)
+        if own is None or key is None or own.sent or key in flying:
+            return False
+        del self._own[number]
+        self._carried.pop(key, None)
+        return True
 
     # --- the verbs --------------------------------------------------------------------------------
 

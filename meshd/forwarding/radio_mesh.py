@@ -438,6 +438,11 @@ class RadioMesh:
         ahead = (outgoing.size for send, outgoing in self._sends if send.ingress == source)
         return self.parts.over(part_of(source), sum(map(self._link.airtime_us, ahead)))
 
+    def withdraw(self, number: int) -> bool:
+        """Take an own direct message back; False where it has left, or is with the modem."""
+        flying = [send.key for send, outgoing in self._sends if self._link.carries(outgoing)]
+        return self.forwarder.withdraw(number, flying)
+
     def _hand_over(self, send: Send, now: int) -> None:
         item = send.item
         own = isinstance(item, Direct) and item.origin == self._own[:SHORT_LEN]

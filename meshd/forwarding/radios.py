@@ -301,6 +301,14 @@ class Radios:
         self.meshes[link].forwarder.confirm(number)
         self._pump(now)
 
+    def withdraw(self, link: str, number: int, now: int) -> bool:
+        """Take an own message back; False where it has left, or is with the modem."""
+        mesh = self.meshes.get(link)
+        if mesh is None or not mesh.withdraw(number):
+            return False
+        self._pump(now)
+        return True
+
     def neighbours_of(self, link: str) -> tuple[bytes, ...]:
         """Return the NodeIds of all that a radio hears."""
         return tuple(row.node for row in self.links[link].neighbours) if link in self.links else ()

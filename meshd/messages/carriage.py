@@ -204,6 +204,16 @@ class Carriage:
             if parcel.link:
                 self._radios.confirm(parcel.link, parcel.number, now)
 
+    def withdraw(self, parcel_id: int, now: int) -> bool:
+        """Send a body no more; False where it has left, or is just leaving."""
+        parcel = self._parcels.get(parcel_id)
+        if parcel is None or not parcel.link:  # what goes by IP goes at once
+            return False
+        if not self._radios.withdraw(parcel.link, parcel.number, now):
+            return False
+        del self._parcels[parcel_id]
+        return True
+
     def handle_timer(self, parcel_id: int, now: int) -> None:
         """Send a datagram again, or give it up."""
         parcel = self._parcels.get(parcel_id)

@@ -121,6 +121,13 @@ class Exchange:
         self._sent.pop(parcel, None)
         self._carriage.settle(parcel, now)
 
+    def withdraw(self, parcel: int, now: int) -> bool:
+        """Send something no more; False where it has left, or is just leaving."""
+        if not self._carriage.withdraw(parcel, now):
+            return False
+        self._sent.pop(parcel, None)
+        return True
+
     def knows(self, node: bytes) -> bool:
         """Tell whether a node's key is known."""
         return self._contacts.pair(node) is not None

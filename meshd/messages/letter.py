@@ -28,6 +28,7 @@ class State(IntEnum):
     DELIVERED  the receiver's device has it on its disk: its answer was authentic
     READ       a person there has seen it, and lets others know
     GIVEN_UP   nothing more is tried; what it reached before stands beside it
+    TAKEN_BACK whoever wrote it wants it no more, and it had not left this node
     """
 
     QUEUED = 0
@@ -36,6 +37,7 @@ class State(IntEnum):
     DELIVERED = 3
     READ = 4
     GIVEN_UP = 5
+    TAKEN_BACK = 6
 
     @property
     def text(self) -> str:
@@ -43,7 +45,8 @@ class State(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
-FINAL = (State.DELIVERED, State.READ, State.GIVEN_UP)
+ENDED = (State.GIVEN_UP, State.TAKEN_BACK)
+FINAL = (State.DELIVERED, State.READ, *ENDED)
 
 
 @dataclass(slots=True)
@@ -69,12 +72,12 @@ class Letter:
 
     def advance(self, state: State) -> bool:
         """Go on to a state; False where that is no step forward."""
-        if state <= self.state or (self.state in FINAL and state is State.GIVEN_UP):
+        if state <= self.state or (self.state in FINAL and state in ENDED):
             # A late answer is as true as any: what was given up may be delivered after all.
-            if self.state is not State.GIVEN_UP or state < State.DELIVERED:
+            if self.state not in ENDED or state not in (State.DELIVERED, State.READ):
                 return False
         self.state = state
-        if state is not State.GIVEN_UP:
+        if state not in ENDED:
             self.reached = max(self.reached, state)
         return True
 

@@ -147,6 +147,7 @@ class Messages:
         nodes = NodeRequests(self._ctx, self.people, self.carriage, self._pings, ip_ping=ping)
         return {
             "message": texts.message,
+            "message.cancel": texts.cancel,
             "message.wait": self._waits.wait,
             "messages": texts.messages,
             "ping": nodes.ping,

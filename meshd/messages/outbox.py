@@ -7,6 +7,7 @@ Must not know: keys, ways.
 
 from collections.abc import Callable
 
+from meshd.core.arguments import Args, number_of
 from meshd.core.context import Context
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import MetaRow, Notice
@@ -63,6 +64,18 @@ class Outbox:
         """Return the nodes that got a text."""
         came = (State.DELIVERED, State.READ)
         return {letter.to for letter in self.letters.values() if letter.reached in came}
+
+    def find(self, args: Args) -> Letter:
+        """Return the own text that a request means by its `number`. Raises: RequestError."""
+        number = number_of(args, "number", default=0, least=1, most=NUMBER_MAX)
+        letter = self.letters.get(number)
+        if letter is None:
+            raise RequestError(
+                f"no message {number} of this node",
+                code=Exit.NOT_FOUND,
+                remedy="`meshd messages --waiting` shows what waits, with its number",
+            )
+        return letter
 
     def add(
         self, to: bytes, text: str, time_s: int, done: Callable[[Letter, str, int], None]

@@ -1,6 +1,6 @@
-"""What people ask of direct messages: send one, show them. And the answers.
+"""What people ask of direct messages: send one, take one back, show them. And the answers.
 
-Enters: the local requests "message" and "messages". Leaves: texts for the outbox, marks of what was
+Enters: the local requests "message", "message.cancel" and "messages". Leaves: texts for the outbox, marks of what was
 read, replies. Must not know: keys, ways.
 """
 
@@ -66,12 +66,24 @@ class MessageRequests:
 
         self._outbox.add(node, text, self._wall_s(now) or 0, written)
 
+    def cancel(self, args: Args, ticket: int, now: int) -> None:
+        """Take the own text `number` back, if it has not left."""
+        letter = self._outbox.find(args)
+        self._sending.take_back(letter, now)
+        self._ctx.emit(Reply(ticket, self._shown(letter, now)))
+
     def messages(self, args: Args, ticket: int, now: int) -> None:
-        """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none."""
+        """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none.
+
+        `waiting`: only own ones for which something is still to be done.
+        """
         limit = number_of(args, "limit", default=50, least=1, most=LIST_MAX)
         node = self._people.find(text_of(args, "node")) if args.get("node") else None
-        out = [letter for letter in self._outbox.letters.values() if node in (None, letter.to)]
-        got = [one for one in self._inbox.texts.values() if node in (None, one.node)]
+        waiting = bool(args.get("waiting"))
+        own = self._outbox.waiting() if waiting else self._outbox.letters.values()
+        came = () if waiting else self._inbox.texts.values()
+        out = [letter for letter in own if node in (None, letter.to)]
+        got = [one for one in came if node in (None, one.node)]
         rows: list[tuple[int, dict[str, object], Got | None]]
         rows = [(letter.time_s, self._shown(letter, now), None) for letter in out[-limit:]]
         rows += [(one.time_s, one.shown(), one) for one in got[-limit:]]

@@ -143,6 +143,22 @@ class Sending:
             if letter.to == node and letter.entry is None:
                 self._at(letter, now)
 
+    def take_back(self, letter: Letter, now: int) -> None:
+        """Send a text no more that has not left. Raises: RequestError where it has, or may have."""
+        number, parcel = letter.number, self._flying.get(letter.number)
+        if letter.state is State.TAKEN_BACK:
+            return
+        if letter.state is not State.QUEUED:
+            raise _kept(number, f"is {letter.state.text}")
+        if letter.entry is not None or number in self._storing:
+            raise _kept(number, "stands sealed in a space, and goes to whoever shares it")
+        if parcel is not None and not self._exchange.withdraw(parcel, now):
+            raise _kept(number, "is just leaving")
+        self._flying.pop(number, None)
+        self._asks.pop(number, None)
+        self._ctx.timers.cancel(("messages", "letter", number))
+        self._advance(letter, State.TAKEN_BACK, now)
+
     def waits(self, letter: Letter, now: int) -> str:
         """Say what an own text waits for; "" where it is under way, kept by others, or over."""
         if letter.number in self._flying or letter.state >= State.KEPT:
@@ -236,6 +252,7 @@ class Sending:
             space.mail.abandon(author, seq)
             letter.entry = None
             letter.returns += 1
+            self._advance(letter, State.SENT, now)
             self._outbox.keep(letter, space.mail.row(space.id))
             if letter.state not in FINAL:
                 self._later(letter, now)
@@ -322,3 +339,10 @@ class Sending:
 
     def _watch(self, now: int) -> None:
         self._ctx.timers.set_earlier(("messages", "stored"), now + STORED_US)
+
+
+def _kept(number: int, why: str) -> RequestError:
+    return RequestError(
+        f"message {number} {why}: it cannot be taken back",
+        remedy="`meshd messages --waiting` shows what is not delivered, and how far it came",
+    )

@@ -6,13 +6,12 @@ is done for a text.
 
 from typing import NamedTuple
 
-from meshd.core.arguments import Args, number_of, seconds_of, text_of
+from meshd.core.arguments import Args, seconds_of, text_of
 from meshd.core.context import Context
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Reply
-from meshd.messages.letter import FINAL, Letter, State, letter_id
+from meshd.messages.letter import ENDED, Letter, State, letter_id
 from meshd.messages.outbox import Outbox
-from meshd.wire.letters import NUMBER_MAX
 
 WAITS_MAX = 64
 """Callers that wait for a state at a time."""
@@ -36,19 +35,16 @@ class Waits:
 
     def wait(self, args: Args, ticket: int, now: int) -> None:
         """Answer when the own text `number` got as far as `state`, or after `timeout_s`."""
-        number = number_of(args, "number", default=0, least=1, most=NUMBER_MAX)
+        letter = self._outbox.find(args)
         word = text_of(args, "state", "delivered")
         timeout_s = seconds_of(args, "timeout_s", default=60.0, most=3600)
-        letter = self._outbox.letters.get(number)
         if word not in _WAITABLE:
             raise RequestError("wait for sent, delivered or read", code=Exit.USAGE)
-        if letter is None:
-            raise RequestError(f"no message {number} of this node", code=Exit.NOT_FOUND)
         if len(self._waits) >= WAITS_MAX:
             raise RequestError(
                 f"{WAITS_MAX} callers wait already", code=Exit.TEMPORARY, remedy="try again later"
             )
-        self._waits[ticket] = _Waiting(number, _WAITABLE[word])
+        self._waits[ticket] = _Waiting(letter.number, _WAITABLE[word])
         self._ctx.timers.set(("messages", "wait", ticket), now + int(timeout_s * 1e6))
         self.changed(letter, now)
 
@@ -60,7 +56,7 @@ class Waits:
             if letter.reached >= waiting.state:
                 self._drop(ticket)
                 self._ctx.emit(Reply(ticket, letter.shown(self._node)))
-            elif letter.state in FINAL:
+            elif letter.state in ENDED:
                 self.over(ticket)
 
     def over(self, ticket: int) -> None:
@@ -75,6 +71,10 @@ class Waits:
             f"not yet {waiting.state.text}"
         )
         remedy = "it goes on by itself; `meshd messages` shows how far it is"
+        if letter.state in ENDED:
+            remedy = "nothing more is tried; write it again if it is still wanted"
+        elif letter.state is State.DELIVERED:
+            remedy = "a receiver tells that it was read only with `read_receipts = true`"
         self._ctx.emit(Reply(ticket, None, text, int(Exit.TEMPORARY), remedy))
 
     def _drop(self, ticket: int) -> None:

@@ -110,6 +110,9 @@ class RadioVerbs(Protocol):
     def confirm(self, link: str, number: int, now: int) -> None:
         """Take an own body as answered."""
 
+    def withdraw(self, link: str, number: int, now: int) -> bool:
+        """Take an own body back; False where it has left, or is with the modem."""
+
     def names(self) -> tuple[str, ...]:
         """Return the radios that take frames now."""
 

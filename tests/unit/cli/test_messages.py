@@ -100,7 +100,27 @@ def test_what_a_message_waits_for_is_said(host, capsys):
     host.answers["message"] = waiting
     assert "queued; it waits for WiFi: LoRa takes less" in say(capsys, "message", OTHER, "hi")[2]
     host.answers["messages"] = {"messages": [waiting]}
-    assert "[queued; it waits for WiFi: LoRa takes less]" in say(capsys, "messages")[1]
+    listed = say(capsys, "messages", "--waiting")[1]
+    assert "[queued; it waits for WiFi: LoRa takes less; number 7]" in listed
+    assert host.asked[-1] == ("messages", {"limit": 50, "peek": False, "waiting": True})
+
+
+def test_message_that_has_not_left_is_taken_back_by_its_number(host, capsys):
+    assert "--cancel 7 takes it back" in say(capsys, "message", OTHER, "hi")[2]
+    code, out, err = say(capsys, "messages", "--cancel", "7")
+    assert (code, out) == (0, "") and err == "taken back: message 7 to qrst-uvwx-yz23-4567\n"
+    assert host.asked[-1] == ("message.cancel", {"number": 7})
+    code, out, _ = say(capsys, "messages", "--cancel", "7", "--json")
+    value = json.loads(out)
+    assert (value["schema"], value["state"]) == ("meshd.message/1", "taken back")
+    host.answers["message.cancel"] = RequestError("message 7 is sent: it cannot be taken back")
+    code, out, err = say(capsys, "messages", "--cancel", "7", "--json")
+    assert code == Exit.ERROR and json.loads(out)["schema"] == "meshd.error/1" and "is sent" in err
+
+
+def test_nothing_waits(host, capsys):
+    host.answers["messages"] = {"messages": [], "more": False}
+    assert say(capsys, "messages", "--waiting")[2].startswith("no message waits")
 
 
 @pytest.mark.parametrize("length", [MESSAGE_TEXT_MAX + 1, 70_000])

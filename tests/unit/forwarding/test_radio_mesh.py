@@ -138,6 +138,25 @@ def test_a_wrong_answer_moves_no_state():
     assert states == [State.QUEUED, State.SENT, State.GIVEN_UP]
 
 
+@pytest.mark.parametrize("moment", ["waits", "with the modem", "left"])
+def test_a_direct_message_is_taken_back_until_it_is_with_the_modem(moment):
+    mesh, ears = mesh_of(2)
+    first, last = mesh.hosts
+    one = first.node.radios.meshes["lora0"]
+    number = do(first, first.node.radios.direct, "lora0", last.node.id[:2], b"sealed")
+    if moment == "with the modem":
+        flies = lambda: any(one._link.carries(outgoing) for _, outgoing in one._sends)  # noqa: E731
+        assert mesh.world.run_until(flies, 60_000_000)
+    elif moment == "left":
+        mesh.run(10)
+    back = do(first, first.node.radios.withdraw, "lora0", number)
+    mesh.run(120)
+    assert back is (moment == "waits")
+    assert [event.body for event in ears[1].of(DirectArrived)] == [b"sealed"][back:]
+    assert (State.SENT in [event.state for event in ears[0].of(DirectChanged)]) is not back
+    assert not do(first, first.node.radios.withdraw, "lora9", number)
+
+
 def test_items_that_wait_are_bounded_and_the_urgent_stay():
     mesh, _ = mesh_of(2)
     one, two = mesh.hosts
