@@ -18,6 +18,9 @@ from meshd.config.paths import (
 )
 from meshd.core.errors import Exit, RequestError
 
+GRACE_S = 5.0
+"""How much longer a command waits than the time that the daemon itself keeps for it."""
+
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 _CODES = {int(code): code for code in Exit}
 

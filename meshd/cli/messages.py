@@ -4,7 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from meshd.cli.client import Client, state_dir
+from meshd.cli.client import GRACE_S, Client, state_dir
 from meshd.cli.main import Command
 from meshd.cli.output import awaited, common, connect, positive, show, talk
 from meshd.cli.spaces import standard_input, when
@@ -13,7 +13,6 @@ from meshd.core.limits import MESSAGE_TEXT_MAX
 from meshd.status.text import Row, clean, grouped, rows_of, size
 
 WAIT_S = 120.0
-_GRACE_S = 5.0
 _LINES_SHOWN, _LETTERS_SHOWN = 8, 500
 _NODE_HELP = "a node's id, or the name of a member of a space that you share"
 
@@ -44,7 +43,7 @@ def _message(options: Namespace) -> int:
     args: Value = {"node": options.node, "text": text}
     timeout_s = options.timeout or WAIT_S
     late: RequestError | None = None
-    with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
+    with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
         value = client.call("message", args)
         _doubt(value)
         if options.wait:
@@ -95,9 +94,7 @@ def add_messages(parser: ArgumentParser) -> Command:
     )
     parser.add_argument("--full", action="store_true", help="show long texts whole")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--waiting", action="store_true", help="only own ones that are not delivered"
-    )
+    what.add_argument("--waiting", action="store_true", help="only own ones that are not delivered")
     what.add_argument(
         "--cancel",
         type=positive,

@@ -6,7 +6,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 
-from meshd.cli.client import Client, state_dir
+from meshd.cli.client import GRACE_S, Client, state_dir
 from meshd.cli.main import Command
 from meshd.cli.output import (
     SPACE_HELP,
@@ -21,13 +21,11 @@ from meshd.cli.output import (
     talk,
 )
 from meshd.core.errors import Exit, RequestError
-from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
 from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table
 
 JOIN_S = 60.0
 WAIT_S = 60.0
-_GRACE_S = 5.0
-LINK_START = "meshd:join/"
 AS_HELP = "what its members call you; default: the name of this node, if it has one"
 _ROLES = ("reader", "writer", "admin", "relay")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -212,13 +210,14 @@ def _join(options: Namespace) -> int:
     args: Value = {"url": link, "timeout_s": timeout_s}
     if options.person:
         args["as"] = options.person
-    if not link.lower().startswith(LINK_START):
+    if not link.lower().startswith(INVITATION_START):
         raise RequestError(
             f"{clean(link)!r} is no invitation",
             code=Exit.USAGE,
-            remedy=f"a link begins with {LINK_START}; a member makes one with: meshd invite SPACE",
+            remedy=f"a link begins with {INVITATION_START}; a member makes one with:"
+            " meshd invite SPACE",
         )
-    with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
+    with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
         talk(f"asking the members that can be reached, for up to {timeout_s:g} s …")
         value = client.call("join", args, on_progress=Waits().update)
     show(options, "join", value, clean(value.get("space")))
@@ -266,7 +265,7 @@ def _post(options: Namespace) -> int:
     if options.to:
         args["to"] = options.to
     timeout_s = options.timeout or WAIT_S
-    with Client(state_dir(options.state_dir), timeout_s=timeout_s + _GRACE_S) as client:
+    with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
         value = client.call("post", args)
         late: RequestError | None = None
         if options.wait:

@@ -13,6 +13,8 @@ ADDRESS_FILE = "address"
 CONTROL_SOCKET = "control.sock"
 CONFIG_FILE = "meshd.toml"
 CONTROL_GROUP = "meshd-admin"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+"""Where Linux tells this boot of the machine from every other one."""
 
 
 def default_state_dir() -> str:

@@ -15,6 +15,7 @@ class DropReason(StrEnum):
     UNKNOWN_LINK = "unknown-link"
     UNKNOWN_PORT = "unknown-port"
     INGRESS_BUSY = "ingress-busy"
+    DATAGRAM_UNSENT = "datagram-unsent"
 
     # session/
     KNOCK_MALFORMED = "knock-malformed"

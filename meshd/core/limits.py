@@ -15,5 +15,8 @@ CHUNK_BYTES = 1024 * 1024
 ENTRY_PAYLOAD_MAX = 32 * 1024
 """Plaintext bytes in one entry; what is larger is a file."""
 
+INVITATION_START = "meshd:join/"
+"""How the link of an invitation begins."""
+
 MESSAGE_TEXT_MAX = ENTRY_PAYLOAD_MAX - 69
 """Bytes of the text of a direct message: an entry holds it sealed."""

@@ -401,8 +401,7 @@ class RadioMesh:
             dues.append(ways_us)
         if forwarder_us is not None and len(self._sends) < SENDS_MAX:
             dues.append(forwarder_us)
-        cast_us = self.cast.due_us()
-        if None not in self._shared and cast_us is not None:
+        if None not in self._shared and (cast_us := self.cast.due_us()) is not None:
             dues.append(cast_us)
         return min(dues, default=None)
 

@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from meshd.config.paths import BOOT_ID
 from meshd.core.errors import RequestError, WireError
 from meshd.core.ids import node_text
 from meshd.core.law import Law
@@ -28,8 +29,6 @@ SYSTEM_RUN_DIR = "/run/meshd"
 SPENT = b""
 """No state at all, which a ledger takes as a whole hour spent."""
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
 
 class AirtimeDisk:
     """The files, and the clock and boot that their times belong to.
@@ -38,7 +37,7 @@ class AirtimeDisk:
     """
 
     def __init__(self, path: str, node: bytes) -> None:
-        self.boot = bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
+        self.boot = bytes.fromhex(Path(BOOT_ID).read_text().strip().replace("-", ""))
         self.suspicion = ""
         self._path = path
         self._witness = Path(_run_dir()) / f"airtime-{node_text(node)}"

@@ -441,8 +441,14 @@ class Daemon:
         found = self.node.snapshot(_now())
         absent = self._host.absent if self._host is not None else ()
         radios = self._radios.statuses(found.radios) if self._radios is not None else ()
-        links = found.links + absent
-        return replace(found, name=self.config.name or None, links=links, radios=radios)
+        unsent = self._datagrams.drops.as_dict() if self._datagrams is not None else {}
+        return replace(
+            found,
+            name=self.config.name or None,
+            links=found.links + absent,
+            radios=radios,
+            drops=found.drops | unsent,  # no reason is both the engine's and the sockets'
+        )
 
     def watch(self, on_notice: Callable[[Notice], None]) -> Callable[[], None]:
         """Pass on every Notice until the returned function is called."""

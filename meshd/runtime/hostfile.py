@@ -13,11 +13,11 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from meshd.config.paths import BOOT_ID
 from meshd.runtime.disk import sync_folder, write_atomically
 from meshd.runtime.netlink import KernelError
 
 _SO_NETNS_COOKIE = 71
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/net")
 
 
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 
 def host_token() -> str:
     """Return what tells this boot and network namespace from every other one."""
-    boot = _BOOT_ID.read_text().strip()
+    boot = Path(BOOT_ID).read_text().strip()
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             cookie = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), "big")

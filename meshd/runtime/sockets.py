@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Datagram, Transmit
 from meshd.core.ids import ALL_BABEL_ROUTERS, ALL_NODES, address_text
@@ -45,6 +46,8 @@ class Datagrams:
     """The UDP sockets of a node. Links are known by name; each has an interface index."""
 
     def __init__(self, ports: tuple[int, ...], receive: Receive) -> None:
+        self.drops = Drops()
+        """What was not sent; `snapshot` of the daemon adds it to what the engine dropped."""
         self._receive = receive
         self._index_of: dict[str, int] = {}
         self._name_of: dict[int, str] = {}
@@ -102,14 +105,16 @@ class Datagrams:
             self._receive(name, Datagram(packed, port.number, data, destination[0] == 0xFF))
 
     def send(self, datagram: Transmit) -> None:
-        """Send one datagram; a full buffer or a lost route is a lost datagram, as on the air."""
+        """Send one datagram; what the kernel does not take is lost, as on the air, and counted."""
         index = self._index_of.get(datagram.link, 0)
         if datagram.link and not index:
+            self.drops.count(DropReason.DATAGRAM_UNSENT, datagram.link)
             return
         target = (address_text(datagram.destination), datagram.port, 0, index)
         try:
             self._socket_of[datagram.port].sendto(datagram.data, target)
         except OSError as error:
+            self.drops.count(DropReason.DATAGRAM_UNSENT, datagram.link)
             log.debug("send failed link=%s error=%s", datagram.link, error)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from meshd.core.arguments import Args, number_of, text_of
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import Reply
 from meshd.core.ids import encode_text, node_text, parse_node
-from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
 from meshd.core.names import shows
 from meshd.core.snapshot import to_json
 from meshd.space import invitations
@@ -21,7 +21,7 @@ from meshd.space.ports import Askable, Done
 from meshd.space.space import Space
 from meshd.wire import payload
 from meshd.wire.entry import Kind
-from meshd.wire.invitation import HINTS_MAX, LINK_START, SECRET_LEN, Invitation
+from meshd.wire.invitation import HINTS_MAX, SECRET_LEN, Invitation
 from meshd.wire.membership import INVITABLE, NAME_MAX, Invite, Rank, RevokeInvite
 
 INVITES_MAX = 256
@@ -132,7 +132,7 @@ class Verbs:
         """Revoke an invitation: `invite` is its link, or the beginning of its id."""
         space = self._space(args)
         wanted = text_of(args, "invite")
-        if wanted.lower().startswith(LINK_START):
+        if wanted.lower().startswith(INVITATION_START):
             link = invitations.parse_link(wanted)
             wanted = encode_text(InviteKeys(link.secret, space.id).public)
         found = [

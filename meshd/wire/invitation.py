@@ -12,13 +12,13 @@ from typing import NamedTuple
 from meshd.core.crypto import TAG_LEN, XNONCE_LEN, digest
 from meshd.core.errors import UsageError, WireError
 from meshd.core.ids import NODE_ID_LEN, decode_text, encode_text
+from meshd.core.limits import INVITATION_START
 from meshd.wire.genesis import GENESIS_LEN
 from meshd.wire.membership import NAME_MAX, SEALED_MAX, Rank, decode_name
 
 VERSION = 0
 SECRET_LEN = 16
 HINTS_MAX = 3
-LINK_START = "meshd:join/"
 _SPACE_LEN = 32
 _CHECK_LEN = 4
 _LINK_LENS = {
@@ -41,7 +41,7 @@ class Invitation(NamedTuple):
     def encode(self) -> str:
         """Return the link's text."""
         data = bytes([VERSION]) + self.secret + self.space + b"".join(self.hints)
-        return LINK_START + encode_text(data + _check(data))
+        return INVITATION_START + encode_text(data + _check(data))
 
     def __repr__(self) -> str:
         return f"Invitation(space={self.space.hex()[:16]})"
@@ -95,9 +95,9 @@ def decode_link(text: str) -> Invitation:
     Raises: WireError, whose text tells a person what is wrong.
     """
     letters = "".join(text.split())
-    if not letters.lower().startswith(LINK_START):
-        raise WireError(f"an invitation starts with {LINK_START}")
-    letters = letters[len(LINK_START) :]
+    if not letters.lower().startswith(INVITATION_START):
+        raise WireError(f"an invitation starts with {INVITATION_START}")
+    letters = letters[len(INVITATION_START) :]
     length = len(letters.replace("-", "")) * 5 // 8
     if length not in _LINK_LENS:
         raise WireError("the invitation is cut short or has letters too many")

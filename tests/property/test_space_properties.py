@@ -8,6 +8,7 @@ from space_devices import SECOND, founder, joined, meet
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.limits import INVITATION_START
 from meshd.space.feed import Accepted, Duplicate
 from meshd.space.membership import recompute
 from meshd.space.record import decode_joining, decode_space, unpack_fork
@@ -52,7 +53,7 @@ def test_any_bytes_decode_or_are_refused(decode, data):
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_link_or_is_refused(text):
-    for candidate in (text, invitation.LINK_START + text):
+    for candidate in (text, INVITATION_START + text):
         try:
             invitation.decode_link(candidate)
         except WireError as error:

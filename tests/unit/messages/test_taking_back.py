@@ -76,7 +76,7 @@ def test_unknown_number_is_told():
 
 
 def test_who_waits_for_a_text_that_is_taken_back_is_told_at_once():
-    net, a, b = pair()
+    _, a, b = pair()
     a.text(b, "hello")
     ticket = a.begin("message.wait", number=1, state="delivered", timeout_s=600)
     a.ask("message.cancel", number=1)
