@@ -10,7 +10,7 @@ from meshd.core.snapshot import Problem, SessionStatus
 from meshd.session.peers import PEER_TRIES, Target, Targets
 from meshd.session.roster import Roster
 
-_AGAIN = "it is tried again at least once a minute"
+_AGAIN = "It is tried again at least once a minute"
 _RUNS = "does meshd run there, on that port?"
 _ONLINE = "is this machine online?"
 _CAUSES = {
@@ -77,4 +77,5 @@ def _unreachable(target: Target) -> Problem:
     usual = (target.why, f"is its address right, {_RUNS}")
     cause, remedy = _CAUSES.get(target.why, usual)
     text = f"no connection to peer {target.key[1]}: {cause}"
-    return Problem("peer-unreachable", text, f"{remedy}; {_AGAIN}")
+    end = "" if remedy.endswith("?") else "."
+    return Problem("peer-unreachable", text, f"{remedy}{end} {_AGAIN}")

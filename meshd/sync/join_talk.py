@@ -142,9 +142,11 @@ class JoinTalk:
                 self._hub.sessions.want(node, now)
 
     def _thin(self, joining: Joining) -> tuple[bytes, ...]:
-        """Return the nodes that may let us in when LoRa is on the way to all of them."""
+        """Return the nodes that may let us in when nothing but LoRa leads to any of them."""
         thin = self._hub.sessions.is_thin
-        return joining.hints if all(thin(node) for node in joining.hints) else ()
+        near = {peer.node for peer in self._hub.peers.values()}
+        alone = all(thin(node) and node not in near for node in joining.hints)
+        return joining.hints if alone else ()
 
     def session_up(self, peer: Peer, now: int) -> None:
         """Ask a new session too, also for what was answered before a restart."""

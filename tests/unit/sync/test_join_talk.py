@@ -80,6 +80,17 @@ def test_inviter_whom_only_lora_reaches_is_told_at_once():
     assert not carl.sessions.wanted
 
 
+def test_join_over_a_session_beside_lora_waits_for_nothing():
+    net = SyncNet()
+    anna = net.founder()
+    url = invite(anna)["url"]
+    carl = net.house("carl")
+    net.connect(carl, anna)
+    carl.sessions.thin.add(anna.node)
+    assert carl.tell("join", url=url, within=20 * SECOND).value["name"] == "home"
+    assert carl.progress == []
+
+
 def test_join_with_strangers_near_says_what_it_waits_for_and_goes_on():
     net = SyncNet()
     anna = net.founder()
