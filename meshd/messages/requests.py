@@ -1,7 +1,7 @@
 """What people ask of direct messages: send one, take one back, show them. And the answers.
 
-Enters: the local requests "message", "message.cancel" and "messages". Leaves: texts for the outbox, marks of what was
-read, replies. Must not know: keys, ways.
+Enters: the local requests "message", "message.cancel" and "messages". Leaves: texts for the outbox,
+marks of what was read, replies. Must not know: keys, ways.
 """
 
 from collections.abc import Callable
