@@ -10,7 +10,7 @@ from meshd.core.ids import address_text
 from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
 from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
-from meshd.routing.lora_words import ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
+from meshd.routing.lora_words import AGAIN, ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
@@ -262,6 +262,22 @@ def test_a_neighbour_that_restarts_is_asked_anew_and_relied_on_no_more():
     talker = one()
     talker.lora.learn(node(B), Routes(9, boot=7), S)
     assert not talker.lora.ways(short(B)) and not talker.lora.ways(short(D))
+
+
+def test_all_is_said_again_for_who_began_anew_soon_and_at_most_so_often_in_a_period():
+    talker, hour_s = one(), 3600
+    for _ in rest(talker, 2 * hour_s * S):
+        pass
+    assert talker.lora.due_us() > (2 * hour_s + 600) * S
+    seqno, words = talker.babel.seqno, []
+    for second in range(2 * hour_s, 3 * hour_s):
+        talker.lora._words.again(second * S)
+        words += [(second, said) for said in rest(talker, (second + 1) * S)]
+    times = [second - 2 * hour_s for second, _ in words]
+    assert 20 <= times[0] < 40
+    assert AGAIN // 2 < len(times) <= AGAIN
+    assert min(later - sooner for sooner, later in pairwise(times)) >= hour_s // AGAIN
+    assert all(said.seqno == seqno and said.named + said.entries for _, said in words)
 
 
 def test_while_the_modem_is_away_nobody_is_reached():
