@@ -17,10 +17,14 @@ from meshd.routing.source import newer
 RESERVED_KEY = "babel-seqno-reserved"
 """MetaRow with the last reserved seqno in two bytes; a restart begins one after it."""
 
-BLOCK = 1000
-"""Sequence numbers reserved at once; a crash skips what is left of the block."""
+BLOCK = 64
+"""Sequence numbers reserved at once; a crash skips what is left of the block.
 
-BLOCK_LOW = 100
+Half a round is 32,768: who is restarted more than 512 times while others remember it, which by LoRa
+is for four hours, is taken for old.
+"""
+
+BLOCK_LOW = 32
 INCREASE_EVERY_US = 1_000_000
 INCREASE_BURST = 5
 ADOPT_EVERY_US = 1_000_000

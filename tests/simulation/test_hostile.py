@@ -9,7 +9,7 @@ from meshd.simulation.plan import BEHAVIOURS, Fault, Plan
 from meshd.simulation.world import SECOND, World
 
 SETTLE_S = 280
-"""A copy of a card begins 1,000 seqnos later; who heard it forgets that 180 s after it is gone."""
+"""A copy of a card begins 64 seqnos later; who heard it forgets that 180 s after it is gone."""
 
 
 def camp(count=4):

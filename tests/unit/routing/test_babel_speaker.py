@@ -17,6 +17,7 @@ from meshd.core.events import (
     StoreAppend,
 )
 from meshd.core.ids import ALL_BABEL_ROUTERS, host_prefix, parse_prefix
+from meshd.routing.own import BLOCK
 from meshd.wire.babel import (
     Ack,
     AckRequest,
@@ -568,14 +569,14 @@ def test_seqnos_are_reserved_on_disk_before_they_are_used():
     rows = []
     for step in range(40):
         talk.now += 2 * SECOND
-        talk.say(*GREETING, own_update(talk, talk.station.babel.seqno + 50 & 0xFFFF))
+        talk.say(*GREETING, own_update(talk, talk.station.babel.seqno + 2 & 0xFFFF))
         used = talk.station.babel.seqno
         talk.station.take_events()
         appends = [event for event in talk.station.events if isinstance(event, StoreAppend)]
         rows = [row for append in appends for row in append.rows]
         if rows:
             limit = int.from_bytes(rows[-1].value, "big")
-            assert 0 < (limit - used & 0xFFFF) <= 1000, step
+            assert 0 < (limit - used & 0xFFFF) <= BLOCK, step
     assert all(isinstance(row, MetaRow) and row.key == "babel-seqno-reserved" for row in rows)
     assert 2 <= len(rows) <= 4
 
