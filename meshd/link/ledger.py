@@ -37,6 +37,10 @@ RESERVATIONS_MAX = 64
 CLAIM_PARTS = 20
 """A claim is this part of what the law allows in an hour, or one frame."""
 
+SMALL_CLAIMS = 4
+"""The first one after a start is halved so often, the next once less, and so on: who is restarted
+again and again would have no hour left to say that it is there."""
+
 LATE_US = 60_000_000
 """How much later than anybody knows a silent modem may still send what it was handed."""
 
@@ -108,13 +112,13 @@ class _Held(NamedTuple):
 class _Till(Spending):
     """The spending of a present sub-band, what is reserved in it, and what the disk covers."""
 
-    __slots__ = ("claim_us", "held_us", "pending", "sub_band", "used_us", "wanted_us")
+    __slots__ = ("claim_us", "claims", "held_us", "pending", "sub_band", "used_us", "wanted_us")
 
     def __init__(self, sub_band: SubBand) -> None:
         super().__init__(sub_band.low_hz, sub_band.high_hz)
         self.sub_band = sub_band
         self.held_us = [0, 0, 0, 0]
-        self.claim_us = self.used_us = self.wanted_us = 0
+        self.claim_us = self.claims = self.used_us = self.wanted_us = 0
         self.pending: tuple[int, int] | None = None
 
     def holds(self, share: Share) -> int:
@@ -254,6 +258,7 @@ class Ledger:
             if self._wanting(till):
                 room_us = max(till.sub_band.airtime_us_max - self._spent(till), 0)
                 part_us = till.sub_band.airtime_us_max // CLAIM_PARTS
+                part_us >>= max(SMALL_CLAIMS - till.claims, 0)
                 # Never below what may still be used of the claim before: either may be on disk.
                 claim_us = max(claim_us, min(max(part_us, till.wanted_us), room_us))
             till.pending = (max(claim_us, 0), till.used_us)
@@ -275,7 +280,9 @@ class Ledger:
         self._saving_now = False
         for till in self._tills.values():
             if till.pending is not None:
-                till.claim_us, used_us = till.pending
+                claim_us, used_us = till.pending
+                till.claims += claim_us > till.claim_us - used_us
+                till.claim_us = claim_us
                 till.used_us -= used_us
                 till.wanted_us = 0
                 till.pending = None

@@ -169,14 +169,14 @@ def test_frame_that_can_never_go_is_told_at_once(emission):
 def test_nothing_goes_before_the_disk_holds_a_claim_and_one_claim_serves_many_frames():
     ledger = made()
     assert ledger.poll_state(0) is None
-    assert ledger.reserve(frame(0.1), 0) == Wait(DropReason.AIRTIME_UNSAVED, None)
+    assert ledger.reserve(frame(0.01), 0) == Wait(DropReason.AIRTIME_UNSAVED, None)
     number, _ = ledger.poll_state(0)
     assert ledger.poll_state(0) is None
-    assert isinstance(ledger.reserve(frame(0.1), 0), Wait)
+    assert isinstance(ledger.reserve(frame(0.01), 0), Wait)
     ledger.stored(number)
     sent = 0
     while ledger.poll_state(0) is None:
-        assert isinstance(send(ledger, frame(0.1)), Reservation)
+        assert isinstance(send(ledger, frame(0.01)), Reservation)
         sent += 1
     assert sent > 5
 
@@ -185,7 +185,7 @@ def test_first_frame_need_not_wait_for_the_disk_when_that_was_prepared():
     ledger = made()
     ledger.prepare(BAND)
     save(ledger)
-    assert isinstance(ledger.reserve(frame(1.8), 0), Reservation)
+    assert isinstance(ledger.reserve(frame(0.1), 0), Reservation)
     with pytest.raises(UsageError):
         made(law=NO_LAW).prepare(BAND)
 
@@ -233,11 +233,31 @@ def test_time_that_is_not_proven_counts_all_as_just_spent(boot, now):
 
 def test_crash_costs_what_was_claimed_and_no_more():
     ledger = made()
-    ledger.reserve(frame(1), 0)
+    ledger.reserve(frame(1.8), 0)
     state = save(ledger)
     for _ in range(18):
         ledger.settle(ledger.reserve(frame(0.1), 0).number, 0, airtime_us=None)
     assert made(state).left_us(BAND, 0) == (36 - 1.8) * SECOND_US
+
+
+def test_starts_that_say_little_leave_most_of_the_hour():
+    state = None
+    for start in range(50):
+        ledger = made(state, bytes([start]) * 16)
+        ledger.prepare(BAND)
+        state = save(ledger)
+    assert made(state).left_us(BAND, 0) > 0.8 * 36 * SECOND_US
+
+
+def test_claims_grow_to_a_twentieth_of_the_hour():
+    ledger, claims = made(), []
+    ledger.prepare(BAND)
+    for _ in range(200):
+        if (wanted := ledger.poll_state(0)) is not None:
+            ledger.stored(wanted[0])
+            claims += [account.claim_us for account in LedgerState.decode(wanted[1]).accounts]
+        send(ledger, frame(0.1))
+    assert claims[:2] == [112_500, 225_000] and max(claims) == 1_800_000
 
 
 def test_frame_that_was_under_way_counts_after_a_crash():
@@ -245,7 +265,7 @@ def test_frame_that_was_under_way_counts_after_a_crash():
     ledger.reserve(frame(1.8), 0)
     save(ledger)
     ledger.reserve(frame(1.8), 0)
-    ledger.reserve(frame(1), 0)
+    ledger.reserve(frame(1.8), 0)
     state = save(ledger)
     assert made(state).left_us(BAND, 0) == 32_400_000
 
@@ -360,7 +380,7 @@ def test_boot_must_be_told_apart():
 
 def test_own_data_of_a_priority_know_what_is_left_to_them():
     ledger = made()
-    ledger.prepare(BAND)
+    ledger.reserve(frame(1), 0)
     save(ledger)
     left_us, hour_us = ledger.own_us(BAND, BULK, 0)
     assert left_us == hour_us == (60 - 10) * 36 * SECOND_US // 100
