@@ -93,6 +93,7 @@ class Air(Checker):
             for other in hosts
             if one is not other and {one.number, other.number} <= group
             if not self._reaches(one, other)
+            and not graph.is_faint(self.world, one, other.node.address)
         ]
         for one, other in lost[:PAIRS_MAX]:
             self.fail(one, f"has no way to {other.name} ({len(lost)} pairs in all)")

@@ -70,11 +70,14 @@ def is_faint(world: World, one: Host, address: bytes) -> bool:
     here, seen = one, {one.number}
     while (hop := here.routes.get(address)) is not None:
         other, port = world.find(hop.next_hop), here.ports.get(hop.link)
-        if other is None or port is None or hop.link not in other.ports:
+        if other is None:
             return False
-        there = other.ports[hop.link]
-        if port.medium.hears(port, there) and not (_good(port, there) and _good(there, port)):
-            return True
+        if port is not None:  # else it is a radio
+            there = other.ports.get(hop.link)
+            if there is None:
+                return False
+            if port.medium.hears(port, there) and not (_good(port, there) and _good(there, port)):
+                return True
         if other.number in seen:
             return False
         here = other
