@@ -108,7 +108,6 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             listen_port=options.listen_port,
             name=options.name,
         )
-        self.sessions.targets.is_thin = self._is_thin
         self.spaces = Spaces(ctx, identity=identity, image=image)
         self.files = Files(ctx, self.spaces, self.sessions, image=image)
         self.sync = Sync(  # which parts the quota between entries and files
@@ -125,7 +124,6 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
         self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync)
-        self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,
@@ -135,10 +133,19 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ways=TableWays(options.mesh, self.routing, self.radios),
             ping=self.echo.ping,
         )
-        self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]
-        self.messages.people.said += [self.sessions.known.names, self.names.names]
+        self._tie_parts(identity)
         self.messages.load(image, 0)
         self._name_parts()
+
+    def _tie_parts(self, identity: Identity) -> None:
+        """Tell parts of others that they know by a narrow face only."""
+        self.sessions.targets.is_thin = self._is_thin
+        self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
+        self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
+        self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
+        self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
+        self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]
+        self.messages.people.said += [self.sessions.known.names, self.names.names]
 
     def _name_parts(self) -> None:
         """Say which part a timer, an answer of the store or a verb belongs to."""
@@ -162,9 +169,6 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             "messages": self.messages,
             "air": self.air,
         }
-        self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
-        self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
-        self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
         self._handlers: dict[str, Handler] = (
             self.spaces.requests | self.sync.requests | self.files.requests | self.messages.requests
         )

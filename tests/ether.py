@@ -7,7 +7,7 @@ as they are on the air: frame, item and body.
 
 from random import Random
 
-from file_devices import FileNet, household
+from file_devices import FileNet, household, sync
 
 from meshd.core.airtime import LONG_FAST, airtime_us
 from meshd.core.law import Budget
@@ -151,3 +151,21 @@ def has(device, data, name="file"):
     """Tell whether a device has a file whole, without asking anybody."""
     lines = [line for line in device.listed() if line.get("name") == name]
     return bool(lines) and lines[-1].get("state") == "here"
+
+
+def put(ether, data, device=0):
+    """Put a file, and let the others hear of it as entries do."""
+    giver = ether.devices[device]
+    ticket = giver.put(data)
+    sync(*ether.devices)
+    return giver.reply(ticket)
+
+
+def all_have(ether, data, but=()):
+    return all(has(device, data) for device in ether.devices if device not in but)
+
+
+def manifest_of(device):
+    device.listed()
+    (manifest,) = device.files._catalogue.all(device.spaces.all()[0].id)
+    return manifest

@@ -41,6 +41,7 @@ BANNED = {
 FILE_LINES_MAX = 500
 TEST_LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
+FOLDER_FILES_MAX = 35
 ARGUMENTS_MAX = 7
 POSITIONAL_MAX = 5
 
@@ -126,6 +127,11 @@ def test_sizes(module):
         assert len(named) + len(node.args.kwonlyargs) <= ARGUMENTS_MAX, (
             f"{path}:{node.lineno}: {node.name}: arguments"
         )
+
+
+def test_no_folder_is_a_heap():
+    for folder, count in Counter(path.parent for path in MODULES).items():
+        assert count <= FOLDER_FILES_MAX, f"{folder}: {count} files, which subjects have they?"
 
 
 def test_tests_are_not_endless():

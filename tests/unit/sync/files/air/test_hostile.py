@@ -1,0 +1,234 @@
+"""Who lies about files over LoRa, or floods, and what it costs those who hear it."""
+
+import os
+
+import pytest
+from ether import all_have, crowd, has, manifest_of, put
+from file_devices import drops, sync
+
+from meshd.core.drops import DropReason
+from meshd.core.identity import Identity
+from meshd.sync.files.air import files, sending, taking
+from meshd.sync.files.air.blob import pack
+from meshd.sync.files.air.erasure import mark_of
+from meshd.wire import lora_pieces as wire
+from meshd.wire.lora_payload import Sub
+
+DATA = os.urandom(10_000)
+SMALL = os.urandom(1_500)
+
+
+def listen(ether, sub):
+    """Return the bodies of items of a kind that were sent so far."""
+    return [body for radio in ether.radios for one, body in radio.sent if one == sub]
+
+
+def until(ether, sub, limit_s=300):
+    for _ in range(limit_s):
+        if sub in ether.by_sub:
+            return
+        ether.wait(1)
+    raise AssertionError("it was never sent")
+
+
+def test_forged_pieces_spoil_no_more_than_their_own_place():
+    ether = crowd(3)
+    eve = ether.devices[3]
+    put(ether, DATA)
+    until(ether, Sub.PIECE)
+    tag = wire.Offer.decode(listen(ether, Sub.OFFER)[0]).tag
+    for number in range(66):
+        ether.inject(
+            eve.identity.node, Sub.PIECE, wire.Piece(tag, number, 0, os.urandom(229)).encode()
+        )
+    before = ether.bytes
+    ether.wait(1800)
+    assert all_have(ether, DATA)
+    assert ether.bytes - before <= 12_000 + 66 * 255
+    assert drops(ether.devices[1], DropReason.PIECE_FORGED)
+
+
+@pytest.mark.parametrize("true", [False, True])
+def test_who_claims_to_send_the_rest_stops_no_giver_by_a_forged_or_recorded_piece(true):
+    ether = crowd(2)
+    anna, _, eve = ether.devices
+    put(ether, DATA)
+    until(ether, Sub.PIECE)
+    for _ in range(240):
+        heard = wire.Piece.decode(listen(ether, Sub.PIECE)[-1])
+        claim = heard._replace(left=255, data=heard.data if true else b"x")
+        ether.inject(eve.identity.node, Sub.PIECE, claim.encode())
+        ether.wait(1)
+    assert all_have(ether, DATA)
+    assert bool(drops(anna, DropReason.PIECE_FORGED)) is not true
+
+
+def test_forged_marks_are_nothing():
+    ether = crowd(2)
+    put(ether, DATA)
+    until(ether, Sub.MARKS)
+    tag = wire.Offer.decode(listen(ether, Sub.OFFER)[0]).tag
+    for number in range(6):
+        forged = wire.Marks(tag, number, os.urandom(176))
+        ether.inject(ether.devices[2].identity.node, Sub.MARKS, forged.encode())
+    ether.wait(600)
+    assert all_have(ether, DATA)
+    assert drops(ether.devices[1], DropReason.PIECE_FORGED) == 6
+    assert ether.bytes <= 12_100
+
+
+def test_an_offer_must_be_signed_by_its_sender():
+    ether = crowd(2)
+    put(ether, SMALL)
+    until(ether, Sub.OFFER)
+    offer = wire.Offer.decode(listen(ether, Sub.OFFER)[0])
+    eve = ether.devices[2].identity.node
+    ether.inject(eve, Sub.OFFER, offer.encode())
+    ether.inject(eve, Sub.OFFER, offer._replace(signature=bytes(64)).encode())
+    stranger = Identity(b"\x09" * 32, b"\x0a" * 32)
+    ether.by_node[stranger.node] = ether.by_node[eve]
+    assert drops(ether.devices[1], DropReason.PIECE_UNSIGNED) == 2
+
+
+def test_who_signs_what_is_no_such_file_is_believed_no_more():
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    ether.radios[0].up = False
+    put(ether, DATA)
+    manifest = manifest_of(anna)
+    ref = wire.ref_of(manifest.space, manifest.clear.root)
+    ben.listed()
+    false = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+    offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
+    ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
+    for number in range(len(false.runs)):
+        ether.inject(eve.identity.node, Sub.MARKS, false.marks(number).encode())
+    for number in range(false.offer.need):
+        piece = wire.Piece(offer.tag, number, 0, false.pieces[number])
+        ether.inject(eve.identity.node, Sub.PIECE, piece.encode())
+    assert drops(ben, DropReason.PIECES_WRONG) == 1
+    assert not has(ben, DATA)
+    ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
+    assert drops(ben, DropReason.PIECE_UNSIGNED) == 1
+    ether.radios[0].up = True
+    ben.get(wait_s=900)
+    ether.wait(800)
+    assert has(ben, DATA)
+
+
+def test_an_offer_of_another_size_is_no_offer_of_the_file():
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    ether.radios[0].up = False
+    put(ether, SMALL)
+    manifest = manifest_of(anna)
+    ben.listed()
+    ref = wire.ref_of(manifest.space, manifest.clear.root)
+    false = pack(ref, os.urandom(900), 237)
+    offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
+    ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
+    assert drops(ben, DropReason.PIECES_WRONG) == 1
+
+
+def test_who_floods_wants_gets_a_bounded_number_of_pieces():
+    ether = crowd(2)
+    eve = ether.devices[2].identity.node
+    put(ether, SMALL)
+    until(ether, Sub.PIECE)
+    offer = wire.Offer.decode(listen(ether, Sub.OFFER)[0])
+    for _ in range(100):
+        ether.inject(eve, Sub.PIECES_WANTED, wire.Wanted(offer.tag, 255, 0xFFFF).encode())
+        ether.wait(20)
+    most = sending.SENT_PARTS * offer.need + sending.SENT_MORE + offer.need
+    assert ether.by_sub[Sub.PIECE][0] <= most
+    assert drops(ether.devices[0], DropReason.PIECES_SPENT)
+    assert has(ether.devices[1], SMALL)
+
+
+def test_who_asks_loudest_keeps_nobody_quiet_for_good():
+    """Wants of others that the sender never hears put an own want off a few times."""
+    ether = crowd(2, loss=0.0)
+    anna, ben, eve = ether.devices
+    ether.part(anna, eve)
+    put(ether, SMALL)
+    until(ether, Sub.OFFER)
+    tag = wire.Offer.decode(listen(ether, Sub.OFFER)[0]).tag
+    for _ in range(300):
+        ether.inject(eve.identity.node, Sub.PIECES_WANTED, wire.Wanted(tag, 255, 0xFFF).encode())
+        ether.wait(3)
+    assert has(ben, SMALL)
+
+
+def test_pieces_of_unknown_offers_are_asked_about_a_few_times():
+    ether = crowd(1)
+    anna, ben = ether.devices
+    for number in range(40):
+        tag = number.to_bytes(4, "big")
+        for _ in range(3):
+            piece = wire.Piece(tag, 0, 0, b"x" * 200).encode()
+            ether.inject(anna.identity.node, Sub.PIECE, piece)
+    ether.wait(600)
+    assert drops(ben, DropReason.PIECE_UNKNOWN)
+    assert ether.by_sub[Sub.PIECES_WANTED][0] <= taking.LOST_MAX * taking.LOST_ASKS
+
+
+def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    ether.radios[0].up = False
+    for number in range(taking.TAKINGS_MAX + 1):
+        anna.put(os.urandom(3000), name=f"file {number}")
+    sync(*ether.devices)
+    ben.listed()
+    anna.listed()
+    space = anna.spaces.all()[0]
+    for manifest in anna.files._catalogue.all(space.id) or ():
+        false = pack(
+            wire.ref_of(space.id, manifest.clear.root), os.urandom(32 + manifest.clear.size), 237
+        )
+        offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
+        ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
+    assert len(ben.files.lora._takings._takings) == taking.TAKINGS_MAX
+    assert drops(ben, DropReason.PIECES_FULL) == 1
+
+
+def test_a_sender_has_a_known_number_of_files_in_memory():
+    ether = crowd(1)
+    anna = ether.devices[0]
+    ether.radios[1].hears = []
+    for number in range(sending.SENDINGS_MAX + 3):
+        anna.put(os.urandom(1000 + number), name=f"file {number}")
+    sync(*ether.devices)
+    assert len(anna.files.lora._senders._sendings) <= sending.SENDINGS_MAX
+
+
+def test_memory_of_offers_and_nodes_is_bounded():
+    ether = crowd(1)
+    anna, ben = ether.devices
+    for number in range(100):
+        false = pack(number.to_bytes(8, "big"), os.urandom(500), 237)
+        offer = false.offer._replace(signature=anna.identity.sign(false.offer.signed))
+        ether.inject(anna.identity.node, Sub.OFFER, offer.encode())
+    lora = ben.files.lora
+    assert len(lora._ahead) == files.AHEAD_MAX
+    assert len(lora._takings._passed) <= 8 * taking.LOST_MAX
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"abcd", b"abcde", bytes(7), bytes(90), bytes(255)])
+@pytest.mark.parametrize("sub", list(Sub))
+def test_what_is_no_item_is_dropped(sub, body):
+    ether = crowd(1)
+    ether.inject(ether.devices[0].identity.node, sub, body)
+    ether.wait(30)
+    assert not ether.devices[1].files.lora._takings._takings
+
+
+def test_malformed_items_are_counted():
+    ether = crowd(1)
+    anna, ben = ether.devices
+    ether.inject(anna.identity.node, Sub.PIECE, b"abc")
+    assert drops(ben, DropReason.PIECE_MALFORMED) == 1
+
+
+def test_marks_are_of_numbers_too():
+    assert mark_of(0, b"x") != mark_of(1, b"x")
