@@ -93,10 +93,16 @@ def _get(options: Namespace) -> int:
         return _list(options)
     target = options.output or options.target
     if options.output and options.target:
-        raise RequestError("the target is given twice", code=Exit.USAGE)
+        raise RequestError(
+            "the target is given twice", code=Exit.USAGE, remedy="name it once: -o FILE"
+        )
     if target == "-":
         if options.json:
-            raise RequestError("--json and the file cannot share stdout", code=Exit.USAGE)
+            raise RequestError(
+                "--json and the file cannot share stdout",
+                code=Exit.USAGE,
+                remedy="name a file with -o FILE, or leave --json out",
+            )
         return _get_to_stdout(options)
     into_folder = not target or os.path.isdir(target)
     if target and not into_folder and os.path.exists(target) and not os.path.isfile(target):

@@ -157,7 +157,9 @@ def _unique(given: list[object] | None, option: str) -> tuple[object, ...] | Non
     names = [getattr(item, "name", item) for item in given]
     for place, name in enumerate(names):
         if name in names[:place]:
-            raise RequestError(f"{option} {name} is given twice", code=Exit.USAGE)
+            raise RequestError(
+                f"{option} {name} is given twice", code=Exit.USAGE, remedy="leave one of them out"
+            )
     return tuple(given)
 
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from meshd.cli.main import Command
-from meshd.cli.output import common, seconds, show
+from meshd.cli.output import common, print_json, say, seconds, show
 from meshd.core.errors import Exit, RequestError
 from meshd.core.snapshot import to_json
 from meshd.recording.reader import Input
@@ -91,7 +91,10 @@ def _watcher(options: Namespace) -> Watcher:
         text = text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
         key = "told" if sign == ">" else "did"
         value: dict[str, object] = {"at_us": now, key: text}
-        show(options, "replay.event", value, f"{now / 1e6:.6f} {sign} {text}")
+        if options.json:
+            print_json("replay.event", value)
+        else:
+            say(f"{now / 1e6:.6f} {sign} {text}")
 
     def told(now: int, said: Input) -> None:
         line(now, ">", " ".join([said.verb.name, *map(repr, said.args)]))
