@@ -27,13 +27,8 @@ class FileDevice(Device):
         self.progress = []
         self.sessions = Sessions()
         self.sought = []
-        self.files = Files(
-            self.ctx,
-            self.spaces,
-            self.sessions,
-            image=self.store.load(),
-            quota_bytes=self.quota_bytes,
-        )
+        self.files = Files(self.ctx, self.spaces, self.sessions, image=self.store.load())
+        self.files.set_quota(self.quota_bytes)
         self.files.seek = lambda space, likely, now: self.sought.append((space, likely))
         self.read_fault = None
 

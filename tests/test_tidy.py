@@ -185,6 +185,35 @@ def test_every_file_is_reached():
         assert reached, f"{path}: nobody imports it"
 
 
+ENGINE = PURE | {"core", "node", "store"}
+FOR_TESTS = {"parse_prefix", "neighbour_addresses", "rekey", "with_key", "routes_max"}
+"""What the engine has for tests alone, or for what is not built yet. It may get shorter only."""
+
+
+def test_engine_has_nothing_that_only_tests_ask_for():
+    trees = {path: ast.parse(path.read_text()) for path in MODULES}
+    asked = Counter()
+    benchmarks = [path for path in TESTS if "benchmarks" in path.parts]
+    for path in (*MODULES, *benchmarks):
+        asked.update(re.findall(r"\w+", path.read_text()))
+    given = {
+        node.arg for tree in trees.values() for node in ast.walk(tree) if type(node) is ast.keyword
+    }
+    for path, tree in trees.items():
+        if room(path) not in ENGINE:
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            named = node.name.startswith("_") or node.name in FOR_TESTS or asked[node.name] > 1
+            assert named, f"{path}:{node.lineno}: {node.name}: nothing of meshd asks for it"
+            if isinstance(node, ast.FunctionDef):
+                options = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                for option in (arg.arg for arg, default in options if default is not None):
+                    used = option in given or option in FOR_TESTS
+                    assert used, f"{path}:{node.lineno}: nobody sets {option}"
+
+
 @pytest.mark.parametrize("reason", list(DropReason), ids=lambda reason: reason.value)
 def test_drop_reason_is_used_and_tested(reason):
     word = f"DropReason.{reason.name}"

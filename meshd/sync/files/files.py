@@ -45,7 +45,6 @@ class Files:
         sessions: FileSessions,
         *,
         image: StoreImage,
-        quota_bytes: int = 0,
     ) -> None:
         self._ctx = ctx
         self._spaces = spaces
@@ -57,7 +56,6 @@ class Files:
         self._serving = Serving(ctx, sessions, self._catalogue, reads, lost=self._lost)
         self._fetcher = Fetcher(ctx, sessions, reads, self)
         self._keeper = Keeper(ctx, self._fetcher, self._catalogue, self._tell_held)
-        self._keeper.quota_bytes = quota_bytes
         self._keeper.authors = self._authors
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
