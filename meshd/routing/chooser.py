@@ -89,7 +89,8 @@ class Chooser:
             else:
                 self._held.discard(prefix)
                 self._let_go(entry)
-        for prefix in self._sources.collect(now, self._announcer.announced):
+        believed_us = self._table.believed_us
+        for prefix in self._sources.collect(now, self._announcer.announced, believed_us):
             entry = self._table.entries.get(prefix)
             if entry is not None and entry.selected is None:
                 self._learner.dirty[prefix] = None  # what was not feasible may be now

@@ -1,7 +1,8 @@
 """The source table: the best distance that we ever announced for each source (RFC 8966 §3.2.5).
 
 Enters: what we announce. Leaves: whether an update is feasible, that is, cannot close a loop. A
-source is a prefix and a router-id. Entries go after three minutes without an announcement; the
+source is a prefix and a router-id. Entries go after three minutes without an announcement, later
+where neighbours may be believed for longer, for who forgets sooner takes his own echo for news; the
 table is bounded, and shared by the neighbour that the announced route came from.
 Must not know: routes, packets, timers.
 """
@@ -14,6 +15,10 @@ from meshd.routing.shares import Shares
 
 SOURCES_MAX = 8192
 SOURCE_GC_US = 180_000_000
+OUTLIVES_US = 30_000_000
+"""A source is kept for so much longer than any route to its prefix is believed, but not for more
+than `SOURCE_KEPT_US`: each of a wide table's may be held for 210 s."""
+SOURCE_KEPT_US = 240_000_000
 COLLECT_US = 30_000_000
 
 
@@ -110,11 +115,17 @@ class SourceTable:
                 self._idle[prefix] = None
             source = source.other
 
-    def collect(self, now: int, announced: Callable[[Prefix], bytes | None]) -> list[Prefix]:
-        """Forget sources not announced for three minutes, twice a minute at most; return which.
+    def collect(
+        self,
+        now: int,
+        announced: Callable[[Prefix], bytes | None],
+        believed_us: Callable[[Prefix], int],
+    ) -> list[Prefix]:
+        """Forget sources not announced for long, twice a minute at most; return which.
 
-        `announced` returns the router-id under which a prefix is announced at present. Only the
-        prefixes are looked at of which a source is new, or was retired.
+        `announced` returns the router-id under which a prefix is announced at present, and
+        `believed_us` how long a route to it may live. Only the prefixes are looked at of which a
+        source is new, or was retired.
         """
         if now - self._collected_us < COLLECT_US:
             return []
@@ -122,10 +133,11 @@ class SourceTable:
         forgotten: list[Prefix] = []
         for prefix in tuple(self._idle):
             alive, idle, source = announced(prefix), False, self._sources.get(prefix)
+            kept_us = min(max(SOURCE_GC_US, believed_us(prefix) + OUTLIVES_US), SOURCE_KEPT_US)
             while source is not None:
                 if source.router_id == alive:
                     source.used_us = max(source.used_us, now)
-                elif now - source.used_us < SOURCE_GC_US:
+                elif now - source.used_us < kept_us:
                     idle = True
                 else:
                     self._forget(prefix, source)

@@ -217,6 +217,17 @@ class RouteTable:
         found = (entry.of(neighbour) for entry in self.entries.values())
         return [route for route in found if route is not None]
 
+    def believed_us(self, prefix: Prefix) -> int:
+        """Return for how long a word of a neighbour on a prefix is believed, at most, 0: of none.
+
+        Those count that told of a route, kept here or not.
+        """
+        entry = self.entries.get(prefix)
+        if entry is None:
+            return 0
+        told = (route.lease for route in entry.routes if route.advertised != INFINITY)
+        return max((lease.hold_us for lease in (*told, *entry.spare)), default=0)
+
     def victim(self, newcomer: Neighbour) -> Route | None:
         """Return the route that must go before `newcomer` may add one; None: none of them may.
 

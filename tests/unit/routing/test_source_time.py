@@ -1,4 +1,4 @@
-"""Feasibility distances are kept while they are announced, and three minutes longer."""
+"""Feasibility distances are kept while they are announced, and some minutes longer."""
 
 import pytest
 from babel_talk import GREETING, LINK, Talk, numbered, update
@@ -52,6 +52,18 @@ def test_what_was_not_feasible_is_taken_when_its_source_is_forgotten(talk):
     assert talk.metric(NODE) is None
     keep_up(talk, 180, update(NODE, metric=900))
     assert talk.metric(NODE) == 1156
+
+
+def test_source_outlives_what_a_neighbour_said_before_and_not_since(talk):
+    keep_up(talk, 60, update(NODE, metric=100))
+    talk.say(Retraction(NODE, 0, 2400))
+    echo = update(NODE, metric=900)._replace(interval_cs=6000)
+    talk.say(echo)
+    for _ in range(60):
+        keep_up(talk, 4)
+        assert talk.metric(NODE) is None
+    keep_up(talk, 60)
+    assert not known(talk, NODE)
 
 
 def test_source_of_another_origin_goes_while_the_prefix_stays(talk):
