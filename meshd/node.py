@@ -305,6 +305,7 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self._hear(now)
         self._snapshots += 1
         sessions = self.sessions.statuses(now)
+        connected = {item.node for item in sessions if item.state == "up"}
         started = now if self._started_us is None else self._started_us
         return NodeSnapshot(
             node=node_text(self.id),
@@ -320,8 +321,8 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
                 for link in self.links.values()
             ),
             neighbours=self.messages.people.named(
-                *self.routing.neighbours(now, {item.node for item in sessions}),
-                *self.radios.neighbours(now),
+                *self.routing.neighbours(now, connected),
+                *self.radios.neighbours(now, connected),
             ),
             radios=self.radios.statuses(now),
             routes=self.routing.routes(now),

@@ -6,7 +6,7 @@ statuses. A radio that the law does not let send is not used, and that is a prob
 Must not know: serial ports, files, what objects and messages mean.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -370,8 +370,13 @@ class Radios:
         """Return which radios may not send as they are set."""
         return tuple(self._refused.values())
 
-    def neighbours(self, now: int) -> tuple[NeighbourStatus, ...]:
-        """Return who is heard by each radio, and what a hop to them costs."""
+    def neighbours(
+        self, now: int, connected: Container[str] = ()
+    ) -> tuple[NeighbourStatus, ...]:
+        """Return who is heard by each radio, and what a hop to them costs.
+
+        `connected` holds the nodes that a session is open with.
+        """
         return tuple(
             NeighbourStatus(
                 link=name,
@@ -382,7 +387,7 @@ class Radios:
                 cost=self.meshes[name].ways.cost(row.node),
                 reach=round(row.reach, 3),
                 age_s=round((now - row.met_us) / 1e6, 3),
-                session=False,
+                session=node_text(row.node) in connected,
                 snr_db=None if row.snr_db is None else round(row.snr_db, 1),
                 rssi_dbm=None if row.rssi_dbm is None else round(row.rssi_dbm, 1),
             )

@@ -5,7 +5,8 @@ from lora_mesh import Mesh
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
-from meshd.core.ids import EVERYONE
+from meshd.core.ids import EVERYONE, node_text
+from meshd.core.snapshot import SessionStatus
 from meshd.forwarding.direct import State
 from meshd.forwarding.radio_events import (
     DirectAnswered,
@@ -246,6 +247,16 @@ def test_an_item_that_gives_way_while_its_frame_flies_is_no_fault(say):
         add(number)
     mesh.run(5)
     assert not any(item.item.endswith(b"%08d" % 0) for item in one._locals)
+
+
+@pytest.mark.parametrize("state", ["up", "waiting"])
+def test_a_neighbour_of_a_radio_has_a_session_where_one_is_open(monkeypatch, state):
+    mesh, _ = mesh_of(2)
+    first, last = mesh.hosts
+    session = SessionStatus(node_text(last.node.id), "tcp://b:6697", state, 1.0, 0, 0)
+    monkeypatch.setattr(first.node.sessions, "statuses", lambda now: (session,))
+    (row,) = first.node.snapshot(first.now).neighbours
+    assert row.session is (state == "up")
 
 
 def test_neighbours_of_a_radio_that_is_away_are_not_shown_as_heard():
