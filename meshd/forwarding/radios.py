@@ -370,9 +370,7 @@ class Radios:
         """Return which radios may not send as they are set."""
         return tuple(self._refused.values())
 
-    def neighbours(
-        self, now: int, connected: Container[str] = ()
-    ) -> tuple[NeighbourStatus, ...]:
+    def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
         """Return who is heard by each radio, and what a hop to them costs.
 
         `connected` holds the nodes that a session is open with.
