@@ -233,7 +233,13 @@ def add_post(parser: ArgumentParser) -> Command:
     common(parser, timeout_s=WAIT_S)
     parser.add_argument("space", metavar="SPACE", help=SPACE_HELP)
     parser.add_argument("text", metavar="TEXT", help="what to write; - reads standard input")
-    parser.add_argument("--to", metavar="NODE", help="a message to this member, not to all")
+    whom = parser.add_mutually_exclusive_group()
+    whom.add_argument("--to", metavar="NODE", help="a message to this member, not to all")
+    whom.add_argument(
+        "--distress",
+        action="store_true",
+        help="a call for help: goes before all else by LoRa; once in ten minutes, 320 bytes",
+    )
     parser.add_argument(
         "--wait",
         type=_wait_for,
@@ -264,6 +270,8 @@ def _post(options: Namespace) -> int:
     args: Value = {"space": options.space, "text": text}
     if options.to:
         args["to"] = options.to
+    if options.distress:
+        args["distress"] = True
     timeout_s = options.timeout or WAIT_S
     with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
         value = client.call("post", args)
@@ -389,6 +397,7 @@ def entry_text(row: Row) -> str:
         lines = str(row["text"]).splitlines() or [""]
         said = "\n    ".join(clean(line) for line in lines)
         said += f"\n    … {row['cut']} characters in all" if row.get("cut") else ""
+        said = f"DISTRESS {said}" if row.get("kind") == "distress" else said
     elif "file" in row:
         said = f"file {clean(row['file'])} ({size(number(row, 'size'))})"
     elif "sealed" in row:

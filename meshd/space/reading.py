@@ -26,7 +26,7 @@ PAGES_MAX = 32
 _PAGE_BYTES = 256 * 1024
 _REPLY_BYTES = 40 * 1024
 _TEXT_MAX = 4096
-_SHOWN = {Kind.POST, Kind.MESSAGE, Kind.FILE}
+_SHOWN = {Kind.POST, Kind.DISTRESS, Kind.MESSAGE, Kind.FILE}
 
 Item = dict[str, object]
 
@@ -191,7 +191,7 @@ def _item(space: Space, author: bytes, data: bytes) -> tuple[int, int, Item] | N
 
 def _fill(item: Item, opened: Opened) -> None:
     try:
-        if opened.kind == Kind.POST:
+        if opened.kind in (Kind.POST, Kind.DISTRESS):
             _put_text(item, payload.decode_post(opened.payload).text)
         elif opened.kind == Kind.MESSAGE:
             message = payload.decode_message(opened.payload)

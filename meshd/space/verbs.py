@@ -27,6 +27,10 @@ from meshd.wire.membership import INVITABLE, NAME_MAX, Invite, Rank, RevokeInvit
 INVITES_MAX = 256
 """Invitations of one space that are neither revoked nor used up; more are refused."""
 LOG_LIMIT_MAX = 500
+DISTRESS_MAX = 320
+"""Bytes of a call for help: it has to be short to get through where nothing else does."""
+DISTRESS_EACH_US = 600_000_000
+"""A device calls for help once in so long (TRUST 13): who calls always is not heard."""
 _USES_MAX = 0xFFFF
 _LIFE_S = 7 * 24 * 3600
 
@@ -36,6 +40,7 @@ class Verbs:
 
     def __init__(self, spaces: Askable) -> None:
         self._spaces = spaces
+        self._may_call_us = 0
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "space.create": self.create,
             "space.list": self.list,
@@ -155,21 +160,44 @@ class Verbs:
         self._spaces.append(space, draft, now, self._reply(ticket, value))
 
     def post(self, args: Args, ticket: int, now: int) -> None:
-        """Append a post, or with `to` a message to that node."""
+        """Append a post, with `to` a message to that node, with `distress` a call for help."""
         space = self._space(args)
         text = text_of(args, "text")
+        distress = bool(args.get("distress"))
         if "to" in args and args["to"] is not None:
             message = payload.Message(self._recipient(space, text_of(args, "to")), text)
             draft = Draft(Kind.MESSAGE, b"", message.encode())
         else:
-            draft = Draft(Kind.POST, b"", payload.Post(text).encode())
+            kind = Kind.DISTRESS if distress else Kind.POST
+            draft = Draft(kind, b"", payload.Post(text).encode())
         if len(draft.payload) > ENTRY_PAYLOAD_MAX:
             raise RequestError(
                 f"the text has {len(draft.payload)} bytes, an entry holds {ENTRY_PAYLOAD_MAX}",
                 remedy="send it as a file: meshd put",
             )
+        if distress:
+            self._check_distress(args, len(draft.payload), now)
         value: Args = {"space": space.text_id, "author": space.author.hex(), "state": "written"}
         value["seq"] = self._spaces.append(space, draft, now, self._reply(ticket, value))
+        if distress:
+            self._may_call_us = now + DISTRESS_EACH_US
+
+    def _check_distress(self, args: Args, length: int, now: int) -> None:
+        if args.get("to") is not None:
+            raise RequestError("a call for help goes to all", code=Exit.USAGE, remedy="omit --to")
+        if length > DISTRESS_MAX:
+            raise RequestError(
+                f"a call for help has at most {DISTRESS_MAX} bytes, this has {length}",
+                code=Exit.USAGE,
+                remedy="say where, who and what is needed; the rest in a post of its own",
+            )
+        if now < self._may_call_us:
+            left_s = -((now - self._may_call_us) // 1_000_000)
+            raise RequestError(
+                f"this node called for help just now; again in {left_s} s",
+                code=Exit.TEMPORARY,
+                remedy="the call goes on by itself until it is there; add to it by a usual post",
+            )
 
     def log(self, args: Args, ticket: int, now: int) -> None:
         """Show entries: at most `limit`, above the numbers in `after` (an earlier `cursor`)."""

@@ -25,8 +25,9 @@ THIN_MAX = 2048
 _KINDS = (
     *(Kind.FOUNDING, Kind.ADMIT, Kind.INVITE, Kind.REVOKE_INVITE, Kind.SUCCESSOR),
     *(Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.FILE, Kind.LETTER, Kind.PREKEY),
+    Kind.DISTRESS,
 )
-"""Codes 1 to 11 in this order; later kinds are added at the end, or written out."""
+"""Codes 1 to 12 in this order; later kinds are added at the end, or written out."""
 _OTHER = 0
 _WHOLE, _CLEAR, _FLAGS, _STRANGER = 0x10, 0x20, 0x40, 0x80
 _TIME = Struct("!I")

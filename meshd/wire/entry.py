@@ -52,6 +52,7 @@ class Kind(IntEnum):
     FILE = 35
     LETTER = 36
     PREKEY = 37
+    DISTRESS = 38
 
 
 MEMBERSHIP_KINDS = 32

@@ -97,3 +97,21 @@ def test_what_was_written_while_the_radio_was_unplugged_goes_out_soon_after_it_i
     camp.run(20 * MINUTE)
     host.input(host.node.radio_up, link)
     assert camp.until_same(10 * MINUTE) < 120
+
+
+def test_a_call_for_help_comes_before_the_texts_that_wait():
+    camp = Camp(3)
+    camp.run(10 * MINUTE)
+    for number in range(12):
+        camp.post(0, f"text {number} " + "x" * 90)
+    camp.run(1)
+    camp.post(1, "flood at the mill", distress=True)
+    reader = camp.hosts[2]
+
+    def called():
+        entries = reader.ask("log", space="camp")["entries"]
+        return any(entry["kind"] == "distress" for entry in entries)
+
+    assert camp.world.run_until(called, 30 * 1_000_000)
+    assert len(camp.texts(2)) < 10
+    camp.until_same(10 * MINUTE)

@@ -101,7 +101,7 @@ class Content(Checker):
         try:
             if opened is None:
                 self.fail(host, f"cannot open {name_of(entry)}, which was written")
-            elif opened.kind == Kind.POST:
+            elif opened.kind in (Kind.POST, Kind.DISTRESS):
                 self._compare(host, entry, payload.decode_post(opened.payload).text)
             elif opened.kind == Kind.MESSAGE:
                 self._compare(host, entry, payload.decode_message(opened.payload).text)

@@ -20,6 +20,7 @@ from meshd.wire.air_messages import MAC_LEN, Held, decode_held
 from meshd.wire.entry import Kind
 from meshd.wire.payload import decode_message
 
+SAID = (Kind.POST, Kind.DISTRESS, Kind.MESSAGE, Kind.FILE)
 FEW = 8
 """In a space of more members only who a message is for says that it has it."""
 PEERS_MAX = 128
@@ -111,7 +112,7 @@ class Acks:
 def wants_word(space: Space, author: bytes, data: bytes) -> bool:
     """Tell whether an author would hear from this node that it holds this entry."""
     opened = space.open(author, data)
-    if opened is None or opened.kind not in (Kind.POST, Kind.MESSAGE, Kind.FILE):
+    if opened is None or opened.kind not in SAID:
         return False
     if opened.kind == Kind.MESSAGE:
         try:

@@ -11,7 +11,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.ids import NODE_ID_LEN
 from meshd.sync.air.names import Names
-from meshd.sync.air.offers import MEMBERSHIP, Offer, Offers, priority_of
+from meshd.sync.air.offers import MEMBERSHIP, Offer, Offers
 from meshd.sync.air.states import State
 from meshd.sync.air.talk import FAR, NEAR, Talk
 from meshd.sync.air.wants import AirWants
@@ -163,7 +163,7 @@ class AirLink:
 
     def send(self, offer: Offer, now: int) -> int | None:
         """Hand an entry to the radio; return its time on air, None when there is no room."""
-        priority = priority_of(offer.thin.kind)
+        priority = self.offers.priority(offer, now)
         airtime_us = 0
         for kind, sub, body in self._bodies(offer):
             if offer.everybody:

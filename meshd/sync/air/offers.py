@@ -31,8 +31,11 @@ BURST_US = 12_000_000
 BACKLOG = 8
 """More entries of one feed that came by a session and wait are a backlog."""
 BACKLOG_US = 30_000_000
-TEXTS = (Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.LETTER)
-_TEXT, MEMBERSHIP, _DOCUMENT = 1, 2, 3
+CALLERS_MAX = 256
+DISTRESS_EACH_US = 600_000_000
+"""An author's calls for help go before all else once in so long; further ones are texts."""
+TEXTS = (Kind.DISTRESS, Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.LETTER)
+_DISTRESS, _TEXT, MEMBERSHIP, _DOCUMENT = 0, 1, 2, 3
 
 Key = tuple[bytes, bytes, int]
 """An entry by (space, author, seq)."""
@@ -49,14 +52,17 @@ class Offer(NamedTuple):
     @property
     def value(self) -> tuple[bool, int, int, int]:
         """Return what orders offers, the most valuable first."""
-        record = self.thin.kind < MEMBERSHIP_KINDS
-        return (not record, priority_of(self.thin.kind), self.thin.seq, len(self.thin.sealed))
+        kind = self.thin.kind
+        calm = kind >= MEMBERSHIP_KINDS and kind != Kind.DISTRESS
+        return (calm, priority_of(kind), self.thin.seq, len(self.thin.sealed))
 
 
 def priority_of(kind: int) -> int:
     """Return which priority an entry of a kind has on air."""
     if kind < MEMBERSHIP_KINDS:
         return MEMBERSHIP
+    if kind == Kind.DISTRESS:
+        return _DISTRESS
     return _TEXT if kind in TEXTS else _DOCUMENT
 
 
@@ -68,6 +74,7 @@ class Offers:
         self._said: dict[Key, int] = {}
         self._asked: dict[bytes, deque[int]] = {}
         self._backlogs: dict[Feed, int] = {}
+        self.callers: dict[Feed, tuple[int, int]] = {}
         self._saved_us = BURST_US
         self._counted_us: int | None = None
 
@@ -124,6 +131,22 @@ class Offers:
         """Tell whether an entry was on the air a moment ago."""
         said = self._said.get(key)
         return said is not None and now < said + SAID_US
+
+    def priority(self, offer: Offer, now: int) -> int:
+        """Return an offer's priority: of an author's calls for help one in ten minutes is urgent."""
+        space, author, seq = offer.key
+        priority = priority_of(offer.thin.kind)
+        if priority != _DISTRESS:
+            return priority
+        called, at_us = self.callers.get((space, author), (seq, now))
+        if called != seq and now < at_us + DISTRESS_EACH_US:
+            return _TEXT
+        if called != seq or (space, author) not in self.callers:
+            self.callers.pop((space, author), None)
+            if len(self.callers) >= CALLERS_MAX:
+                del self.callers[next(iter(self.callers))]
+            self.callers[space, author] = (seq, now)
+        return priority
 
     def due_us(self) -> int | None:
         """Return when `next` may have something; None when nothing waits."""

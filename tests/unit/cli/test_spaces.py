@@ -150,6 +150,12 @@ def test_post_says_it_is_written(host, capsys):
     assert host.asked == [("post", {"space": "garden", "text": "hello", "to": OTHER})]
 
 
+def test_a_call_for_help_is_for_all(host, capsys):
+    assert say(capsys, "post", "garden", "help", "--distress")[0] == Exit.OK
+    assert host.asked == [("post", {"space": "garden", "text": "help", "distress": True})]
+    assert say(capsys, "post", "garden", "x", "--distress", "--to", OTHER)[0] == Exit.USAGE
+
+
 def test_post_waits_for_what_is_asked(host, capsys):
     _, out, _ = say(capsys, "post", "garden", "x", "--wait", "kept:1", "--json")
     assert json.loads(out)["kept_by"] == [OTHER] and json.loads(out)["state"] == "written"

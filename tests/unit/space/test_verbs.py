@@ -35,6 +35,12 @@ def anna():
         ("post", {"space": "home", "text": "x" * 40000}, "40000 bytes"),
         ("post", {"space": "home", "text": "x", "to": "nobody"}, "no member"),
         ("post", {"space": "home", "text": "x", "to": "anna"}, "this node itself"),
+        (
+            "post",
+            {"space": "home", "text": "x", "to": "anna", "distress": True},
+            "this node itself",
+        ),
+        ("post", {"space": "home", "text": "x" * 330, "distress": True}, "at most 320 bytes"),
         ("invite", {"space": "home", "role": "king"}, "no role"),
         ("invite", {"space": "home", "uses": 0}, "uses must be"),
         ("invite", {"space": "home", "uses": True}, "uses must be"),
@@ -48,6 +54,22 @@ def anna():
 def test_what_cannot_be_says_why(anna, verb, args, says):
     with pytest.raises(RequestError, match=says):
         anna.ask(verb, **args)
+
+
+def test_a_call_for_help_is_shown_as_such_and_comes_once_in_ten_minutes(anna):
+    ben = joined("ben", anna)
+    with pytest.raises(RequestError, match="goes to all"):
+        anna.ask("post", space="home", text="x", to="ben", distress=True)
+    assert anna.ask("post", space="home", text="flood at the mill", distress=True).value["seq"]
+    meet(anna, ben)
+    entry = ben.ask("log", space="home").value["entries"][-1]
+    assert (entry["kind"], entry["text"]) == ("distress", "flood at the mill")
+    with pytest.raises(RequestError, match="again in 600 s") as caught:
+        anna.ask("post", space="home", text="hurry", distress=True)
+    assert caught.value.code is Exit.TEMPORARY
+    anna.ask("post", space="home", text="hurry")
+    anna.now += 600_000_000
+    anna.ask("post", space="home", text="still here", distress=True)
 
 
 def test_space_is_found_by_name_and_by_the_beginning_of_its_id(anna):

@@ -1,6 +1,6 @@
 """What goes on the air first of what waits for a radio."""
 
-from meshd.sync.air.offers import Offer, Offers
+from meshd.sync.air.offers import CALLERS_MAX, Offer, Offers
 from meshd.wire.air_entry import Thin
 from meshd.wire.entry import Kind
 
@@ -42,3 +42,23 @@ def test_a_feed_goes_in_its_order_since_nobody_takes_a_text_before_the_document_
     assert order(
         offer(ONE, 5, Kind.POST), offer(ONE, 4, Kind.FILE), offer(OTHER, 9, Kind.FILE)
     ) == [(ONE, 4), (ONE, 5), (OTHER, 9)]
+
+
+def test_a_call_for_help_goes_before_records_and_texts():
+    help_me = offer(OTHER, 9, Kind.DISTRESS)
+    assert order(offer(ONE, 3, Kind.POST), offer(ONE, 2, Kind.ADMIT), help_me)[0] == (OTHER, 9)
+
+
+def test_of_an_authors_calls_for_help_one_in_ten_minutes_is_urgent():
+    waiting, first, next_one = Offers(), offer(ONE, 4, Kind.DISTRESS), offer(ONE, 5, Kind.DISTRESS)
+    assert waiting.priority(first, 0) == waiting.priority(first, 599_000_000) == 0
+    assert waiting.priority(next_one, 599_000_000) == waiting.priority(offer(ONE, 6, Kind.POST), 0)
+    assert waiting.priority(offer(OTHER, 5, Kind.DISTRESS), 0) == 0
+    assert waiting.priority(next_one, 600_000_000) == 0
+
+
+def test_authors_who_called_for_help_are_bounded():
+    waiting = Offers()
+    for number in range(CALLERS_MAX + 50):
+        assert waiting.priority(offer(number.to_bytes(32, "big"), 1, Kind.DISTRESS), number) == 0
+    assert len(waiting.callers) == CALLERS_MAX
