@@ -133,7 +133,7 @@ class Offers:
         return said is not None and now < said + SAID_US
 
     def priority(self, offer: Offer, now: int) -> int:
-        """Return an offer's priority: of an author's calls for help one in ten minutes is urgent."""
+        """Return its priority: of an author's calls for help one in ten minutes is urgent."""
         space, author, seq = offer.key
         priority = priority_of(offer.thin.kind)
         if priority != _DISTRESS:
