@@ -61,9 +61,10 @@ class Played:
 class Told(Field):
     """Stations that tell everybody, at times fixed beforehand."""
 
-    def __init__(self, count: int, seed: int, rules: Rules | None) -> None:
+    def __init__(self, count: int, seed: int, rules: Rules | None, warm_s: int = WARM_S) -> None:
         super().__init__(count, seed)
         self.rules = rules
+        self.warm_s = warm_s
         self.frames = self.air_us = self.bytes = self.data_frames = self.data_us = 0
         self.born: dict[tuple[int, int], tuple[int, int]] = {}
         self.arrived: dict[tuple[int, int], dict[int, int]] = {}
@@ -75,7 +76,7 @@ class Told(Field):
 
     def play(self, load: Load, priority: Callable[[Random], int] = lambda _: 1) -> Played:
         """Run warm-up, traffic and what comes after; return the figures."""
-        start_us = WARM_S * SECOND
+        start_us = self.warm_s * SECOND
         end_us = start_us + round(load.duration_s * SECOND)
         chance = self.schedule.random("open traffic")
         for number, station in enumerate(self.stations):
