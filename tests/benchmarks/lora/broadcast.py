@@ -9,7 +9,7 @@ an hour when the traffic begins. Managed flood sends no control here; with the n
 nodes send by default it is a row of its own.
 
 Placements are played by two processes, with a line on stderr for each. BENCH_SEEDS=n plays n
-placements (default: ten). One takes a minute and a half of one core, ten eight minutes of two.
+placements (default: ten). One takes nearly two minutes of one core, ten nine minutes of two.
 """
 
 import multiprocessing
