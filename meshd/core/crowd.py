@@ -7,6 +7,9 @@ places from those who have not, but for a quarter of all; of either the one sile
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+NEIGHBOURS_MAX = 64
+"""Neighbours of one radio in each table of them."""
+
 
 class Row(Protocol):
     """A neighbour: when it was heard last, and whether it has proven its key."""

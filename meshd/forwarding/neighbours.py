@@ -6,10 +6,9 @@ one: so what each says is kept apart, a node listens here when one of them says 
 stay silent for it when all do. Must not know: objects, frames.
 """
 
-from meshd.core.crowd import giving_way
+from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.ids import SHORT_LEN
 
-NEIGHBOURS_MAX = 64
 LISTED_MAX = 40
 """Neighbours named in one list: a list of 82 bytes. The strongest are named."""
 

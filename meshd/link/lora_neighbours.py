@@ -7,10 +7,9 @@ Must not know: keys, frames, airtime.
 
 from collections.abc import Iterator
 
-from meshd.core.crowd import giving_way
+from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.ids import NODE_ID_LEN
 
-NEIGHBOURS_MAX = 64
 COUNTED_MAX = 64
 """Frames after which old ones count half."""
 GAP_MAX = 32

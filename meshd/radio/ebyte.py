@@ -18,6 +18,9 @@ from struct import Struct
 
 from meshd.core.drops import DropReason
 from meshd.radio.modem import (
+    SECOND,
+    STALE_US,
+    TRIES,
     Configured,
     Dropped,
     Heard,
@@ -29,7 +32,6 @@ from meshd.radio.modem import (
 )
 from meshd.radio.strangers import advice
 
-SECOND = 1_000_000
 SYNC = b"\x6d\xd7"
 HEAD = Struct(">2sB")
 CRC = Struct(">H")
@@ -50,8 +52,6 @@ MODE_US = SECOND // 5
 """From setting the pins until the module is in its new mode."""
 
 ANSWER_US = SECOND
-TRIES = 3
-STALE_US = SECOND // 2
 
 QUIET_US = SECOND // 10
 """A signal byte that has not followed its frame by now will not come."""

@@ -21,6 +21,8 @@ from meshd.core.drops import DropReason
 from meshd.radio.modem import (
     ASKED_TRIES,
     RESTARTS_MAX,
+    SECOND,
+    STALE_US,
     STRANGE_MAX,
     TRIES,
     Configured,
@@ -33,10 +35,6 @@ from meshd.radio.modem import (
     Sent,
 )
 from meshd.radio.strangers import advice
-
-SECOND = 1_000_000
-STALE_US = SECOND // 2
-"""Half a line that is not continued for so long will never be."""
 
 HEALTH_US = 60 * SECOND
 """How often an idle modem is asked whether it is still there, and as it was set."""

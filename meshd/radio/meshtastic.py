@@ -19,6 +19,8 @@ from meshd.radio.meshtastic_stream import Stream, framed
 from meshd.radio.modem import (
     ASKED_TRIES,
     RESTARTS_MAX,
+    SECOND,
+    STALE_US,
     STRANGE_MAX,
     TRIES,
     Configured,
@@ -33,7 +35,6 @@ from meshd.radio.modem import (
 from meshd.radio.protobuf import MalformedError, Message, delimited, fixed32, varint
 from meshd.radio.strangers import advice
 
-SECOND = 1_000_000
 WAKE = b"\xc3" * 32
 WAKE_US = SECOND // 10
 ANSWER_US = 5 * SECOND
@@ -50,7 +51,6 @@ CHECK_NONCE = 69_420
 
 FULL_ASK_US = 10 * SECOND
 FULL_ASKS_MAX = 12
-STALE_US = SECOND // 2
 
 PRIVATE_APP = 256
 EVERYBODY = 0xFFFFFFFF

@@ -21,6 +21,10 @@ TOO_WEAK = "this radio sends with 0 dBm or more: set at least that, and an anten
 """Advice for a plan of less than a milliwatt."""
 
 
+SECOND = 1_000_000
+STALE_US = SECOND // 2
+"""Half a word of a modem that is not continued for so long will never be."""
+
 TRIES, ASKED_TRIES = 3, 2
 """How often a question is put; fewer when nobody knows whether there is such a modem at all."""
 

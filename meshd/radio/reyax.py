@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.drops import DropReason
-from meshd.radio.lines import SECOND, Ask, TextModem, Unfit
-from meshd.radio.modem import NotSent, Sent
+from meshd.radio.lines import Ask, TextModem, Unfit
+from meshd.radio.modem import SECOND, NotSent, Sent
 
 OK = re.compile(rb"\+OK$")
 PACKET = re.compile(rb"\+RCV=(\d{1,5}),(\d{1,3}),")

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 from meshd.core.drops import DropReason
-from meshd.radio.lines import SECOND, Ask, Stage, TextModem, Unfit
-from meshd.radio.modem import NotSent, RadioPlan
+from meshd.radio.lines import Ask, Stage, TextModem, Unfit
+from meshd.radio.modem import SECOND, NotSent, RadioPlan
 
 OK = re.compile(rb"ok$")
 ANYTHING = re.compile(rb"(ok|busy|invalid_param)$")

@@ -12,7 +12,7 @@ Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.m
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from meshd.core.crowd import giving_way
+from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
 from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, host_prefix, node_of_address
@@ -41,7 +41,6 @@ from meshd.wire.lora_routes import (
     Want,
 )
 
-NEIGHBOURS_MAX = 64
 SILENT_MAX = 3
 """A neighbour that stayed silent for so many messages in a row is no next hop any more."""
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.airtime import LONG_FAST, airtime_us
+from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.drops import Drops
 from meshd.core.errors import WireError
 from meshd.forwarding.cast import Cast
-from meshd.forwarding.neighbours import NEIGHBOURS_MAX, Neighbours
+from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.objects import HELD_MAX, LISTERS_MAX, WANTED_MAX
 from meshd.forwarding.rules import rules_for
 from meshd.wire.lora_items import Heard, Listing, Object, Wants

@@ -1,6 +1,7 @@
 """Who is in earshot, and whom those hear."""
 
-from meshd.forwarding.neighbours import ALIKE_MAX, LISTED_MAX, NEIGHBOURS_MAX, SILENT_US, Neighbours
+from meshd.core.crowd import NEIGHBOURS_MAX
+from meshd.forwarding.neighbours import ALIKE_MAX, LISTED_MAX, SILENT_US, Neighbours
 
 ME, A, B = b"me", b"aa", b"bb"
 

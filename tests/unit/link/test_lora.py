@@ -6,11 +6,12 @@ from lora_mesh import SF7, Mesh, radio
 from meshd.config.regions import law_of
 from meshd.core import crypto
 from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
 from meshd.forwarding.radios import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
-from meshd.link.lora_neighbours import GAP_MAX, NEIGHBOURS_MAX, LoraNeighbours
+from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
 from meshd.wire.lora_payload import Local
 
 S = 1_000_000

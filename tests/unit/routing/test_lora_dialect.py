@@ -5,9 +5,10 @@ from itertools import pairwise
 from lora_talk import RULES, S, Talker, address, node, plain, prefix
 
 from meshd.core.airtime import Modulation
+from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
-from meshd.routing.lora import NEIGHBOURS_MAX, SILENT_MAX
+from meshd.routing.lora import SILENT_MAX
 from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
 from meshd.routing.lora_words import AGAIN, ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
