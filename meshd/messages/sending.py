@@ -171,7 +171,7 @@ class Sending:
             return f"waits for WiFi: LoRa takes texts of {most}{wider} and this one has {length}"
         if letter.entry is not None:
             name = space.name if space else ""
-            return f"waits in the space {name} for a node that shares it" if name else ""
+            return f"waits in the space {name}: nobody said yet to hold it" if name else ""
         due_us = self._ctx.timers.deadline(("messages", "letter", letter.number))
         again = "" if due_us is None else f"; tried again in {span((due_us - now) / 1e6)}"
         if thin is None:

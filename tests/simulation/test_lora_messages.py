@@ -235,3 +235,21 @@ def test_receiver_of_another_island_that_was_away_gets_the_text_when_it_is_back(
     islands.z.start()
     assert islands.wait(lambda: shown(islands.z) == ["first", "second"], 8_000)
     assert islands.wait(lambda: states(islands.a).count("delivered") == 2, 100)
+
+
+def test_text_to_who_is_away_is_kept_by_the_neighbour_that_is_named_and_comes_from_it():
+    camp = Camp(3, line=True)
+    camp.run(600)
+    writer, keeper, away = camp.hosts
+    away.crash()
+    camp.run(600)
+    writer.ask("message", node=node_text(away.node.id), text="where are you?")
+
+    def text():
+        return writer.ask("messages")["messages"][0]
+
+    assert camp.world.run_until(lambda: text()["state"] == "kept", 3_600 * SECOND)
+    assert text()["kept_by"] == [node_text(keeper.node.id)]
+    writer.crash()
+    away.start()
+    assert camp.world.run_until(lambda: shown(away) == ["where are you?"], 3_600 * SECOND)

@@ -20,7 +20,7 @@ from meshd.wire.air_messages import MAC_LEN, Held, decode_held
 from meshd.wire.entry import Kind
 from meshd.wire.payload import decode_message
 
-SAID = (Kind.POST, Kind.DISTRESS, Kind.MESSAGE, Kind.FILE)
+SAID = (Kind.POST, Kind.DISTRESS, Kind.MESSAGE, Kind.FILE, Kind.LETTER)
 FEW = 8
 """In a space of more members only who a message is for says that it has it."""
 PEERS_MAX = 128

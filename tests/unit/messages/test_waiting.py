@@ -63,7 +63,7 @@ def test_a_text_stored_in_a_space_names_it():
     net.away.add("b")
     a.text(b, "hello")
     net.run(2)
-    assert waits(a) == "waits in the space home for a node that shares it"
+    assert waits(a) == "waits in the space home: nobody said yet to hold it"
 
 
 def test_a_key_that_was_asked_for_is_named():
