@@ -10,17 +10,20 @@ Must not know: frames, keys, the channel.
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from meshd.core.buckets import Buckets
 from meshd.core.ids import SHORT_LEN
 from meshd.core.law import HOUR_US
 from meshd.forwarding.neighbours import Neighbours
+from meshd.link.stranger_air import Why
 
 ROWS_MAX = 64
 STRANGERS_MAX = 16
 ECHOES_MAX, ASKS_MAX = 24, 8
 """In one frame."""
+ECHOES_LONG = 20
+"""So many echoes more make a frame twice as long."""
 ECHO_US = 240_000_000
 """An echo of an older frame would come too late."""
 OWN_FRAMES, ALWAYS, SELDOM = 6, 12, 4
@@ -38,20 +41,16 @@ BURST, BURST_LEAST, WORD_AIRTIMES = 24, 8, 60
 what a quarter of its control holds, and then half of it in an hour."""
 FIRST = 2
 """So many echoes are the first answer to who is new; more go to who proved to be there."""
-
-
-class Strange(Protocol):
-    """Takes a frame's airtime from what strangers may cause; `new`: from first answers' part."""
-
-    def __call__(self, airtime_us: int, now: int, *, new: bool = False) -> bool: ...
+STRANGE_RIDERS = 2
+"""So many echoes to who has proven nothing go with any frame, more while strangers' part lasts."""
 
 
 class Air(NamedTuple):
-    """What words cost: one frame, and the hour's control; `strange(us, now, new=)`: see link."""
+    """What words cost: one frame, and the hour's control; `strange`: see link."""
 
     word_us: int
     control_us: int
-    strange: Strange
+    strange: Callable[[int, int, Why], bool]
 
     def bucket(self) -> Buckets:
         """Return how many frames may go for words alone."""
@@ -72,15 +71,16 @@ class Words(NamedTuple):
 
 
 class _Row:
-    """A neighbour: the last echo of it, and how often it was sent one."""
+    """A neighbour: the last echo of it, how often it was heard and how often it was sent one."""
 
-    __slots__ = ("at_us", "echo", "node", "said", "tries")
+    __slots__ = ("at_us", "echo", "frames", "node", "said", "tries")
 
     def __init__(self, node: bytes) -> None:
         self.node = node
         self.echo = b""
         self.at_us = 0
         self.said = True
+        self.frames = 0
         self.tries = 0
 
 
@@ -113,12 +113,14 @@ class Presence:
 
     def heard(self, node: bytes, echo: bytes, now: int, *, anew: bool = False) -> None:
         """Note a frame of a neighbour; `anew`: it has forgotten all that it heard."""
-        self._strangers.pop(node[:SHORT_LEN], None)
+        strange = self._strangers.pop(node[:SHORT_LEN], None)
         row = self._rows.pop(node, None) or _Row(node)
+        row.frames += strange is not None
         if len(self._rows) >= ROWS_MAX:
             del self._rows[next(iter(self._rows))]
         self._rows[node] = row
         row.echo, row.at_us, row.said = echo, now, False
+        row.frames += 1
         if anew:
             row.tries = 0
             self._neighbours.restarted(node)
@@ -165,8 +167,8 @@ class Presence:
             return False
         self.due_us = None
         cause, self._cause = self._cause, _Cause.STRANGE
-        if cause is not _Cause.KNOWN and not self._air.strange(
-            self._air.word_us, now, new=cause is _Cause.NEW
+        if cause is not _Cause.KNOWN and not any(
+            self._air.strange(self._air.word_us, now, why) for why in self._parts(cause)
         ):
             return False
         if not self._all.allow("", now):
@@ -177,7 +179,10 @@ class Presence:
     def words(self, now: int, *, echoes: int, asks: int) -> Words:
         """Return what to say in a frame that goes now: so many of each at most."""
         owed = [row for row in self._rows.values() if self._due(row, now)]
-        owed.sort(key=lambda row: row.tries)
+        owed.sort(key=lambda row: (row.tries, row.frames < FIRST))
+        strange = [row for row in owed if self._cause_of(row) is not _Cause.KNOWN]
+        if not self._air.strange(0, now, Why.WORDS):
+            owed = [row for row in owed if row not in strange[STRANGE_RIDERS:]]
         strangers = [short for short, (tries, _) in self._strangers.items() if tries < ASKS]
         return Words(
             tuple((row.node, row.echo) for row in owed[: min(echoes, ECHOES_MAX)]),
@@ -196,6 +201,8 @@ class Presence:
         for node, echo in words.echoes:
             row = self._rows.get(node)
             if row is not None:
+                if self._cause_of(row) is not _Cause.KNOWN:
+                    self._air.strange(self._air.word_us // ECHOES_LONG, now, Why.WORDS)
                 row.tries += 1
                 row.said = row.said or row.echo == echo
         for short in words.strangers:
@@ -213,6 +220,12 @@ class Presence:
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _parts(self, cause: _Cause) -> tuple[Why, ...]:
+        """Return of which parts of strangers' time a frame for words may go."""
+        if not self._neighbours.known:
+            return Why.WORDS, Why.BEACON  # who knows nobody has more use of words
+        return (Why.WORDS if cause is _Cause.NEW else Why.NOISE,)
+
     def _owed(self, row: _Row) -> bool:
         """Tell whether a neighbour does not say that it hears this node."""
         return not self._neighbours.hears(row.node)
@@ -227,15 +240,19 @@ class Presence:
             del self._strangers[short]
 
     def _cause_of(self, row: _Row) -> _Cause:
-        if row.node[:SHORT_LEN] in self._neighbours.known:
+        known = self._neighbours.known
+        alone = not known and row.frames >= FIRST  # it has to be known by somebody first
+        if alone or row.node[:SHORT_LEN] in known:
             return _Cause.KNOWN
         return _Cause.NEW if row.tries < FIRST else _Cause.STRANGE
 
     def _want(self, now: int, cause: _Cause = _Cause.KNOWN) -> None:
         """Have a frame go for these words alone: the more are in earshot, the later."""
+        risen = cause is _Cause.KNOWN and self._cause is not _Cause.KNOWN
         self._cause = max(self._cause, cause)
-        if self.due_us is None:
+        if self.due_us is None or risen:
             crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
             wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings
             wait_us = min(wait_us, ECHO_US)
-            self.due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))
+            due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))
+            self.due_us = due_us if self.due_us is None else min(self.due_us, due_us)

@@ -27,7 +27,7 @@ from meshd.link.queue import Outgoing
 from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
 from meshd.link.sources import Met, Opened, Sources, Stranger
-from meshd.link.stranger_air import StrangerAir
+from meshd.link.stranger_air import StrangerAir, Why
 from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
 from meshd.wire.lora_frame import HEAD_LEN, FrameKind, overhead
 
@@ -204,7 +204,7 @@ class LoraLink:
         full = len(introduced) == INTRODUCTIONS and now < introduced[0] + span_us
         if self._introduce_us is not None or full:
             return
-        if self.stranger_air.allow(self._beacon_us, now, new=new):
+        if self.stranger_air.allow(self._beacon_us, now, Why.BEACON if new else Why.NOISE):
             introduced.append(now)
             wait_us = shortest_us * max(len(self.neighbours), CROWD) // CROWD
             self._introduce_us = now + self._ctx.jitter(0, wait_us)

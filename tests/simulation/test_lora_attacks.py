@@ -306,6 +306,29 @@ def test_noise_without_a_key_spends_no_hour_and_keeps_no_newcomer_out():
     assert all(ways.ways(host.node.id[:2]) for host in mesh.hosts[:4])
 
 
+def test_beacons_of_invented_nodes_keep_a_newcomer_waiting_for_minutes_at_most():
+    mesh = Mesh(4)
+    mesh.until_complete()
+    mesh.run(5 * MINUTE)
+    liar, link, chance = Intruder(mesh), link_of(mesh.hosts[0]).sender.link, Random(6)
+
+    def invent():
+        keys = Identity(chance.randbytes(32), chance.randbytes(32))
+        liar.send(Sender(keys, link, boot=1, salt=chance.randbytes(8)).beacon())
+        mesh.run(10)
+
+    before = [spent_ms(host) for host in mesh.hosts]
+    for _ in range(150):
+        invent()
+    for host, was in zip(mesh.hosts, before, strict=True):
+        assert spent_ms(host) - was < 18_000, "of 36 s for control"
+    newcomer = mesh.add("newcomer")
+    for _ in range(18):
+        invent()
+    ways = newcomer.node.radios.meshes["lora0"].ways
+    assert all(ways.ways(host.node.id[:2]) for host in mesh.hosts[:4])
+
+
 def believed(mesh, relay):
     """Return a stranger whom a relay believes to be there, and its radio, that only this hears."""
     stranger = Intruder(mesh)

@@ -9,6 +9,7 @@ from meshd.forwarding.presence import (
     OWN_FRAMES,
     ROWS_MAX,
     SELDOM,
+    STRANGE_RIDERS,
     STRANGERS_MAX,
     UNANSWERED,
     WORD_AIRTIMES,
@@ -18,7 +19,7 @@ from meshd.forwarding.presence import (
 )
 
 WORD_US = 150_000
-AIR = Air(WORD_US, 360_000_000, lambda us, now, *, new=False: True)
+AIR = Air(WORD_US, 360_000_000, lambda us, now, why: True)
 NODE = b"ab345678.."
 S = 1_000_000
 
@@ -114,3 +115,33 @@ def test_noise_is_asked_for_under_so_many_names():
     for number in range(1000):
         presence.stranger(number.to_bytes(2, "big"), S)
     assert len(presence._strangers) == STRANGERS_MAX
+
+
+def test_echoes_to_who_has_proven_nothing_are_few_once_strangers_had_their_part():
+    left = [50_000]
+
+    def strange(airtime_us, now, why):
+        left[0] -= airtime_us
+        return left[0] > 0
+
+    neighbours = Neighbours(b"me")
+    presence = Presence(neighbours, lambda low, high: high, AIR._replace(strange=strange))
+    neighbours.heard(b"fr", 0.0, 0)
+    for number in range(12):
+        presence.heard(b"%010d" % number, b"tag1", S)
+    presence.heard(b"friend....", b"tag2", S)
+    told = words(presence, S)
+    assert len(told.echoes) == 13
+    presence.said(told, S, listed=False)
+    again = words(presence, S)
+    assert (b"friend....", b"tag2") in again.echoes
+    assert len(again.echoes) == 1 + STRANGE_RIDERS
+
+
+def test_who_sends_more_than_a_beacon_is_answered_before_who_does_not():
+    _, presence = made()
+    for number in range(30):
+        presence.heard(b"%010d" % number, b"tag1", S)
+    for tag in (b"tag2", b"tag3"):
+        presence.heard(NODE, tag, S)
+    assert words(presence, S).echoes[0] == (NODE, b"tag3")
