@@ -29,7 +29,7 @@ LOOK_US = (15_000_000, 45_000_000)
 AGAIN_US = 600_000_000
 TELLINGS = 2
 LATER_US = 3 * HOUR_US
-CHECKS, CHECK_US = 4, 1_000_000
+CHECKS, CHECK_US = 4, 500_000
 """So many signatures of one sender are looked at, then one in so long; of one link four times."""
 TIMER: Key = ("names", "look")
 
