@@ -5,21 +5,24 @@ of hosts that the media connect by good links (`graph`). Two hosts must have fou
 four looks within the last minute, for lossy links go down and up: a wire that loses one of ten
 frames is down for 6 % of the time, since Babel wants two of the last three hellos there (RFC 8966
 §A.2.1). Hosts that were hostile are honest by then, and are judged like all others. Feeds of which
-somebody holds a proof of a fork are left out: there the branches differ by rule. So is who walks
-until the end or boots in the last minute, and what hangs on it.
+somebody holds a proof of a fork are left out: there the branches differ by rule. So are feeds whose
+author wrote in the last minute, as nodes do by themselves: members that are no neighbours of each
+other meet every few minutes. So is who walks until the end or boots in the last minute, and what
+hangs on it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshd.core.events import EntryRow
 from meshd.core.limits import BABEL_PORT
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.exempt import Exempt
 
 if TYPE_CHECKING:
-    from meshd.core.events import Notice, Transmit
+    from meshd.core.events import Notice, Row, Transmit
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
@@ -49,6 +52,7 @@ class Convergence(Checker):
         self._lossy = any(medium.multicast_loss > graph.CLEAN for medium in plan.media)
         self._lossy = self._lossy or Exempt(plan).garbled(self._quiet_from)
         self._lost: dict[tuple[int, int], None] | None = None
+        self._late: set[str] = set()
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
         for number in range(LOOKS - 1):
@@ -68,6 +72,13 @@ class Convergence(Checker):
     def notice(self, host: Host, notice: Notice) -> None:
         if self.world.now >= self._quiet_from and notice.kind == "session-up":
             self._sessions[host.number] = self._sessions.get(host.number, 0) + 1
+
+    def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
+        for row in rows if self.world.now >= self._quiet_from else ():
+            if isinstance(row, EntryRow):
+                space = host.node.spaces.get(row.space)
+                if space is not None and space.is_own(row.author):
+                    self._late.add(f"fork/{row.space.hex()}/{row.author.hex()}")
 
     def _look(self) -> None:
         """Keep the pairs that found no way at any look so far."""
@@ -108,7 +119,7 @@ class Convergence(Checker):
             for space in host.node.spaces.all():
                 spaces.setdefault(space.id, []).append(host)
         for space_id, hosts in sorted(spaces.items()):
-            forked = forks(hosts, space_id)
+            forked = forks(hosts, space_id) | self._late
             members = [host for host in hosts if is_in(host, space_id)]
             for host in members[1:]:
                 text = difference(members[0], host, space_id, forked)
