@@ -18,11 +18,15 @@ Key = tuple[bytes, int, bool, bytes]
 
 
 class Carried:
-    """A message or an answer that waits to be passed on, or to be heard passed on."""
+    """A message or an answer that waits to be passed on, or to be heard passed on.
+
+    `below`: whoever is nearer than that and is heard with it takes it from here: one that was
+    called for is wanted of the first that answers.
+    """
 
     __slots__ = (
-        *("destination", "due_us", "flying", "hop_limit", "ingress", "item", "once", "tries"),
-        "via",
+        *("below", "destination", "due_us", "flying", "hop_limit", "ingress", "item", "once"),
+        *("tries", "via"),
     )
 
     def __init__(
@@ -33,12 +37,14 @@ class Carried:
         due_us: int,
         *,
         ingress: bytes = b"",
+        below: int = 0,
     ) -> None:
         self.item = item
         self.destination = destination
         self.hop_limit = hop_limit
         self.due_us = due_us
         self.ingress = ingress
+        self.below = below
         self.tries = 0
         self.via = b""
         self.flying = False

@@ -22,6 +22,9 @@ from meshd.forwarding.passed import Passed, Seen, answer_to, message
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
 OWN_MAX = 32
+CALLED = 4
+"""Who was called for, not named, waits up to so many long frames: the first takes it over."""
+
 ATTEMPT_DOUBTED = 2
 """From this attempt on relays answer no more from memory: what they remember may be forged."""
 
@@ -280,7 +283,8 @@ class Forwarder:
             return
         assert send.key is not None
         carried.flying = False
-        wait_us = self.rules.frame_us * (3 + carried.tries)
+        called = CALLED if carried.via == EVERYONE else 0
+        wait_us = self.rules.frame_us * (3 + carried.tries + called)
         carried.due_us = now + wait_us + self._rng.randint(0, self.rules.frame_us)
         if isinstance(send.item, Answer) and send.next_hop == send.destination:
             del self._carried[send.key]
@@ -369,7 +373,7 @@ class Forwarder:
     def _passed_on(self, key: Key, sender: bytes, distance: int, destination: bytes) -> bool:
         """Tell whether an item was heard from where it should go: the next hop, or one nearer."""
         carried = self._carried.get(key)
-        if carried is not None and carried.via == sender:
+        if carried is not None and (carried.via == sender or distance < carried.below):
             return True
         return distance < self._ways.distance(destination)
 
@@ -431,9 +435,10 @@ class Forwarder:
             return False
         assert not isinstance(heard.item, Receipt)
         span_us = self.rules.frame_us
-        due_us = now + self._rng.randint(0, span_us // 4 if named else 3 * span_us)
+        due_us = now + self._rng.randint(0, span_us // 4 if named else CALLED * span_us)
         to = (heard.destination, heard.hop_limit - 1)
-        return self._place(key, Carried(heard.item, *to, due_us, ingress=sender))
+        below = 0 if named else heard.item.distance
+        return self._place(key, Carried(heard.item, *to, due_us, ingress=sender, below=below))
 
     def _place(self, key: Key, carried: Carried) -> bool:
         """Have something wait here; what gives way to it may come again."""

@@ -249,8 +249,9 @@ class Sources:
         if good:
             source.window.take(opened.counter, tag)
         trusted = (source.proven or source.fresh) and good
-        if not trusted and (verdict is Verdict.BEYOND or opened.frame.kind is not FrameKind.LOCAL):
-            device.wanted = True
+        relays = opened.frame.kind is not FrameKind.LOCAL and opened.aim is not Aim.OTHER
+        if not trusted and (verdict is Verdict.BEYOND or relays):
+            device.wanted = True  # who names another node perhaps does not hear this one
         if not trusted and any(one.proven or one.fresh for one in device.sources):
             device.wanted = True  # another boot of it is there: this is a recording or a copy
         if trusted and any(

@@ -67,10 +67,16 @@ WAITING_MAX = 64
 FRAME_COST = 30
 """What a frame costs beside its entries, in bytes: overhead, preamble, head of the item."""
 
+START_BYTES = 2_000
+"""So much may be said beside that once, at the start: all names there are, and ways to them."""
+
 BURST_BYTES = 400
 CHANGES = 2
 """So much may be said at once, and afterwards that many times `share`, of changes: the next word
 waits until what was said before is paid for."""
+
+STILL = 4
+"""What is told again, or can wait, goes after so many of `soon_us`."""
 
 AGAIN = 16
 """All is said again for those who began anew at most so often in a period."""
@@ -129,7 +135,7 @@ class Words:
         self._paid_us = now
         self._hello = 3
         self._again_us = now
-        self._credit_us = BURST_BYTES * rules.byte_us
+        self._credit_us = (START_BYTES + BURST_BYTES) * rules.byte_us
         self._credit_at = now
         self._turn_us = now + learner.ctx.jitter(1, max(rules.soon_us, 2))
 
@@ -164,7 +170,7 @@ class Words:
                 self.tell(row, now)
         elif told == UNREACHABLE or abs(told - steps) >= self.rules.hop_cost // 2:
             if row.asked or self._worth(row):
-                self.tell(row, now)
+                self.tell(row, now, news=told == UNREACHABLE)
         elif row.via is not via:
             row.said_us = 0
         row.via = via
@@ -177,11 +183,12 @@ class Words:
             return UNREACHABLE
         return min(-(-route.metric // METRIC_STEP), UNREACHABLE)
 
-    def tell(self, row: Row, now: int) -> None:
-        """Tell of a node soon, twice."""
-        if row.repeats < 2:
-            row.repeats = 2
-            self.hurry(now, self.rules.want_us if row.asked else self.rules.soon_us)
+    def tell(self, row: Row, now: int, *, news: bool = True) -> None:
+        """Tell of a node soon, twice; a way that is longer or shorter now, later and once."""
+        if row.repeats < 1 + news:
+            row.repeats = 1 + news
+            wait_us = self.rules.soon_us if news else STILL * self.rules.soon_us
+            self.hurry(now, self.rules.want_us if row.asked else wait_us)
 
     def answer(self, row: Row, now: int) -> None:
         """Tell of a node at once, with the latest seqno, as somebody waits for it."""
@@ -421,7 +428,8 @@ class Words:
         rate = CHANGES * rules.share / (len(self._near) + 1)
         burst_us = BURST_BYTES * rules.byte_us
         saved_us = self._credit_us + int((now - self._credit_at) * rate)
-        self._credit_us = max(min(saved_us, burst_us) - size * rules.byte_us, -burst_us)
+        saved_us = min(saved_us, max(self._credit_us, burst_us))
+        self._credit_us = max(saved_us - size * rules.byte_us, -burst_us)
         self._credit_at = now
         self._paid_us = now + int(max(-self._credit_us, 0) / rate)
 
@@ -432,7 +440,7 @@ class Words:
         self._urgent = False
         if again or self._wants or self._asks:
             left = self._wants or self._asks or any(row.repeats > 1 or row.name for row in again)
-            wait = rules.soon_us if left else 4 * rules.soon_us
+            wait = rules.soon_us if left else STILL * rules.soon_us
             self._soon_us = now + wait + jitter(0, wait)
             self._urgent = bool(self._wants) or any(row.asked for row in again)
         if not full:

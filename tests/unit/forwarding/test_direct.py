@@ -201,6 +201,20 @@ def test_anybody_nearer_takes_over_from_a_silent_next_hop():
     assert [event.body for event in air.events[D]] == [b"hello"]
 
 
+def test_of_those_that_are_called_one_takes_it_over():
+    ways = Line(B, [A, B, C, D])
+    relay = Forwarder(B, ways, Rules(S), Random(1), drops=Drops(), link="lora0")
+    call = direct(relay, distance=3)._replace(next_hop=EVERYONE)
+    relay.receive(A, call, named=False, now=0)
+    assert relay.due_us() is not None
+    beside = call._replace(next_hop=C, item=call.item._replace(distance=2))
+    relay.receive(b"\x00e", beside, named=False, now=0)  # no nearer than this one is
+    assert relay.due_us() is None
+    relay.receive(A, direct(relay, number=2), named=True, now=0)  # who is named does not wait
+    relay.receive(b"\x00e", direct(relay, number=2, distance=2), named=False, now=0)
+    assert relay.due_us() is not None
+
+
 def test_without_an_answer_it_is_given_up_by_name():
     air = Air(lost=lambda sender, hearer, send: hearer == D)
     air.nodes[A].send(D, b"hello", 0)

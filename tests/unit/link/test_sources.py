@@ -64,6 +64,15 @@ def test_sender_is_trusted_only_after_a_challenge_came_back():
     assert b.sources.proven(a.node)
 
 
+def test_who_names_another_as_next_hop_is_not_asked_for_a_proof():
+    a, b, c = Node(1), Node(2), Node(3)
+    b.meet(a)
+    assert b.hear(a.say(next_hop=c.node)).trusted is False
+    assert b.challenge() is None
+    b.hear(a.say(next_hop=b.node))
+    assert b.challenge() is not None
+
+
 def test_frame_names_its_next_hop_to_that_one_alone():
     a, b, c = Node(1), Node(2), Node(3)
     b.meet(a)

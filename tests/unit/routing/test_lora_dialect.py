@@ -11,7 +11,7 @@ from meshd.core.ids import address_text
 from meshd.routing.lora import SILENT_MAX
 from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
-from meshd.routing.lora_words import AGAIN, ASKED_MAX, RESEND, ROWS_MAX, WANT_AGAIN
+from meshd.routing.lora_words import AGAIN, ASKED_MAX, RESEND, ROWS_MAX, STILL, WANT_AGAIN
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
@@ -216,6 +216,28 @@ def test_quiet_nodes_tell_all_once_a_period():
         talker.lora.learn(node(B), hears_me((D, 4, 30, False)), hour * 3600 * S)
         said.append(len(list(rest(talker, (hour + 1) * 3600 * S))))
     assert 6 <= sum(said[1:]) <= 13
+
+
+def test_all_that_is_learnt_at_the_start_is_told_within_minutes():
+    talker, heard = one(), set()
+    for start in range(10, 60, 10):
+        rows = [(number, 0, 30, False) for number in range(start, start + 10)]
+        talker.lora.learn(node(B), hears_me(*rows), 0)
+    for said in rest(talker, 600 * S):
+        heard |= {named.node for named in said.named if named.metric < UNREACHABLE}
+    assert heard >= {node(number) for number in range(10, 60)}
+
+
+def test_another_length_of_a_way_is_told_once_and_later():
+    talker = one()
+    list(rest(talker, 3600 * S))
+    before = talker.lora.due_us()
+    talker.lora.learn(node(B), hears_me((D, 5, 60, False)), 3600 * S)
+    row = talker.lora._words.rows[node(D)]
+    assert row.repeats == 1
+    assert talker.lora.due_us() >= min(before, 3600 * S + STILL * RULES.soon_us)
+    talker.lora.learn(node(B), hears_me((D, 6, UNREACHABLE, False)), 3600 * S)
+    assert row.repeats == 2
 
 
 def test_a_large_table_is_told_more_seldom():
