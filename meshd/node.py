@@ -123,7 +123,8 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
-        self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync)
+        blobs = self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
+        self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync, blobs=blobs)
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,
@@ -133,14 +134,13 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             ways=TableWays(options.mesh, self.routing, self.radios),
             ping=self.echo.ping,
         )
-        self._tie_parts(identity)
+        self._tie_parts()
         self.messages.load(image, 0)
         self._name_parts()
 
-    def _tie_parts(self, identity: Identity) -> None:
+    def _tie_parts(self) -> None:
         """Tell parts of others that they know by a narrow face only."""
         self.sessions.targets.is_thin = self._is_thin
-        self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
         self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
         self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
         self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))

@@ -20,7 +20,7 @@ SEED_LEN = 8
 HINT_LEN, MEMBERSHIP_LEN = 2, 8
 PARTS_MAX = 16
 THIN_MAX = 2048
-"""What is longer does not go over LoRa as an entry."""
+"""What is longer goes in pieces, as it is stored: the ref of its offer is `blob_ref`."""
 
 _KINDS = (
     *(Kind.FOUNDING, Kind.ADMIT, Kind.INVITE, Kind.REVOKE_INVITE, Kind.SUCCESSOR),
@@ -31,6 +31,7 @@ _KINDS = (
 _OTHER = 0
 _WHOLE, _CLEAR, _FLAGS, _STRANGER = 0x10, 0x20, 0x40, 0x80
 _TIME = Struct("!I")
+_SEQ = Struct("!I")
 _FLAGS_MAX = 0x0F
 
 
@@ -78,6 +79,16 @@ class Part(NamedTuple):
         """Return the bytes that go on air."""
         place = self.place << 4 | self.parts - 1
         return self.author + pack_number(self.seq) + bytes([place]) + self.data
+
+
+def blob_ref(author_id: bytes, seq: int) -> bytes:
+    """Return how an entry is called that is offered in pieces: author's id (4), number (4)."""
+    return author_id + _SEQ.pack(seq)
+
+
+def ref_parts(ref: bytes) -> tuple[bytes, int]:
+    """Return the author's id and the number that a ref has, if it is an entry's."""
+    return ref[:ID_LEN], _SEQ.unpack_from(ref, ID_LEN)[0]
 
 
 def pack_number(value: int) -> bytes:

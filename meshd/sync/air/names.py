@@ -6,10 +6,12 @@ which space is meant nor that two nodes mean the same one.
 """
 
 from meshd.core.crypto import digest
+from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
-from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN
+from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, Thin
 from meshd.wire.air_messages import FEED_LEN, STATE_LEN, TAG_LEN
+from meshd.wire.membership import decode_successor
 
 MEMBERSHIPS_MAX = 64
 """Membership digests of one space that are remembered, so that hints of them are understood."""
@@ -52,6 +54,16 @@ class Names:
     def authors(self, name: bytes) -> tuple[Feed, ...]:
         """Return whom a 4-byte id may mean, in all spaces."""
         return tuple(self._by_id.get(name, ()))
+
+    def feeds(self, thin: Thin) -> tuple[Feed, ...]:
+        """Return whose entry this may be; one that begins a feed names whom it succeeds."""
+        if len(thin.author) == ID_LEN:
+            return self.authors(thin.author)
+        try:
+            old = decode_successor(thin.clear).old
+        except WireError:
+            return ()
+        return tuple((one.id, thin.author) for one in self.spaces.all() if one.is_member(old))
 
     def author(self, space: bytes, feed: bytes) -> bytes | None:
         """Return whose feed of a space has this short name; None for nobody, or for two."""

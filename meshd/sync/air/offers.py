@@ -31,6 +31,8 @@ BURST_US = 12_000_000
 BACKLOG = 8
 """More entries of one feed that came by a session and wait are a backlog."""
 BACKLOG_US = 30_000_000
+TEXT_MAX = 600
+"""Texts that are longer, and documents longer than a frame, go on air to those who ask only."""
 CALLERS_MAX = 256
 DISTRESS_EACH_US = 600_000_000
 """An author's calls for help go before all else once in so long; further ones are texts."""
@@ -64,6 +66,14 @@ def priority_of(kind: int) -> int:
     if kind == Kind.DISTRESS:
         return _DISTRESS
     return _TEXT if kind in TEXTS else _DOCUMENT
+
+
+def worth(thin: Thin, room: int) -> bool:
+    """Tell whether an entry goes on air unasked."""
+    size = len(thin.encode())
+    if size <= room or thin.kind < MEMBERSHIP_KINDS:
+        return True
+    return thin.kind in TEXTS and size <= TEXT_MAX
 
 
 class Offers:

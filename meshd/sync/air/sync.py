@@ -25,23 +25,22 @@ from meshd.space.feed import (
     SpaceAdded,
     SpaceEvent,
 )
-from meshd.space.space import Space
 from meshd.space.spaces import NOT_YET, Spaces
 from meshd.sync.air.acks import WAIT_US, Acks, wants_word
 from meshd.sync.air.aside import Aside, Parts
 from meshd.sync.air.link import AirLink, Voice
+from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Feed, Names
-from meshd.sync.air.offers import TEXTS, Key, Offer
+from meshd.sync.air.offers import Key, Offer, worth
 from meshd.sync.air.states import State
 from meshd.sync.air.status import told_of
 from meshd.sync.air.talk import Ahead, Behind, Finding
-from meshd.sync.air.thin import contract, expand
+from meshd.sync.air.thin import expand, fitting
+from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
 from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
-from meshd.wire import membership as wire_membership
-from meshd.wire.air_entry import ID_LEN, THIN_MAX, Thin, decode_part, decode_thin, split
-from meshd.wire.entry import MEMBERSHIP_KINDS
+from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
 from meshd.wire.symbols import SymbolBatch
 
@@ -49,8 +48,6 @@ PASS_ON_UNITS = 6, 48
 """An entry of a session waits so many frames' time: another gateway may be first."""
 ALONE_UNITS = 0, 1
 """The same where nobody in earshot is reached without LoRa: whoever else was first is not heard."""
-TEXT_MAX = 600
-"""Texts that are longer, and documents longer than a frame, go on air to those who ask only."""
 REPAIR_MAX = 16
 """Entries that are sent for one word of a neighbour; it says another."""
 GAP_US = 45_000_000
@@ -80,7 +77,13 @@ class AirSync:
     """Sync by broadcast over all radios of a node. Costs nothing until there is a radio."""
 
     def __init__(
-        self, ctx: Context, spaces: Spaces, radios: RadiosPort, passing: PassingPort
+        self,
+        ctx: Context,
+        spaces: Spaces,
+        radios: RadiosPort,
+        passing: PassingPort,
+        *,
+        blobs: AirBlobs,
     ) -> None:
         self._ctx = ctx
         self._spaces = spaces
@@ -93,6 +96,7 @@ class AirSync:
         self._aside = Aside()
         self._parts = Parts()
         self._acks = Acks(spaces)
+        self._long = LongEntries(ctx, spaces, passing, blobs, self._accept)
         self._came: dict[Key, str] = {}
         self._look_us = 0
 
@@ -145,6 +149,9 @@ class AirSync:
             held = self._acks.build(link.name, now)
             if held is not None:
                 self._radios.say(link.name, Local(Sub.HELD, held.encode()), now)
+            for feed in self._long.coming(now):
+                for voice in (link.near, link.far):
+                    voice.wants.hold(feed, now)
             link.pump(now)
             self._arm(link, now)
 
@@ -242,7 +249,7 @@ class AirSync:
         self, link: AirLink, thin: Thin, now: int, *, repair: bool, node: bytes = b""
     ) -> None:
         """Take an entry; who it is by is tried among all whom its id may mean."""
-        feeds = self._feeds_of(thin)
+        feeds = self._begin().feeds(thin)
         if not feeds:
             self._aside.keep_stranger(thin, link.name)
             return
@@ -260,17 +267,6 @@ class AirSync:
             if taken and (others or link.repaired >= REPAIR_MAX // 2):
                 link.repaired = 0
                 link.near.talk.changed(now)
-
-    def _feeds_of(self, thin: Thin) -> tuple[Feed, ...]:
-        names = self._begin()
-        if len(thin.author) == ID_LEN:
-            return names.authors(thin.author)
-        try:
-            old = wire_membership.decode_successor(thin.clear).old
-        except WireError:
-            return ()
-        spaces = (space for space in self._spaces.all() if space.is_member(old))
-        return tuple((space.id, thin.author) for space in spaces)
 
     def _take(
         self, link: AirLink, feed: Feed, thin: Thin, now: int, *, repair: bool
@@ -301,17 +297,27 @@ class AirSync:
                 self._keep(link, key, thin)
                 link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
             return data
+        taken = self._accept(key, data, link.name if repair else EVERYWHERE, now)
+        if isinstance(taken, DropReason) and taken in NOT_YET:
+            self._keep(link, key, thin)
+        elif taken is True:
+            link.offers.said(key, now)
+        return taken
+
+    def _accept(self, key: Key, data: bytes, came: str, now: int) -> DropReason | bool:
+        """Hand an entry to its space; return whether it is new, or why it is none."""
+        space_id, author, seq = key
+        space = self._spaces.get(space_id)
+        if space is None:
+            return DropReason.AUTHOR_UNKNOWN
         result = self._spaces.accept(space, author, data, now)
         if isinstance(result, DropReason):
-            if result in NOT_YET:
-                self._keep(link, key, thin)
             return result
         if isinstance(result, Accepted):
             if len(self._came) >= CAME_MAX:
                 del self._came[next(iter(self._came))]
-            self._came[key] = link.name if repair else EVERYWHERE
-            link.offers.said(key, now)
-            self._passing.came(space_id, author, thin.seq, data, now)
+            self._came[key] = came
+            self._passing.came(space_id, author, seq, data, now)
         return isinstance(result, Accepted)
 
     def _keep(self, link: AirLink, key: Key, thin: Thin) -> None:
@@ -335,6 +341,7 @@ class AirSync:
         for link in self._links.values():
             for voice in (link.near, link.far):
                 voice.wants.came((space_id, author), seq, now)
+        self._long.applied(key, now)
         self._retry((space_id, author, seq + 1), now)
 
     def _again(self, space: bytes, now: int) -> None:
@@ -368,12 +375,16 @@ class AirSync:
                     self._arm(link, now)
         served = self._passing.sharers(space.id)
         for link in self._links.values():
-            if came in (link.name, EVERYWHERE) or not link.up or served.issuperset(link.neighbours):
+            if not link.up or served.issuperset(link.neighbours):
                 continue
-            thin = self._thin(link, space, key[1], data, whole=False)
-            if thin is None or not _worth(thin, link.room):
+            thin = fitting(space, key[1], data, room=link.room, whole=False)
+            beside = bool(self._radios.beside(link.name))
+            if thin is None:
+                self._long.news(link.name, key, data, now, own=own, alone=not beside)
                 continue
-            units = PASS_ON_UNITS if self._radios.beside(link.name) else ALONE_UNITS
+            if came in (link.name, EVERYWHERE) or not worth(thin, link.room):
+                continue
+            units = PASS_ON_UNITS if beside else ALONE_UNITS
             wait_us = 0 if own else self._ctx.jitter(*(unit * link.unit_us for unit in units))
             offer = Offer(key, thin, now + wait_us, everybody=True)
             if own and link.send(offer, now) is not None:
@@ -446,10 +457,16 @@ class AirSync:
 
     def _offer(self, asker: _Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
         space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far
-        thin = self._thin(link, space, key[1], data, whole=whole) if space is not None else None
+        if space is None:
+            return
+        thin = fitting(space, key[1], data, room=link.room, whole=whole)
+        due_us = link.answer_us(now, far=far)
         if thin is not None:
-            link.offer(Offer(key, thin, link.answer_us(now, far=far), everybody=far), now)
+            link.offer(Offer(key, thin, due_us, everybody=far), now)
             self._arm(link, now)
+        elif not far:
+            link.offers.said(key, now)
+            self._long.asked(link.name, key, data, now, due_us=due_us)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -457,21 +474,9 @@ class AirSync:
         """Draw the salt and take in what is held, when the first radio is there."""
         if self._names is None:
             self._names = Names(self._spaces, self._ctx.entropy(wire.SALT_LEN))
+            self._long.names = self._names
             self._states |= {space.id: State(space) for space in self._spaces.all()}
         return self._names
-
-    def _thin(
-        self, link: AirLink, space: Space, author: bytes, data: bytes, *, whole: bool
-    ) -> Thin | None:
-        """Return an entry for this radio; parts have one form, whoever sends them."""
-        thin = contract(space, author, data, whole=whole)
-        if thin is not None and not whole and len(thin.encode()) > link.room:
-            thin = contract(space, author, data, whole=True)
-        if thin is None:
-            return None
-        data = thin.encode()
-        fits = len(data) <= link.room or split(thin.author[:ID_LEN], thin.seq, data, link.room)
-        return thin if fits else None
 
     def _arm(self, link: AirLink, now: int) -> None:
         if link.up:
@@ -479,11 +484,3 @@ class AirSync:
             if held_us is not None:
                 due_us = min(due_us, max(held_us, now + 1_000))
             self._ctx.timers.set(("air", link.name), due_us)
-
-
-def _worth(thin: Thin, room: int) -> bool:
-    """Tell whether an entry goes on air unasked."""
-    size = len(thin.encode())
-    if size <= room or thin.kind < MEMBERSHIP_KINDS:
-        return True
-    return thin.kind in TEXTS and size <= TEXT_MAX

@@ -12,7 +12,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.wire import entry as wire
-from meshd.wire.air_entry import HINT_LEN, MEMBERSHIP_LEN, PREV_LEN, Thin
+from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, PREV_LEN, Thin, split
 from meshd.wire.entry import Entry, Head, Kind
 
 
@@ -43,6 +43,21 @@ def contract(space: Space, author: bytes, data: bytes, *, whole: bool) -> Thin |
         entry.sealed,
         entry.signature,
     )
+
+
+def fitting(space: Space, author: bytes, data: bytes, *, room: int, whole: bool) -> Thin | None:
+    """Return an entry for frames with `room` bytes; parts have one form, whoever sends them.
+
+    None for what is too long even for parts, or has no body.
+    """
+    thin = contract(space, author, data, whole=whole)
+    if thin is not None and not whole and len(thin.encode()) > room:
+        thin = contract(space, author, data, whole=True)
+    if thin is None:
+        return None
+    encoded = thin.encode()
+    fits = len(encoded) <= room or split(thin.author[:ID_LEN], thin.seq, encoded, room)
+    return thin if fits else None
 
 
 def expand(

@@ -80,6 +80,13 @@ class AirWants:
             want.tries = 0
             want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 4)
 
+    def hold(self, feed: Feed, now: int) -> None:
+        """Wait: what is wanted is on its way, though slowly."""
+        want = self._wants.get(feed)
+        if want is not None:
+            want.tries = 0
+            want.due_us = max(want.due_us, now + AGAIN_US[0])
+
     def others(self, feed: Feed, first: int, now: int) -> None:
         """Wait: a neighbour has just asked for the same."""
         want = self._wants.get(feed)

@@ -11,6 +11,7 @@ from meshd.core.errors import WireError
 from meshd.wire import air_entry, air_messages
 from meshd.wire.air_entry import Part, Thin
 from meshd.wire.air_messages import Digest, Digests, Head, Heads, Needs, Range
+from meshd.wire.lora_pieces import REF_LEN
 
 DECODERS = {
     "thin": air_entry.decode_thin,
@@ -54,6 +55,17 @@ def test_parts_together_are_the_entry(author, seq, data, room):
     assert b"".join(part.data for part in parts) == data
     if len(parts) > 1:
         assert all(air_entry.decode_part(part.encode()) == part for part in parts)
+
+
+def test_ref_of_a_long_entry_is_its_author_and_number():
+    ref = air_entry.blob_ref(bytes.fromhex("31A47B17"), 5)
+    assert ref == bytes.fromhex("31A47B1700000005")
+    assert len(ref) == REF_LEN
+
+
+@given(fours, seqs)
+def test_refs_of_long_entries_read_back(author, seq):
+    assert air_entry.ref_parts(air_entry.blob_ref(author, seq)) == (author, seq)
 
 
 def test_too_many_parts_are_none():

@@ -1,7 +1,8 @@
-"""A file as one blob for the air, and back: its index chunk and its one chunk of content.
+"""A blob for the air, and back; of a file: its index chunk and its one chunk of content.
 
-Enters: chunks, a manifest's clear part. Leaves: an offer with its pieces and marks, or the chunks,
-each held to the name that the manifest or the index gives it. Must not know: radios, who asks.
+Enters: a blob, pieces, a manifest's clear part. Leaves: an offer with its pieces and marks, a blob,
+or the chunks, each held to the name that the manifest or the index gives it. Must not know: radios,
+who asks.
 Ref: docs/wire-format.md#lora-pieces.
 """
 
@@ -19,7 +20,7 @@ CODE = Cauchy()
 
 
 class Packed(NamedTuple):
-    """All that is ever sent of one file: an offer not signed yet, pieces, runs of marks."""
+    """All that is ever sent of one blob: an offer not signed yet, pieces, runs of marks."""
 
     offer: Offer
     pieces: tuple[bytes, ...]
@@ -51,15 +52,14 @@ def pack(ref: bytes, blob: bytes, room: int) -> Packed | None:
     return Packed(offer, tuple(pieces), runs)
 
 
-def unpack(offer: Offer, pieces: Mapping[int, bytes], clear: FileClear) -> tuple[bytes, ...] | None:
-    """Return a file's index chunk and content from any pieces that suffice.
-
-    None when they are not what the manifest names, or too few.
-    """
+def unpack(offer: Offer, pieces: Mapping[int, bytes]) -> bytes | None:
+    """Return a blob from any pieces that suffice; None for too few."""
     whole = CODE.restore(offer.need, pieces)
-    if whole is None:
-        return None
-    blob = b"".join(whole)[: offer.size]
+    return None if whole is None else b"".join(whole)[: offer.size]
+
+
+def chunks_in(blob: bytes, clear: FileClear) -> tuple[bytes, bytes] | None:
+    """Return a file's index chunk and content; None when they are not what the manifest names."""
     index, chunk = blob[:NAME_LEN], blob[NAME_LEN:]
     if chunk_name(index) != clear.root or chunk_name(chunk) != index:
         return None

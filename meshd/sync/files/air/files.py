@@ -19,9 +19,10 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, ChunkQuery, KeepQuery, Notice
 from meshd.core.timers import Key
-from meshd.sync.files.air.blob import blob_size, pack
+from meshd.sync.files.air.blob import blob_size, chunks_in, pack
+from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.files.air.rule import Verdict, Way, judge
-from meshd.sync.files.air.sending import Senders
+from meshd.sync.files.air.sending import Plan, Senders
 from meshd.sync.files.air.taking import IDLE_US, Taking, Takings
 from meshd.sync.files.catalogue import Catalogue, Manifest
 from meshd.sync.files.ports import FileRadios
@@ -74,14 +75,6 @@ class AirFilesOwner(Protocol):
         """Return the ids of all spaces."""
 
 
-class _Plan(NamedTuple):
-    """By which radio a file is offered, when, and whether it was put here."""
-
-    link: str
-    due_us: int
-    first: bool
-
-
 class _Look(NamedTuple):
     """A question to the store about a file: who is told, and whether its bytes are wanted."""
 
@@ -107,12 +100,15 @@ class AirFiles:
         self._blamed: OrderedDict[bytes, None] = OrderedDict()
         self._sought: OrderedDict[bytes, int] = OrderedDict()
         self._looks = 0
+        self.blobs: AirBlobs | None = None
 
-    def use(self, air: FileRadios) -> None:
-        """Send and take by these radios from now on."""
+    def use(self, air: FileRadios) -> AirBlobs:
+        """Send and take by these radios from now on; return how others do by the same."""
         self._air = air
         self._senders = Senders(self._ctx, air)
-        self._takings = Takings(self._ctx, air, done=self._came, wrong=self._blame)
+        self._takings = Takings(self._ctx, air, wrong=self._blame)
+        self.blobs = AirBlobs(air, self._senders, self._takings, planned=self._plan)
+        return self.blobs
 
     # --- news of files ----------------------------------------------------------------------------
 
@@ -288,6 +284,8 @@ class AirFiles:
             return
         self._takings.heard_offer(offer.tag)
         self._senders.offered(link, offer.tag, covers=not self._air.others(link, node))
+        if self.blobs is not None and self.blobs.offered(link, node, offer, now):
+            return
         if self._offered(link, node, offer, now):
             return
         self._ahead[offer.ref] = (link, node, offer)
@@ -306,7 +304,8 @@ class AirFiles:
         elif self._looks >= LOOKS_MAX:
             self._ctx.drop(DropReason.PIECES_FULL, link)
         elif not self._is_whole(manifest) and self._owner.file_wanted(manifest):
-            taking = Taking(link, node, offer, manifest)
+            took = partial(self._came, manifest)
+            taking = Taking(link, node, offer, root=manifest.clear.root, take=took)
             taking.trusted = node in self._owner.file_members(manifest.space)
             self._look(manifest, partial(self._take, taking), content=False)
         return True
@@ -316,28 +315,33 @@ class AirFiles:
             self._takings.start(taking, now)
             self._plan(now)
 
-    def _came(self, taking: Taking, chunks: tuple[bytes, ...], now: int) -> None:
+    def _came(self, manifest: Manifest, taking: Taking, blob: bytes, now: int) -> bool:
         """Keep a file: what it holds first, then the index that names it."""
+        chunks = chunks_in(blob, manifest.clear)
+        if chunks is None:
+            return False
         index, content = chunks
-        root = taking.manifest.clear.root
-        last = KeepQuery(root, index, True)
-        kept = partial(self._kept, taking, None)
-        self._reads.ask(KeepQuery(index, content, True), partial(self._kept, taking, (last, kept)))
+        last = KeepQuery(manifest.clear.root, index, True)
+        kept = partial(self._kept, manifest=manifest, taking=taking)
+        first = partial(kept, following=(last, kept))
+        self._reads.ask(KeepQuery(index, content, True), first)
+        return True
 
     def _kept(
         self,
-        taking: Taking,
-        following: tuple[KeepQuery, Callable[[Answer, str, int], None]] | None,
         answer: Answer,
         why: str,
         now: int,
+        *,
+        manifest: Manifest,
+        taking: Taking,
+        following: tuple[KeepQuery, Callable[[Answer, str, int], None]] | None = None,
     ) -> None:
         if why or answer is not True:
             return  # the next offer finds it missing
         if following is not None:
             self._reads.ask(*following)
             return
-        manifest = taking.manifest
         self._note_whole(manifest)
         fields: dict[str, object] = {"file": manifest.text, "link": taking.link}
         self._ctx.emit(Notice("file-by-lora", fields))
@@ -370,10 +374,10 @@ class AirFiles:
     def _offer(self, manifest: Manifest, link: str, due_us: int, *, first: bool = False) -> None:
         """Offer a file by a radio, if it is here and small enough for it now."""
         if self._looks < LOOKS_MAX and self._goes(manifest, due_us, link):
-            then = partial(self._send, manifest, _Plan(link, due_us, first))
+            then = partial(self._send, manifest, Plan(link, due_us, first, manifest.author))
             self._look(manifest, then, content=True)
 
-    def _send(self, manifest: Manifest, plan: _Plan, blob: bytes | None, now: int) -> None:
+    def _send(self, manifest: Manifest, plan: Plan, blob: bytes | None, now: int) -> None:
         if blob is None or self._air is None:
             return
         budget = self._air.budget(plan.link, now)
@@ -381,7 +385,7 @@ class AirFiles:
         packed = None if budget is None else pack(ref, blob, budget.room)
         if packed is not None:
             signature = self._air.sign(packed.offer.signed)
-            self._senders.add(plan.link, packed, signature, plan.due_us, first=plan.first)
+            self._senders.add(plan, packed, signature)
             self._plan(now)
 
     # --- inside -----------------------------------------------------------------------------------

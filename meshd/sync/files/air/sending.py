@@ -1,10 +1,14 @@
-"""Gives files to all in earshot: an offer, then as many pieces as who lacks most asks for.
+"""Gives files and long entries to all in earshot: an offer, then pieces as who lacks most asks.
 
-Enters: packed files, wants from the air, `now`. Leaves: items for radios, one frame at a time and
-within what the law leaves to bulk data. The first that are sent are the file itself, then repair
+Enters: packed blobs, wants from the air, `now`. Leaves: items for radios, one frame at a time and
+within what the law leaves to bulk data. The first that are sent are the blob itself, then repair
 pieces, each a help to all; who asks again gets others, up to a bound an hour. An offer that nobody
-answers is told some more times. Must not know: the store, spaces, who it is that asks.
+answers is told some more times. Authors have equal parts: who had least goes first. Must not know:
+the store, spaces, who it is that asks.
 """
+
+from functools import partial
+from typing import NamedTuple
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -15,9 +19,9 @@ from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
 
 SENDINGS_MAX = 4
-"""Files in memory to be sent; one that nobody asks for makes room."""
+"""Blobs in memory to be sent; one that nobody asks for makes room, or one of who had more."""
 SENT_PARTS = 3
-"""Pieces of one file an hour, in times of those that suffice, and `SENT_MORE`."""
+"""Pieces of one blob an hour, in times of those that suffice, and `SENT_MORE`."""
 SENT_MORE = 16
 OFFERS = (60_000_000, 600_000_000)
 """Pauses before an offer that nobody answered is told again."""
@@ -25,12 +29,24 @@ LATER = 4
 """Frames that who has a file from another leaves to that other, before it answers a want itself."""
 OFFER_PAUSE_US = 10_000_000
 LAW_PAUSE_US = 30_000_000
+PAYERS_MAX = 256
 PACE_PERCENT = 115
 """Between two frames others may speak."""
 
 
+class Plan(NamedTuple):
+    """By which radio a blob is offered, when, and at whose expense. `first`: who offers it made it,
+    and answers wants at once.
+    """
+
+    link: str
+    due_us: int
+    first: bool
+    payer: bytes
+
+
 class Sending:
-    """One file by one radio."""
+    """One blob by one radio, at the expense of its author's part."""
 
     __slots__ = (
         *(
@@ -43,12 +59,16 @@ class Sending:
             "offer_due_us",
             "offered_us",
             "packed",
+            "payer",
         ),
         *("ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
     )
 
-    def __init__(self, link: str, packed: Packed, signature: bytes, now: int) -> None:
+    def __init__(
+        self, link: str, packed: Packed, signature: bytes, now: int, *, payer: bytes
+    ) -> None:
         self.link = link
+        self.payer = payer
         self.packed = packed
         self.offer: Offer = packed.offer._replace(signature=signature)
         self.tag = packed.offer.tag
@@ -80,24 +100,43 @@ class Senders:
         self._air = air
         self._sendings: dict[tuple[str, bytes], Sending] = {}
         self._pace_us: dict[str, int] = {}
+        self._parts = _Parts()
 
-    def add(self, link: str, packed: Packed, signature: bytes, due_us: int, *, first: bool) -> bool:
-        """Offer a file by a radio; False when too many are being sent.
-
-        `first`: this node put it there, and answers wants at once.
-        """
+    def add(self, plan: Plan, packed: Packed, signature: bytes) -> bool:
+        """Offer a blob by a radio; False when too many are being sent."""
+        link, due_us, first, payer = plan
         key = (link, packed.offer.tag)
         if key not in self._sendings and len(self._sendings) >= SENDINGS_MAX:
             up = self._air.links()
             idle = [key for key, one in self._sendings.items() if not one.todo or key[0] not in up]
-            if not idle:
+            least = self._parts.of(link, payer, due_us)
+            most = max(self._sendings, key=self._had)
+            if not idle and self._had(most) <= least:
                 self._ctx.drop(DropReason.PIECES_FULL, link)
                 return False
-            del self._sendings[idle[0]]
-        sending = self._sendings.setdefault(key, Sending(link, packed, signature, due_us))
+            del self._sendings[idle[0] if idle else most]
+        new = Sending(link, packed, signature, due_us, payer=payer)
+        sending = self._sendings.setdefault(key, new)
         sending.offer_due_us = due_us
         sending.first = sending.first or first
         return True
+
+    def gives(self, link: str, ref: bytes) -> Sending | None:
+        """Return what is being done for a blob by a radio."""
+        mine = (one for (name, _), one in self._sendings.items() if name == link)
+        return next((one for one in mine if one.offer.ref == ref), None)
+
+    def of(self, payer: bytes) -> list[Sending]:
+        """Return what is being given of one author."""
+        return [one for one in self._sendings.values() if one.payer == payer]
+
+    def stop(self, link: str, tag: bytes) -> None:
+        """Nobody needs a blob by a radio any more."""
+        self._sendings.pop((link, tag), None)
+
+    def _had(self, key: tuple[str, bytes]) -> int:
+        one = self._sendings[key]
+        return self._parts.of(one.link, one.payer, one.since_us)
 
     def offered(self, link: str, tag: bytes, *, covers: bool) -> None:
         """Somebody else offers the same; keep quiet when that reaches all."""
@@ -162,7 +201,9 @@ class Senders:
         for link in {sending.link: None for sending in self._sendings.values()}:
             busy = [one for one in self._sendings.values() if one.link == link and one.busy(now)]
             if busy and self._pace_us.get(link, 0) <= now:
-                self._pace_us[link] = now + self._go(link, min(busy, key=_order), now)
+                self._pace_us[link] = now + self._go(
+                    link, min(busy, key=partial(self._order, now)), now
+                )
 
     def _go(self, link: str, sending: Sending, now: int) -> int:
         """Send one frame; return how long to wait."""
@@ -171,7 +212,14 @@ class Senders:
             return LAW_PAUSE_US
         if not self._say(sending, now):
             return 4 * budget.frame_us
+        self._parts.count(link, sending.payer, now)
         return _pace_us(budget)
+
+    def _order(self, now: int, sending: Sending) -> tuple[bool, int, int]:
+        """Return what goes first: offers, whose author had least, then what is nearly done."""
+        due_us = sending.offer_due_us
+        offers = due_us is not None and due_us <= now
+        return not offers, self._parts.of(sending.link, sending.payer, now), sending.todo
 
     def _say(self, sending: Sending, now: int) -> bool:
         """Tell the next item of a file: its offer, marks that were missed, a piece."""
@@ -211,9 +259,25 @@ class Senders:
         return self._air.tell(sending.link, sub, body, now, bulk=sub is not Sub.OFFER)
 
 
-def _order(sending: Sending) -> int:
-    """Return what goes first: offers and marks, then what is nearly done."""
-    return sending.todo
+class _Parts:
+    """How many frames of each author went out by each radio in the hour that goes on."""
+
+    def __init__(self) -> None:
+        self._frames: dict[tuple[str, bytes], tuple[int, int]] = {}
+
+    def of(self, link: str, payer: bytes, now: int) -> int:
+        """Return the frames that went out for an author."""
+        since_us, frames = self._frames.get((link, payer), (now, 0))
+        return frames if now - since_us < HOUR_US else 0
+
+    def count(self, link: str, payer: bytes, now: int) -> None:
+        """Count a frame."""
+        since_us, frames = self._frames.pop((link, payer), (now, 0))
+        if now - since_us >= HOUR_US:
+            since_us, frames = now, 0
+        if len(self._frames) >= PAYERS_MAX:
+            del self._frames[min(self._frames, key=lambda name: self._frames[name])]
+        self._frames[link, payer] = since_us, frames + 1
 
 
 def _pace_us(budget: Budget) -> int:

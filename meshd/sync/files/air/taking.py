@@ -1,16 +1,16 @@
-"""Takes files from the air: pieces held to their marks, marks to the offer, that to its signer.
+"""Takes files and long entries from the air: pieces held to their marks, marks to a signed offer.
 
-Enters: signed offers of files that are wanted here, marks and pieces in any order, wants of others,
-`now`. Leaves: wants, whole files by `done`. Who lacks most asks first, and whoever hears that keeps
-quiet: the pieces that come help all. Pieces that came before their marks wait for these. What is
-held of a file stays while it is not whole, so that it goes on after any pause.
+Enters: signed offers of what is wanted here, marks and pieces in any order, wants of others, `now`.
+Leaves: wants, whole blobs to whoever wants them. Who lacks most asks first, and whoever hears that
+keeps quiet: the pieces that come help all. Pieces that came before their marks wait for these. What
+is held of a blob stays while it is not whole, so that it goes on after any pause.
 
 A forged piece costs its sender more air than anybody else: beside a known mark it is nothing, and
 before that it takes the place of one piece until the marks come. Bounded: files, offers, pieces.
 Must not know: the store, spaces.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from meshd.core.context import Context
@@ -18,7 +18,6 @@ from meshd.core.drops import DropReason
 from meshd.core.spans import span
 from meshd.sync.files.air.blob import unpack
 from meshd.sync.files.air.erasure import mark_of
-from meshd.sync.files.catalogue import Manifest
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
@@ -32,7 +31,9 @@ from meshd.wire.lora_pieces import (
 )
 
 TAKINGS_MAX = 4
-"""Files under way; one that brought nothing for `IDLE_US` makes room."""
+"""Blobs under way; one that brought nothing for `IDLE_US` makes room."""
+GIVER_MAX = 2
+"""What one neighbour gives beyond that makes room for what another gives."""
 IDLE_US = 600_000_000
 ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
@@ -51,7 +52,10 @@ PATIENCE = 12
 
 
 class Taking:
-    """One file on its way here."""
+    """One blob on its way here. `root` names what it is, whoever offers it.
+
+    `take(taking, blob, now)` is called when it is whole; False: it is something else.
+    """
 
     __slots__ = (
         *(
@@ -60,21 +64,21 @@ class Taking:
             "began_us",
             "link",
             "loose",
-            "manifest",
             "marks",
             "moved_us",
             "node",
             "offer",
         ),
-        *("pieces", "tag", "trusted", "yields"),
+        *("pieces", "root", "tag", "take", "trusted", "yields"),
     )
 
-    def __init__(self, link: str, node: bytes, offer: Offer, manifest: Manifest) -> None:
+    def __init__(self, link: str, node: bytes, offer: Offer, *, root: bytes, take: "Take") -> None:
         self.link = link
         self.node = node
         self.offer = offer
         self.tag = offer.tag
-        self.manifest = manifest
+        self.root = root
+        self.take = take
         self.trusted = False
         self.marks: dict[int, bytes] = {}
         self.pieces: dict[int, bytes] = {}
@@ -107,11 +111,12 @@ class Taking:
         return sum(1 << run for run in sorted(runs))
 
 
-class Takings:
-    """The taking side of `AirFiles`.
+Take = Callable[[Taking, bytes, int], bool]
 
-    `done(taking, chunks, now)` is called for a whole file, `wrong(taking)` for one that its signer
-    made of something else.
+
+class Takings:
+    """The taking side of `AirFiles`. `wrong(taking)` is called for what is not what it was said to
+    be: its signer made it so.
     """
 
     def __init__(
@@ -119,24 +124,22 @@ class Takings:
         ctx: Context,
         air: FileRadios,
         *,
-        done: Callable[[Taking, tuple[bytes, ...], int], None],
         wrong: Callable[[Taking], None],
     ) -> None:
         self._ctx = ctx
         self._air = air
-        self._done = done
         self._wrong = wrong
         self._takings: dict[bytes, Taking] = {}
         self._lost: OrderedDict[bytes, tuple[str, int, int]] = OrderedDict()
         self._passed: OrderedDict[bytes, None] = OrderedDict()
 
     def of(self, root: bytes) -> Taking | None:
-        """Return what is under way of a file: the taking that lacks least."""
-        found = [one for one in self._takings.values() if one.manifest.clear.root == root]
+        """Return what is under way of a blob: the taking that lacks least."""
+        found = [one for one in self._takings.values() if one.root == root]
         return min(found, key=lambda one: one.lacks, default=None)
 
     def start(self, taking: Taking, now: int) -> bool:
-        """Begin to take a file, or go on with it; False when there is no room."""
+        """Begin to take a blob, or go on with it; False when there is no room."""
         known = self._takings.get(taking.tag)
         if known is not None:
             known.asks, known.link = 0, taking.link
@@ -162,8 +165,8 @@ class Takings:
             self._passed.popitem(last=False)
 
     def stop(self, root: bytes) -> None:
-        """A file is here by another way, or gone."""
-        for tag in [tag for tag, one in self._takings.items() if one.manifest.clear.root == root]:
+        """A blob is here by another way, or gone."""
+        for tag in [tag for tag, one in self._takings.items() if one.root == root]:
             del self._takings[tag]
 
     # --- from the air -----------------------------------------------------------------------------
@@ -273,20 +276,19 @@ class Takings:
         return True
 
     def _whole(self, taking: Taking, now: int) -> bool:
-        """Put a file together when pieces suffice."""
+        """Put a blob together when pieces suffice."""
         if len(taking.pieces) < taking.offer.need:
             return False
-        chunks = unpack(taking.offer, taking.pieces, taking.manifest.clear)
-        if chunks is None:
-            del self._takings[taking.tag]
-            self.heard_offer(taking.tag)
+        blob = unpack(taking.offer, taking.pieces)
+        del self._takings[taking.tag]
+        self.heard_offer(taking.tag)
+        if blob is None or not taking.take(taking, blob, now):
             self._ctx.drop(DropReason.PIECES_WRONG, taking.link)
             self._wrong(taking)
             return True
-        for tag in [one.tag for one in self._takings.values() if one.manifest is taking.manifest]:
+        for tag in [one.tag for one in self._takings.values() if one.root == taking.root]:
             self.heard_offer(tag)
-        self.stop(taking.manifest.clear.root)
-        self._done(taking, chunks, now)
+        self.stop(taking.root)
         return True
 
     def _unknown(self, link: str, tag: bytes, now: int) -> None:
@@ -299,11 +301,16 @@ class Takings:
             self._lost[tag] = (link, now + unit_us + self._ctx.jitter(0, WINDOW * unit_us), 0)
 
     def _make_room(self, taking: Taking, now: int) -> bool:
-        """Let go of a file that brings nothing, or a stranger's for that of a member."""
+        """Let go of what brings nothing, of a stranger's for that of a member, or of one of many
+        that one neighbour gives for that of another.
+        """
+        given = Counter(one.node for one in self._takings.values())
         idle = [
             one
             for one in self._takings.values()
-            if now - one.moved_us > IDLE_US or (taking.trusted and not one.trusted)
+            if now - one.moved_us > IDLE_US
+            or (taking.trusted and not one.trusted)
+            or (taking.trusted and given[one.node] > GIVER_MAX and one.node != taking.node)
         ]
         if not idle:
             return False

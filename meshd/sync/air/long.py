@@ -1,0 +1,151 @@
+"""Entries that are too long for LoRa as entries: they go in pieces, as small files do.
+
+Enters: such entries that somebody may lack, offers of neighbours. Leaves: offers and pieces by
+`AirBlobs`, entries for `accept`, and sentences for people: what waits for what, and how long. Only
+the next entry of a feed is taken, since nobody could judge another one; so each feed has one entry
+on its way here at most. Pieces go last of all, and authors have equal parts of them.
+Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.md.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.space.space import Space
+from meshd.space.spaces import Spaces
+from meshd.sync.air.names import Feed, Names
+from meshd.sync.air.offers import Key
+from meshd.sync.files.air.blobs import AirBlobs
+from meshd.sync.files.air.sending import Plan
+from meshd.sync.files.air.taking import IDLE_US, Taking
+from meshd.sync.ports import PassingPort
+from meshd.wire import entry as wire
+from meshd.wire.air_entry import ID_LEN, blob_ref, ref_parts
+from meshd.wire.lora_pieces import Offer
+
+SOON_US = 500_000, 3_000_000
+LATER_US = 10_000_000, 60_000_000
+"""How soon an entry is offered that nobody else can have offered, and one that others may."""
+AGAIN_US = 30_000_000
+"""An offer is not told again before so long, whoever asks."""
+AHEAD_MAX = 64
+"""Who is behind by more entries asks for them first."""
+GIVERS_MAX = 64
+_FALSE = (DropReason.ENTRY_MALFORMED, DropReason.ENTRY_SIGNATURE, DropReason.ENTRY_AUTHOR)
+"""What shows that an offer was of something else: its signer has verified what it gives."""
+
+Accept = Callable[[Key, bytes, str, int], DropReason | bool]
+"""Takes an entry that came by a radio; returns whether it is new, or why it is none."""
+
+
+class LongEntries:
+    """The long entries of all spaces of a node."""
+
+    def __init__(
+        self, ctx: Context, spaces: Spaces, passing: PassingPort, blobs: AirBlobs, accept: Accept
+    ) -> None:
+        self.names: Names | None = None
+        self._ctx = ctx
+        self._spaces = spaces
+        self._passing = passing
+        self._blobs = blobs
+        self._accept = accept
+        self._givers: OrderedDict[Key, tuple[str, bytes]] = OrderedDict()
+        self._coming: dict[Feed, bytes] = {}
+        blobs.takers = self
+
+    # --- giving -----------------------------------------------------------------------------------
+
+    def news(self, link: str, key: Key, data: bytes, now: int, *, own: bool, alone: bool) -> None:
+        """Offer an entry that is on disk now; one of each author, who lacks the others asks.
+
+        `alone`: nobody else in earshot can have it from where it came.
+        """
+        came = self._givers.get(key)
+        if came is not None and came[0] == link and self._blobs.reached(*came):
+            return
+        if any(one.link == link and one.todo for one in self._blobs.given(key[1])):
+            return
+        soon = own or (alone and came is None)
+        due_us = now + self._ctx.jitter(*(SOON_US if soon else LATER_US))
+        self._give(Plan(link, due_us, own, key[1]), key, data, now)
+
+    def asked(self, link: str, key: Key, data: bytes, now: int, *, due_us: int) -> None:
+        """Offer an entry that a neighbour lacks."""
+        known = self._blobs.gives(link, blob_ref(self._name(key), key[2]))
+        if known is None:
+            self._give(Plan(link, due_us, False, key[1]), key, data, now)
+        elif not known.todo and (known.offered_us or -AGAIN_US) < now - AGAIN_US:
+            self._blobs.remind(known, due_us, now)
+
+    def _give(self, plan: Plan, key: Key, data: bytes, now: int) -> None:
+        self._blobs.give(plan, blob_ref(self._name(key), key[2]), data, now)
+
+    def _name(self, key: Key) -> bytes:
+        space = self._spaces.get(key[0])
+        return bytes(ID_LEN) if space is None else space.keys.author_id(key[1])
+
+    # --- taking -----------------------------------------------------------------------------------
+
+    def offered(self, link: str, node: bytes, offer: Offer, now: int) -> bool | None:
+        """Take an entry that is offered, if it is the next of its feed; None: it may be soon."""
+        name, seq = ref_parts(offer.ref)
+        for space_id, author in self.names.authors(name) if self.names is not None else ():
+            space = self._spaces.get(space_id)
+            feed = space.feeds.get(author) if space is not None else None
+            held = feed.seq if feed is not None else 0
+            if space is None or not 0 < seq <= held + AHEAD_MAX:
+                continue
+            if seq > held + 1:
+                return None
+            if seq == held + 1 and self._is_wanted(space, link, node, offer):
+                key = (space_id, author, seq)
+                take = partial(self._came, key)
+                taking = Taking(link, node, offer, root=offer.ref, take=take)
+                taking.trusted = node in {member.node for member in space.members()}
+                self._blobs.take(taking, now)
+                self._coming[key[:2]] = offer.ref
+            return True
+        return False
+
+    def _is_wanted(self, space: Space, link: str, node: bytes, offer: Offer) -> bool:
+        if not wire.FIXED_LEN <= offer.size <= wire.ENTRY_LEN_MAX:
+            self._ctx.drop(DropReason.PIECES_WRONG, link)
+            return False
+        if space.carries_only and self._passing.free_bytes() < offer.size:
+            self._ctx.drop(DropReason.SYNC_LEASE, link)
+            return False
+        return node not in self._passing.sharers(space.id)
+
+    def _came(self, key: Key, taking: Taking, blob: bytes, now: int) -> bool:
+        """Judge an entry that is whole; False when it is not what was offered."""
+        self._coming.pop(key[:2], None)
+        try:
+            head = wire.decode(blob).head
+        except WireError:
+            return False
+        if (head.author_id, head.seq) != (self._name(key), key[2]):
+            return False
+        self._givers[key] = (taking.link, taking.node)
+        if len(self._givers) > GIVERS_MAX:
+            self._givers.popitem(last=False)
+        taken = self._accept(key, blob, taking.link, now)
+        if isinstance(taken, DropReason):
+            self._ctx.drop(taken, taking.link)
+        return taken not in _FALSE
+
+    def applied(self, key: Key, now: int) -> None:
+        """An entry is here, from wherever: what comes after it may have been offered."""
+        ref = self._coming.get(key[:2])
+        if ref is not None and ref_parts(ref)[1] <= key[2]:
+            del self._coming[key[:2]]
+            self._blobs.stop(ref)
+        self._blobs.again(now)
+
+    def coming(self, now: int) -> list[Feed]:
+        """Return the feeds of which an entry comes in pieces now: it need not be asked for."""
+        takings = ((feed, self._blobs.taking(ref)) for feed, ref in self._coming.items())
+        return [feed for feed, one in takings if one is not None and now - one.moved_us < IDLE_US]

@@ -1,0 +1,102 @@
+"""Entries that are too long for LoRa as entries come in pieces, and what follows comes too."""
+
+import os
+
+import pytest
+from lora_camp import MINUTE, Camp
+
+from meshd.core.airtime import LONG_FAST
+
+
+def letters(size):
+    """Return a text that no code makes shorter."""
+    return os.urandom(size // 2).hex()
+
+
+def until(camp, number, text, limit_s):
+    """Wait until a host has a text."""
+    for _ in range(limit_s // 5):
+        camp.run(5)
+        if text in camp.texts(number):
+            return
+    raise AssertionError("not there")
+
+
+def airtime_ms(camp):
+    hosts = (host for host in camp.hosts if host.lora is not None)
+    return [host.node.snapshot(host.now).radios[0].airtime_hour_ms for host in hosts]
+
+
+@pytest.mark.parametrize(("size", "limit_s"), [(3_000, 40), (20_000, 90), (32_000, 120)])
+def test_a_short_post_after_a_long_one_arrives_within_its_time(size, limit_s):
+    camp = Camp(2)
+    camp.run(10 * MINUTE)
+    before = sum(airtime_ms(camp))
+    text = letters(size)
+    camp.post(0, text)
+    camp.run(1)
+    camp.post(0, "help, short")
+    until(camp, 1, "help, short", limit_s)
+    assert camp.same()
+    assert sum(airtime_ms(camp)) - before < 2_500 + 2.4 * size, "ms: a tenth more than its bytes"
+
+
+def test_a_long_post_crosses_two_hops_with_a_relay_that_is_a_member():
+    camp = Camp(3, line=True)
+    camp.run(10 * MINUTE)
+    camp.post(0, letters(3_000))
+    camp.post(0, "help, short")
+    until(camp, 2, "help, short", 3 * MINUTE)
+    camp.until_same(MINUTE)
+
+
+def test_a_long_post_from_an_island_of_wifi_reaches_the_other():
+    camp = Camp(2, more=2)
+    one, other, near, far = camp.hosts
+    camp.world.link(one, near)
+    camp.world.link(other, far)
+    camp.run(10 * MINUTE)
+    camp.post(2, letters(6_000))
+    camp.post(2, "help, short")
+    until(camp, 3, "help, short", 3 * MINUTE)
+    camp.until_same(MINUTE)
+
+
+def test_at_long_fast_three_kilobytes_take_a_minute():
+    camp = Camp(2, modulation=LONG_FAST)
+    camp.run(10 * MINUTE)
+    camp.post(0, letters(3_000))
+    camp.post(0, "help, short")
+    until(camp, 1, "help, short", 2 * MINUTE)
+
+
+def test_who_was_off_gets_the_long_entry_when_it_is_back():
+    camp = Camp(2)
+    camp.run(5 * MINUTE)
+    camp.hosts[1].crash()
+    camp.post(0, letters(5_000))
+    camp.post(0, "help, short")
+    camp.run(20 * MINUTE)
+    camp.hosts[1].start()
+    until(camp, 1, "help, short", 10 * MINUTE)
+
+
+def test_power_lost_in_the_middle_loses_nothing_and_it_comes_again():
+    camp = Camp(2)
+    camp.run(5 * MINUTE)
+    camp.post(1, "from the other side")
+    camp.run(MINUTE)
+    camp.post(0, letters(20_000))
+    camp.run(25)
+    taking = camp.hosts[1].node.files.lora._takings._takings
+    assert [len(one.pieces) > 10 for one in taking.values()] == [True]
+    camp.hosts[1].crash()
+    camp.hosts[0].crash()
+    camp.run(MINUTE)
+    for host in camp.hosts:
+        host.start()
+    camp.run(MINUTE)
+    camp.post(0, "help, short")
+    until(camp, 1, "help, short", 15 * MINUTE)
+    assert "from the other side" in camp.texts(0)
+    camp.until_same(MINUTE)
