@@ -14,10 +14,9 @@ from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend, S
 from meshd.core.identity import Identity
 from meshd.core.law import Law, SubBand
 from meshd.node import Boot, Node, NodeOptions
+from meshd.simulation.lora_purpose import ENTRIES, purpose_of
 from meshd.simulation.rivals.engine import CONTROL, DATA, Delivered, Event, Frame, Settled
-from meshd.wire.lora_frame import FRAME_LEN_MAX, FrameKind
-from meshd.wire.lora_items import Object
-from meshd.wire.lora_payload import parse
+from meshd.wire.lora_frame import FRAME_LEN_MAX
 
 KIND = 250
 FREQUENCY_HZ = 906_875_000
@@ -116,12 +115,9 @@ class NodeStation:
 
     def _purpose(self) -> str:
         """Tell whether the frame that the modem has just got carries an object."""
-        flight = self.node.radios.links["lora0"]._access._flight
-        assert flight is not None
-        outgoing = flight.waiting.outgoing
-        local = outgoing.kind is FrameKind.LOCAL
-        data = local and any(isinstance(item, Object) for item in parse(outgoing.plaintext))
-        return DATA if data else CONTROL
+        outgoing = self.node.radios.links["lora0"].aloft
+        assert outgoing is not None
+        return DATA if purpose_of(outgoing) == ENTRIES else CONTROL
 
     def _drain(self) -> None:
         node = self.node

@@ -85,9 +85,9 @@ class Access:
         return len(self._queue)
 
     @property
-    def flying(self) -> bool:
-        """Tell whether a frame is with the modem."""
-        return self._flight is not None
+    def aloft(self) -> Outgoing | None:
+        """The frame that is with the modem."""
+        return self._flight.waiting.outgoing if self._flight is not None else None
 
     def waits(self, kind: FrameKind) -> bool:
         """Tell whether a frame of this kind waits to be sent."""

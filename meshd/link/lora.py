@@ -134,13 +134,13 @@ class LoraLink:
 
     def gone(self, now: int) -> None:
         """The modem takes no frames any more; one that it held may have gone out."""
-        if self._access.flying:
+        if self._access.aloft is not None:
             self.not_sent(DropReason.MODEM_GONE, maybe=True, now=now)
         self.up = False
 
     def sent(self, now: int) -> Outgoing | None:
         """The frame is on the air no more; return it."""
-        if not self._access.flying:
+        if self._access.aloft is None:
             return None
         self.sent_frames += 1
         outgoing = self._access.sent(now + self.ahead_us)
@@ -152,7 +152,7 @@ class LoraLink:
 
     def not_sent(self, reason: DropReason, *, maybe: bool, now: int) -> Outgoing | None:
         """The frame did not go out, or nobody knows; return it when it is not tried again."""
-        if not self._access.flying:
+        if self._access.aloft is None:
             return None
         return self._access.not_sent(now + self.ahead_us, reason=reason, maybe=maybe)
 
@@ -180,6 +180,11 @@ class LoraLink:
     def holds(self, outgoing: Outgoing) -> bool:
         """Tell whether a frame waits here or is with the modem."""
         return self._access.holds(outgoing)
+
+    @property
+    def aloft(self) -> Outgoing | None:
+        """The frame that is with the modem."""
+        return self._access.aloft
 
     def carries(self, outgoing: Outgoing) -> bool:
         """Tell whether a frame is with the modem."""

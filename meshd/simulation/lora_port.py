@@ -2,7 +2,7 @@
 
 Enters: `RadioSend` and `AirtimeSave` of a host's node, frames from the air. Leaves: the node's
 radio inputs. The ledger's state is on the host's disk a moment after it was asked for, and stays
-there when the power goes. Must not know: what frames hold.
+there when the power goes. Must not know: what frames hold, but for what the report says of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from meshd.core import crypto
 from meshd.core.airtime import airtime_us
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
 from meshd.simulation.faults.radio import GONE, RadioTrouble, RadioTroubles, Refusal
+from meshd.simulation.lora_purpose import CONTROL, purpose_of
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.wire.lora_frame import FRAME_LEN_MAX
 
@@ -105,7 +106,7 @@ class LoraPort:
             length_us = airtime_us(setting.modulation, len(frame) + setting.extra_bytes)
             world.at(world.now + length_us, self._seems_sent, plugged)
         else:
-            self._try(plugged, frame)
+            self._try(plugged, frame, self._purpose())
 
     def save(self, event: AirtimeSave) -> None:
         """Keep the ledger's state, and say so in a moment."""
@@ -126,17 +127,22 @@ class LoraPort:
         if plugged == self._plugged:
             self._sent()
 
-    def _try(self, plugged: int, frame: bytes) -> None:
+    def _try(self, plugged: int, frame: bytes, purpose: str) -> None:
         """Send when the channel seems free, as modems that listen do: slots of random number."""
         if plugged != self._plugged:
             return
         if not (self.radio.busy() or self._troubles.taken()):
-            self.radio.transmit(frame, "meshd")
+            self.radio.transmit(frame, purpose)
             return
         world = self.host.world
         slot_us = _SLOT_SYMBOLS * self.radio.setting.modulation.symbol_us
         slots = world.random("slots of " + self.name).randint(1, _SLOTS_MAX)
-        world.at(world.now + slots * slot_us, self._try, plugged, frame)
+        world.at(world.now + slots * slot_us, self._try, plugged, frame, purpose)
+
+    def _purpose(self) -> str:
+        """Return what the frame is for that the modem has just got."""
+        aloft = self.host.node.radios.links[self.name].aloft
+        return CONTROL if aloft is None else purpose_of(aloft)
 
     def _received(self, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
         got = self._troubles.heard(frame) if self.host.running else None
