@@ -10,8 +10,9 @@ from meshd.wire.lora_items import Heard, Object
 from meshd.wire.lora_payload import Item, Local, ObjectKind, Sub, parse
 from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
-ENTRIES, MESSAGES, FILES, PACKETS = "entries", "messages", "files", "packets"
-SYNC, ROUTING, CONTROL = "sync", "routing", "control"
+ENTRIES, MESSAGES, FILES = "LoRa entries", "LoRa messages", "LoRa files"
+PACKETS, SYNC = "LoRa packets", "LoRa sync"
+ROUTING, CONTROL = "LoRa routing", "LoRa control"
 PURPOSES = (ENTRIES, MESSAGES, FILES, PACKETS, SYNC, ROUTING, CONTROL)
 """The most valuable first. Sync: who has what, and who wants it. Control: who is there."""
 

@@ -28,11 +28,11 @@ def frame(*items, kind=FrameKind.LOCAL):
     ],
 )
 def test_a_frame_counts_for_what_is_worth_most(items, purpose):
-    assert purpose_of(frame(*items)) == purpose
+    assert purpose_of(frame(*items)) == "LoRa " + purpose
 
 
 def test_a_beacon_is_control_whatever_its_bytes():
     assert (
         purpose_of(Outgoing(FrameKind.BEACON, b"\xff" * 9, Share.CONTROL, Priority.MEMBERSHIP))
-        == "control"
+        == "LoRa control"
     )
