@@ -143,7 +143,8 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
         self.sessions.targets.is_thin = self._is_thin
         self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
         self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
-        self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now))
+        self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now), now)
+        self.spaces.air = self.air
         self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]
         self.messages.people.said += [self.sessions.known.names, self.names.names]
 

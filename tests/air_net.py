@@ -88,6 +88,9 @@ class NoBlobs:
     def gives(self, link, ref):
         return None
 
+    def taking(self, root):
+        return None
+
     def again(self, now):
         pass
 

@@ -22,7 +22,7 @@ from meshd.cli.output import (
 )
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
-from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table
+from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table, waits_of
 
 JOIN_S = 60.0
 WAIT_S = 60.0
@@ -292,7 +292,8 @@ def _post(options: Namespace) -> int:
     if late:
         sys.stdout.flush()
         raise late
-    talk(f"written{_promises(value)}")
+    waits = f"; {clean(value['waits'])}" if value.get("waits") else ""
+    talk(f"written{_promises(value)}{waits}")
     return Exit.OK
 
 
@@ -353,6 +354,8 @@ def _log(options: Namespace) -> int:
     show(options, "log", value, "\n".join(entry_text(row) for row in rows))
     if value.get("more"):
         talk("older entries are left out; --limit shows more")
+    for said in waits_of(value):
+        talk(clean(said))
     return Exit.OK
 
 

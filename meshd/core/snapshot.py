@@ -104,6 +104,7 @@ class SpaceStatus:
 
     `unheld` counts own entries since this start that no other node said to hold; `unlike` the LoRa
     neighbours whose last word of the space is not what is here: they lack something, or this node.
+    `waits` has a sentence for each entry on its way by LoRa, and for what waits for it.
     """
 
     space: str
@@ -118,6 +119,7 @@ class SpaceStatus:
     kept_by: int = 0
     unheld: int = 0
     unlike: int = 0
+    waits: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,21 @@ class Joinable(Held, Protocol):
         """Take in a space that this node joined, with what the store held of it already."""
 
 
+class AirWaits(Protocol):
+    """What radios know of how long entries take."""
+
+    def waits(self, space: Space, now: int) -> tuple[str, ...]:
+        """Say what entries of a space wait for."""
+
+    def post_waits(self, space: Space, seq: int, payload: int, now: int) -> str:
+        """Say what an own text of `payload` bytes waits for; "" for one that goes at once."""
+
+
 class Askable(Held, Protocol):
     """The same for what people and scripts ask."""
 
     reader: LogReader
+    air: AirWaits | None
 
     def find(self, text: str) -> Space:
         """Return the space with this name, or whose id begins so. Raises: RequestError."""

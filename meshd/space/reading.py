@@ -55,6 +55,7 @@ class _Job:
     limit: int
     ticket: int
     cursor: dict[str, int]
+    waits: tuple[str, ...] = ()
     feeds: list[_Feed] = field(default_factory=list)
     waiting: int = 0
 
@@ -67,8 +68,18 @@ class LogReader:
         self._reads: dict[int, tuple[_Job, _Feed]] = {}
         self._jobs = 0
 
-    def start(self, space: Space, *, limit: int, after: dict[bytes, int], ticket: int) -> None:
+    def start(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        after: dict[bytes, int],
+        ticket: int,
+        waits: tuple[str, ...] = (),
+    ) -> None:
         """Read the last `limit` entries, of each feed only those above its number in `after`.
+
+        `waits` says what is on its way, and is told with them.
 
         Raises: RequestError when too many logs are being read.
         """
@@ -78,7 +89,7 @@ class LogReader:
             )
         heads = {author: feed.durable_seq for author, feed in space.feeds.items()}
         cursor = {author.hex(): seq for author, seq in sorted(heads.items()) if seq}
-        job = _Job(space, limit, ticket, cursor)
+        job = _Job(space, limit, ticket, cursor, waits)
         self._jobs += 1
         for author, seq in sorted(heads.items()):
             floor = after.get(author, 0) + 1
@@ -155,6 +166,8 @@ class LogReader:
             "more": len(shown) < len(merged) or any(feed.start > feed.floor for feed in job.feeds),
             "cursor": job.cursor,
         }
+        if job.waits:
+            value["waits"] = list(job.waits)
         self._ctx.emit(Reply(job.ticket, value))
 
 

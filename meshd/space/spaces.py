@@ -30,7 +30,7 @@ from meshd.space.feed import (
 from meshd.space.invitations import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
-from meshd.space.ports import Done
+from meshd.space.ports import AirWaits, Done
 from meshd.space.reading import LogReader
 from meshd.space.record import (
     JOINING_PREFIX,
@@ -87,6 +87,7 @@ class Spaces:
         self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
         self.reader = LogReader(ctx)
         self.tell: Callable[[int], tuple[SpaceStatus, ...]] | None = None
+        self.air: AirWaits | None = None
         self.requests = Verbs(self).requests
         self._load(image, -RECEIPT_DELAY_US)
         self._succession = Succession(self)

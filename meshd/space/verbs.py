@@ -178,7 +178,11 @@ class Verbs:
         if distress:
             self._check_distress(args, len(draft.payload), now)
         value: Args = {"space": space.text_id, "author": space.author.hex(), "state": "written"}
-        value["seq"] = self._spaces.append(space, draft, now, self._reply(ticket, value))
+        seq = self._spaces.append(space, draft, now, self._reply(ticket, value))
+        value["seq"] = seq
+        air = self._spaces.air
+        if air is not None and (waits := air.post_waits(space, seq, len(draft.payload), now)):
+            value["waits"] = waits
         if distress:
             self._may_call_us = now + DISTRESS_EACH_US
 
@@ -214,7 +218,8 @@ class Verbs:
                 raise RequestError(
                     "after must be the cursor of an earlier log", code=Exit.USAGE
                 ) from error
-        self._spaces.reader.start(space, limit=limit, after=after, ticket=ticket)
+        waits = () if self._spaces.air is None else self._spaces.air.waits(space, now)
+        self._spaces.reader.start(space, limit=limit, after=after, ticket=ticket, waits=waits)
 
     def _space(self, args: Args) -> Space:
         return self._spaces.find(text_of(args, "space"))

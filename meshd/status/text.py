@@ -397,7 +397,18 @@ def _sync(value: Row) -> str:
         for row in rows_of(value, "spaces")
     ]
     head = ("space", "role", "feeds", "entries", "behind", "size", "peers", "kept by", "forks")
-    return table(head, rows) if rows else ""
+    lines = [
+        f"{clean(row.get('name') or str(row.get('space', ''))[:16])}: {clean(said)}"
+        for row in rows_of(value, "spaces")
+        for said in waits_of(row)
+    ]
+    return "\n".join((table(head, rows), *lines)) if rows else ""
+
+
+def waits_of(row: Row) -> list[object]:
+    """Return the sentences about what is on its way."""
+    waits = row.get("waits")
+    return waits if isinstance(waits, list) else []
 
 
 def _length(listed: object) -> int:

@@ -81,6 +81,14 @@ class Part(NamedTuple):
         return self.author + pack_number(self.seq) + bytes([place]) + self.data
 
 
+def thin_length(seq: int, payload: int, room: int) -> tuple[int, bool]:
+    """Return the bytes of an entry without a clear part, and whether bodies of `room` hold it."""
+    around = 1 + ID_LEN + _TIME.size + MEMBERSHIP_LEN + PREV_LEN + SEED_LEN + TAG_LEN
+    size = around + len(pack_number(seq)) + payload + SIGNATURE_LEN
+    part = room - ID_LEN - len(pack_number(seq)) - 1
+    return size, size <= room or (size <= THIN_MAX and size <= PARTS_MAX * part)
+
+
 def blob_ref(author_id: bytes, seq: int) -> bytes:
     """Return how an entry is called that is offered in pieces: author's id (4), number (4)."""
     return author_id + _SEQ.pack(seq)

@@ -100,3 +100,62 @@ def test_power_lost_in_the_middle_loses_nothing_and_it_comes_again():
     until(camp, 1, "help, short", 15 * MINUTE)
     assert "from the other side" in camp.texts(0)
     camp.until_same(MINUTE)
+
+
+def said(camp, number):
+    """Return what `status` and `log` say of what is on its way, which is the same."""
+    host = camp.hosts[number]
+    (space,) = host.node.snapshot(host.now).spaces
+    log = host.ask("log", space="camp").get("waits")
+    assert log == (list(space.waits) if space.waits else None)
+    return " / ".join(space.waits or ())
+
+
+def post(camp, number, text):
+    return camp.hosts[number].ask("post", space="camp", text=text)
+
+
+def test_author_and_receiver_are_told_how_long_it_takes_and_what_waits_for_it():
+    camp = Camp(2)
+    camp.run(10 * MINUTE)
+    assert "waits" not in post(camp, 1, "short")
+    assert "waits" not in post(camp, 1, letters(1_800))
+    camp.until_same(20 * MINUTE)
+    told = post(camp, 0, letters(20_000))["waits"]
+    assert told == "goes by LoRa in pieces, about 47 s on lora0; what you write next comes after it"
+    post(camp, 0, "help, short")
+    post(camp, 0, "another")
+    camp.run(20)
+    assert "of this node (20 kB) goes by LoRa on lora0: about " in said(camp, 0)
+    assert "(20 kB) waits for pieces by LoRa: " in said(camp, 1)
+    assert said(camp, 1).endswith("; 2 entries wait for it")
+    until(camp, 1, "another", 2 * MINUTE)
+    assert (said(camp, 0), said(camp, 1)) == ("", "")
+
+
+def test_what_no_hour_holds_is_told_in_hours():
+    camp = Camp(2, modulation=LONG_FAST)
+    camp.run(10 * MINUTE)
+    assert "in pieces, about 1 h on lora0" in post(camp, 0, letters(20_000))["waits"]
+
+
+def test_between_strangers_it_waits_for_wifi_and_both_sides_say_so():
+    camp = Camp(3, line=True, without=(1,))
+    camp.run(10 * MINUTE)
+    told = post(camp, 0, letters(3_000))["waits"]
+    assert told.startswith("waits for WiFi: nobody who hears lora0 shares the space")
+    post(camp, 0, "help, short")
+    camp.run(5 * MINUTE)
+    assert "1 entry of " in said(camp, 2)
+    assert said(camp, 2).endswith(", which is missing")
+    camp.world.link(camp.hosts[0], camp.hosts[2])
+    until(camp, 2, "help, short", MINUTE)
+    assert said(camp, 2) == ""
+
+
+def test_nothing_is_said_of_lora_where_wifi_has_all():
+    camp = Camp(2)
+    camp.world.link(*camp.hosts)
+    camp.run(2 * MINUTE)
+    assert "waits" not in post(camp, 0, letters(20_000))
+    camp.until_same(10)

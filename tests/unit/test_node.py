@@ -97,7 +97,7 @@ def test_list_of_spaces_says_what_status_says(monkeypatch):
     node = make()
     rows = (SpaceStatus("id", "home", "owner", 2, 9, 3, 700, peers=("k7q2m6xwabcdefgh",)),)
     monkeypatch.setattr(node.sync, "statuses", lambda now: rows)
-    monkeypatch.setattr(node.air, "told", lambda statuses: statuses)
+    monkeypatch.setattr(node.air, "told", lambda statuses, now: statuses)
     node.request("space.list", {}, 7, 0)
     reply = next(item for item in drain(node) if isinstance(item, Reply))
     assert reply.value == {"spaces": to_json(node.snapshot(0).spaces)} == {"spaces": to_json(rows)}

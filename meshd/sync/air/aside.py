@@ -4,6 +4,8 @@ Enters: thin entries and parts. Leaves: the same once they are wanted or whole. 
 verified, so it is bounded, the oldest goes first, and nothing is told or sent on from it.
 """
 
+from collections import Counter
+
 from meshd.sync.air.offers import Key
 from meshd.wire.air_entry import Part, Thin
 
@@ -49,6 +51,10 @@ class Aside:
         """Return all entries of unknown authors, and forget them."""
         strangers, self._strangers = list(self._strangers.values()), {}
         return strangers
+
+    def counts(self, space: bytes) -> Counter[bytes]:
+        """Return how many entries of a space are kept, by author."""
+        return Counter(author for named, author, _ in self._kept if named == space)
 
     def of(self, space: bytes) -> list[Key]:
         """Return which entries of a space are kept."""

@@ -8,18 +8,20 @@ Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.spans import span
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
 from meshd.sync.files.air.blobs import AirBlobs
-from meshd.sync.files.air.sending import Plan
+from meshd.sync.files.air.rule import bytes_text, time_us
+from meshd.sync.files.air.sending import Plan, Sending
 from meshd.sync.files.air.taking import IDLE_US, Taking
 from meshd.sync.ports import PassingPort
 from meshd.wire import entry as wire
@@ -145,7 +147,50 @@ class LongEntries:
             self._blobs.stop(ref)
         self._blobs.again(now)
 
+    # --- for people -------------------------------------------------------------------------------
+
+    def time_us(self, link: str, size: int, now: int) -> int | None:
+        """Return how long an entry of `size` bytes takes by a radio; None: it does not go."""
+        budget = self._blobs.budget(link, now)
+        return None if budget is None else time_us(size, budget)
+
+    def said(self, space: Space, later: Mapping[bytes, int], now: int) -> tuple[str, ...]:
+        """Say what is on its way in pieces, and what waits for it.
+
+        `later` has how many entries of each author are here that cannot be used yet.
+        """
+        lines = []
+        for author, feed in space.feeds.items():
+            who = "this node" if space.is_own(author) else space.person_of(author)
+            who = who or author.hex()[:8]
+            taking = self._blobs.taking(self._coming.get((space.id, author), b""))
+            count, one = later.get(author, 0), f"entry {feed.seq + 1}"
+            if taking is not None:
+                said = taking.text(now, self._blobs.frame_us(taking.link))
+                line = f"{one} of {who} ({bytes_text(taking.offer.size)}) {said}"
+                lines.append(line + (f"; {_waiting(count)} for it" if count else ""))
+            elif count:
+                lines.append(f"{_waiting(count, f' of {who}')} for {one}, which is missing")
+            name = space.keys.author_id(author)
+            lines += [
+                f"entry {ref_parts(sending.offer.ref)[1]} of {who} {said}"
+                for sending in self._blobs.given(author)
+                if ref_parts(sending.offer.ref)[0] == name and (said := self._given(sending, now))
+            ]
+        return tuple(lines)
+
+    def _given(self, sending: Sending, now: int) -> str:
+        left_us = self.time_us(sending.link, max(sending.todo, 1) * sending.offer.piece, now)
+        if not sending.todo or left_us is None:
+            return ""
+        size, left = bytes_text(sending.offer.size), span(max(left_us // 1_000_000, 1))
+        return f"({size}) goes by LoRa on {sending.link}: about {left} more"
+
     def coming(self, now: int) -> list[Feed]:
         """Return the feeds of which an entry comes in pieces now: it need not be asked for."""
         takings = ((feed, self._blobs.taking(ref)) for feed, ref in self._coming.items())
         return [feed for feed, one in takings if one is not None and now - one.moved_us < IDLE_US]
+
+
+def _waiting(count: int, whose: str = "") -> str:
+    return f"1 entry{whose} waits" if count == 1 else f"{count} entries{whose} wait"

@@ -3,17 +3,26 @@
 Enters: the wants and words of each radio. Leaves: statuses of spaces. Must not know: sessions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from meshd.core.snapshot import SpaceStatus
+from meshd.core.spans import span
 from meshd.space.space import Space
 from meshd.sync.air.acks import FEW
 from meshd.sync.air.link import AirLink
+from meshd.sync.air.long import LongEntries
+from meshd.sync.files.air.rule import bytes_text
+from meshd.wire.air_entry import thin_length
+
+_AFTER = "what you write next comes after it"
 
 
-def told_of(space: Space, status: SpaceStatus, links: Iterable[AirLink]) -> SpaceStatus:
-    """Return a space's status with what is wanted and said by radio.
+def told_of(
+    space: Space, status: SpaceStatus, links: Iterable[AirLink], waits: tuple[str, ...]
+) -> SpaceStatus:
+    """Return a space's status with what is wanted and said by radio, and what is on its way.
 
     By LoRa only a few members say what they hold: in larger spaces nobody's word is missed.
     """
@@ -31,4 +40,45 @@ def told_of(space: Space, status: SpaceStatus, links: Iterable[AirLink]) -> Spac
         behind=max(status.behind, sum(lacks.values())),
         unheld=0 if silent else status.unheld,
         unlike=len(unlike),
+        waits=waits or None,
     )
+
+
+class Written(NamedTuple):
+    """An own entry: its number, and the bytes of its payload."""
+
+    seq: int
+    payload: int
+
+
+def post_waits(
+    space: Space,
+    written: Written,
+    links: Iterable[AirLink],
+    *,
+    served: Collection[bytes],
+    long: LongEntries,
+    now: int,
+) -> str:
+    """Say how an own text goes that is too long to go at once; "" for any other.
+
+    `served`: who shares the space by a session.
+    """
+    near = {member.node for member in space.members()}
+    ways: list[tuple[int, str]] = []
+    why = ""
+    for link in links:
+        size, fits = thin_length(*written, link.room)
+        if fits or not link.up or set(link.neighbours).issubset(served):
+            continue
+        if not near.intersection(link.neighbours) and not link.near.talk.shares(space.id, now):
+            why = why or f"nobody who hears {link.name} shares the space, and others pass on 2 kB"
+        elif (took_us := long.time_us(link.name, size, now)) is None:
+            why = why or f"{bytes_text(size)} are too much for {link.name} at its setting"
+        else:
+            ways.append((took_us, link.name))
+    if not ways:
+        return f"waits for WiFi: {why}; {_AFTER}" if why else ""
+    took_us, name = min(ways)
+    took = span(max(took_us // 1_000_000, 1))
+    return f"goes by LoRa in pieces, about {took} on {name}; {_AFTER}"

@@ -25,6 +25,7 @@ from meshd.space.feed import (
     SpaceAdded,
     SpaceEvent,
 )
+from meshd.space.space import Space
 from meshd.space.spaces import NOT_YET, Spaces
 from meshd.sync.air.acks import WAIT_US, Acks, wants_word
 from meshd.sync.air.aside import Aside, Parts
@@ -33,7 +34,7 @@ from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key, Offer, worth
 from meshd.sync.air.states import State
-from meshd.sync.air.status import told_of
+from meshd.sync.air.status import Written, post_waits, told_of
 from meshd.sync.air.talk import Ahead, Behind, Finding
 from meshd.sync.air.thin import expand, fitting
 from meshd.sync.files.air.blobs import AirBlobs
@@ -119,10 +120,21 @@ class AirSync:
             link.look(now)
             self._arm(link, now)
 
-    def told(self, statuses: Iterable[SpaceStatus]) -> tuple[SpaceStatus, ...]:
+    def told(self, statuses: Iterable[SpaceStatus], now: int) -> tuple[SpaceStatus, ...]:
         """Return what is known of spaces, with what radios know of them beside it."""
         known = zip(self._spaces.all(), statuses, strict=True)
-        return tuple(told_of(space, status, self._links.values()) for space, status in known)
+        links = self._links.values()
+        return tuple(told_of(each, status, links, self.waits(each, now)) for each, status in known)
+
+    def waits(self, space: Space, now: int) -> tuple[str, ...]:
+        """Say what entries of a space wait for, as far as LoRa has a part in that."""
+        return self._long.said(space, self._aside.counts(space.id), now) if self._links else ()
+
+    def post_waits(self, space: Space, seq: int, payload: int, now: int) -> str:
+        """Say what an own text waits for, or how long it takes; "" for one that goes at once."""
+        served, written = self._passing.sharers(space.id), Written(seq, payload)
+        links = self._links.values()
+        return post_waits(space, written, links, served=served, long=self._long, now=now)
 
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Take any event of a space."""

@@ -176,6 +176,13 @@ def test_sync_is_not_called_whole_while_neighbours_hold_something_else():
     assert head(behind=10, unlike=1).endswith("sync 80 %")
 
 
+def test_what_is_on_its_way_by_lora_stands_under_the_spaces():
+    (space,) = snapshot().spaces
+    waits = "entry 5 of Ada (20 kB) waits for pieces by LoRa\x1b"
+    text = status_text(to_json(snapshot(spaces=(replace(space, waits=(waits,)),))))
+    assert "garden: entry 5 of Ada (20 kB) waits for pieces by LoRa\ufffd" in text
+
+
 def test_radio_that_hears_nobody_says_what_to_look_at():
     value = {"radios": [{"name": "lora0", "state": "up"}]}
     assert "set to the same frequency, spreading factor" in status_text(value)

@@ -22,6 +22,8 @@ SPARE_MIN = 8
 RUN_MAX = 28
 SPARE_PART = 8
 """One more of so many pieces is reckoned with."""
+PACE_PERCENT = 115
+"""Between two frames others may speak."""
 EXTRA_BYTES = NAME_LEN + TAG_LEN
 """What a file has beside its plaintext: the name of its one chunk, and that chunk's tag."""
 
@@ -91,6 +93,17 @@ def limit_bytes(budget: Budget, left_us: int) -> int:
     return max(count * (budget.room - PIECE_HEAD) - EXTRA_BYTES, 0)
 
 
+def time_us(size: int, budget: Budget) -> int | None:
+    """Return how long a blob takes by a radio, though it be hours; None: it is too large."""
+    plan = cut_of(size, budget.room)
+    if plan is None or not budget.hour_us:
+        return None
+    needs_us = frames_of(plan.need) * budget.frame_us
+    if needs_us <= budget.left_us:
+        return needs_us * PACE_PERCENT // 100
+    return HOUR_US * -(-(needs_us - budget.left_us) // budget.hour_us)
+
+
 def judge(size: int, budgets: Sequence[Budget]) -> Verdict | None:
     """Judge a file of `size` bytes; None without a radio."""
     if not budgets:
@@ -108,13 +121,14 @@ def judge(size: int, budgets: Sequence[Budget]) -> Verdict | None:
         needs, left = _time(needs_us), _time(best.left_us)
         text = f"waits for airtime: it takes {needs} on {best.link}, {left} are left of this hour"
         return Verdict(Way.AIRTIME, text)
-    least = f"files up to {_bytes(most)} go by LoRa" if most else "no file is small enough"
+    least = f"files up to {bytes_text(most)} go by LoRa" if most else "no file is small enough"
     took_us = needs_us * HOUR_US // max(best.hour_us, 1)
-    text = f"waits for WiFi: {_bytes(size)} would take {_time(took_us)} on {best.link}; {least}"
+    text = f"waits for WiFi: {bytes_text(size)} would take {_time(took_us)} on {best.link}; {least}"
     return Verdict(Way.WIFI, text)
 
 
-def _bytes(size: int) -> str:
+def bytes_text(size: int) -> str:
+    """Return a size as people say it."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (1000, "kB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}" if size < 10 * unit else f"{size // unit} {name}"

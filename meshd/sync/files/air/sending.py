@@ -14,6 +14,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.law import HOUR_US, Budget
 from meshd.sync.files.air.blob import Packed
+from meshd.sync.files.air.rule import PACE_PERCENT
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
@@ -30,8 +31,6 @@ LATER = 4
 OFFER_PAUSE_US = 10_000_000
 LAW_PAUSE_US = 30_000_000
 PAYERS_MAX = 256
-PACE_PERCENT = 115
-"""Between two frames others may speak."""
 
 
 class Plan(NamedTuple):

@@ -386,7 +386,7 @@ def test_neighbours_who_have_it_by_wifi_are_not_told_by_radio():
 
 
 def status(house):
-    (told,) = house.air.told(house.sync.statuses(house.net.now))
+    (told,) = house.air.told(house.sync.statuses(house.net.now), house.net.now)
     return told
 
 
