@@ -16,8 +16,12 @@ leaf = true
 port = "{port}"
 kind = "{kind}"
 region = "EU868"
-spreading_factor = 7
 """
+SETTINGS = {
+    "ebyte": "spreading_factor = 7\nfrequency_mhz = 868.125\nmodule_dbm = 22\npower_dbm = 10\n",
+    "meshtastic": "spreading_factor = 7\nbandwidth_khz = 250\n",
+}
+USUAL = "spreading_factor = 7\n"
 
 
 class Site(Place):
@@ -34,6 +38,7 @@ class Site(Place):
 
     def configure(self, kind):
         text = CONFIG.format(listen=self.listen, port=self.port, kind=kind)
+        text += SETTINGS.get(kind, USUAL)
         self.config.write_text(text)
 
     def plug(self, kind="rnode", *faults):

@@ -1,4 +1,4 @@
-"""Two real daemons, each with an emulated RNode on a pseudo-terminal, on one air."""
+"""Two real daemons, each with an emulated radio on a pseudo-terminal, on one air."""
 
 import json
 import sys
@@ -10,8 +10,10 @@ from radio_site import SLACK_S, Site
 
 from meshd.lab.daemons import wait_for
 from meshd.lab.namespaces import stop
+from meshd.radio.kinds import KINDS
 
 DISCOVERY_S = 5.0
+OPTIONS = {"meshtastic": ["short-fast"]}
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ def sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
         stop([process for site in found for process in site.processes])
 
 
-def start(sites):
+def start(sites, kind="rnode", *faults):
     for site in sites:
-        site.plug()
+        site.plug(kind, *faults)
     for site in sites:
         site.daemon.start()
     for site in sites:
@@ -37,7 +39,7 @@ def meet(sites):
     assert wait_for(
         lambda: two.daemon.node in one.neighbours() and one.daemon.node in two.neighbours(),
         DISCOVERY_S + SLACK_S,
-    ), one.daemon.log_end()
+    ), (one.radio(), one.daemon.log_end())
 
 
 def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
@@ -64,9 +66,12 @@ def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
     assert two.daemon.ask("radio", "duty")["radios"][0]["band"] == "P"
 
 
-def test_words_for_one_node_go_by_radio_and_their_states_are_told(sites):
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_for_one_node_go_by_radio_and_their_states_are_told(sites, kind):
     one, two = sites
-    start(sites)
+    for site in sites:
+        site.configure(kind)
+    start(sites, kind, *OPTIONS.get(kind, ()))
     meet(sites)
     words = ("message", two.daemon.node, "at the bridge", "--wait", "delivered", "--timeout", "90")
     sent = one.daemon.ask(*words, within_s=120)

@@ -50,6 +50,7 @@ class MeshtasticEmulator(Emulator):
         "console": "prints lines of its console between messages",
         "no-region": "was never given a region, and does not transmit",
         "other-preset": "is set to ShortTurbo",
+        "short-fast": "is set to ShortFast, which is no fault, and quick",
         "no-settings": "does not tell its LoRa settings",
         "transmit-off": "was told by its owner not to transmit",
         "no-complete": "never ends its list of settings",
@@ -84,10 +85,11 @@ class MeshtasticEmulator(Emulator):
         """Be set by an owner who forgot something."""
         told = fields(self.owner.told) or {}
         region = told.get(7, 0) if "no-region" not in self.faults else 0
-        if self.faults & {"no-region", "transmit-off", "other-preset"}:
+        if self.faults & {"no-region", "transmit-off", "other-preset", "short-fast"}:
+            preset = 8 if "other-preset" in self.faults else 6 * ("short-fast" in self.faults)
             self.owner.change(
                 flag(1, True)
-                + number(2, 8 if "other-preset" in self.faults else 0)
+                + number(2, preset)
                 + number(7, region if isinstance(region, int) else 0)
                 + flag(9, "transmit-off" not in self.faults)
                 + real(14, self.radio.setting.frequency_hz / 1e6)
