@@ -33,6 +33,8 @@ LATER_US = 10_000_000, 60_000_000
 """How soon an entry is offered that nobody else can have offered, and one that others may."""
 AGAIN_US = 30_000_000
 """An offer is not told again before so long, whoever asks."""
+OFFERED_US = 600_000_000
+"""So long after an offer no later entry of the same author is offered unasked."""
 AHEAD_MAX = 64
 """Who is behind by more entries asks for them first."""
 GIVERS_MAX = 64
@@ -69,8 +71,10 @@ class LongEntries:
         came = self._givers.get(key)
         if came is not None and came[0] == link and self._blobs.reached(*came):
             return
-        if any(one.link == link and one.todo for one in self._blobs.given(key[1])):
-            return
+        for one in self._blobs.given(key[1]):
+            known_us = now if one.offered_us is None else one.offered_us
+            if one.link == link and (one.todo or now - known_us < OFFERED_US):
+                return
         soon = own or (alone and came is None)
         due_us = now + self._ctx.jitter(*(SOON_US if soon else LATER_US))
         self._give(Plan(link, due_us, own, key[1]), key, data, now)

@@ -3,8 +3,8 @@
 Enters: packed blobs, wants from the air, `now`. Leaves: items for radios, one frame at a time and
 within what the law leaves to bulk data. The first that are sent are the blob itself, then repair
 pieces, each a help to all; who asks again gets others, up to a bound an hour. An offer that nobody
-answers is told some more times. Authors have equal parts: who had least goes first. Must not know:
-the store, spaces, who it is that asks.
+answers is told some more times. Who had least of this hour goes first; what others wrote has equal
+parts of it, of which one stays free. Must not know: the store, spaces, who it is that asks.
 """
 
 from functools import partial
@@ -31,6 +31,8 @@ LATER = 4
 OFFER_PAUSE_US = 10_000_000
 LAW_PAUSE_US = 30_000_000
 PAYERS_MAX = 256
+LITTLE = 64
+"""Who had less than one of so many of an hour's frames is not counted among those who share it."""
 
 
 class Plan(NamedTuple):
@@ -188,7 +190,8 @@ class Senders:
         for sending in self._sendings.values():
             pace_us = self._pace_us.get(sending.link, 0)
             if sending.busy(now):
-                dues.append(pace_us)
+                had = self._had_part(sending, now)
+                dues.append(self._parts.ends_us(sending) if had else pace_us)
             elif sending.todo or sending.runs:
                 dues.append(max(sending.ready_us, pace_us))
             elif sending.offer_due_us is not None:
@@ -198,7 +201,8 @@ class Senders:
     def tick(self, now: int) -> None:
         """Hand each radio the next frame when it may have one."""
         for link in {sending.link: None for sending in self._sendings.values()}:
-            busy = [one for one in self._sendings.values() if one.link == link and one.busy(now)]
+            mine = [one for one in self._sendings.values() if one.link == link]
+            busy = [one for one in mine if one.busy(now) and not self._had_part(one, now)]
             if busy and self._pace_us.get(link, 0) <= now:
                 self._pace_us[link] = now + self._go(
                     link, min(busy, key=partial(self._order, now)), now
@@ -213,6 +217,14 @@ class Senders:
             return 4 * budget.frame_us
         self._parts.count(link, sending.payer, now)
         return _pace_us(budget)
+
+    def _had_part(self, sending: Sending, now: int) -> bool:
+        """Tell whether an author had all that this node gives to him in an hour."""
+        budget = self._air.budget(sending.link, now)
+        if sending.first or budget is None:
+            return False
+        part = self._parts.part(sending.link, budget.hour_us // max(budget.frame_us, 1), now)
+        return self._parts.of(sending.link, sending.payer, now) >= part
 
     def _order(self, now: int, sending: Sending) -> tuple[bool, int, int]:
         """Return what goes first: offers, whose author had least, then what is nearly done."""
@@ -268,6 +280,17 @@ class _Parts:
         """Return the frames that went out for an author."""
         since_us, frames = self._frames.get((link, payer), (now, 0))
         return frames if now - since_us < HOUR_US else 0
+
+    def part(self, link: str, hour: int, now: int) -> int:
+        """Return how many of the `hour` frames one author may have: as much stays for one more."""
+        rows = ((row, had) for (name, _), (row, had) in self._frames.items() if name == link)
+        many = sum(now - row < HOUR_US and had * LITTLE >= hour for row, had in rows)
+        return max(hour // (max(many, 1) + 1), 1)
+
+    def ends_us(self, sending: Sending) -> int:
+        """Return when an author has a part again."""
+        since_us, _ = self._frames.get((sending.link, sending.payer), (0, 0))
+        return since_us + HOUR_US
 
     def count(self, link: str, payer: bytes, now: int) -> None:
         """Count a frame."""

@@ -145,6 +145,28 @@ def test_who_floods_wants_gets_a_bounded_number_of_pieces():
     assert has(ether.devices[1], SMALL)
 
 
+def test_who_offers_and_gives_nothing_makes_room_for_another():
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    ether.radios[0].up = False
+    for number in range(taking.TAKINGS_MAX + 1):
+        anna.put(os.urandom(3000), name=f"file {number}")
+    sync(*ether.devices)
+    ben.listed()
+    space = anna.spaces.all()[0]
+    *most, last = list(ben.files._catalogue.all(space.id) or ())
+    for giver, manifests in ((eve, most), (anna, [last])):
+        for manifest in manifests:
+            ref = wire.ref_of(space.id, manifest.clear.root)
+            packed = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+            signature = giver.identity.sign(packed.offer.signed)
+            offer = packed.offer._replace(signature=signature)
+            ether.inject(giver.identity.node, Sub.OFFER, offer.encode())
+    takings = ben.files.lora._takings._takings.values()
+    assert [one.node for one in takings].count(anna.identity.node) == 1
+    assert len(takings) == taking.TAKINGS_MAX
+
+
 def test_who_asks_loudest_keeps_nobody_quiet_for_good():
     """Wants of others that the sender never hears put an own want off a few times."""
     ether = crowd(2, loss=0.0)
