@@ -10,7 +10,7 @@ from random import Random
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.context import Context
 from meshd.core.ids import EVERYONE, OPEN_MESH_ID, host_prefix, mesh_address
-from meshd.forwarding import direct
+from meshd.forwarding import direct_rules
 from meshd.forwarding.direct import Arrived, Forwarder, Send, State
 from meshd.routing.lora_rules import Rules
 from meshd.routing.speaker import Babel
@@ -64,7 +64,7 @@ class DirectStation:
         self.forwarder = Forwarder(
             self._own,
             self.routes,
-            direct.Rules(self._frame_us),
+            direct_rules.Rules(self._frame_us),
             random,
             drops=self._ctx.drops,
             link="lora0",

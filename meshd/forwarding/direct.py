@@ -18,6 +18,7 @@ from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import Carried, Key, Places
+from meshd.forwarding.direct_rules import Rules
 from meshd.forwarding.passed import Passed, Seen, answer_to, message
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
@@ -43,23 +44,6 @@ class Ways(Protocol):
 
     def want(self, short: bytes, now: int) -> None:
         """Ask for a way."""
-
-
-class Rules(NamedTuple):
-    """Times in µs for one modulation.
-
-    frame_us     the airtime of a long message
-    tries        how often a hop is tried, of them `named` with a next hop by name
-    attempts     how often the origin begins anew
-    life_us      after which a message is given up
-    """
-
-    frame_us: int
-    tries: int = 4
-    named: int = 2
-    attempts: int = 4
-    life_us: int = 600_000_000
-    hop_limit: int = 7
 
 
 class State(Enum):
@@ -297,12 +281,14 @@ class Forwarder:
 
     def _begin(self, number: int, own: _Own, now: int) -> None:
         rules, key = self.rules, message(self.own, number, own.body)
-        attempts = 1 if own.once else rules.attempts
-        way = bool(self._ways.ways(own.to))
-        if own.ends_us <= now or own.attempt >= attempts or (own.once and not way):
+        way, distance = bool(self._ways.ways(own.to)), self._ways.distance(own.to)
+        far, too_far = (way and distance >= limit for limit in rules.far)
+        attempts = 1 if own.once or far else rules.attempts
+        if own.ends_us <= now or own.attempt >= attempts or too_far or (own.once and not way):
             del self._own[number]
             self._carried.pop(key, None)
             reason = DropReason.DIRECT_UNANSWERED if own.sent else DropReason.DIRECT_NO_WAY
+            reason = DropReason.DIRECT_HOP_LIMIT if far else reason
             self._events.append(Changed(number, State.GIVEN_UP, reason))
             return
         if key in self._carried:
@@ -315,9 +301,12 @@ class Forwarder:
         item = Direct(self.own, number, own.attempt, 0, own.body)
         self._carried[key] = Carried(item, own.to, rules.hop_limit, now)
         self._carried[key].once = own.once
-        hops = max(self._ways.distance(own.to), 1)
         own.attempt += 1
-        own.due_us = now + rules.frame_us * (10 + 12 * hops) + self._rng.randint(0, rules.frame_us)
+        own.due_us = (
+            now
+            + rules.frame_us * (10 + 12 * max(distance, 1))
+            + self._rng.randint(0, rules.frame_us)
+        )
 
     def _tell_sent(self, send: Send) -> None:
         if isinstance(send.item, Direct) and send.item.origin == self.own:

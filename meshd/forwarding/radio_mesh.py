@@ -19,7 +19,7 @@ from meshd.core.errors import UsageError, WireError
 from meshd.core.events import RadioLink
 from meshd.core.ids import EVERYONE, SHORT_LEN
 from meshd.core.law import SubBand
-from meshd.forwarding import direct
+from meshd.forwarding import direct, direct_rules
 from meshd.forwarding.cast import Cast
 from meshd.forwarding.direct import Arrived, Changed, Forwarder, Send
 from meshd.forwarding.neighbours import Neighbours
@@ -114,7 +114,7 @@ class RadioMesh:
         self.forwarder = Forwarder(
             short,
             ways,
-            direct.Rules(airtime_us(modulation, 83)),
+            direct_rules.rules_for(airtime_us(modulation, 83), ways.hop_cost),
             ctx.rng,
             drops=ctx.drops,
             link=self.name,

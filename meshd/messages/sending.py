@@ -73,7 +73,7 @@ class _Flight:
 
     def failed(self, reason: DropReason, now: int) -> None:
         """Nobody answered."""
-        self.sending.failed(self.number, now)
+        self.sending.failed(self.number, reason, now)
 
     def refused(self, now: int) -> None:
         """Its receiver has no such key, and says so."""
@@ -196,12 +196,13 @@ class Sending:
             letter.tries = 0
             self._advance(letter, State.DELIVERED, now)
 
-    def failed(self, number: int, now: int) -> None:
+    def failed(self, number: int, reason: DropReason, now: int) -> None:
         """Nobody answered: let it wait in a space, or try again later."""
         self._flying.pop(number, None)
         letter = self._outbox.letters.get(number)
         if letter is not None and letter.state not in FINAL:
-            self._exchange.doubt(letter.to)
+            if reason is DropReason.DIRECT_UNANSWERED:  # not where it is known why
+                self._exchange.doubt(letter.to)
             letter.tries = max(letter.tries, TRIES_SPENT)
             self._store(letter, now)
 

@@ -10,7 +10,7 @@ from meshd.core.drops import Drops
 from meshd.core.errors import WireError
 from meshd.forwarding.carried import CARRIED_MAX
 from meshd.forwarding.direct import Arrived, Forwarder, Send
-from meshd.forwarding.direct import Rules as DirectRules
+from meshd.forwarding.direct_rules import Rules as DirectRules
 from meshd.routing.lora_names import check_of, grouped
 from meshd.routing.lora_words import Rules
 from meshd.wire import lora_routes

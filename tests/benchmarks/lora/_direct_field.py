@@ -124,13 +124,20 @@ class Sent(Field):
 
     def _possible(self, near: list[tuple[int, int]]) -> int:
         """Count the messages to whose receivers a way leads of links that work both ways."""
-        hears = [{int(one.name) for one in self.air.audible(radio)} for radio in self.air.radios]
-        island: dict[int, int] = {}
-        for first in range(len(hears)):
-            edge = [first]
-            while edge:
-                here = edge.pop()
-                if here not in island:
-                    island[here] = first
-                    edge += [there for there in hears[here] if here in hears[there]]
+        island = islands(self)
         return sum(island[key[0]] == island[self.born[key][1]] for key in near)
+
+
+def islands(field: Field) -> dict[int, int]:
+    """Return by station the least one that it reaches by links that work both ways."""
+    air = field.air
+    hears = [{int(one.name) for one in air.audible(radio)} for radio in air.radios]
+    island: dict[int, int] = {}
+    for first in range(len(hears)):
+        edge = [first]
+        while edge:
+            here = edge.pop()
+            if here not in island:
+                island[here] = first
+                edge += [there for there in hears[here] if here in hears[there]]
+    return island

@@ -14,10 +14,10 @@ from meshd.forwarding.direct import (
     Arrived,
     Changed,
     Forwarder,
-    Rules,
     Send,
     State,
 )
+from meshd.forwarding.direct_rules import Rules, rules_for
 from meshd.forwarding.passed import SEEN_MAX, message
 from meshd.wire.lora_routes import ATTEMPT_MAX, Answer, Direct, Receipt
 
@@ -264,6 +264,25 @@ def test_the_hop_limit_ends_it():
     node.receive(A, direct(node)._replace(hop_limit=0), named=True, now=0)
     assert node.drops.as_dict() == {"direct-hop-limit": {"lora0": 1}}
     assert node.due_us() is None
+
+
+def test_what_the_hop_limit_would_end_on_the_way_is_not_sent():
+    far, sent = rules_for(S, 15 * 256).far, []
+    for distance in (far[0] - 1, far[0], far[1]):
+        ways = Line(A, [A, B])
+        ways.distance = lambda short, distance=distance: distance
+        node = Forwarder(A, ways, Rules(S, far=far), Random(1), drops=Drops(), link="lora0")
+        number, frames = node.send(B, b"x", 0), 0
+        assert node.poll_event() == Changed(number, State.QUEUED)
+        for now in range(0, 600 * S, S):
+            node.handle_timeout(now)
+            if (send := node.poll_transmit(now)) is not None:
+                frames += 1
+                node.sent(send, now)
+        sent.append(frames)
+    assert sent[0] > sent[1] == Rules(S).tries
+    assert not sent[2]
+    assert node.poll_event() == Changed(number, State.GIVEN_UP, DropReason.DIRECT_HOP_LIMIT)
 
 
 def test_what_is_not_for_us_is_left_alone():
