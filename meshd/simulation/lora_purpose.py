@@ -4,6 +4,7 @@ Enters: a frame before it is sealed. Leaves: one word. A frame that serves many 
 is worth most of what it carries.
 """
 
+from meshd.core.errors import WireError
 from meshd.link.queue import Outgoing
 from meshd.wire.lora_frame import GROUP_KINDS
 from meshd.wire.lora_items import Heard, Object
@@ -28,7 +29,11 @@ def purpose_of(outgoing: Outgoing) -> str:
     """Return what a frame is for."""
     if outgoing.kind in GROUP_KINDS:
         return CONTROL
-    return min(map(_of_item, parse(outgoing.plaintext)), key=PURPOSES.index, default=CONTROL)
+    try:
+        items = parse(outgoing.plaintext)
+    except WireError:
+        return CONTROL
+    return min(map(_of_item, items), key=PURPOSES.index, default=CONTROL)
 
 
 def _of_item(item: Item) -> str:

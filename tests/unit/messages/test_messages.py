@@ -6,7 +6,8 @@ from space_devices import SECOND
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow
 from meshd.core.ids import node_text
-from meshd.forwarding.radio_events import DirectAnswered
+from meshd.forwarding.direct import State
+from meshd.forwarding.radio_events import DirectAnswered, DirectChanged
 from meshd.store.interface import StoreError, StoreFault
 
 
@@ -252,6 +253,21 @@ def test_recording_is_not_shown_again_though_both_ends_restarted():
     net.run(30)
     assert net["b"].shown() == ["hello"]
     assert len([row for row in net["b"].list() if row["way"] == "in"]) == 1
+
+
+def test_a_learnt_key_is_doubted_for_silence_and_not_where_the_way_is_too_long():
+    for reason, known in (
+        (DropReason.DIRECT_HOP_LIMIT, True),
+        (DropReason.DIRECT_UNANSWERED, False),
+    ):
+        net = line("lora", "lora")
+        net["a"].text(net["c"], "who are you?")
+        net.run(60)
+        assert net["a"].states()[-1] == "delivered"
+        net.lost = lambda what, sender, to: True
+        net["a"].text(net["c"], "hello")
+        net["a"].tell(DirectChanged("lora0", max(net["a"].out), State.GIVEN_UP, reason))
+        assert net["a"].messages._exchange.knows(net["c"].node) is known
 
 
 def test_forged_answers_move_no_state():
