@@ -41,7 +41,7 @@ types: setup ## mypy --strict
 sim: setup ## SEEDS random cruel plans from seed FIRST on, on all cores; shrinks what fails
 	@$(PY) -m meshd.simulation.swarm --seeds $(SEEDS) --first $(FIRST)
 
-bench: setup ## measure beside the rivals; ONLY=group, BENCH_SEEDS=n; writes build/bench-GROUP.json
+bench: setup ## measure beside the rivals; ONLY=group, FIGURE=file, BENCH_SEEDS=n; writes build/bench-GROUP.json
 	@$(IN_LAB) $(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(FIGURE),--figure $(FIGURE))
 
 clean: ## remove what was built here

@@ -160,7 +160,7 @@ class AirHouse(House):
 
 
 class AirNet(SyncNet):
-    """The air: who hears whom (all, but for `cut_air`), what was sent, what is lost."""
+    """The air: who hears whom (all, but for `deaf`), what was sent, what is lost."""
 
     house_kind = AirHouse
 

@@ -3,8 +3,8 @@
 Enters: news of files that are here or wanted, items from the air, answers of the store, `now`.
 Leaves: items for radios, chunks for the store, states of files for people. Offers are told by
 whoever has a file as soon as it has it, and to neighbours whom the node that it came from does not
-reach. What came is kept as any other chunk is. This file only orders calls: `air_file_sending`,
-`air_file_taking`, `air_file_rule`. Must not know: sessions, how spaces judge.
+reach. What came is kept as any other chunk is. `sending` gives, `taking` takes, `rule` says which
+go by LoRa. Must not know: sessions, how spaces judge.
 Ref: docs/wire-format.md#lora-pieces, docs/decisions/0015-files-by-lora.md.
 """
 
