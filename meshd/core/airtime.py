@@ -86,9 +86,9 @@ def noise_dbm(bandwidth_hz: int, noise_figure_db: float = 6.0) -> float:
     return THERMAL_NOISE_DBM_HZ + 10 * log10(bandwidth_hz) + noise_figure_db
 
 
-def sensitivity_dbm(modulation: Modulation, noise_figure_db: float = 6.0) -> float:
+def sensitivity_dbm(modulation: Modulation) -> float:
     """Return the weakest signal that is understood."""
-    return noise_dbm(modulation.bandwidth_hz, noise_figure_db) + modulation.snr_limit_db
+    return noise_dbm(modulation.bandwidth_hz) + modulation.snr_limit_db
 
 
 def _quarters_us(modulation: Modulation, quarters: int) -> int:

@@ -193,19 +193,19 @@ class Namespace(Place):
                     return
                 time.sleep(0.001)
 
-    def counters(self, interface: str = RADIO) -> Counters:
-        """Return what an interface has carried so far.
+    def counters(self) -> Counters:
+        """Return what `w0` has carried so far.
 
-        Raises: LabError when there is no such interface.
+        Raises: LabError when the node has no such interface.
         """
         with self.inside():
             table = Path("/proc/thread-self/net/dev").read_text()
         for line in table.splitlines():
             name, _, rest = line.partition(":")
-            if name.strip() == interface:
+            if name.strip() == RADIO:
                 numbers = [int(number) for number in rest.split()]
                 return Counters(numbers[0], numbers[1], numbers[8], numbers[9])
-        raise LabError(f"{self.name} has no interface {interface}")
+        raise LabError(f"{self.name} has no interface {RADIO}")
 
     def close(self) -> None:
         """Let go of the namespace; the kernel removes it when no process is left in it."""
@@ -279,13 +279,12 @@ class Lab:
         for one, other in pairwise(nodes):
             self.heal(one, other)
 
-    def wire(self, one: Namespace, other: Namespace, *, up: bool = True) -> tuple[str, str]:
+    def wire(self, one: Namespace, other: Namespace) -> tuple[str, str]:
         """Join two nodes by a cable; return the names of the interfaces, `to-` and the far node."""
         near, far = f"to-{other.name}"[:15], f"to-{one.name}"[:15]
         one.ip(f"link add {near} type veth peer name {far} netns {other.path}")
-        if up:
-            one.ip(f"link set {near} up")
-            other.ip(f"link set {far} up")
+        one.ip(f"link set {near} up")
+        other.ip(f"link set {far} up")
         return near, far
 
     def raise_radios(self) -> None:

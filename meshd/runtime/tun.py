@@ -46,9 +46,9 @@ _SAME = {errno.ENODEV: errno.ENOENT, errno.ENXIO: errno.ENOENT, errno.EACCES: er
 class Tun:
     """One device; it exists from construction until `close`."""
 
-    def __init__(self, name: str = TUN_NAME) -> None:
+    def __init__(self) -> None:
         """Make the device, or take it over. Raises: KernelError."""
-        self.name = name
+        self.name = name = TUN_NAME
         try:
             self._fd = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from meshd.core.errors import UsageError
 from meshd.core.events import LinkKind
-from meshd.node import NodeOptions
 from meshd.simulation.anyworld import AnyHost
 from meshd.simulation.clock import Clock
 from meshd.simulation.faults.power import SunPower
@@ -28,16 +27,14 @@ from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 _RADIO = MediumPlan(DEFAULT, "ip-radio")
 
 
-def build_world(
-    plan: Plan, seed: int, *, options: NodeOptions | None = None, tapes: Tapes = no_tapes
-) -> World:
+def build_world(plan: Plan, seed: int, *, tapes: Tapes = no_tapes) -> World:
     """Return the world of a plan at time 0. Equal plans and seeds give equal worlds.
 
     Raises: UsageError when a medium or the protocol is not one that meshd runs on.
     """
     if plan.protocol != "meshd":
         raise UsageError(f"protocol {plan.protocol!r} has a builder of its own")
-    world = World(seed, options=options, tapes=tapes)
+    world = World(seed, tapes=tapes)
     media = plan.media or (_RADIO,)
     law = PathLoss(plan.terrain, seed)
     for medium in media:

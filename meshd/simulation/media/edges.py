@@ -33,12 +33,10 @@ class Edge(NamedTuple):
 class Edges:
     """Directed edges between hosts, by number; at most one port of a host is on it."""
 
-    def __init__(
-        self, name: str, schedule: Schedule, *, kind: LinkKind = LinkKind.MESH, mtu: int = 1500
-    ) -> None:
+    def __init__(self, name: str, schedule: Schedule, *, kind: LinkKind = LinkKind.MESH) -> None:
         self.name = name
         self.kind = kind
-        self.mtu = mtu
+        self.mtu = 1500
         self.edges: dict[tuple[int, int], Edge] = {}
         self._schedule = schedule
         self._delay = schedule.random(f"delay on {name}").random

@@ -19,8 +19,8 @@ E = TypeVar("E", bound=Event)
 class Desk:
     """One air; every radio on it hears every other with the same loss."""
 
-    def __init__(self, seed: int = 1, *, loss_db: float = 110.0) -> None:
-        self.schedule = Schedule(seed)
+    def __init__(self, *, loss_db: float = 110.0) -> None:
+        self.schedule = Schedule(1)
         self.loss_db = loss_db
         self.air = LoraAir(self.schedule, lambda sender, hearer: self.loss_db)
         self.plugs: list[Plug] = []

@@ -103,11 +103,9 @@ class _Own(NamedTuple):
 class DistanceVector(Queued):
     """One station; its number is its address of two bytes."""
 
-    def __init__(
-        self, number: int, modulation: Modulation, random: Random, *, rules: Rules | None = None
-    ) -> None:
+    def __init__(self, number: int, modulation: Modulation, random: Random) -> None:
         super().__init__(number)
-        self.rules = rules or Rules()
+        self.rules = Rules()
         self.routes: dict[int, Route] = {}
         self._modulation = modulation
         self._random = random
