@@ -41,6 +41,14 @@ class HelloHistory:
         self._push(1)
         return True
 
+    def heard_next(self) -> None:
+        """Note the hello that was expected."""
+        assert self.expected is not None
+        self.expected = self.expected + 1 & 0xFFFF
+        self.bits = self.bits << 1 & _MASK | 1
+        if self.samples < HISTORY_BITS:
+            self.samples += 1
+
     def missed(self) -> None:
         """Note that a promised hello did not come."""
         if self.expected is not None:
@@ -62,7 +70,7 @@ class HelloHistory:
     @property
     def clean(self) -> bool:
         """Tell whether none of the last 16 was missed."""
-        return self.samples > 0 and self.heard_count == self.samples
+        return 0 < self.samples == self.bits.bit_count()
 
     def _push(self, bit: int) -> None:
         self.bits = (self.bits << 1 | bit) & _MASK

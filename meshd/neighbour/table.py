@@ -69,7 +69,8 @@ class Budget:
         earned = (now - self._at_us) * self._per_s // 1_000_000
         if earned > 0:
             self._at_us = now
-            self._tokens = min(self._tokens + earned, self._most)
+            tokens = self._tokens + earned
+            self._tokens = tokens if tokens < self._most else self._most
 
 
 class Neighbour:
@@ -153,7 +154,7 @@ class Neighbour:
             if heard[0] != self.txcost:
                 return False
             self._ihu_due = now + heard[1]
-        history.heard(seqno)
+        history.heard_next()
         self._hello_us, self._hello_due = interval_us, now + interval_us * 3 // 2
         return True
 

@@ -4,8 +4,9 @@ Enters: prefixes whose announcement changed, and timers. Leaves: datagrams. Chan
 at most 30 ms; retractions and changed router-ids leave at once. Each change is sent three times
 (twice on wires), since multicast frames are not acknowledged; one of the metric alone, once; many
 at once are said again by an early dump, which whoever hears it twice need not read twice. The
-periodic dump travels alone, in pages whose bytes stay the same while nothing on them changed, so
-that nobody builds or reads them again. A large table leaves with pauses, and what a link carries
+periodic dump travels in pages whose bytes stay the same while nothing on them changed, so that
+nobody builds or reads them again: a small one alone, a wide one along with the hellos. What is
+wanted at once of a large table leaves with pauses, and what a link carries
 of tables and answers has a budget: who asks often waits for the next multicast dump.
 Must not know: where routes come from, what neighbours asked.
 """
@@ -20,12 +21,12 @@ from meshd.core.limits import BABEL_PORT
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing.answers import Answers
-from meshd.routing.outlet import Job, Made, Outlet, Radio
+from meshd.routing.outlet import Job, Made, Outlet, Radio, Round
 from meshd.routing.own import Own
 from meshd.routing.pages import PAGE, Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import RouteTable
-from meshd.routing.updates import UPDATE_INTERVAL_US, Updates, retraction
+from meshd.routing.updates import UPDATE_INTERVAL_US, WIDE_INTERVAL_US, Updates, retraction
 from meshd.wire import babel, babel_words
 from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
@@ -128,17 +129,40 @@ class Announcer:
     # --- neighbours -------------------------------------------------------------------------------
 
     def hello(self, outlet: Outlet, now: int) -> None:
-        """Send the scheduled hello, with IHUs when they are due."""
+        """Send the scheduled hello, with IHUs when they are due.
+
+        With pages of a dump behind it, a hello has a third of the IHUs, not each third one all.
+        """
         outlet.hello_seqno = outlet.hello_seqno + 1 & 0xFFFF
         outlet.hellos += 1
-        everyone = outlet.hellos % IHU_EVERY_HELLOS == 0
+        turn, each = outlet.hellos, int(outlet.round is not None)
         tlvs: list[Tlv] = [self._hello(outlet)]
-        for neighbour in self._neighbours.on(outlet.link.name):
-            if everyone or not neighbour.clean:
+        for place, neighbour in enumerate(self._neighbours.on(outlet.link.name)):
+            if (turn + place * each) % IHU_EVERY_HELLOS == 0 or not neighbour.clean:
                 tlvs.append(_ihu(neighbour))
-        self.multicast(outlet, tlvs)
+        for data in self._along(outlet, tlvs, now):
+            self._transmit(outlet.link, ALL_BABEL_ROUTERS, data)
         wait = HELLO_INTERVAL_US - self._ctx.jitter(0, HELLO_JITTER_US)
         self._ctx.timers.set(("routing", "hello", outlet.link.name), now + wait)
+
+    def _along(self, outlet: Outlet, tlvs: list[Tlv], now: int) -> list[bytes]:
+        """Return packets of a hello with its IHUs, and of the pages of the dump that go along.
+
+        The first page rides in the same packet, behind them, when there is room.
+        """
+        size_max = _size_max(outlet.link)
+        packets = babel.pack(tlvs, outlet.link.address, size_max)
+        if outlet.round is None or not self._neighbours.on(outlet.link.name):
+            return packets
+        due = outlet.round.due(len(self.pages), now + HELLO_INTERVAL_US)
+        pages = [data for number in due for data in self._page(outlet, number, now)]
+        for data in pages:
+            outlet.budget.owe(len(data))
+        if pages and len(packets) == 1:
+            together = babel.joined(packets[0], pages[0])
+            if len(together) <= size_max:
+                return [together, *pages[1:]]
+        return packets + pages
 
     def greet(self, neighbour: Neighbour, now: int, *, ask: bool) -> None:
         """Send one neighbour all it needs at once: hello, IHU, our routes, and our question.
@@ -284,12 +308,21 @@ class Announcer:
             self._ctx.timers.set(("routing", "repeat", outlet.link.name), at)
 
     def dump(self, outlet: Outlet, now: int) -> None:
-        """Start on the full dump; the same bytes as last time when nothing changed."""
+        """Start on the full dump; the same bytes as last time when nothing changed.
+
+        That of a wide table goes along with the hellos, unless somebody waits for it.
+        """
         if outlet.job is not None:
             self._ctx.timers.set(("routing", "dump", outlet.link.name), now + DUMP_GATHER_US)
             return
+        for number in range(len(self.pages), len(outlet.dumped)):
+            outlet.dumped.pop(number, None)
+        at_once = outlet.round is None or now < outlet.planned_us
+        self.pages.ripen(now)
         self._next_dump(outlet, now)
-        if self._neighbours.on(outlet.link.name):
+        wide = self._words.wide and outlet.dumps > len(EARLY_DUMP_US)
+        outlet.round = Round(now, WIDE_INTERVAL_US - UPDATE_JITTER_US) if wide else None
+        if (at_once or outlet.round is None) and self._neighbours.on(outlet.link.name):
             outlet.job = Job(ALL_BABEL_ROUTERS)
             self.part(outlet, now)
 
@@ -307,8 +340,6 @@ class Announcer:
             self._next_part(outlet, now)
         else:
             outlet.job = None
-            for number in range(len(self.pages), len(outlet.dumped)):
-                outlet.dumped.pop(number, None)
 
     def _page(self, outlet: Outlet, number: int, now: int) -> list[bytes]:
         """Return the packets of a page, made anew when it changed since the last dump.
@@ -407,8 +438,8 @@ class Announcer:
         if outlet.dumps < len(EARLY_DUMP_US):
             wait = EARLY_DUMP_US[outlet.dumps]
         outlet.dumps += 1
-        at = now + wait - self._ctx.jitter(0, UPDATE_JITTER_US)
-        self._ctx.timers.set(("routing", "dump", outlet.link.name), at)
+        outlet.planned_us = now + wait - self._ctx.jitter(0, UPDATE_JITTER_US)
+        self._ctx.timers.set(("routing", "dump", outlet.link.name), outlet.planned_us)
 
     def _next_part(self, outlet: Outlet, now: int) -> None:
         self._ctx.timers.set(("routing", "part", outlet.link.name), now + PART_EVERY_US)

@@ -128,8 +128,7 @@ class Chooser:
             return
         if entry.spare and said is not None and route.metric > said[2]:
             entry.look_again()
-        if before is None or not entry.says(route):
-            self._announcer.pages.touch(entry.prefix)
+        self._page(entry, route, now, new=before is None)
         wanted = route.hop
         if entry.installed != wanted:
             entry.installed = wanted
@@ -150,6 +149,18 @@ class Chooser:
             if abs(route.metric - said[2]) >= max(METRIC_STEP, said[2] >> 1):
                 self._announcer.drifted(entry.prefix, now)
         self._tell_radios(entry, now)
+
+    def _page(self, entry: Entry, route: Route, now: int, *, new: bool) -> None:
+        """Have dumps say what was chosen; in a wide table a little more metric waits a while."""
+        pages = self._announcer.pages
+        if new:
+            pages.touch(entry.prefix)
+        elif entry.says(route):
+            pages.as_before(entry.prefix)
+        elif self._table.wide and entry.nearly_says(route):
+            pages.put_off(entry.prefix, now)
+        else:
+            pages.touch(entry.prefix)
 
     def _tell_radios(self, entry: Entry, now: int) -> None:
         for radio in self._announcer.radios.values():

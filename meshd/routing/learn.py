@@ -23,6 +23,7 @@ from meshd.routing.selection import concerned, matters
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Lease, Route, RouteTable
 from meshd.wire.babel import RouteRequest, Tlv
+from meshd.wire.babel_words import words
 
 CHEAPER = 128
 """When a neighbour costs so much less than when routes of it were left out, they are read again."""
@@ -81,6 +82,11 @@ class Learner:
             return False
         lease.expires_us = now + lease.hold_us
         return True
+
+    def sound(self, neighbour: Neighbour, page: bytes) -> bool:
+        """Tell whether what may be a plain page is one: known already, or well formed."""
+        known = self.remembered.get(neighbour)
+        return (known is not None and page in known.leases) or words(page) is not None
 
     def neighbour_lost(self, neighbour: Neighbour) -> None:
         """Forget all that a neighbour announced."""

@@ -24,7 +24,7 @@ class Outlet:
 
     __slots__ = (
         *("answers", "budget", "dumped", "dumps", "early", "hello_seqno", "hellos", "job", "link"),
-        *("pending", "repeats", "said", "strangers", "urgent", "urgent_us"),
+        *("pending", "planned_us", "repeats", "round", "said", "strangers", "urgent", "urgent_us"),
     )
 
     def __init__(self, link: Link, hello_seqno: int, now: int) -> None:
@@ -39,7 +39,9 @@ class Outlet:
         self.urgent_us = now
         self.dumps = 0
         self.dumped: dict[int, Made] = {}
+        self.planned_us = now
         self.job: Job | None = None
+        self.round: Round | None = None
         self.budget = Budget(now, DUMP_BYTES_PER_S, DUMP_BYTES_MAX)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
         self.strangers = Neighbour(link, ALL_BABEL_ROUTERS, now)
@@ -63,6 +65,23 @@ class Job:
     def __init__(self, destination: bytes, page: int = 0) -> None:
         self.destination = destination
         self.page = page
+
+
+class Round:
+    """A dump that goes along with the hellos: its pages are spread over a time."""
+
+    __slots__ = ("_begun_us", "_page", "_round_us")
+
+    def __init__(self, begun_us: int, round_us: int) -> None:
+        self._begun_us = begun_us
+        self._round_us = round_us
+        self._page = 0
+
+    def due(self, pages: int, now: int) -> range:
+        """Return which of so many pages go along now, so that none is late at the next hello."""
+        wanted = -(-pages * (now - self._begun_us) // self._round_us)
+        first, self._page = self._page, max(self._page, min(wanted, pages))
+        return range(first, self._page)
 
 
 class Radio(Protocol):

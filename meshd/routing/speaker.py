@@ -17,7 +17,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Datagram, Link, LinkKind, Notice
-from meshd.core.ids import Prefix, address_text, is_link_local, node_of_address
+from meshd.core.ids import Prefix, address_text, node_of_address
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.core.timers import Key
 from meshd.neighbour.cost import INFINITY
@@ -27,6 +27,7 @@ from meshd.routing.announce import Announcer
 from meshd.routing.answers import Answers
 from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
+from meshd.routing.greeted import holds_us, introduces, not_a_source
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora import LoraDialect, State
@@ -40,11 +41,13 @@ from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
-from meshd.wire.babel_greeting import greeting
+from meshd.wire.babel_greeting import apart, greeting
 from meshd.wire.babel_parser import decode
 
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
 GREET_EVERY_US = 300_000
+
+_HELLO = bytes((babel.T_HELLO,))
 
 
 class NeighbourChange(NamedTuple):
@@ -177,41 +180,54 @@ class Babel:
             self._ctx.drop(DropReason.UNKNOWN_LINK)
             return False
         neighbour = self._neighbours.get(name, source)
-        if neighbour is None and (why := _not_a_source(source, outlet.link)) is not None:
+        if neighbour is None and (why := not_a_source(source, outlet.link)) is not None:
             self._ctx.drop(why, name)
             return False
         if not (neighbour or outlet.strangers).budget.take(len(data), now):
             self._ctx.drop(DropReason.INGRESS_BUSY, name)
             return False
-        if neighbour is not None and self._nothing_new(neighbour, data, now):
-            return False
+        if neighbour is None:
+            self._read(outlet.link, source, data, now)
+        elif (two := apart(data)) is None or not self._learner.sound(neighbour, two[1]):
+            if not self._nothing_new(neighbour, data, now):
+                self._read(outlet.link, source, data, now)
+        else:
+            for part in two:
+                if not self._nothing_new(neighbour, part, now):
+                    self._read(outlet.link, source, part, now)
+        return bool(self._changes)
+
+    def _read(self, link: Link, source: bytes, data: bytes, now: int) -> None:
+        """Decode a packet, and take all that it says."""
         try:
             packet = decode(data, source)
         except WireError:
-            self._ctx.drop(DropReason.BABEL_MALFORMED, name)
-            return False
+            self._ctx.drop(DropReason.BABEL_MALFORMED, link.name)
+            return
         for reason in packet.ignored:
-            self._ctx.drop(reason, name)
+            self._ctx.drop(reason, link.name)
+        neighbour = self._neighbours.get(link.name, source)
         if neighbour is None:
-            neighbour = self._new_neighbour(outlet.link, source, packet, now)
+            neighbour = self._new_neighbour(link, source, packet, now)
         if neighbour is not None:
             self._take(neighbour, packet, data, now)
             self._chooser.settle(now)
-        return bool(self._changes)
 
     def _nothing_new(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
         """Take what most packets are: a page that was heard before, or changed a little, a hello.
 
         False when it has to be decoded.
         """
-        if self._learner.refresh(neighbour, data, now):
+        if not data.startswith(_HELLO, babel.HEADER_LEN) and self._learner.refresh(
+            neighbour, data, now
+        ):
             return True
         if neighbour.told_rxcost == INFINITY:
             return False  # it has to be greeted, whatever it says
         if (said := greeting(data, neighbour.address)) is not None:
             hello, ihus = said
             ihu = ihus.get(neighbour.link.address)
-            heard = None if ihu is None else (ihu.rxcost, _ihu_holds_us(ihu))
+            heard = None if ihu is None else (ihu.rxcost, holds_us(ihu))
             if neighbour.steady(hello.seqno, hello.interval_cs * 10_000, now, heard=heard):
                 self._arm(neighbour)
                 return True
@@ -314,7 +330,7 @@ class Babel:
 
         Others get acknowledgments at most.
         """
-        if not any(_introduces(tlv, link) for tlv in packet.tlvs):
+        if not any(introduces(tlv, link) for tlv in packet.tlvs):
             self._ctx.drop(DropReason.BABEL_STRANGER, link.name)
             answers = Answers(address)
             for tlv in packet.tlvs:
@@ -440,7 +456,7 @@ class Babel:
     def _ihu(self, neighbour: Neighbour, ihu: babel.Ihu, now: int) -> bool:
         if ihu.address is not None and ihu.address != neighbour.link.address:
             return False
-        neighbour.ihu(ihu.rxcost, _ihu_holds_us(ihu), now)
+        neighbour.ihu(ihu.rxcost, holds_us(ihu), now)
         return True
 
     def _other(self, neighbour: Neighbour, tlv: Tlv, answers: Answers, now: int) -> None:
@@ -475,22 +491,3 @@ class Babel:
             return False
         self._announcer.changed_own(now)
         return True
-
-
-def _not_a_source(source: bytes, link: Link) -> DropReason | None:
-    """Return why nobody on a link can have an address."""
-    if len(source) != 16 or not is_link_local(source):
-        return DropReason.BABEL_SOURCE
-    return DropReason.BABEL_OWN_PACKET if source == link.address else None
-
-
-def _ihu_holds_us(ihu: babel.Ihu) -> int:
-    """Return how long an IHU holds (RFC 8966 Appendix B)."""
-    return ihu.interval_cs * 10_000 * 7 // 2
-
-
-def _introduces(tlv: Tlv, link: Link) -> bool:
-    """Tell whether a TLV makes its sender a neighbour."""
-    return isinstance(tlv, babel.Hello) or (
-        isinstance(tlv, babel.Ihu) and tlv.address == link.address
-    )

@@ -23,6 +23,7 @@ The same when half of the table is used: with twenty neighbours, a smaller mesh 
 
 WIDE_ROUTES = 3
 
+NEAR_SHIFT = 3
 STRAYS_MAX = 24
 EVERYTHING = (Prefix(bytes(16), 0),)
 """The strays of a packet of which more than that are: it is read as if it were new."""
@@ -137,6 +138,16 @@ class Entry:
             said is not None
             and said[0] == route.router_id
             and said[2] == route.metric
+            and route.seqno - said[1] & 0xFFFF < 0x8000
+        )
+
+    def nearly_says(self, route: Route) -> bool:
+        """Tell the same of a route that is worse than what we announced, by an eighth at most."""
+        said = self.said
+        return (
+            said is not None
+            and said[0] == route.router_id
+            and 0 <= route.metric - said[2] <= said[2] >> NEAR_SHIFT
             and route.seqno - said[1] & 0xFFFF < 0x8000
         )
 

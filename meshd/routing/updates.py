@@ -16,7 +16,7 @@ from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own
 from meshd.routing.pages import Pages
 from meshd.routing.source import SourceTable
-from meshd.routing.table import Entry, RouteTable
+from meshd.routing.table import Entry, Route, RouteTable
 from meshd.wire.babel import Retraction, Tlv, Update
 
 UPDATE_INTERVAL_US = 24_000_000
@@ -39,6 +39,11 @@ class Updates:
         self._table = table
         self._sources = sources
         self._pages = pages
+
+    @property
+    def wide(self) -> bool:
+        """Tell whether the table is wide."""
+        return self._table.wide
 
     @property
     def interval_us(self) -> int:
@@ -77,7 +82,7 @@ class Updates:
     ) -> Update | None:
         """Return the update of a prefix for a link, or None when there is none to give.
 
-        A `lazy` one carries the seqno that was said last, when that alone would be news.
+        A `lazy` one says what was said last, when a later seqno or a little metric would be news.
         """
         if prefix in self._own.prefixes:
             return self._own_update(outlet, prefix)
@@ -100,7 +105,7 @@ class Updates:
         if metric == INFINITY:
             return None
         said = (route.router_id, route.seqno, metric)
-        if lazy and entry.said is not None and entry.says(route):
+        if lazy and entry.said is not None and (entry.says(route) or self._waits(entry, route)):
             said = entry.said
         key = (entry.prefix, route.router_id)
         if said != entry.said or self._sources.get(*key) is None:
@@ -113,6 +118,10 @@ class Updates:
             entry.said = said
         interval_cs = self.interval_us // _CS
         return Update(entry.prefix, *said, interval_cs, outlet.link.address, route.thin)
+
+    def _waits(self, entry: Entry, route: Route) -> bool:
+        """Tell whether a change is so small that it waits: see `Pages.put_off`."""
+        return self._pages.waits(entry.prefix) and entry.nearly_says(route)
 
 
 def _horizon(outlet: Outlet, entry: Entry) -> bool:

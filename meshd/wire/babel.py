@@ -142,6 +142,12 @@ def pack(tlvs: Iterable[Tlv], source: bytes, size_max: int) -> list[bytes]:
     return packets
 
 
+def joined(front: bytes, page: bytes) -> bytes:
+    """Return one packet of two, of which the first says hellos and IHUs only."""
+    body = front[HEADER_LEN:] + page[HEADER_LEN:]
+    return HEADER.pack(MAGIC, VERSION, len(body)) + body
+
+
 class _Writer:
     """One packet in the making, with the state of its shorthand."""
 

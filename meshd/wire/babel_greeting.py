@@ -1,17 +1,47 @@
 """Greetings: packets that hold a multicast hello, and IHUs at most beside it.
 
 Enters: the bytes of a packet. Leaves: the hello, and the IHUs by whom they are for, so that none of
-those who hear it looks through what is for the others. Must not know: neighbours, costs.
+those who hear it looks through what is for the others; a greeting and the page that rides behind it
+as two packets, which mean the same. Must not know: neighbours, costs.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
 
 from meshd.core.errors import WireError
-from meshd.wire.babel import HEADER_LEN, T_HELLO, Hello, Ihu
+from meshd.wire.babel import HEADER, HEADER_LEN, MAGIC, T_HELLO, T_IHU, VERSION, Hello, Ihu
 from meshd.wire.babel_parser import KEPT, KEPT_LEN_MAX, decode
+from meshd.wire.babel_words import begins
 
 Greeting = tuple[Hello, Mapping[bytes | None, Ihu]]
+
+
+def apart(data: bytes) -> tuple[bytes, bytes] | None:
+    """Return the greeting that a packet begins with, and the page behind it; None if it has none.
+
+    Hellos and IHUs leave no parser state, and such a page needs none: so two packets would say the
+    same. Whether the page is sound is not looked at.
+    """
+    return _apart(data) if _RIDE_LEN_MIN <= len(data) <= KEPT_LEN_MAX else None
+
+
+_RIDE_LEN_MIN = HEADER_LEN + 8 + 28
+
+
+@lru_cache(maxsize=KEPT)
+def _apart(data: bytes) -> tuple[bytes, bytes] | None:
+    end, at = len(data), HEADER_LEN
+    if data[at] != T_HELLO or data[:at] != HEADER.pack(MAGIC, VERSION, end - at):
+        return None
+    while at + 1 < end and data[at] in (T_HELLO, T_IHU):
+        at += 2 + data[at + 1]
+    if not begins(data, at):
+        return None
+    front, page = data[HEADER_LEN:at], data[at:]
+    return (
+        HEADER.pack(MAGIC, VERSION, len(front)) + front,
+        HEADER.pack(MAGIC, VERSION, len(page)) + page,
+    )
 
 
 def greeting(data: bytes, source: bytes) -> Greeting | None:

@@ -48,9 +48,14 @@ _NO_ROUTER = (bytes(8), b"\xff" * 8)
 
 def head(data: bytes) -> Prefix | None:
     """Return the prefix that a packet begins with, if it may be a plain page."""
-    if data[HEADER_LEN : HEADER_LEN + 6] != _FIRST or len(data) < HEADER_LEN + _FIRST_LEN:
+    if not begins(data, HEADER_LEN):
         return None
     return host_of(data[HEADER_LEN + 12 : HEADER_LEN + _FIRST_LEN])
+
+
+def begins(data: bytes, at: int) -> bool:
+    """Tell whether a plain page may begin at a place of a packet."""
+    return data[at : at + 6] == _FIRST and len(data) >= at + _FIRST_LEN
 
 
 @lru_cache(maxsize=KEPT)
@@ -62,6 +67,11 @@ def words(data: bytes) -> tuple[bytes, ...] | None:
     if head(data) is None:
         return None
     found = [data[HEADER_LEN:at]]
+    if at + 6 <= end and (known := data[at : at + 6]) in _NEXT:
+        size = _FIRST_LEN - known[5]
+        rest = [data[start : start + size] for start in range(at, end, size)]
+        if not (end - at) % size and len({word[:6] for word in rest}) == 1:
+            return (*found, *rest)
     while at < end:
         if data[at : at + 6] not in _NEXT:
             return None
