@@ -42,6 +42,7 @@ MAXIMA = {
     "routing._table.leases": ROUTES_MAX,
     "routing._announcer.pages._places": PREFIXES_MAX,
     "routing._announcer.pages._pages.*.prefixes": PAGE,
+    "routing._announcer.pages._waiting": PREFIXES_MAX,
     "routing._announcer.outlets.*.said": PREFIXES_MAX,
     "routing._sources._sources": SOURCES_MAX,
     "routing._learner.remembered.*": REMEMBERED_MAX,
