@@ -23,6 +23,7 @@ from meshd.routing.selection import concerned, matters
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Lease, Route, RouteTable
 from meshd.wire.babel import RouteRequest, Tlv
+from meshd.wire.babel_greeting import apart
 from meshd.wire.babel_words import words
 
 CHEAPER = 128
@@ -83,10 +84,16 @@ class Learner:
         lease.expires_us = now + lease.hold_us
         return True
 
-    def sound(self, neighbour: Neighbour, page: bytes) -> bool:
-        """Tell whether what may be a plain page is one: known already, or well formed."""
+    def apart(self, neighbour: Neighbour, data: bytes) -> tuple[bytes, bytes] | None:
+        """Return a greeting and the plain page behind it; None when a packet is read as one.
+
+        That is so when it is not that, or the neighbour has to be greeted.
+        """
+        if neighbour.told_rxcost == INFINITY or (two := apart(data)) is None:
+            return None
         known = self.remembered.get(neighbour)
-        return (known is not None and page in known.leases) or words(page) is not None
+        sound = (known is not None and two[1] in known.leases) or words(two[1]) is not None
+        return two if sound else None
 
     def neighbour_lost(self, neighbour: Neighbour) -> None:
         """Forget all that a neighbour announced."""

@@ -41,7 +41,7 @@ from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
-from meshd.wire.babel_greeting import apart, greeting
+from meshd.wire.babel_greeting import greeting
 from meshd.wire.babel_parser import decode
 
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
@@ -188,7 +188,7 @@ class Babel:
             return False
         if neighbour is None:
             self._read(outlet.link, source, data, now)
-        elif (two := apart(data)) is None or not self._learner.sound(neighbour, two[1]):
+        elif (two := self._learner.apart(neighbour, data)) is None:
             if not self._nothing_new(neighbour, data, now):
                 self._read(outlet.link, source, data, now)
         else:
