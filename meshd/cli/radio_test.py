@@ -18,6 +18,7 @@ from meshd.link.ledger import Wait
 from meshd.radio.ebyte import UNNAMED, Ebyte
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import (
+    Advised,
     Broken,
     Configured,
     Dropped,
@@ -248,6 +249,8 @@ class _Person:
             case NotSent(reason, maybe):
                 perhaps = ", but perhaps it was" if maybe else ""
                 return self._next(f"not sent ({reason}{perhaps}; see docs/drops.md)")
+            case Advised(advice):
+                return advice
             case Noise(dbm):
                 return f"noise {dbm:g} dBm"
             case Wait(reason, _):

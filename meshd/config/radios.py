@@ -99,7 +99,7 @@ RADIO = Table(
         Key("heartbeat_s", "integer", integer(1, 3_600), "", "how often it wants to hear of us"),
         *(
             Key(name, "text", text, '""', "in words")
-            for name in ("framing", "commands", "errors", "fields", "frequency")
+            for name in ("framing", "commands", "errors", "fields", "frequency", "own_airtime")
         ),
     ),
     required=(

@@ -62,6 +62,15 @@ class RadioInputs:
         self.radios.not_sent(link, reason, maybe=maybe, now=now)
         self._settle(now)
 
+    def radio_aired(self, link: str, hour_us: int, up_us: int, now: int) -> None:
+        """A board says how long it was on the air, by itself too: in its hour, or since it is up.
+
+        What the ledger does not know of yet is counted.
+        """
+        self._hear(now)
+        self.radios.board_aired(link, hour_us, up_us, now)
+        self._settle(now)
+
     def radio_dropped(self, link: str, reason: DropReason, now: int) -> None:
         """A modem left something out, or failed, for this reason."""
         self._hear(now)

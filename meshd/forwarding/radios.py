@@ -175,6 +175,12 @@ class Radios:
                 self.meshes[name].sent(outgoing, now)
             self._pump(now)
 
+    def board_aired(self, name: str, hour_us: int, up_us: int, now: int) -> None:
+        """A board that sends by itself too says how long it was on the air."""
+        if name in self.links:
+            self.links[name].board_aired(hour_us, up_us, now)
+            self._pump(now)
+
     def dropped(self, name: str, reason: DropReason) -> None:
         """A modem left something out."""
         self._ctx.drop(reason, name)

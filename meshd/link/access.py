@@ -16,7 +16,8 @@ from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.law import SubBand
-from meshd.link.ledger import Emission, Ledger, Priority, Reservation
+from meshd.link.account import Share, since_us
+from meshd.link.ledger import LATE_US, Emission, Ledger, Priority, Reservation
 from meshd.link.queue import Outgoing, TransmitQueue, Waiting
 from meshd.wire.lora_frame import FrameKind
 
@@ -78,6 +79,8 @@ class Access:
         self._queue = TransmitQueue(drops, link)
         self._busy: deque[tuple[int, int]] = deque(maxlen=BUSY_SAMPLES_MAX)
         self._flight: _Flight | None = None
+        # What the ledger holds of this radio. What it held before cannot be told apart by radios.
+        self._counted = ledger.past(sub_band)
         self._quiet_us = 0
         self._law_us: int | None = None
 
@@ -187,6 +190,7 @@ class Access:
         waiting, reservation = self._landed()
         self._ledger.settle(reservation.number, now, airtime_us=airtime_us)
         took_us = reservation.airtime_us if airtime_us is None else airtime_us
+        self._counted.add(waiting.outgoing.share, took_us, now)
         self._queue.served(waiting.outgoing.ingress, took_us)
         self._busy.append((now, took_us))
         if not self._manners.listens:
@@ -202,6 +206,9 @@ class Access:
         waiting, reservation = self._landed()
         airtime_us = None if maybe else 0
         self._ledger.settle(reservation.number, now, airtime_us=airtime_us, maybe=maybe)
+        if maybe:
+            share = waiting.outgoing.share
+            self._counted.add(share, reservation.airtime_us, now + LATE_US)
         waiting.tries += 1
         if maybe or waiting.tries >= TRIES_MAX:
             self._drops.count(reason, self._link)
@@ -209,6 +216,16 @@ class Access:
         self._quiet_us = max(self._quiet_us, now + self._own_wait_us(now))
         self._queue.put_back(waiting)
         return None
+
+    def board_aired(self, hour_us: int, up_us: int, now: int) -> None:
+        """The board was on the air so long in its hour, or since it has power: count the rest."""
+        self._counted.expire(now)
+        known_us = since_us(self._counted, now - up_us)
+        if self._flight is not None:
+            known_us += self._flight.reservation.airtime_us
+        if hour_us > known_us:
+            self._ledger.charge(self._sub_band, hour_us - known_us, now)
+            self._counted.add(Share.UNKNOWN, hour_us - known_us, now)
 
     # --- inside -----------------------------------------------------------------------------------
 

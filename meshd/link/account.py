@@ -85,6 +85,13 @@ class Spending:
         return tuple(Bucket(number, *self._buckets[number]) for number in sorted(self._buckets))
 
 
+def since_us(spending: Spending, start_us: int) -> int:
+    """Return the airtime that ended after a time, by whole buckets: never too little."""
+    return sum(
+        sum(bucket[1:]) for bucket in spending.buckets() if (bucket[0] + 1) * BUCKET_US > start_us
+    )
+
+
 def _end_us(number: int) -> int:
     """Return when nothing that ended in a bucket matters any more."""
     return (number + 1) * BUCKET_US + HOUR_US

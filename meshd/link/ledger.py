@@ -202,6 +202,22 @@ class Ledger:
             till.add(share, airtime_us, self._now + (LATE_US if maybe else 0))
             till.sent(airtime_us, self._now)
 
+    def charge(self, sub_band: SubBand, airtime_us: int, now: int) -> None:
+        """Count airtime that nobody reserved: a board sent by itself."""
+        till = self._till(sub_band)
+        self._expire(now)
+        till.used_us += airtime_us
+        till.add(Share.UNKNOWN, airtime_us, self._now)
+
+    def past(self, sub_band: SubBand) -> Spending:
+        """Return a copy of what the hour of a sub-band holds."""
+        till = self._till(sub_band)
+        copy = Spending(till.low_hz, till.high_hz)
+        for bucket in till.buckets():
+            for share in Share:
+                copy.add(share, bucket[1 + share], bucket.number * BUCKET_US)
+        return copy
+
     def assume_spent(self, now: int) -> None:
         """Count all that the law allows as just spent: it is not known what was sent."""
         self._expire(now)

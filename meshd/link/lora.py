@@ -156,6 +156,10 @@ class LoraLink:
             return None
         return self._access.not_sent(now + self.ahead_us, reason=reason, maybe=maybe)
 
+    def board_aired(self, hour_us: int, up_us: int, now: int) -> None:
+        """The board says how long it was on the air in all: what was not ours counts too."""
+        self._access.board_aired(hour_us, up_us, now + self.ahead_us)
+
     # --- frames -----------------------------------------------------------------------------------
 
     def send(self, outgoing: Outgoing, now: int) -> bool:

@@ -5,6 +5,7 @@ buffer; text of the console may stand between. The radio says its settings when 
 checked against the plan and never changed, since region and power are the owner's word to the law;
 what does not fit ends in `Broken` with what to set. Frames go out with hop limit 0, for the mesh is
 ours. A queue report says that a packet was taken, not that it is out: `Sent` is reckoned.
+The firmware sends by itself too, and says how much in all (`meshtastic_board.py`).
 
 The firmware adds 24 bytes, and from version 2.8 signs broadcasts of up to 165 bytes (66 more).
 Ref: hardware/radios/meshtastic.toml.
@@ -14,6 +15,7 @@ from enum import Enum
 
 from meshd.core.airtime import FRAME_BYTES_MAX, airtime_us
 from meshd.core.drops import DropReason
+from meshd.radio.meshtastic_board import REPEATS, UNTOLD, aired, repeats
 from meshd.radio.meshtastic_plan import LoraSettings, granted
 from meshd.radio.meshtastic_stream import Stream, framed
 from meshd.radio.modem import (
@@ -23,6 +25,7 @@ from meshd.radio.modem import (
     STALE_US,
     STRANGE_MAX,
     TRIES,
+    Advised,
     Configured,
     Dropped,
     Heard,
@@ -109,6 +112,9 @@ class Meshtastic(Modem):
         self._full_asks = 0
         self._beat_us = 0
         self._check_us: int | None = None
+        self._repeats = False
+        self._airtime_told = True
+        self._advised = ""
 
     def airtime_us(self, size: int) -> int:
         """Return the airtime with what the firmware adds, a signature where it may be there."""
@@ -147,6 +153,8 @@ class Meshtastic(Modem):
         if self._stream.waits and now >= self._heard_us + STALE_US:
             self._stream.quiet(now)
         if self._beat_us and now >= self._beat_us:
+            self._advise()
+            self._airtime_told = False
             self._beat(now)
             self._check(now)
         if self._check_us is not None and now >= self._check_us:
@@ -216,11 +224,21 @@ class Meshtastic(Modem):
         self.ready = True
         self._beat(now)
         self._events.append(Configured(plan))
+        self._advised = ""
+        self._airtime_told = True
+        self._advise()
 
     def _beat(self, now: int) -> None:
         """Without a heartbeat the radio takes the port for abandoned."""
         self._put(delimited(7, b""))
         self._beat_us = now + HEARTBEAT_US
+
+    def _advise(self) -> None:
+        """Tell the owner what else the board does with the airtime, when that is news."""
+        advice = REPEATS if self._repeats else "" if self._airtime_told else UNTOLD
+        if advice != self._advised:
+            self._advised = advice
+            self._events.append(Advised(advice))
 
     def _check(self, now: int) -> None:
         """See that the radio is still there, and as it was set; its owner may change it."""
@@ -371,8 +389,12 @@ class Meshtastic(Modem):
             self._number = message.message(_MY_INFO)[1].number
         elif _METADATA in message:
             self._version(message.message(_METADATA)[1].data)
-        elif _CONFIG in message and 6 in message.message(_CONFIG):
-            self._lora = message.message(_CONFIG).message(6)
+        elif _CONFIG in message:
+            config = message.message(_CONFIG)
+            if 6 in config:
+                self._lora = config.message(6)
+            elif 1 in config:
+                self._repeats = repeats(config.message(1))
         elif _CHANNEL in message:
             channel = message.message(_CHANNEL)
             if channel[1].number == 0:
@@ -387,6 +409,11 @@ class Meshtastic(Modem):
 
     def _packet(self, packet: Message) -> None:
         """Tell of a packet of our port that came by radio; others are not ours to read."""
+        board = aired(packet, self._number) if 4 in packet else None
+        if board is not None and self._stage not in (Stage.WAKING, Stage.READING):
+            self._airtime_told = True
+            self._events.append(board)
+            return
         data = packet.message(4)
         over_internet, own = packet[14].number, packet[1].number == self._number
         if 4 not in packet or data[1].number != PRIVATE_APP or over_internet or own:

@@ -90,6 +90,21 @@ class Noise(NamedTuple):
     dbm: float
 
 
+class BoardAired(NamedTuple):
+    """A board that sends by itself too says how long it was on the air, ours and its own: in its
+    last hour, or since it has power where that is less.
+    """
+
+    hour_us: int
+    up_us: int
+
+
+class Advised(NamedTuple):
+    """The modem works, and its owner should know something: `WHAT: WHAT TO DO`; "": no more."""
+
+    advice: str
+
+
 class Pins(NamedTuple):
     """The mode pins of a module must be set so, before anything more is written."""
 
@@ -120,7 +135,19 @@ class Broken(NamedTuple):
         return self.advice.partition(": ")[2]
 
 
-Event = Opened | Configured | Heard | Sent | NotSent | Noise | Pins | Dropped | Broken
+Event = (
+    Opened
+    | Configured
+    | Heard
+    | Sent
+    | NotSent
+    | Noise
+    | BoardAired
+    | Advised
+    | Pins
+    | Dropped
+    | Broken
+)
 
 
 class Modem(ABC):

@@ -22,7 +22,7 @@ VERBS = (
     *("read_failed", "request", "snapshot", "start", "stop", "warn"),
     *("radios_start", "radios_clock", "airtime_saved", "radio_up", "radio_down"),
     *("radio_heard", "radio_sent", "radio_not_sent", "radio_dropped"),
-    "tun_received",
+    *("radio_aired", "tun_received"),
 )
 """Every method of a Node that tells it something. Polls are not among them: they are counted."""
 _DIGEST_LEN = 8

@@ -23,6 +23,8 @@ from meshd.core.snapshot import Problem, RadioStatus
 from meshd.node import Node
 from meshd.radio.kinds import made
 from meshd.radio.modem import (
+    Advised,
+    BoardAired,
     Broken,
     Configured,
     Dropped,
@@ -201,6 +203,8 @@ class LoraRadios:
                 node.radio_sent(name, _now())
             case NotSent(reason, maybe):
                 node.radio_not_sent(name, reason, maybe, _now())
+            case BoardAired(hour_us, up_us):
+                node.radio_aired(name, hour_us, up_us, _now())
             case Dropped(reason):
                 node.radio_dropped(name, reason, _now())
             case Broken(reason, _):
@@ -299,6 +303,8 @@ class _Radio:
                 self._owner.problem(self.name, None)
             case Noise(dbm):
                 self._noise_dbm = dbm
+            case Advised(advice):
+                self._advised(advice)
             case Broken(reason, advice):
                 self._noise_dbm = None
                 state = _STATES.get(reason, str(reason))
@@ -307,6 +313,14 @@ class _Radio:
                 if reason is DropReason.MODEM_OTHER_KIND and self.config.kind == AUTO:
                     self._other.set()
         self._owner.told(self, event)
+
+    def _advised(self, advice: str) -> None:
+        """Show what its owner should know though it works; "": nothing any more."""
+        self._advice = advice or None
+        cause, _, remedy = advice.partition(": ")
+        where = f"{self.name} ({self.config.port})"
+        problem = Problem("radio-advice", f"{where}: {cause}", remedy) if advice else None
+        self._owner.problem(self.name, problem)
 
     def _up(self, plan: RadioPlan) -> None:
         """Note that it is set, and say once how."""

@@ -112,6 +112,7 @@ def test_client_connects_sends_and_receives(ports, radios):
         emulator = radios.placed[0].emulator
         assert one.myInfo.my_node_num == emulator.number
         assert one.localNode.localConfig.lora.modem_preset == 8
+        assert one.localNode.localConfig.device.role == 1  # CLIENT_MUTE
         assert one.metadata.firmware_version.startswith("2.7")
         for sender, hearer in ((one, other), (other, one)):
             listener = Listener(hearer)

@@ -82,6 +82,19 @@ def test_words_for_one_node_go_by_radio_and_their_states_are_told(sites, kind):
     assert (value["medium"], value["hops"], value["received"]) == ("lora", 1, 1)
 
 
+def test_a_board_that_repeats_others_is_used_and_its_owner_advised(sites):
+    one, _ = sites
+    one.configure("meshtastic")
+    one.plug("meshtastic", "short-fast", "chatty")
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", SLACK_S)
+    assert "CLIENT_MUTE" in one.radio()["advice"]
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert problem["code"] == "radio-advice" and "repeats packets" in problem["text"]
+    assert "meshtastic --set device.role CLIENT_MUTE" in problem["remedy"]
+
+
 def test_a_killed_daemon_finds_its_hour_again(sites):
     one, _ = sites
     one.plug()

@@ -4,8 +4,9 @@ Enters: messages to the radio, frames from the air. Leaves: messages from the ra
 air: a header of 16 bytes and the packet's data, in clear, as if all knew the channel's key. Written
 from the facts in hardware/radios/meshtastic.toml and checked by the vendor's own client in
 tests/integration. Modelled: the order of settings at connecting, the queue of 16, listening before
-sending in random slots, signatures, duplicates. Not modelled: rebroadcast (hop limit 0 is all that
-meshd sends), sleep, and of the owner's application anything but LoRa settings.
+sending in random slots, signatures, duplicates; with `chatty` node infos of its own and packets of
+others sent on; and each minute the telemetry for the host that says how long it was on the air. Not
+modelled: sleep, and of the owner's application anything but LoRa settings.
 """
 
 from collections import deque
@@ -29,8 +30,13 @@ SIGNED_MAX, SIGNATURE = 165, 66
 _TOO_LARGE, _LIMIT = 7, 32
 _SEEN_MAX = 64
 _ADMIN_PORT = 6
+_NODE_INFO, _TELEMETRY = 4, 67
+_CLIENT_MUTE = 1
+_MINUTE_US = 60 * SECOND
+_OWN_US = 20 * SECOND
 _SET_CONFIG = 34
 _HEADER = Struct("<IIIBBBB")
+_FLAGS_AT = 12
 _BOOT_US = 2 * SECOND
 _BOOT_LOG = (
     b"ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\nrst:0x1 (POWERON),boot:0x8\r\n"
@@ -61,6 +67,8 @@ class MeshtasticEmulator(Emulator):
         "refuses": "refuses every packet",
         "resets": "restarts at its third packet",
         "hangs": "says nothing more after its third packet",
+        "chatty": "has the role CLIENT: it repeats others, and tells of itself every 20 s",
+        "untold": "does not tell how long it was on the air",
         "half-frames": "loses the second half of every fifth packet that it hands over",
         "garbage": "puts random bytes before every fourth message",
     }
@@ -78,6 +86,9 @@ class MeshtasticEmulator(Emulator):
         self._asked_to_send = self._given = self._said = 0
         self._full_until_us = 0
         self._connected = False
+        self._boots = 0
+        self._up_us = 0
+        self._aired: deque[tuple[int, int]] = deque()
         self.owner = Owner(radio.setting)
         self._misset()
 
@@ -100,6 +111,12 @@ class MeshtasticEmulator(Emulator):
     def power_on(self) -> None:
         """Begin: the owner's settings are kept."""
         self.radio.tune(self.owner.on_air())
+        self._boots += 1
+        self._up_us = self.schedule.now
+        self._aired.clear()
+        self.schedule.at(self._up_us + _MINUTE_US, self._tell_airtime, self._boots)
+        if "chatty" in self.faults:
+            self.schedule.at(self._up_us + _OWN_US, self._tell_of_itself, self._boots)
         self._buffer.clear()
         self._queue.clear()
         self._connected = False
@@ -156,6 +173,7 @@ class MeshtasticEmulator(Emulator):
         self._say(text(4, number(1, self.number) + text(2, user)))
         self._say(text(13, text(1, version)))
         self._say(text(10, number(1, 0) + text(2, b"") + number(3, 1)))
+        self._say(text(5, text(1, b"" if "chatty" in self.faults else number(1, _CLIENT_MUTE))))
         if "no-settings" not in self.faults:
             self._say(text(5, text(6, self.owner.told)))
         if "no-complete" not in self.faults:
@@ -220,13 +238,52 @@ class MeshtasticEmulator(Emulator):
         flags = limit & 7 | (limit & 7) << 5
         self._seen.append((self.number, packet_id))
         head = _HEADER.pack(to & EVERYBODY, self.number, packet_id, flags, 8, 0, 0)
-        self._queue.append(head + body)
+        self._enqueue(head + body)
         if "full" in self.faults:
             self._full_until_us = self.schedule.now + 15 * SECOND
+        return 0
+
+    def _enqueue(self, frame: bytes) -> None:
+        self._queue.append(frame)
         if not self._contending:
             self._contending = True
             self._contend(self._random.randrange(8))
-        return 0
+
+    # --- by itself --------------------------------------------------------------------------------
+
+    def _tell_of_itself(self, boot: int) -> None:
+        """Send a node info, as the firmware does every few hours."""
+        if boot != self._boots or not self.listening:
+            return
+        user = text(2, f"Emulated {self.number:08x}") + text(3, "emul")
+        body = number(1, _NODE_INFO) + text(2, user)
+        head = (EVERYBODY, self.number, self._random.randrange(1, 1 << 32), 3 | 3 << 5, 8, 0, 0)
+        if len(self._queue) < QUEUE_MAX:
+            self._enqueue(_HEADER.pack(*head) + body)
+        self.schedule.at(self.schedule.now + _OWN_US, self._tell_of_itself, boot)
+
+    def _repeat(self, frame: bytes) -> None:
+        """Send on what another radio sent, where its hop limit allows it."""
+        flags = frame[_FLAGS_AT]
+        if "chatty" in self.faults and flags & 7 and len(self._queue) < QUEUE_MAX:
+            lower = frame[:_FLAGS_AT] + bytes((flags - 1,)) + frame[_FLAGS_AT + 1 :]
+            self._enqueue(lower)
+
+    def _tell_airtime(self, boot: int) -> None:
+        """Tell the host, and nobody else, how busy the radio was: a share of an hour, always."""
+        if boot != self._boots or not self.listening:
+            return
+        now = self.schedule.now
+        while self._aired and self._aired[0][0] < now - 60 * _MINUTE_US:
+            self._aired.popleft()
+        percent = sum(airtime for _, airtime in self._aired) / (60 * _MINUTE_US) * 100
+        if self._connected and "untold" not in self.faults:
+            metrics = real(4, percent) + number(5, (now - self._up_us) // SECOND)
+            data = number(1, _TELEMETRY) + text(2, text(2, metrics))
+            ids = fixed(1, self.number) + fixed(2, EVERYBODY)
+            packet_id = fixed(6, self._random.randrange(1, 1 << 32))
+            self._say(text(2, ids + text(4, data) + packet_id))
+        self.schedule.at(now + _MINUTE_US, self._tell_airtime, boot)
 
     def _report(self, result: int, packet_id: int) -> None:
         if "no-queue-reports" in self.faults:
@@ -253,7 +310,8 @@ class MeshtasticEmulator(Emulator):
         elif self.radio.busy():
             self._contend_later(slot_us)
         else:
-            self.radio.transmit(self._queue.popleft(), "meshtastic")
+            airtime = self.radio.transmit(self._queue.popleft(), "meshtastic")
+            self._aired.append((self.schedule.now + airtime, airtime))
 
     def _contend_later(self, slot_us: int) -> None:
         slots = self._random.randrange(8)
@@ -267,13 +325,16 @@ class MeshtasticEmulator(Emulator):
     # --- receiving --------------------------------------------------------------------------------
 
     def _received(self, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
-        if not self.listening or not self._connected or len(frame) < _HEADER.size:
+        if not self.listening or len(frame) < _HEADER.size:
             return
         to, sender, packet_id, flags, _, _, _ = _HEADER.unpack_from(frame)
         body = frame[_HEADER.size :]
         if (sender, packet_id) in self._seen or fields(body) is None:
             return
         self._seen.append((sender, packet_id))
+        self._repeat(frame)
+        if not self._connected:
+            return
         packet = b"".join(
             (
                 *(fixed(1, sender), fixed(2, to), text(4, body), fixed(6, packet_id)),

@@ -238,3 +238,59 @@ def test_share_that_is_used_up_blocks_only_itself():
     assert len(radio.access) > 30
     radio.access.send(out(b"x", Priority.BULK), now)
     assert radio.send_all(now) == [b"x"]
+
+
+# --- a board that sends by itself -----------------------------------------------------------------
+
+
+def spent_us(radio, now):
+    return radio.ledger.status(now)[0].spent_hour_us
+
+
+def test_what_a_board_sent_by_itself_is_counted_once():
+    radio = Radio()
+    radio.access.send(out(b"ours"), 0)
+    radio.send_all(SECOND_US)
+    ours_us = spent_us(radio, SECOND_US)
+    radio.access.board_aired(ours_us, 600 * SECOND_US, 2 * SECOND_US)
+    assert spent_us(radio, 2 * SECOND_US) == ours_us
+    for _ in range(3):
+        radio.access.board_aired(ours_us + SECOND_US, 600 * SECOND_US, 3 * SECOND_US)
+        assert spent_us(radio, 3 * SECOND_US) == ours_us + SECOND_US
+
+
+def test_a_frame_under_way_is_ours():
+    radio = Radio()
+    radio.access.send(out(b"ours"), 0)
+    go = radio.go(SECOND_US)
+    radio.access.board_aired(go.airtime_us, 600 * SECOND_US, 2 * SECOND_US)
+    radio.access.sent(3 * SECOND_US)
+    assert spent_us(radio, 3 * SECOND_US) == go.airtime_us
+
+
+def test_a_board_that_restarted_begins_to_count_anew():
+    radio = Radio()
+    radio.access.board_aired(30 * SECOND_US, 900 * SECOND_US, 1_000 * SECOND_US)
+    radio.access.board_aired(5 * SECOND_US, 60 * SECOND_US, 1_200 * SECOND_US)
+    assert spent_us(radio, 1_200 * SECOND_US) == 35 * SECOND_US
+
+
+def test_a_board_that_used_up_the_hour_leaves_none():
+    radio = Radio(band=STRICT)
+    radio.access.board_aired(36 * SECOND_US, 900 * SECOND_US, 1_000 * SECOND_US)
+    radio.access.send(out(b"ours", Priority.DISTRESS), 1_000 * SECOND_US)
+    assert radio.go(1_001 * SECOND_US) is None
+    assert radio.ledger.left_us(STRICT, 1_001 * SECOND_US) == 0
+
+
+def test_what_the_disk_holds_of_the_hour_is_not_counted_again():
+    radio = Radio(band=STRICT)
+    radio.access.board_aired(9 * SECOND_US, 900 * SECOND_US, 1_000 * SECOND_US)
+    state = radio.ledger.final_state(1_010 * SECOND_US)
+    law = Law("XX", (STRICT,))
+    again = Ledger(law, boot=bytes(16), now=1_020 * SECOND_US, state=state)
+    access = Access(
+        again, STRICT, MODULATION, manners=LISTENS, rng=Random(1), drops=Drops(), link="lora0"
+    )
+    access.board_aired(9 * SECOND_US, 920 * SECOND_US, 1_030 * SECOND_US)
+    assert again.status(1_030 * SECOND_US)[0].spent_hour_us == 9 * SECOND_US

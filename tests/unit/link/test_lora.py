@@ -205,6 +205,18 @@ def test_a_modem_tells_what_it_left_out():
     assert node.snapshot(S).drops == {"modem-garbage": {"lora0": 1}}
 
 
+def test_what_a_board_sent_by_itself_is_taken_from_the_hour():
+    mesh = Mesh(1)
+    mesh.run(60)
+    host = mesh.hosts[0]
+    before_ms = radio(host).airtime_hour_ms
+    host.input(host.node.radio_aired, "lora0", (before_ms + 5_000) * 1_000, 600 * S)
+    assert abs(radio(host).airtime_hour_ms - before_ms - 5_000) <= 1
+    assert radio(host).hour_unknown_ms >= 4_999
+    host.input(host.node.radio_aired, "lora1", 5 * S, 600 * S)
+    assert radio(host).airtime_hour_ms <= before_ms + 5_001
+
+
 def test_a_machine_that_slept_has_its_hour_gone_by():
     mesh = Mesh(1)
     mesh.run(60)

@@ -3,14 +3,26 @@
 import modem_pairs
 import pytest
 from hypothesis import given, settings
-from meshtastic.protobuf import config_pb2, mesh_pb2
+from meshtastic.protobuf import config_pb2, mesh_pb2, telemetry_pb2
 from modem_fuzz import stand, talks
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.drops import DropReason
 from meshd.radio.meshtastic import HEARTBEAT_US, Meshtastic
+from meshd.radio.meshtastic_board import REPEATS, UNTOLD, repeats
 from meshd.radio.meshtastic_plan import LoraSettings, granted
-from meshd.radio.modem import Broken, Configured, Dropped, Heard, NotSent, Opened, RadioPlan, Sent
+from meshd.radio.modem import (
+    Advised,
+    BoardAired,
+    Broken,
+    Configured,
+    Dropped,
+    Heard,
+    NotSent,
+    Opened,
+    RadioPlan,
+    Sent,
+)
 from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems.desk import Desk
@@ -377,3 +389,100 @@ DONE = [mesh_pb2.FromRadio(config_complete_id=nonce) for nonce in (1, 81_216_001
 @settings(max_examples=150, deadline=None)
 def test_any_talk_is_stood(talk):
     stand(Meshtastic(PLAN), talk)
+
+
+# --- what the board sends by itself ---------------------------------------------------------------
+
+
+def test_a_board_tells_how_long_it_was_on_the_air():
+    one, other = pair()
+    one.transmit(bytes(100))
+    one.wait(Sent)
+    told = one.wait(BoardAired, 61 * SECOND)
+    assert abs(told.hour_us - one.emulator.radio.sent_us) < 100 and told.hour_us > SECOND
+    assert 58 * SECOND <= told.up_us <= 61 * SECOND
+    assert other.wait(BoardAired).hour_us == 0
+    assert one.told(Advised) == []
+
+
+def test_what_a_chatty_board_sends_by_itself_is_in_what_it_tells():
+    one, _ = pair("chatty")
+    assert one.wait(Advised).advice == REPEATS
+    one.desk.run(121 * SECOND)
+    told = one.told(BoardAired)[-1]
+    assert one.emulator.radio.sent_frames >= 5
+    assert abs(told.hour_us - one.emulator.radio.sent_us) <= airtime_us(LONG_FAST, 60)
+
+
+def test_a_chatty_board_repeats_what_others_let_it():
+    one, other = pair("chatty", "untold")
+    one.desk.run(10 * SECOND)
+    before = one.emulator.radio.sent_frames
+    other.transmit(b"ours has no hops left")
+    one.wait(Heard)
+    one.desk.run(5 * SECOND)
+    assert one.emulator.radio.sent_frames == before
+    chatty = ("chatty",)
+    one, other = modem_pairs.pair(
+        lambda: Meshtastic(PLAN), OwnersRadio, faults=chatty, others=chatty
+    )
+    one.desk.run(36 * SECOND - one.desk.schedule.now)
+    assert one.emulator.radio.sent_frames == other.emulator.radio.sent_frames == 2
+
+
+def test_a_board_that_tells_nothing_is_named():
+    one, _ = pair("untold")
+    one.desk.run(HEARTBEAT_US + SECOND)
+    assert one.told(Advised) == []
+    assert one.wait(Advised, HEARTBEAT_US).advice == UNTOLD
+    assert one.modem.ready
+
+
+def board_says(**metrics):
+    """What the vendor's library makes of a board's telemetry for its host."""
+    told = telemetry_pb2.Telemetry()
+    for name, value in metrics.items():
+        setattr(told.device_metrics, name, value)
+    message = mesh_pb2.FromRadio()
+    message.packet.decoded.portnum = 67
+    message.packet.decoded.payload = told.SerializeToString()
+    return message
+
+
+def test_telemetry_is_read_as_the_vendors_library_writes_it():
+    one, _ = pair()
+    message = board_says(air_util_tx=1.5, uptime_seconds=600)
+    one.line.to_host(framed(message))
+    told = one.wait(BoardAired)
+    assert abs(told.hour_us - 54 * SECOND) < 100 and told.up_us == 600 * SECOND
+
+
+@pytest.mark.parametrize("percent", [-1.0, 101.0, float("nan"), float("inf")])
+def test_airtime_that_can_not_be_is_not_believed(percent):
+    one, _ = pair()
+    one.line.to_host(framed(board_says(air_util_tx=percent)))
+    one.desk.run(SECOND)
+    assert one.told(BoardAired) == []
+
+
+def test_telemetry_from_the_air_is_not_this_boards():
+    one, _ = pair()
+    message = board_says(air_util_tx=90.0)
+    message.packet.rx_rssi = -90
+    one.line.to_host(framed(message))
+    stranger = board_says(air_util_tx=90.0)
+    setattr(stranger.packet, "from", 99)
+    one.line.to_host(framed(stranger))
+    one.desk.run(SECOND)
+    assert one.told(BoardAired) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "mode", "does"),
+    [("CLIENT", "ALL", True), ("CLIENT_MUTE", "ALL", False), ("SENSOR", "NONE", False)],
+)
+def test_roles_that_repeat(role, mode, does):
+    device = config_pb2.Config.DeviceConfig()
+    device.role = config_pb2.Config.DeviceConfig.Role.Value(role)
+    device.rebroadcast_mode = config_pb2.Config.DeviceConfig.RebroadcastMode.Value(mode)
+    assert repeats(Message.decode(device.SerializeToString())) is does
