@@ -12,6 +12,7 @@ from collections.abc import Callable
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, WireError
+from meshd.core.limits import MESSAGE_TEXT_MAX
 from meshd.core.spans import span
 from meshd.forwarding.pairwise import TAG_LEN
 from meshd.messages.carriage import LORA_BODY_MAX, Carriage
@@ -51,7 +52,7 @@ LORA_TEXT_MAX = LORA_BODY_MAX - TAG_LEN - TEXT_HEAD_LEN
 """Bytes of a text that LoRa takes from node to node."""
 
 LORA_STORED_MAX = THIN_MAX - 248
-"""Bytes of a text whose entry in a space goes by LoRa; what is left out bounds all around it."""
+"""Bytes of a text whose entry in a space goes by LoRa in one; a longer one goes in pieces."""
 
 
 class _Flight:
@@ -165,10 +166,12 @@ class Sending:
             return ""
         thin, length = self._carriage.thin(letter.to), len(letter.text.encode())
         space = self._spaces.get(letter.entry[0]) if letter.entry else self.shared(letter.to)
-        if thin and length > (LORA_STORED_MAX if space else LORA_TEXT_MAX):
-            most = f"{LORA_STORED_MAX if space else LORA_TEXT_MAX} bytes at most"
-            wider = "" if space else f", or {LORA_STORED_MAX} in a space of both,"
-            return f"waits for WiFi: LoRa takes texts of {most}{wider} and this one has {length}"
+        if thin and space is None and length > LORA_TEXT_MAX:
+            most = f"{LORA_TEXT_MAX} bytes at most, or {MESSAGE_TEXT_MAX} in a space of both,"
+            return f"waits for WiFi: LoRa takes texts of {most} and this one has {length}"
+        if thin and space is not None and length > LORA_STORED_MAX:
+            name = f"an entry of {space.name}, in pieces from member to member"
+            return f"goes as {name}: LoRa takes minutes for so long a text"
         if letter.entry is not None:
             name = space.name if space else ""
             return f"waits in the space {name}: nobody said yet to hold it" if name else ""

@@ -6,6 +6,7 @@ import pytest
 from lora_camp import MINUTE, Camp
 
 from meshd.core.airtime import LONG_FAST
+from meshd.core.ids import node_text
 
 
 def letters(size):
@@ -159,3 +160,14 @@ def test_nothing_is_said_of_lora_where_wifi_has_all():
     camp.run(2 * MINUTE)
     assert "waits" not in post(camp, 0, letters(20_000))
     camp.until_same(10)
+
+
+def test_a_long_message_to_one_goes_in_pieces_and_says_so():
+    camp = Camp(2)
+    camp.run(10 * MINUTE)
+    one, other = camp.hosts
+    told = one.ask("message", node=node_text(other.node.id), text=letters(2_500))
+    assert told["waits"].startswith("goes as an entry of camp, in pieces")
+    camp.run(2 * MINUTE)
+    (sent,) = one.ask("messages")["messages"]
+    assert sent["state"] == "delivered"

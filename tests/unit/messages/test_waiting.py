@@ -17,12 +17,12 @@ def waits(device):
     return device.list(peek=True)[0].get("waits", "")
 
 
-def test_a_text_that_lora_does_not_carry_says_so_at_once_and_in_the_list():
+def test_a_text_that_goes_in_pieces_by_lora_says_so_at_once_and_in_the_list():
     net, a, b = pair()
     value = a.text(b, "x" * (LORA_STORED_MAX + 1)).value
-    assert value["state"] == "queued" and value["waits"].startswith("waits for WiFi: LoRa takes")
+    assert value["state"] == "queued" and value["waits"].startswith("goes as an entry of ")
     net.run(30)
-    assert waits(a).startswith("waits for WiFi") and str(LORA_STORED_MAX) in waits(a)
+    assert waits(a).startswith("goes as an entry of ")
 
 
 def test_without_a_space_of_both_less_fits():
