@@ -184,7 +184,7 @@ class LoraDialect:
             source = self._learner.sources.get(row.prefix, row.prefix.address[8:])
             entry = self._learner.table.entries.get(row.prefix)
             if source is not None and entry is not None and entry.routes:
-                self._words.want(to[:SHORT_LEN], source.seqno + 1 & 0xFFFF, now)
+                self._words.want(Want(to[:SHORT_LEN], source.seqno + 1 & 0xFFFF), now)
         if not rows and self.rules.reach < UNREACHABLE:
             self._words.seek(to[:SHORT_LEN], now)
 
@@ -223,7 +223,7 @@ class LoraDialect:
             short = node_of_address(question.prefix.address)[:SHORT_LEN]
             if isinstance(question, SeqnoRequest):
                 if self._worth_asking(neighbour, question.prefix):
-                    self._words.want(short, question.seqno, now)
+                    self._words.want(Want(short, question.seqno), now)
             else:
                 teller = node_of_address(neighbour.address)[:SHORT_LEN]
                 self._words.ask(Ask(teller, short), now)
@@ -442,6 +442,7 @@ class LoraDialect:
         if short == self.own[:SHORT_LEN]:
             self._raise(seqno, now)
             return
+        nearer = True
         for row in self._words.of_short(short):
             entry, router_id = self._learner.table.entries.get(row.prefix), row.prefix.address[8:]
             route = entry.selected if entry is not None else None
@@ -452,7 +453,8 @@ class LoraDialect:
             if route is not None and route.neighbour.link.name != self.link.name:
                 request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
                 self._learner.requests.incoming(peer.neighbour, request, now, _no)
-        self._words.want(short, seqno, now)
+            nearer = route is None or entry is None or _leads_on(entry, route, peer.neighbour)
+        self._words.want(want, now, nearer=nearer)
 
     def _raise(self, seqno: int, now: int) -> None:
         """Take the seqno that somebody wants of this node, and say so."""
@@ -485,6 +487,12 @@ class LoraDialect:
                 self._words.answer(row, now)
             if not known:
                 self._words.seek(ask.short, now)
+
+
+def _leads_on(entry: Entry, route: Route, asker: Neighbour) -> bool:
+    """Tell whether a way is not by who asks, and shorter than the one that it still has."""
+    theirs = entry.of(asker)
+    return route.neighbour is not asker and (theirs is None or route.metric < theirs.advertised)
 
 
 def _no(now: int) -> bool:

@@ -13,6 +13,7 @@ from meshd.core.drops import DropReason
 from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
+from meshd.routing.lora_asked import ASKED_MAX, Asked
 from meshd.routing.lora_names import Spoken, check_of, grouped
 from meshd.routing.lora_rules import Rules
 from meshd.routing.selection import meets
@@ -45,15 +46,8 @@ from meshd.wire.lora_routes import (
 ROWS_MAX = 512
 """Nodes that are told of; of further ones a neighbour on LoRa hears nothing."""
 
-ASKED_MAX = 512
-ASK_NAME_AGAIN = 6
-"""A name is asked for again after so many of `soon_us`."""
-
 RESEND = (10, 15, 30, 60, 120)
 """What is missed is asked for again after so many to twice as many of `want_us`."""
-
-WANT_AGAIN = 8
-"""After so many of `want_us` the same want is a new one, to be passed on like the first."""
 
 AWAIT = 64
 """An answer that comes within so many of `want_us` is passed on at once."""
@@ -127,9 +121,8 @@ class Words:
         self._shorts: dict[bytes, tuple[Row, ...]] = {}
         self._wants: dict[bytes, int] = {}
         self._asks: dict[Ask, None] = {}
-        self._asked_us: dict[Ask | Want, int] = {}
+        self._asked = Asked(rules)
         self._sought: dict[bytes, None] = {}
-        self._name_again_us = ASK_NAME_AGAIN * rules.soon_us
         self._soon_us: int | None = None
         self._urgent = False
         self._paid_us = now
@@ -223,9 +216,10 @@ class Words:
 
     # --- what is to be asked ----------------------------------------------------------------------
 
-    def want(self, short: bytes, seqno: int, now: int) -> None:
-        """Ask all for a route with this seqno or a later one."""
-        if len(self._wants) < WAITING_MAX and self._may_ask(Want(short, seqno), now):
+    def want(self, want: Want, now: int, *, nearer: bool = True) -> None:
+        """Ask all for a route with this seqno or a later one, or pass the question on."""
+        short, seqno = want
+        if len(self._wants) < WAITING_MAX and self._asked.may_want(want, now, nearer=nearer):
             self._wants[short] = seqno
             self.hurry(now, self.rules.want_us, urgent=True)
 
@@ -247,7 +241,7 @@ class Words:
             for other in same:
                 del self._asks[other]
             ask = everything
-        if len(self._asks) < WAITING_MAX and self._may_ask(ask, now):
+        if len(self._asks) < WAITING_MAX and self._asked.may_ask(ask, now):
             self._asks[ask] = None
             self.hurry(now, self.rules.soon_us // 2)
             return True
@@ -255,7 +249,7 @@ class Words:
 
     def remind(self, now: int) -> None:
         """See to it that there will be room for a question that was not answered."""
-        self.hurry(now, self._name_again_us)
+        self.hurry(now, self._asked.name_again_us)
 
     def seek(self, short: bytes, now: int) -> None:
         """Ask everybody for any route, and tell of one at once when it comes."""
@@ -272,20 +266,7 @@ class Words:
     def heard_ask(self, ask: Ask, now: int) -> None:
         """Do not ask what another has just asked: the answer is for all in earshot."""
         self._asks.pop(ask, None)
-        self._may_ask(ask, now)
-
-    def _may_ask(self, question: Ask | Want, now: int) -> bool:
-        """Tell whether this was not asked of late, and note that it is."""
-        asked_us = self._asked_us.get(question)
-        again_us = self._name_again_us
-        if isinstance(question, Want):
-            again_us = WANT_AGAIN * self.rules.want_us
-        if asked_us is not None and now - asked_us < again_us:
-            return False
-        if len(self._asked_us) >= ASKED_MAX:
-            self._asked_us.clear()
-        self._asked_us[question] = now
-        return True
+        self._asked.may_ask(ask, now)
 
     # --- what is said -----------------------------------------------------------------------------
 

@@ -3,15 +3,17 @@
 from itertools import pairwise
 
 from lora_talk import RULES, S, Talker, address, node, plain, prefix
+from pytest import mark
 
 from meshd.core.airtime import Modulation
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import SILENT_MAX
+from meshd.routing.lora_asked import ASKED_MAX, FLOOD_AFTER, WANT_AGAIN, Asked
 from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
-from meshd.routing.lora_words import AGAIN, ASKED_MAX, RESEND, ROWS_MAX, STILL, WANT_AGAIN
+from meshd.routing.lora_words import AGAIN, RESEND, ROWS_MAX, STILL
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
@@ -174,23 +176,53 @@ def test_the_origin_answers_a_want_with_a_later_seqno():
     assert talker.lora.build(talker.lora.due_us(), 200).seqno == 700
 
 
-def test_a_want_goes_on_once():
-    talker = one()
-    for now in (S, 2 * S):
-        talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), now)
-    assert talker.lora.build(talker.lora.due_us(), 200).wants == (Want(short(D), 9),)
-    again_us = S + WANT_AGAIN * RULES.want_us
-    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), again_us - 1)
-    assert all(not said.wants for said in rest(talker, again_us))
-    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 9),)), again_us)
-    assert [said.wants for said in rest(talker, again_us + 10 * S)] == [(Want(short(D), 9),)]
+def passed_on(asker, *rows):
+    """Return when a want of D, heard again and again, goes on: this node has a way by B."""
+    talker, on = one(), []
+    talker.lora.heard(node(asker), 10.0, 0)
+    talker.lora.learn(node(asker), hears_me(*rows), 0)
+    for now in range(S, S + 2 * sum(WANT_AGAIN) * RULES.want_us, S // 4):
+        talker.lora.learn(node(asker), hears_me()._replace(wants=(Want(short(D), 9),)), now)
+        if talker.lora.due_us() <= now:
+            said = talker.lora.build(now, 200)
+            if said is not None and said.wants:
+                assert said.wants == (Want(short(D), 9),)
+                on.append(now)
+    return on
+
+
+def test_a_want_that_comes_back_goes_on_ever_more_seldom():
+    on = passed_on(C)
+    assert on[0] <= S + 2 * RULES.want_us
+    pauses = [later - before for before, later in pairwise(on)]
+    for pause, times in zip(pauses, (*WANT_AGAIN, WANT_AGAIN[-1]), strict=False):
+        assert abs(pause - times * RULES.want_us) <= 2 * RULES.want_us + S
+    assert len(WANT_AGAIN) <= len(pauses) <= len(WANT_AGAIN) + 1
+
+
+@mark.parametrize(("asker", "rows"), [(B, ()), (C, ((D, 4, 20, False),))])
+def test_a_want_goes_to_who_is_nearer_and_only_when_it_stays_elsewhere_too(asker, rows):
+    on, all_on = passed_on(asker, *rows), passed_on(C)
+    assert len(on) == len(all_on) - FLOOD_AFTER
+    assert on[0] >= S + sum(WANT_AGAIN[:FLOOD_AFTER]) * RULES.want_us
+
+
+def test_each_want_has_its_own_pauses_and_the_latest_are_remembered():
+    asked = Asked(RULES)
+    for number in range(ASKED_MAX + 1):
+        assert asked.may_want(Want(short(D), number), S)
+        assert not asked.may_want(Want(short(D), number), S)
+    assert not asked.may_want(Want(short(D), 1), S)
+    assert asked.may_want(Want(short(D), 0), S)
 
 
 def test_who_passed_a_want_on_tells_the_answer_whatever_it_said_meanwhile():
     talker = one()
+    talker.lora.heard(node(C), 10.0, 0)
+    talker.lora.learn(node(C), hears_me(), 0)
     list(rest(talker, 3000 * S))
     at = 3000 * S
-    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(D), 5),)), at)
+    talker.lora.learn(node(C), hears_me()._replace(wants=(Want(short(D), 5),)), at)
     talker.lora._words.tell(talker.lora._words.rows[node(D)], at)
     said = talker.lora.build(talker.lora.due_us(), 200)
     assert said.wants and [(e.short, e.seqno) for e in said.entries] == [(short(D), 4)]
