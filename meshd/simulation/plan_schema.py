@@ -202,7 +202,12 @@ MEDIUM = _table(
         ("spreading_factor", "integer", integer(5, 12), "lora: 5 to 12; one more doubles airtime."),
         ("coding_rate", "integer", integer(1, 4), "lora: 1 is 4/5, 4 is 4/8."),
         ("preamble", "symbols", integer(6, 65_535), "lora: length of the preamble."),
-        ("modem", "name", _title, "lora: a modem whose extra bytes are added to each frame."),
+        (
+            "modem",
+            "name",
+            _title,
+            "lora: a modem whose extra bytes are added to each frame, by its name in radios.md.",
+        ),
         ("region", "name", _title, "lora under meshd: whose law the nodes keep, as EU868."),
         (
             "duty",

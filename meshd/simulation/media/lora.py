@@ -38,7 +38,10 @@ MODEM_BYTES = {
     "": 0,
     "rnode": 1,
     "meshcore": 0,
+    "rak3172": 0,
     "reyax": 8,
+    "rn2483": 0,
+    "ebyte": 5,
     "meshtastic": 24,
     "meshtastic-signed": 90,
 }

@@ -20,6 +20,7 @@ PAUSE_US = 40_000
 
 MODE_US = 60_000
 LISTEN_US = 20_000
+_LATE_US, _BOOT_US = 300_000, 500_000
 BUFFER_MAX = 1_000
 _SUB_PACKETS = (240, 128, 64, 32)
 _POWERS_DBM = (22, 17, 13, 10)
@@ -49,6 +50,11 @@ class EbyteEmulator(Emulator):
         "merges": "holds back a packet until the next one, and gives both at once",
         "cuts": "sends what the host writes in packets of 32 bytes",
         "noise": "puts random bytes before every third packet that it gives",
+        "late": "answers everything 0.3 s late",
+        "boot-log": "gives random bytes when power comes, and takes nothing for 0.5 s",
+        "resets": "restarts when it is given its third packet, which is lost",
+        "hangs": "says nothing and sends nothing more after its third packet",
+        "lies": "sends nothing at all; only its pin AUX, which nobody reads, would tell",
         "half-frames": "loses the second half of every fifth packet that it gives",
     }
 
@@ -61,11 +67,15 @@ class EbyteEmulator(Emulator):
         self._typed = bytearray()
         self._typed_us = 0
         self._packets: deque[bytes] = deque()
-        self._given = 0
+        self._given = self._asked_to_send = 0
         self._kept = b""
+        self._dead = "silent" in faults
 
     def power_on(self) -> None:
         """Begin with the registers that were kept."""
+        if "boot-log" in self.faults:
+            self._say(self._random.randbytes(24))
+            self._changes_until_us = self.schedule.now + _BOOT_US
         self._typed.clear()
         self._packets.clear()
         self.listening = True
@@ -141,7 +151,13 @@ class EbyteEmulator(Emulator):
         self._say(bytes((0xC1, start, len(values))) + held)
 
     def _say(self, data: bytes) -> None:
-        if "silent" not in self.faults:
+        if "late" in self.faults:
+            self.schedule.at(self.schedule.now + _LATE_US, self._write_line, data)
+        else:
+            self._write_line(data)
+
+    def _write_line(self, data: bytes) -> None:
+        if not self._dead:
             self.written(data)
 
     # --- to the air -------------------------------------------------------------------------------
@@ -155,7 +171,14 @@ class EbyteEmulator(Emulator):
             del self._typed[:length]
 
     def _enqueue(self, packet: bytes) -> None:
-        if sum(map(len, self._packets)) + len(packet) <= BUFFER_MAX:
+        self._asked_to_send += 1
+        third = self._asked_to_send == 3
+        self._dead = self._dead or (third and "hangs" in self.faults)
+        if third and "resets" in self.faults:
+            self.power_on()
+        elif "lies" in self.faults or ("hangs" in self.faults and self._dead):
+            return
+        elif sum(map(len, self._packets)) + len(packet) <= BUFFER_MAX:
             self._packets.append(packet)
             self._next()
 

@@ -25,6 +25,9 @@ _FACTORY = (869_618_000, 62_500, 8, 8)
 _POLL_US = 1_000
 _LATE_US = 700_000
 _BOOT_US = 1_000_000
+_BOOT_LOG = (
+    b"\xff\x00ESP-ROM:esp32c3\r\nrst:0x1 (POWERON),boot:0xc\r\nload:0x3fcd5820,len:0x1714\r\n"
+)
 _LOG = b"[  1240][E][Wire.cpp:499] requestFrom(): i2cRead returned Error 263\r\n"
 
 
@@ -43,6 +46,8 @@ class MeshCoreEmulator(Emulator):
         "tx-fails": "says that the transmission failed",
         "never-free": "holds every frame back and says that the channel is taken",
         "log": "prints a line of its log before each answer",
+        "boot-log": "prints its boot log, and answers only 1 s after power came",
+        "half-frames": "loses the second half of every fifth frame that it hands over",
         "resets": "restarts when it is given its third frame",
         "hangs": "says nothing more when it is given its third frame",
         "keeps-radio": "says OK to SetRadio and keeps what it had",
@@ -76,7 +81,10 @@ class MeshCoreEmulator(Emulator):
         self._figures = True
         self.listening = True
         self._tune(_FACTORY)
-        self._from_us = self.schedule.now + (_BOOT_US if self._boots > 1 else 0)
+        slow = self._boots > 1 or "boot-log" in self.faults
+        self._from_us = self.schedule.now + (_BOOT_US if slow else 0)
+        if "boot-log" in self.faults:
+            self._put(_BOOT_LOG)
 
     # --- the host ---------------------------------------------------------------------------------
 
@@ -227,7 +235,9 @@ class MeshCoreEmulator(Emulator):
         if not self.listening or self.schedule.now < self._from_us:
             return
         self._counts[0] += 1
-        self._put(kiss.packed(_DATA, frame))
+        line = kiss.packed(_DATA, frame)
+        half = "half-frames" in self.faults and self._counts[0] % 5 == 0
+        self._put(line[: len(line) // 2] if half else line)
         if not self._figures or "no-figures" in self.faults:
             return
         snr = round(self.told_snr_db(snr_db) * 4) & 0xFF

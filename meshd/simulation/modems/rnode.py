@@ -13,7 +13,7 @@ from collections import deque
 from struct import Struct
 from typing import ClassVar
 
-from meshd.core.airtime import Modulation, noise_dbm
+from meshd.core.airtime import Modulation, airtime_us, noise_dbm
 from meshd.core.errors import UsageError
 from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
 from meshd.simulation.modems import kiss
@@ -56,6 +56,7 @@ class RnodeEmulator(Emulator):
         "weak": "takes no more than 7 dBm",
         "wrong-frequency": "sets another frequency than it was told",
         "stays-off": "does not switch its radio on",
+        "lies": "counts each frame as sent, and sends nothing",
         "tx-fails": "reports that it could not send, and does not send",
         "resets": "restarts when it should send its third packet",
         "hangs": "says nothing more after its third packet",
@@ -249,7 +250,14 @@ class RnodeEmulator(Emulator):
 
     def _next(self) -> None:
         if self._airing and self.listening and not self.radio.sending:
-            duration_us = self.radio.transmit(self._airing.popleft(), "rnode")
+            frame = self._airing.popleft()
+            if "lies" in self.faults:
+                now = self.schedule.now
+                duration_us = airtime_us(self.radio.setting.modulation, len(frame))
+                self._sent_us.append((now + duration_us, duration_us))
+                self.schedule.at(now + duration_us, self._sent)
+                return
+            duration_us = self.radio.transmit(frame, "rnode")
             self._sent_us.append((self.schedule.now + duration_us, duration_us))
         else:
             self._contending = False

@@ -8,6 +8,7 @@ from meshd.config.radios import bandwidth_hz, facts_of, parse
 from meshd.core.errors import ConfigError, UsageError
 from meshd.radio import meshtastic_plan, rak3172, reyax
 from meshd.radio.kinds import KINDS
+from meshd.simulation.media.lora import MODEM_BYTES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "radios.md"
 GOOD = """
@@ -95,3 +96,8 @@ def test_bandwidth_that_no_radio_has_is_refused_with_those_it_has():
 def test_kind_without_facts():
     with pytest.raises(ConfigError, match="not found"):
         facts_of("nothing")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_simulator_adds_what_a_module_adds(kind):
+    assert MODEM_BYTES[kind] == facts_of(kind).added_bytes

@@ -305,3 +305,24 @@ def test_frames_between_noise_cut_anywhere(frames, noise, cuts):
 @settings(max_examples=150, deadline=None)
 def test_any_talk_is_stood(talk):
     stand(ebyte(), talk)
+
+
+@pytest.mark.parametrize("fault", ["late", "boot-log"])
+def test_bad_manners_are_survived(fault):
+    one, other = set_up(fault)
+    one.transmit(b"there")
+    one.wait(Sent)
+    assert other.wait(Heard).frame == b"there"
+    other.transmit(b"and back")
+    assert one.wait(Heard).frame == b"and back"
+
+
+@pytest.mark.parametrize(("fault", "heard"), [("resets", 3), ("hangs", 2), ("lies", 0)])
+def test_what_a_pipe_can_not_tell_counts_as_sent(fault, heard):
+    one, other = set_up(fault)
+    for number in range(4):
+        one.transmit(bytes((number,)) * 20)
+        one.wait(Sent)
+        one.desk.run(SECOND)
+    assert len(other.told(Heard)) == one.emulator.radio.sent_frames == heard
+    assert one.modem.ready

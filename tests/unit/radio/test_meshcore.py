@@ -133,7 +133,7 @@ def test_transmission_fails():
     assert one.wait(NotSent) == NotSent(DropReason.MODEM_REFUSED)
 
 
-@pytest.mark.parametrize("fault", ["late", "log", "garbage", "nameless"])
+@pytest.mark.parametrize("fault", ["late", "log", "boot-log", "garbage", "nameless"])
 def test_bad_manners_are_survived(fault):
     one, other = pair(fault)
     one.transmit(b"there")
@@ -153,6 +153,16 @@ def test_bad_manners_are_survived(fault):
 def test_what_can_not_be_used_says_why(fault, reason):
     broken = alone(fault).wait(Broken)
     assert broken.reason is reason and broken.advice
+
+
+def test_half_frames_cost_themselves_only():
+    one, other = pair("half-frames")
+    for number in range(10):
+        other.transmit(bytes((number + 1,)) * 50)
+        other.wait(Sent)
+        other.desk.run(2 * SECOND)
+    whole = [heard.frame[0] for heard in one.told(Heard) if len(heard.frame) == 50]
+    assert whole == [number + 1 for number in range(10) if number not in (4, 9)]
 
 
 def test_plan_that_the_modem_refuses():

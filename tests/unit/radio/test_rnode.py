@@ -203,6 +203,16 @@ def test_transmitter_fails():
     assert one.modem.ready
 
 
+def test_a_lie_about_sent_is_an_hour_spent_and_nothing_heard():
+    one, other = pair(faults=["lies"])
+    one.transmit(b"x")
+    assert isinstance(one.wait(Sent), Sent)
+    one.desk.run(2 * SECOND)
+    assert other.told(Heard) == [] and one.emulator.radio.sent_frames == 0
+    other.transmit(b"and back")
+    assert one.wait(Heard).frame == b"and back"
+
+
 def test_restart_is_noticed_with_a_frame_in_it():
     one, _ = pair(faults=["resets"])
     for _ in range(2):
