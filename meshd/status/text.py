@@ -289,7 +289,7 @@ def radios_text(value: Row) -> str:
 
 
 def advice_text(value: Row) -> str:
-    """Return what is wrong with each radio that does not work, and what to do; or nothing."""
+    """Return what the owner of each radio should know, and what to do; or nothing."""
     return "\n".join(
         f"{clean(row.get('name'))}: {clean(row['advice'])}"
         for row in rows_of(value, "radios")

@@ -48,6 +48,14 @@ def test_list_shows_each_radio_and_beneath_what_is_wrong():
     assert advice_text({"radios": [UP]}) == ""
 
 
+def test_list_shows_how_loud_the_channel_is_while_nobody_sends():
+    head, row = radios_text({"radios": [{**UP, "noise_dbm": -117.0}]}).splitlines()
+    at = head.index("noise")
+    assert row[at:].startswith("-117 dBm")
+    assert "-117 dBm" not in radios_text({"radios": [UP]})
+    assert "-117 dBm" in status_text({"radios": [{**UP, "noise_dbm": -117.0}]})
+
+
 def test_duty_shows_what_is_left_for_whom_and_what_the_hour_went_for():
     head, row = duty_text(VALUE).splitlines()
     assert [word for word in head.split("  ") if word][-4:] == [
