@@ -5,14 +5,15 @@ of hosts that the media connect by good links (`graph`). Two hosts must have fou
 four looks within the last minute, for lossy links go down and up: a wire that loses one of ten
 frames is down for 6 % of the time, since Babel wants two of the last three hellos there (RFC 8966
 §A.2.1). Hosts that were hostile are honest by then, and are judged like all others. Feeds of which
-somebody holds a proof of a fork are left out: there the branches differ by rule. So are feeds whose
-author wrote in the last minute, as nodes do by themselves: members that are no neighbours of each
-other meet every few minutes. So is who walks until the end or boots in the last minute, and what
-hangs on it.
+somebody holds a proof of a fork are left out: there the branches differ by rule. So is what
+an author wrote in the last minute, as nodes do by themselves: members that are no neighbours of
+each other meet every few minutes. So is who walks until the end or boots in the last minute, and
+what hangs on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from meshd.core.events import EntryRow
@@ -38,6 +39,7 @@ somebody may still believe what nobody said, and lets it go in that minute."""
 CLEAN_SESSIONS_MAX, SESSIONS_MAX = 6, 40
 PAIRS_MAX = 5
 LOOKS = 4
+NOTHING_LATE: Mapping[tuple[bytes, bytes], int] = {}
 
 
 class Convergence(Checker):
@@ -52,7 +54,7 @@ class Convergence(Checker):
         self._lossy = any(medium.multicast_loss > graph.CLEAN for medium in plan.media)
         self._lossy = self._lossy or Exempt(plan).garbled(self._quiet_from)
         self._lost: dict[tuple[int, int], None] | None = None
-        self._late: set[str] = set()
+        self._late: dict[tuple[bytes, bytes], int] = {}
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
         for number in range(LOOKS - 1):
@@ -78,7 +80,7 @@ class Convergence(Checker):
             if isinstance(row, EntryRow):
                 space = host.node.spaces.get(row.space)
                 if space is not None and space.is_own(row.author):
-                    self._late.add(f"fork/{row.space.hex()}/{row.author.hex()}")
+                    self._late.setdefault((row.space, row.author), row.seq)
 
     def _look(self) -> None:
         """Keep the pairs that found no way at any look so far."""
@@ -119,10 +121,10 @@ class Convergence(Checker):
             for space in host.node.spaces.all():
                 spaces.setdefault(space.id, []).append(host)
         for space_id, hosts in sorted(spaces.items()):
-            forked = forks(hosts, space_id) | self._late
+            forked = forks(hosts, space_id)
             members = [host for host in hosts if is_in(host, space_id)]
             for host in members[1:]:
-                text = difference(members[0], host, space_id, forked)
+                text = difference(members[0], host, space_id, forked, self._late)
                 if text:
                     self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
 
@@ -157,15 +159,28 @@ def is_in(host: Host, space_id: bytes) -> bool:
     return space is not None and space.rank is not None
 
 
-def difference(one: Host, other: Host, space_id: bytes, forked: set[str]) -> str:
-    """Say in which feed two disks differ; nothing when they hold the same bytes."""
+def difference(
+    one: Host,
+    other: Host,
+    space_id: bytes,
+    forked: set[str],
+    late: Mapping[tuple[bytes, bytes], int] = NOTHING_LATE,
+) -> str:
+    """Say in which feed two disks differ; nothing when they hold the same bytes.
+
+    `late` has for a feed the first number that need not be everywhere.
+    """
     mine = {key: feed for key, feed in one.store.entries.items() if key[0] == space_id}
     theirs = {key: feed for key, feed in other.store.entries.items() if key[0] == space_id}
     for key in sorted(mine.keys() | theirs.keys()):
-        here, there = mine.get(key, {}), theirs.get(key, {})
+        here, there = (_below(feeds.get(key, {}), late.get(key)) for feeds in (mine, theirs))
         if here != there and not is_forked(key, forked):
             author = key[1].hex()[:8]
             same = here.keys() == there.keys()
             what = "the bytes differ" if same else f"{len(here)} there, {len(there)} here"
             return f"{one.name}: feed {author}: {what}"
     return ""
+
+
+def _below(feed: Mapping[int, bytes], end: int | None) -> Mapping[int, bytes]:
+    return feed if end is None else {seq: data for seq, data in feed.items() if seq < end}
