@@ -412,8 +412,11 @@ def entry_text(row: Row) -> str:
 
 def _marks(row: Row) -> str:
     marks = [f"kept by {row['kept']}"] if row.get("kept") else []
+    reached = row.get("delivered_to")
     if row.get("delivered"):
         marks.append("delivered")
+    elif reached and isinstance(reached, list) and "delivered" not in row:
+        marks.append(f"delivered to {len(reached)}")
     return f"  [{', '.join(marks)}]" if marks else ""
 
 

@@ -120,7 +120,8 @@ class RadioStage(Stage):
         """Plug a LoRa radio into each of the two beside the cut: they hear each other."""
         for place in self.places[MIDDLE : MIDDLE + 2]:
             argv = [*MESHD, "emulate", "rnode", "--port", str(self._port(place))]
-            place.spawn([*argv, "--air", f"demo-{os.getpid()}"], log="radio.log")
+            own = {"XDG_RUNTIME_DIR": str(self._lab.folder)}
+            place.spawn([*argv, "--air", f"demo-{os.getpid()}"], log="radio.log", env=own)
 
     @staticmethod
     def _port(place: Place) -> Path:

@@ -197,6 +197,9 @@ def _item(space: Space, author: bytes, data: bytes) -> tuple[int, int, Item] | N
         _fill(item, opened)
     if item["own"]:
         item |= {"written": True, "kept": space.acks.kept_by(author, head.seq)}
+        members = {one.node for one in space.members() if one.role != "relay"}
+        held = (node for node in space.acks.holders(author, head.seq) if node in members)
+        item["delivered_to"] = [node_text(node) for node in held]
         if head.kind == Kind.MESSAGE:
             item["delivered"] = not space.mail.awaits(author, head.seq)
     return head.time_s, head.seq, item

@@ -113,12 +113,17 @@ class Spaces:
         found = named or begin
         if len(found) == 1:
             return found[0]
-        known = ", ".join(f"{space.name or '?'} ({space.text_id[:8]})" for space in self.all())
+        known = ", ".join(map(_called, self.all()))
         if found:
             raise RequestError(
                 f"{text!r} means {len(found)} spaces", remedy=f"use more of the id: {known}"
             )
-        remedy = f"known spaces: {known}" if known else "make one: meshd space create NAME"
+        remedy = (
+            f"known spaces: {known}"
+            if known
+            else "join one by the link that a member gives you: meshd join LINK; "
+            "or make one: meshd space create NAME"
+        )
         raise RequestError(f"no space {text!r} here", code=Exit.NOT_FOUND, remedy=remedy)
 
     def wall_s(self, now: int) -> int | None:
@@ -474,3 +479,11 @@ class Spaces:
             done(why, now)
 
         return finished
+
+
+def _called(space: Space) -> str:
+    """Return how people may call a space; a relay does not learn its name."""
+    short = space.text_id[:8]
+    if space.carries_only:
+        return f"{short} (this node is a relay of it: it can neither read nor write there)"
+    return f"{space.name or '?'} ({short})"

@@ -40,7 +40,7 @@ class Verbs:
 
     def __init__(self, spaces: Askable) -> None:
         self._spaces = spaces
-        self._may_call_us = 0
+        self._may_call_us, self._called_in = 0, ""
         self.requests: dict[str, Callable[[Args, int, int], None]] = {
             "space.create": self.create,
             "space.list": self.list,
@@ -180,11 +180,13 @@ class Verbs:
         value: Args = {"space": space.text_id, "author": space.author.hex(), "state": "written"}
         seq = self._spaces.append(space, draft, now, self._reply(ticket, value))
         value["seq"] = seq
-        air = self._spaces.air
-        if air is not None and (waits := air.post_waits(space, seq, len(draft.payload), now)):
+        waits, air = _alone(space), self._spaces.air
+        if not waits and air is not None:
+            waits = air.post_waits(space, seq, len(draft.payload), now)
+        if waits:
             value["waits"] = waits
         if distress:
-            self._may_call_us = now + DISTRESS_EACH_US
+            self._may_call_us, self._called_in = now + DISTRESS_EACH_US, space.name
 
     def _check_distress(self, args: Args, length: int, now: int) -> None:
         if args.get("to") is not None:
@@ -198,9 +200,10 @@ class Verbs:
         if now < self._may_call_us:
             left_s = -((now - self._may_call_us) // 1_000_000)
             raise RequestError(
-                f"this node called for help just now; again in {left_s} s",
+                f"this node called for help in {self._called_in} just now; again in {left_s} s",
                 code=Exit.TEMPORARY,
-                remedy="the call goes on by itself until it is there; add to it by a usual post",
+                remedy="that call goes on by itself until it is there; write more, or elsewhere, "
+                "by a post without --distress",
             )
 
     def log(self, args: Args, ticket: int, now: int) -> None:
@@ -293,6 +296,16 @@ class Verbs:
         if space.node in found:
             raise RequestError("that is this node itself", remedy="choose another member")
         return found.pop()
+
+
+def _alone(space: Space) -> str:
+    """Say that nobody else can read a space; "" where somebody can."""
+    others = (one for one in space.members() if one.author != space.author)
+    if any(one.current and one.role != "relay" for one in others):
+        return ""
+    return (
+        f"nobody else is in {space.name} yet: `meshd invite {space.name}` makes a link for others"
+    )
 
 
 def name_of(args: Args, name: str, default: str | None = None) -> str:

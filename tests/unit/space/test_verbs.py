@@ -6,6 +6,7 @@ import pytest
 from space_devices import Device, founder, join, joined, meet
 
 from meshd.core.errors import Exit, RequestError
+from meshd.core.ids import node_text
 from meshd.space import mail as mail_module
 from meshd.space import reading
 from meshd.space import spaces as spaces_module
@@ -258,3 +259,30 @@ def test_entries_that_wait_for_the_disk_are_bounded(anna, monkeypatch):
     anna.commit()
     anna.held = False
     assert anna.ask("post", space="home", text="two").value["seq"] == 3
+
+
+def test_who_writes_where_nobody_else_is_is_told_so(anna):
+    for more in ({}, {"distress": True}):
+        value = anna.ask("post", space="home", text="hello?", **more).value
+        assert "meshd invite home" in value["waits"]
+    joined("ben", anna)
+    assert "waits" not in anna.ask("post", space="home", text="hello!").value
+
+
+def test_a_relay_is_told_that_it_is_one_and_who_has_no_space_to_join_one(anna):
+    relay = joined("relay", anna, role="relay")
+    with pytest.raises(RequestError) as caught:
+        relay.spaces.find("home")
+    assert "this node is a relay of it" in caught.value.remedy
+    with pytest.raises(RequestError) as caught:
+        Device("nobody").spaces.find("home")
+    assert "meshd join LINK" in caught.value.remedy
+
+
+def test_a_post_shows_whom_it_has_reached(anna):
+    ben = joined("ben", anna)
+    anna.ask("post", space="home", text="hello")
+    space = anna.space()
+    space.acks.note(ben.identity.node, space.author, space.feeds[space.author].seq, False)
+    last = anna.ask("log", space="home").value["entries"][-1]
+    assert last["delivered_to"] == [node_text(ben.identity.node)]
