@@ -6,6 +6,7 @@ Must not know: keys, ways.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from meshd.core.arguments import Args, number_of
 from meshd.core.context import Context
@@ -130,6 +131,10 @@ class Outbox:
     def keep(self, letter: Letter, *rows: MetaRow) -> None:
         """Have the row of a text written, and others with it."""
         self._commit((letter.row(), *rows), lambda why, now: None)
+
+    def end(self, letter: Letter, state: State, done: Callable[[str, int], None]) -> None:
+        """Have the last state of a text written, before anybody is told; `done(why not, now)`."""
+        self._commit((replace(letter, state=state).row(),), done)
 
     def _make_room(self) -> tuple[MetaRow, ...]:
         rows = []

@@ -67,10 +67,18 @@ class MessageRequests:
         self._outbox.add(node, text, self._wall_s(now) or 0, written)
 
     def cancel(self, args: Args, ticket: int, now: int) -> None:
-        """Take the own text `number` back, if it has not left."""
+        """Take the own text `number` back, if it has not left; answers once that is on disk."""
         letter = self._outbox.find(args)
-        self._sending.take_back(letter, now)
-        self._ctx.emit(Reply(ticket, self._shown(letter, now)))
+
+        def written(why: str, at: int) -> None:
+            if why:
+                text = f"message {letter.number} was not taken back, it is still queued: {why}"
+                remedy = "try again; see `meshd status` for the state of the store"
+                self._ctx.emit(Reply(ticket, None, text, int(Exit.ERROR), remedy))
+            else:
+                self._ctx.emit(Reply(ticket, self._shown(letter, at)))
+
+        self._sending.take_back(letter, now, written)
 
     def messages(self, args: Args, ticket: int, now: int) -> None:
         """Show the newest `limit` texts both ways, of one `node` or all; `peek` reads none.

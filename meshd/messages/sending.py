@@ -8,6 +8,7 @@ Must not know: how bodies travel, how entries do.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -53,6 +54,10 @@ LORA_TEXT_MAX = LORA_BODY_MAX - TAG_LEN - TEXT_HEAD_LEN
 
 LORA_STORED_MAX = THIN_MAX - 248
 """Bytes of a text whose entry in a space goes by LoRa in one; a longer one goes in pieces."""
+
+
+Ended = Callable[[str, int], None]
+"""Hears why something is not on disk, "" when it is, and the time."""
 
 
 class _Flight:
@@ -103,11 +108,12 @@ class Sending:
         self._prekeys = prekeys
         self._flying: dict[int, int] = {}
         self._storing: set[int] = set()
+        self._ending: dict[int, list[Ended]] = {}
         self._asks: dict[int, int] = {}
 
     def reset(self) -> None:
         """Forget what is under way: the outbox was read anew."""
-        self._flying, self._storing, self._asks = {}, set(), {}
+        self._flying, self._storing, self._ending, self._asks = {}, set(), {}, {}
 
     def start(self, now: int) -> None:
         """Take up what an earlier run left."""
@@ -121,7 +127,7 @@ class Sending:
             if letter is not None and letter.entry is not None:
                 self._watch(now)
             return
-        if number in self._flying or number in self._storing:
+        if number in self._flying or number in self._storing or number in self._ending:
             return
         thin = self._carriage.thin(letter.to)
         if thin is None:
@@ -144,10 +150,18 @@ class Sending:
             if letter.to == node and letter.entry is None:
                 self._at(letter, now)
 
-    def take_back(self, letter: Letter, now: int) -> None:
-        """Send a text no more that has not left. Raises: RequestError where it has, or may have."""
+    def take_back(self, letter: Letter, now: int, done: Ended) -> None:
+        """Send a text no more that has not left; `done(why not, now)` when that is on disk.
+
+        Until it is, nothing of the text is sent; where it cannot be written, the text waits on.
+        Raises: RequestError where it has left, or may have.
+        """
         number, parcel = letter.number, self._flying.get(letter.number)
         if letter.state is State.TAKEN_BACK:
+            done("", now)
+            return
+        if number in self._ending:
+            self._ending[number].append(done)
             return
         if letter.state is not State.QUEUED:
             raise _kept(number, f"is {letter.state.text}")
@@ -158,7 +172,8 @@ class Sending:
         self._flying.pop(number, None)
         self._asks.pop(number, None)
         self._ctx.timers.cancel(("messages", "letter", number))
-        self._advance(letter, State.TAKEN_BACK, now)
+        self._ending[number] = [done]
+        self._outbox.end(letter, State.TAKEN_BACK, partial(self._ended, letter))
 
     def waits(self, letter: Letter, now: int) -> str:
         """Say what an own text waits for; "" where it is under way, kept by others, or over."""
@@ -247,6 +262,16 @@ class Sending:
             self._watch(now)
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _ended(self, letter: Letter, why: str, now: int) -> None:
+        """A text was taken back on the disk too, or it was not and goes on."""
+        asked = self._ending.pop(letter.number, [])
+        if why:
+            self._at(letter, now)
+        else:
+            self._advance(letter, State.TAKEN_BACK, now)
+        for done in asked:
+            done(why, now)
 
     def _came_back(self, space: Space, author: bytes, seq: int, now: int) -> None:
         """Send a text anew whose receiver had no key for its entry, unless it has it otherwise."""

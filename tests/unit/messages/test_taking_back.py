@@ -4,6 +4,7 @@ import pytest
 from letter_net import Net
 
 from meshd.core.errors import Exit, RequestError
+from meshd.store.interface import StoreError, StoreFault
 
 
 def pair(*edges, share=False):
@@ -106,3 +107,51 @@ def test_who_waits_until_it_is_read_waits_on_after_it_is_delivered():
     b.list()
     net.run(5)
     assert a.replies[ticket].value["state"] == "read"
+
+
+def test_a_text_is_called_taken_back_only_when_that_is_on_the_disk():
+    net, a, b = pair()
+    a.text(b, "hello")
+    a.held = True
+    ticket = a.begin("message.cancel", number=1)
+    again = a.begin("message.cancel", number=1)
+    assert ticket not in a.replies and again not in a.replies and a.states() == []
+    net.edges[frozenset("ab")] = "ip"
+    net.run(100)
+    assert b.shown() == [], "nothing leaves while it is written"
+    a.held = False
+    a.commit()
+    a.run()
+    assert [a.replies[each].value["state"] for each in (ticket, again)] == ["taken back"] * 2
+    assert a.states() == ["taken back"]
+    net.run(4000)
+    assert b.shown() == []
+
+
+def test_a_crash_before_the_answer_leaves_the_text_queued():
+    net, a, b = pair()
+    a.text(b, "hello")
+    a.held = True
+    ticket = a.begin("message.cancel", number=1)
+    a = net.restart("a")
+    assert ticket not in a.replies and a.list()[0]["state"] == "queued"
+    net.edges[frozenset("ab")] = "ip"
+    net.run(100)
+    assert b.shown() == ["hello"]
+
+
+def test_a_failed_write_is_answered_with_an_error_and_the_text_goes_on():
+    net, a, b = pair()
+    a.text(b, "hello")
+    commit, a.store.commit = a.store.commit, failing
+    reply = a.ask("message.cancel", number=1)
+    assert reply.value is None and "was not taken back, it is still queued" in reply.error
+    assert reply.remedy and a.list()[0]["state"] == "queued" and a.states() == []
+    a.store.commit = commit
+    net.edges[frozenset("ab")] = "ip"
+    net.run(100)
+    assert b.shown() == ["hello"]
+
+
+def failing(groups):
+    raise StoreError(StoreFault.BROKEN, "the disk failed", remedy="change the card")
