@@ -389,8 +389,11 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
 
     def warn(self, kind: str, problem: Problem | None) -> None:
         """Set or clear a problem of the host by kind; it shows in `status` until cleared."""
-        if problem is None:
-            self.problems.pop(kind, None)
-        elif self.problems.get(kind) != problem:
+        known = self.problems.get(kind)
+        if problem is None and known is not None:
+            del self.problems[kind]
+            self._ctx.emit(Notice("problem-over", {"code": known.code, "text": known.text}))
+        elif problem is not None and known != problem:
             self.problems[kind] = problem
-            self._ctx.emit(Notice("problem", {"code": problem.code, "text": problem.text}, True))
+            fields: dict[str, object] = {"code": problem.code, "text": problem.text}
+            self._ctx.emit(Notice("problem", fields | {"next": problem.remedy}, True))

@@ -240,6 +240,8 @@ def _trouble(change: LinkChange) -> Problem | None:
         return Problem(
             "link-no-address",
             f"interface {name} has no link-local IPv6 address",
-            f"is IPv6 switched off there? See /proc/sys/net/ipv6/conf/{name}/disable_ipv6",
+            "that of this machine itself never has one: two nodes here meet by --peer"
+            if name == "lo"
+            else f"is IPv6 switched off there? See /proc/sys/net/ipv6/conf/{name}/disable_ipv6",
         )
     return None

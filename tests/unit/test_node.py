@@ -6,7 +6,7 @@ import pytest
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit
-from meshd.core.events import Datagram, Link, LinkKind, Reply, StoreImage, Transmit
+from meshd.core.events import Datagram, Link, LinkKind, Notice, Reply, StoreImage, Transmit
 from meshd.core.identity import Identity
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
 from meshd.core.snapshot import Problem, SpaceStatus, to_json
@@ -116,7 +116,11 @@ def test_problem_shows_until_it_is_cleared():
     node = make()
     node.warn("link w0", Problem("link-missing", "there is no interface w0", "plug it in"))
     assert node.snapshot(0).problems[0].code == "link-missing"
+    told = [event for event in drain(node) if isinstance(event, Notice)]
+    assert [(one.kind, one.fields["next"]) for one in told] == [("problem", "plug it in")]
     node.warn("link w0", None)
+    node.warn("link w0", None)
+    assert [event.kind for event in drain(node)] == ["problem-over"]
     assert node.snapshot(0).problems == ()
 
 
