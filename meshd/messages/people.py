@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import AddressValueError, IPv6Address
 
+from meshd.core.alike import nearest
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.ids import (
     grouped,
@@ -80,7 +81,8 @@ class People:
         raise self._misread(text) or RequestError(
             f"{text!r} is nobody known here",
             code=Exit.NOT_FOUND,
-            remedy="give its id, it looks like k7q2-m6xw-abcd-efgh; `meshd neighbours` and"
+            remedy=self._guess(text, said=said)
+            + "give its id, it looks like k7q2-m6xw-abcd-efgh; `meshd neighbours` and"
             " `meshd space members SPACE` show those that are known",
         )
 
@@ -179,6 +181,20 @@ class People:
             for member in space.members()
             if member.node and member.name == text
         ]
+
+    def _guess(self, text: str, *, said: bool) -> str:
+        """Return a question for the name, or the id, that a mistyped one may be; "" for none."""
+        members = self._members()
+        words = {
+            member.name.lower(): member.name
+            for space in self._spaces.all()
+            for member in space.members()
+        }
+        if said:
+            words |= {name.lower(): name for name in self.names().values()}
+        words |= {grouped(node_text(node)): grouped(node_text(node)) for node in members}
+        near = nearest(text.lower(), words)
+        return f'did you mean "{words[near]}"? else ' if near is not None else ""
 
     def _members(self) -> set[bytes]:
         return {

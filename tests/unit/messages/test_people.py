@@ -109,6 +109,19 @@ def test_id_with_a_digit_that_no_id_has_is_told_so_with_the_one_that_was_meant()
         a.ask("ping", node="Ben 1999")
 
 
+def test_mistyped_name_is_answered_with_the_one_that_was_meant():
+    _, a, b = pair()
+    b.ask("space.create", name="other", **{"as": "Ben"})
+    join(a, b, b.ask("invite", space="other", role="writer").value["url"])
+    meet(b, a)
+    name = "Ben"
+    for text in ("ben", "Bne", grouped(node_text(b.node))[:6]):
+        with pytest.raises(RequestError, match="nobody known here") as caught:
+            a.ask("message", node=text, text="hi")
+        meant = grouped(node_text(b.node)) if "-" in text else name
+        assert f'did you mean "{meant}"?' in caught.value.remedy
+
+
 def test_address_of_the_mesh_means_its_node_and_another_nobody():
     _, a, b = pair()
     address = address_text(mesh_address(OPEN_MESH_ID, b.node))
