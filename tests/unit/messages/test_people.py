@@ -118,7 +118,7 @@ def test_mistyped_name_is_answered_with_the_one_that_was_meant():
     for text in ("ben", "Bne", grouped(node_text(b.node))[:6]):
         with pytest.raises(RequestError, match="nobody known here") as caught:
             a.ask("message", node=text, text="hi")
-        meant = grouped(node_text(b.node)) if "-" in text else name
+        meant = grouped(node_text(b.node)) if "-" in text else "Ben"
         assert f'did you mean "{meant}"?' in caught.value.remedy
 
 
