@@ -114,7 +114,6 @@ def test_mistyped_name_is_answered_with_the_one_that_was_meant():
     b.ask("space.create", name="other", **{"as": "Ben"})
     join(a, b, b.ask("invite", space="other", role="writer").value["url"])
     meet(b, a)
-    name = "Ben"
     for text in ("ben", "Bne", grouped(node_text(b.node))[:6]):
         with pytest.raises(RequestError, match="nobody known here") as caught:
             a.ask("message", node=text, text="hi")
