@@ -244,7 +244,7 @@ class AirFiles:
         try:
             if sub == Sub.PIECE:
                 piece = wire.Piece.decode(body)
-                self._senders.heard(link, piece)
+                self._senders.heard(link, piece, now)
                 self._takings.piece(link, piece, now)
             elif sub == Sub.MARKS:
                 self._takings.marks(link, wire.Marks.decode(body), now)

@@ -62,7 +62,7 @@ class Sending:
             "packed",
             "payer",
         ),
-        *("ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
+        *("heard", "latest_us", "ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
     )
 
     def __init__(
@@ -77,10 +77,11 @@ class Sending:
         self.offered_us: int | None = None
         self.again = 0
         self.first = False
-        self.ready_us = now
+        self.ready_us = self.latest_us = now
         self.todo = 0
         self.next = 0
         self.given: set[int] = set()
+        self.heard: set[int] = set()
         self.sent = 0
         self.since_us = now
         self.runs: set[int] = set()
@@ -145,21 +146,25 @@ class Senders:
         if sending is not None and covers and not sending.todo:
             sending.offer_due_us = None
 
-    def heard(self, link: str, piece: Piece) -> None:
-        """Somebody else sends the same: leave it to them as far as they go.
+    def heard(self, link: str, piece: Piece, now: int) -> None:
+        """Somebody else sends the same: there is one piece less to give, and they go on first.
 
-        Only a true piece shows that they have the file, and none that they may have from here.
+        Only a true piece shows that they have the file, and none that they may have from here. Each
+        stands for itself, once an hour, and for a few frames, up to the latest that a want leaves:
+        what its sender says of those to come may be false.
         """
         sending = self._sendings.get((link, piece.tag))
         if sending is None:
             return
-        count = sending.offer.pieces
-        if piece.number >= count or piece.data != sending.packed.pieces[piece.number]:
+        number, count = piece.number, sending.offer.pieces
+        if number >= count or piece.data != sending.packed.pieces[number]:
             self._ctx.drop(DropReason.PIECE_FORGED, link)
-        elif piece.number not in sending.given:
-            sending.next = (piece.number + 1) % count
-            if sending.todo <= piece.left + 1:
-                sending.todo = 0
+        elif sending.todo and number not in sending.given and number not in sending.heard:
+            sending.heard.add(number)
+            sending.next = (number + 1) % count
+            sending.todo -= 1
+            wait_us = self._ctx.jitter(LATER, 2 * LATER) * self._air.frame_us(link)
+            sending.ready_us = max(sending.ready_us, min(now + wait_us, sending.latest_us))
 
     def wanted(self, link: str, wanted: Wanted, now: int) -> None:
         """Somebody lacks pieces of a file."""
@@ -168,6 +173,7 @@ class Senders:
             return
         if now - sending.since_us > HOUR_US:
             sending.since_us, sending.sent = now, 0
+            sending.heard.clear()
         offer = sending.offer
         if sending.sent >= SENT_PARTS * offer.need + SENT_MORE:
             self._ctx.drop(DropReason.PIECES_SPENT, link)
@@ -178,11 +184,14 @@ class Senders:
         elif offered_us is None or now - offered_us > OFFER_PAUSE_US:
             sending.offer_due_us = now
         runs = range(len(offer.digests))
-        sending.runs.update(run for run in runs if wanted.runs >> run & 1 and run in sending.told)
-        if not sending.todo and not sending.first:
-            wait_us = self._ctx.jitter(LATER, 2 * LATER) * self._air.frame_us(link)
-            sending.ready_us = now + wait_us
-        sending.todo = max(sending.todo, min(wanted.more, offer.need))
+        sending.runs.update(run for run in runs if wanted.runs >> run & 1)
+        more = min(wanted.more, offer.need)
+        if not sending.todo:
+            frame_us = self._air.frame_us(link)
+            sending.latest_us = now + 2 * (LATER + more) * frame_us
+            if not sending.first:
+                sending.ready_us = now + self._ctx.jitter(LATER, 2 * LATER) * frame_us
+        sending.todo = max(sending.todo, more)
 
     def due_us(self, now: int) -> int | None:
         """Return when `tick` has something to do; may be in the past."""
@@ -251,6 +260,7 @@ class Senders:
             if not self._tell(sending, Sub.MARKS, sending.packed.marks(run).encode(), now):
                 return False
             sending.runs.remove(run)
+            sending.sent += run in sending.told
             sending.told.add(run)
             return True
         left = sending.todo - 1

@@ -63,6 +63,55 @@ def test_who_claims_to_send_the_rest_stops_no_giver_by_a_forged_or_recorded_piec
     assert bool(drops(anna, DropReason.PIECE_FORGED)) is not true
 
 
+def play(ether, pieces, again):
+    """Let the last device play a true piece again, and claim to send all that follow."""
+    body = pieces[again % len(pieces)]
+    claim = wire.Piece.decode(body)._replace(left=255)
+    ether.inject(ether.devices[-1].identity.node, Sub.PIECE, claim.encode())
+
+
+@pytest.mark.parametrize("known", ["last", "all"])
+def test_pieces_of_the_first_giver_played_again_stop_no_second_giver(known):
+    ether = crowd(3)
+    anna, ben, cleo, eve = ether.devices
+    ether.part(anna, cleo)
+    eve.files.lora._owner.file_wanted = lambda manifest: False
+    put(ether, DATA)
+    ether.wait(1)
+    while not has(ben, DATA):
+        ether.wait(1)
+    pieces = [body for sub, body in ether.radios[0].sent if sub == Sub.PIECE]
+    pieces = pieces[-1:] if known == "last" else pieces
+    wanted = 0
+    for again in range(900):
+        asked = sum(sub == Sub.PIECES_WANTED for sub, _ in ether.radios[2].sent)
+        if known == "all" or asked > wanted:
+            play(ether, pieces, again)
+        wanted = asked
+        ether.wait(1)
+        if has(cleo, DATA):
+            break
+    assert has(cleo, DATA)
+
+
+def test_a_repair_piece_that_somebody_computed_stops_not_the_first_giver():
+    """Its run of marks was never told: the giver tells it when it is asked for."""
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    put(ether, DATA)
+    until(ether, Sub.OFFER)
+    (packed,) = [one.packed for one in anna.files.lora._senders._sendings.values()]
+    last = packed.offer.pieces - 1
+    repair = wire.Piece(packed.offer.tag, last, 255, packed.pieces[last])
+    eve.files.lora._owner.file_wanted = lambda manifest: False
+    for _ in range(900):
+        ether.inject(eve.identity.node, Sub.PIECE, repair.encode())
+        ether.wait(1)
+        if has(ben, DATA):
+            break
+    assert has(ben, DATA)
+
+
 def test_forged_marks_are_nothing():
     ether = crowd(2)
     put(ether, DATA)
