@@ -70,7 +70,7 @@ def make():
         "digests": Digests(SALT, (Digest(tag, said),)),
         "heads": Heads(SALT, tag, (Head(feed, 300),)),
         "heads, partial": Heads(SALT, tag, (Head(feed, 2**32 - 1),), partial=True),
-        "held": Held(300, _mac(space)),
+        "held": Held(300, _mac(space, entry)),
         "needs": Needs(SALT, tag, (Range(feed, 128, 12),)),
     }
     vectors = {
@@ -90,12 +90,13 @@ def make():
     return vectors
 
 
-def _mac(space):
-    """Make the proof of device 6 for device 4 that it has the founder's feed, by the page."""
+def _mac(space, entry):
+    """Make the proof of device 6 for device 4 that it has the founder's entry, by the page."""
     holder, author = (crypto.sign_public(fill(number)) for number in (6, 4))
     shared = crypto.exchange(crypto.exchange_secret_of(fill(6)), crypto.exchange_public_of(author))
     key = crypto.digest(holder + author, key=shared, person=b"meshd-air-held")
-    return crypto.digest(space + FOUNDER + (300).to_bytes(4, "big"), key=key, size=8)
+    said = space + FOUNDER + (300).to_bytes(4, "big") + entry.digest(space, FOUNDER)
+    return crypto.digest(said, key=key, size=8)
 
 
 if __name__ == "__main__":

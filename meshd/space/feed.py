@@ -3,11 +3,15 @@
 Enters: nothing. Leaves: feed heads, results of `Spaces.accept`, events for sync and files.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.errors import WireError
+
+RECENT = 32
+"""Entries of a feed whose digests are remembered, until the next start."""
 
 _HEAD = Struct("!I32s")
 
@@ -25,6 +29,15 @@ class FeedHead:
     durable_seq: int = 0
     bytes_total: int = 0
     frozen: bool = False
+    recent: deque[bytes] = field(
+        default_factory=lambda: deque(maxlen=RECENT), compare=False, repr=False
+    )
+    """The digests of the newest entries, that of `seq` the last."""
+
+    def digest_at(self, seq: int) -> bytes:
+        """Return what names the entry `seq`; b"" where that is not remembered."""
+        place = seq - self.seq - 1
+        return self.recent[place] if -len(self.recent) <= place < 0 else b""
 
     def encode(self) -> bytes:
         """Return what is kept beside the entries: seq and running hash."""

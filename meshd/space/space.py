@@ -342,7 +342,9 @@ class Space:
         whole = seq == image.seq
         frozen = fork_key(self.id, image.author) in metas or not whole
         size = image.bytes_total
-        self.feeds[image.author] = FeedHead(running, image.seq, digest, image.seq, size, frozen)
+        feed = FeedHead(running, image.seq, digest, image.seq, size, frozen)
+        feed.recent.extend((digest,) if digest else ())
+        self.feeds[image.author] = feed
         self.acks.began(image.author, image.seq)
         return whole
 
@@ -434,6 +436,7 @@ class Space:
         feed.seq = entry.head.seq
         feed.hash32 = wire.next_running(feed.hash32, digest)
         feed.digest = digest
+        feed.recent.append(digest)
         feed.bytes_total += len(data)
         rows: list[Row] = [
             EntryRow(self.id, author, feed.seq, data, record is not None),

@@ -2,8 +2,9 @@
 
 Enters: entries that came by LoRa and are durable, words of neighbours. Leaves: words, and whose
 feeds they are about. A frame proves no sender, so the word does: eight bytes under a key of both
-devices, over space, author and number. It says the same as HAVE does in a session, is true for good
-once it was said, and so may be heard again at any time.
+devices, over space, author, number and the entry that has it. It says the same as HAVE does in a
+session, is true for good once it was said, and so may be heard again at any time: where the author
+wrote another entry under that number since, as a card that was put back does, it proves nothing.
 Ref: docs/wire-format.md#entries-over-lora.
 """
 
@@ -82,7 +83,10 @@ class Acks:
                 feed = space.feeds.get(author)
                 if feed is None or held.seq > feed.durable_seq:
                     continue
-                if compare_digest(_mac(key, (space.id, author), held.seq), held.mac):
+                digest = feed.digest_at(held.seq)
+                if not digest:
+                    continue
+                if compare_digest(_mac(key, (space.id, author), held.seq, digest), held.mac):
                     return Holding(space.id, author, held.seq)
         return None
 
@@ -92,8 +96,10 @@ class Acks:
         key = self._key(self._public, device, device) if device else None
         if space is None or key is None:
             return None
-        seq = space.feeds[feed[1]].durable_seq
-        return Held(seq, _mac(key, feed, seq))
+        held = space.feeds[feed[1]]
+        seq = held.durable_seq
+        digest = held.digest_at(seq)
+        return Held(seq, _mac(key, feed, seq, digest)) if digest else None
 
     def _key(self, holder: bytes, author: bytes, other: bytes) -> bytes | None:
         """Return the key of one direction; None with a device whose key is none."""
@@ -130,5 +136,6 @@ def _device_by(space: Space, author: bytes) -> bytes:
     return next((one.device_public for one in space.members() if one.author == author), b"")
 
 
-def _mac(key: bytes, feed: Feed, seq: int) -> bytes:
-    return crypto.digest(feed[0] + feed[1] + seq.to_bytes(4, "big"), key=key, size=MAC_LEN)
+def _mac(key: bytes, feed: Feed, seq: int, digest: bytes) -> bytes:
+    said = feed[0] + feed[1] + seq.to_bytes(4, "big") + digest
+    return crypto.digest(said, key=key, size=MAC_LEN)

@@ -1,10 +1,13 @@
 """A neighbour's word that it holds an own entry: who may say it, and for what it counts."""
 
+from copy import deepcopy
+
 import pytest
 from air_net import MINUTE, AirNet
 from sync_net import SECOND
 
 from meshd.core.ids import node_text
+from meshd.space.feed import RECENT
 from meshd.sync.air.acks import PEERS_MAX, WAITING_MAX, Acks
 from meshd.wire.air_messages import Held
 from meshd.wire.lora_payload import Sub
@@ -102,3 +105,39 @@ def test_tables_have_an_end(net):
         acks._key(b"h", b"a", b"%032d" % number)
     assert len(acks._due) == WAITING_MAX
     assert len(acks._shared) == PEERS_MAX
+
+
+def test_a_recorded_word_proves_nothing_of_what_a_card_that_was_put_back_wrote_anew(net):
+    before = deepcopy(net.anna.store)
+    net.anna.post("first")
+    net.run(MINUTE)
+    assert holders(net.anna) == [net.ben.node]
+    author, seq = newest(net.anna)
+    recorded = word(net.ben, (net.ben.home.id, author)).encode()
+    net.apart(net.anna, net.ben)
+    net.anna.store = before
+    net.anna.boot()
+    net.anna.post("second")
+    net.run(MINUTE)
+    assert newest(net.anna) == (author, seq), "another entry under the same number"
+    net.anna.hear_local(net.ben.node, Sub.HELD, recorded)
+    assert holders(net.anna) == []
+
+
+def test_a_word_counts_though_more_was_written_and_after_a_start_for_the_last_entry(net):
+    net.anna.post("first")
+    net.run(MINUTE)
+    author, seq = newest(net.anna)
+    recorded = word(net.ben, (net.ben.home.id, author)).encode()
+    net.apart(net.anna, net.ben)
+    net.anna.boot()
+    assert not net.anna.home.acks.holders(author, seq)
+    net.anna.hear_local(net.ben.node, Sub.HELD, recorded)
+    assert list(net.anna.home.acks.holders(author, seq)) == [net.ben.node]
+    home = net.anna.home
+    for number in range(RECENT):
+        assert home.feeds[author].digest_at(seq), number
+        net.anna.post(f"text {number}")
+    feed = home.feeds[author]
+    assert not feed.digest_at(seq) and not feed.digest_at(0) and not feed.digest_at(feed.seq + 1)
+    assert feed.digest_at(feed.seq) == feed.digest

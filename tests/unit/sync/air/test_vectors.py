@@ -27,8 +27,9 @@ def test_state_of_a_feed_is_that_of_the_vectors():
 
 
 def test_proof_of_what_is_held_is_that_of_the_vectors():
-    space, _, _, _ = made()
+    space, _, entry, _ = made()
     own = acks.Acks(SimpleNamespace(identity=Identity(fill(6), fill(1))))
     author = crypto.sign_public(fill(4))
     key = own._key(crypto.sign_public(fill(6)), author, author)
-    assert acks._mac(key, (space, FOUNDER), 300).hex() == VECTORS["held"]["fields"]["mac"]
+    mac = acks._mac(key, (space, FOUNDER), 300, entry.digest(space, FOUNDER))
+    assert mac.hex() == VECTORS["held"]["fields"]["mac"]
