@@ -115,3 +115,14 @@ def test_a_call_for_help_comes_before_the_texts_that_wait():
     assert camp.world.run_until(called, 30 * 1_000_000)
     assert len(camp.texts(2)) < 10
     camp.until_same(10 * MINUTE)
+
+
+def test_who_was_off_gets_a_call_for_help_soon_after_it_is_back():
+    camp = Camp(2)
+    camp.run(20 * MINUTE)
+    camp.hosts[1].crash()
+    camp.run(1)
+    camp.post(0, "flood at the mill", distress=True)
+    camp.run(20)
+    camp.hosts[1].start()
+    assert camp.until_same(MINUTE) < 45

@@ -18,6 +18,9 @@ HISTORY_MAX = 256
 _LEN = 16
 _MODULUS = 1 << 8 * _LEN
 
+LONG_AGO_US = -(1 << 62)
+"""The time of an entry that is told to who lacks it though it may be on its way."""
+
 
 class Change(NamedTuple):
     """The state before an entry, and the entry."""

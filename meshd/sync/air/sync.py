@@ -33,7 +33,7 @@ from meshd.sync.air.link import AirLink, Voice
 from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key, Offer, worth
-from meshd.sync.air.states import State
+from meshd.sync.air.states import LONG_AGO_US, State
 from meshd.sync.air.status import Written, post_waits, told_of
 from meshd.sync.air.talk import Ahead, Behind, Finding
 from meshd.sync.air.thin import expand, fitting
@@ -42,6 +42,7 @@ from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
 from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
 from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
+from meshd.wire.entry import Kind
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
 from meshd.wire.symbols import SymbolBatch
 
@@ -349,7 +350,8 @@ class AirSync:
         if state is None:
             self._states[space_id] = State(space)
         else:
-            state.applied(author, seq, digest, now)
+            called = data[1] == Kind.DISTRESS  # who lacks it gets it before it has settled
+            state.applied(author, seq, digest, LONG_AGO_US if called else now)
         for link in self._links.values():
             for voice in (link.near, link.far):
                 voice.wants.came((space_id, author), seq, now)
