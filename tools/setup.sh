@@ -138,7 +138,7 @@ python_environment() {
         say "setup: making .venv with $("$python" --version)"
         "$python" -m venv --clear .venv
     fi
-    say "setup: $(.venv/bin/python --version) in .venv; fetching its packages, which takes a minute or two"
+    say "setup: $(.venv/bin/python --version) in .venv; fetching its packages, a minute or two, longer on a small board"
     # On a terminal pip shows each package as it comes.
     PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install $([ -t 2 ] || echo --quiet) \
         --disable-pip-version-check --editable '.[dev,qr]' >&2 || {
