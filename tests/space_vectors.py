@@ -94,7 +94,7 @@ def _drafts(space, digests):
     yield "post", Draft(Kind.POST, b"", Post("hello, mesh").encode())
     message = Message(JOINER.node, "for you")
     yield "message", Draft(Kind.MESSAGE, b"", message.encode())
-    yield "receipt", Draft(Kind.RECEIPT, b"", Receipt(((AUTHOR, 7),)).encode())
+    yield "receipt", Draft(Kind.RECEIPT, b"", Receipt(((AUTHOR, 7, digests[-1][:8]),)).encode())
     clear = FileClear(fill(11), 1, 3, 3_000_000)
     secret = FileSecret(fill(12), 2_999_952, "map.png", "image/png")
     yield "file", Draft(Kind.FILE, clear.encode(), secret.encode())

@@ -2,12 +2,15 @@
 
 Enters: opened MESSAGE, LETTER and RECEIPT entries. Leaves: what to acknowledge, what was delivered,
 and the row that keeps both across a restart. A message is *delivered* when a receipt came in the
-feed of the very node it was addressed to. A letter that came to a receiver without the key for it
-is given back: it waits on, until who sent it has sent it anew.
+feed of the very node it was addressed to, for the very entry: own numbers are used again after a
+card was put back, and a receipt for what had the number before delivers nothing. A letter that came
+to a receiver without the key for it is given back: it waits on, until who sent it has sent it anew.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from json import JSONDecodeError, dumps, loads
+from typing import NamedTuple
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
@@ -27,14 +30,27 @@ Name = tuple[bytes, int]
 """An entry by (author, seq)."""
 
 
+def never(author: bytes, seq: int) -> bool:
+    """Say of no entry that it is missing."""
+    return False
+
+
+class _Sent(NamedTuple):
+    """Whom an own message is for, and the start of its entry's digest."""
+
+    to: bytes
+    mark: bytes
+
+
 class Mail:
     """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
 
-    __slots__ = ("_due", "_fresh", "_held", "_outbox", "_returned", "overflowed")
+    __slots__ = ("_astray", "_due", "_fresh", "_held", "_outbox", "_returned", "overflowed")
 
     def __init__(self) -> None:
-        self._due: dict[Name, None] = {}
-        self._outbox: dict[Name, bytes] = {}
+        self._due: dict[Name, bytes] = {}
+        self._outbox: dict[Name, _Sent] = {}
+        self._astray = 0
         self._fresh: list[Name] = []
         self._held: set[Name] = set()
         self._returned: dict[Name, None] = {}
@@ -77,7 +93,7 @@ class Mail:
 
     def give_back(self, names: tuple[Name, ...], node: bytes) -> bool:
         """Note own messages for `node` that it cannot open."""
-        new = [name for name in names if node and self._outbox.get(name) == node]
+        new = [name for name in names if node and self._is_for(name, node)]
         self._returned.update(dict.fromkeys(new))
         return bool(new)
 
@@ -90,8 +106,11 @@ class Mail:
         self._outbox.pop((author, seq), None)
         self._returned.pop((author, seq), None)
 
-    def message(self, author: bytes, opened: Opened, *, own: bool, node: bytes) -> bool:
+    def message(
+        self, author: bytes, opened: Opened, *, own: bool, node: bytes, digest: bytes
+    ) -> bool:
         """Note a MESSAGE or LETTER: an own one waits, one for `node` is to be acknowledged."""
+        mark = digest[: payload.ENTRY_MARK_LEN]
         try:
             if opened.kind == Kind.LETTER:
                 to = payload.decode_letter(opened.payload).to
@@ -102,7 +121,7 @@ class Mail:
         if own:
             if not self.has_room:
                 return False
-            self._outbox[author, opened.seq] = to
+            self._outbox[author, opened.seq] = _Sent(to, mark)
             return True
         if to != node:
             return False
@@ -113,41 +132,68 @@ class Mail:
             del self._due[gone]
             self._held.discard(gone)
             self.overflowed += 1
-        self._due[author, opened.seq] = None
+        self._due[author, opened.seq] = mark
         return True
 
-    def receipt(self, opened: Opened, *, own: bool, node: bytes) -> bool:
-        """Note a RECEIPT: an own one settles what was due, another's what waited for `node`."""
+    def receipt(
+        self,
+        opened: Opened,
+        *,
+        own: bool,
+        node: bytes,
+        missing: Callable[[bytes, int], bool] = never,
+    ) -> bool:
+        """Note a RECEIPT: an own one settles what was due, another's what waited for `node`.
+
+        `missing` tells of an own entry that is not here: who has a receipt for it wrote it once.
+        """
         try:
             received = payload.decode_receipt(opened.payload).received
         except WireError:
             return False
         if own:
-            settled = [name for name in received if name in self._due]
+            settled = [one[:2] for one in received if self._due.get(one[:2]) == one[2]]
             for name in settled:
                 del self._due[name]
             return bool(settled)
-        delivered = [name for name in received if node and self._outbox.get(name) == node]
-        for name in delivered:
-            self.abandon(*name)
+        delivered = []
+        for author, seq, mark in received:
+            name = (author, seq)
+            if node and self._outbox.get(name) == (node, mark):
+                delivered.append(name)
+                self.abandon(*name)
+            elif missing(*name) or (node and self._is_for(name, node)):
+                self._astray += 1
         self._fresh += delivered
         return bool(delivered)
 
     def next_receipt(self) -> Receipt | None:
         """Return the receipt to append now, or None when none is due."""
-        names = [name for name in self._due if name not in self._held][: payload.RECEIPTS_MAX]
-        return Receipt(tuple(names)) if names else None
+        due = [(*name, mark) for name, mark in self._due.items() if name not in self._held]
+        return Receipt(tuple(due[: payload.RECEIPTS_MAX])) if due else None
 
     def take_delivered(self) -> list[Name]:
         """Return own messages that were delivered since the last call."""
         fresh, self._fresh = self._fresh, []
         return fresh
 
+    def take_astray(self) -> int:
+        """Return how many receipts since the last call were for own entries that are not here."""
+        astray, self._astray = self._astray, 0
+        return astray
+
+    def _is_for(self, name: Name, node: bytes) -> bool:
+        sent = self._outbox.get(name)
+        return sent is not None and sent.to == node
+
     def row(self, space: bytes) -> MetaRow:
         """Return the row that keeps both lists."""
         fields: dict[str, object] = {
-            "due": [[author.hex(), seq] for author, seq in self._due],
-            "outbox": [[author.hex(), seq, to.hex()] for (author, seq), to in self._outbox.items()],
+            "due": [[author.hex(), seq, mark.hex()] for (author, seq), mark in self._due.items()],
+            "outbox": [
+                [author.hex(), seq, sent.to.hex(), sent.mark.hex()]
+                for (author, seq), sent in self._outbox.items()
+            ],
         }
         if self._returned:
             fields["returned"] = [[author.hex(), seq] for author, seq in self._returned]
@@ -161,10 +207,12 @@ def load_mail(data: bytes | None) -> Mail:
         return mail
     try:
         fields = loads(data)
-        for author, seq in fields["due"]:
-            mail._due[bytes.fromhex(author), int(seq)] = None
-        for author, seq, to in fields["outbox"]:
-            mail._outbox[bytes.fromhex(author), int(seq)] = bytes.fromhex(to)
+        for author, seq, *mark in fields["due"]:
+            if mark:  # rows of earlier versions have none: what they name is not known for sure
+                mail._due[bytes.fromhex(author), int(seq)] = bytes.fromhex(mark[0])
+        for author, seq, to, *mark in fields["outbox"]:
+            sent = _Sent(bytes.fromhex(to), bytes.fromhex(mark[0]) if mark else b"")
+            mail._outbox[bytes.fromhex(author), int(seq)] = sent
         for author, seq in fields.get("returned", []):
             mail._returned[bytes.fromhex(author), int(seq)] = None
     except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):

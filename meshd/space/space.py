@@ -445,7 +445,7 @@ class Space:
         if record is not None:
             self._learn_card(author, entry, record, digest)
         elif entry.head.kind in MAIL_KINDS and not self.carries_only:
-            rows += self._learn_mail(author, entry)
+            rows += self._learn_mail(author, entry, digest)
         elif entry.head.kind == Kind.PREKEY and not self.carries_only:
             rows += self._learn_prekey(author, entry)
         return tuple(rows)
@@ -465,17 +465,23 @@ class Space:
             changed = self.mail.give_back(said.unopened, self.node_of(author))
         return [*([row] if row else []), *([self.mail.row(self.id)] if changed else [])]
 
-    def _learn_mail(self, author: bytes, entry: Entry) -> list[Row]:
+    def _learn_mail(self, author: bytes, entry: Entry, digest: bytes) -> list[Row]:
         opened = entries.open_entry(self.keys, self.id, author, entry)
         if opened is None:
             return []
         own = self.is_own(author)
         if opened.kind != Kind.RECEIPT:
             node = b"" if own else self.node
-            changed = self.mail.message(author, opened, own=own, node=node)
+            changed = self.mail.message(author, opened, own=own, node=node, digest=digest)
         else:
-            changed = self.mail.receipt(opened, own=own, node=self.node_of(author))
+            node = self.node_of(author)
+            changed = self.mail.receipt(opened, own=own, node=node, missing=self._is_missing)
         return [self.mail.row(self.id)] if changed else []
+
+    def _is_missing(self, author: bytes, seq: int) -> bool:
+        """Tell of an own entry that is not here, though somebody had it."""
+        feed = self.feeds.get(author)
+        return self.is_own(author) and (feed is None or seq > feed.seq)
 
     def _learn_card(self, author: bytes, entry: Entry, record: Record, digest: bytes) -> None:
         self._cards.learn(author, entry, record, digest)

@@ -459,6 +459,8 @@ class Spaces:
             self.ctx.timers.set_earlier(("space", "receipts", space.id), now + RECEIPT_DELAY_US)
 
     def _tell_delivered(self, space: Space) -> None:
+        for _ in range(space.mail.take_astray()):
+            self.ctx.drop(DropReason.FORK_SUSPECTED)
         for author, seq in space.mail.take_delivered():
             fields: dict[str, object] = {"space": space.text_id, "author": author.hex()}
             self.ctx.emit(Notice("delivered", fields | {"seq": seq}))

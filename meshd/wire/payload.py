@@ -17,7 +17,10 @@ FILE_NAME_MAX = 255
 LETTER_TAG_LEN = 8
 UNOPENED_MAX = 16
 """Letters that one PREKEY gives back."""
-_RECEIPT = Struct("!32sI")
+ENTRY_MARK_LEN = 8
+"""Bytes of an entry's digest by which a receipt names it."""
+_NAME = Struct("!32sI")
+_RECEIPT = Struct(f"!32sI{ENTRY_MARK_LEN}s")
 _PREKEY = Struct("!I32s")
 _FILE_CLEAR = Struct("!32sBIQ")
 _FILE_SECRET = Struct("!32sQB")
@@ -59,13 +62,16 @@ class SealedLetter(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """Messages that have reached their reader's disk, as (author, seq)."""
+    """Messages that have reached their reader's disk, as (author, seq, start of the digest).
 
-    received: tuple[tuple[bytes, int], ...]
+    The digest says which entry was meant: a card that was put back uses a number again.
+    """
+
+    received: tuple[tuple[bytes, int, bytes], ...]
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return b"".join(_RECEIPT.pack(author, seq) for author, seq in self.received)
+        return b"".join(_RECEIPT.pack(*one) for one in self.received)
 
 
 class PrekeyRecord(NamedTuple):
@@ -80,7 +86,7 @@ class PrekeyRecord(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the payload: number (4), key (32), then author (32) and seq (4) of each letter."""
-        given_back = b"".join(_RECEIPT.pack(author, seq) for author, seq in self.unopened)
+        given_back = b"".join(_NAME.pack(author, seq) for author, seq in self.unopened)
         return _PREKEY.pack(self.number, self.public) + given_back
 
 
@@ -162,12 +168,12 @@ def decode_prekey(data: bytes) -> PrekeyRecord:
     Raises: WireError.
     """
     letters_len = len(data) - _PREKEY.size
-    if letters_len < 0 or letters_len % _RECEIPT.size or letters_len > UNOPENED_MAX * _RECEIPT.size:
+    if letters_len < 0 or letters_len % _NAME.size or letters_len > UNOPENED_MAX * _NAME.size:
         raise WireError("prekey length")
     number, public = _PREKEY.unpack_from(data)
     if not number:
         raise WireError("prekey number 0")
-    return PrekeyRecord(number, public, tuple(_RECEIPT.iter_unpack(data[_PREKEY.size :])))
+    return PrekeyRecord(number, public, tuple(_NAME.iter_unpack(data[_PREKEY.size :])))
 
 
 def decode_file_clear(data: bytes) -> FileClear:

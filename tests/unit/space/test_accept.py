@@ -446,6 +446,38 @@ def test_only_the_receiver_sends_a_receipt(pair):
     assert carl.space().author not in carl.space().feeds
 
 
+def test_receipt_for_what_had_the_number_before_the_card_was_put_back_delivers_nothing(pair):
+    anna, ben = pair
+    saved = copy.deepcopy(anna.store)
+    old = anna.ask("post", space="home", text="first", to="ben").value["seq"]
+    meet(anna, ben)
+    ben.wait(5 * SECOND)
+    receipt = ben.store.entries[ben.space().id, ben.space().author][1]
+    anna.store = saved
+    anna.start()
+    assert anna.ask("post", space="home", text="second", to="ben").value["seq"] == old
+    dropped = anna.ctx.drops.total(DropReason.FORK_SUSPECTED)
+    assert accept(anna, ben.space().author, receipt) == Accepted(1)
+    anna.run()
+    assert anna.log()[-1]["text"] == "second" and anna.log()[-1]["delivered"] is False
+    assert not anna.kinds("delivered")
+    assert anna.ctx.drops.total(DropReason.FORK_SUSPECTED) == dropped + 1
+
+
+def test_receipt_for_an_own_entry_that_is_not_here_is_a_sign_of_a_card_that_was_put_back(pair):
+    anna, ben = pair
+    saved = copy.deepcopy(anna.store)
+    anna.ask("post", space="home", text="first", to="ben")
+    meet(anna, ben)
+    ben.wait(5 * SECOND)
+    receipt = ben.store.entries[ben.space().id, ben.space().author][1]
+    anna.store = saved
+    anna.start()
+    assert accept(anna, ben.space().author, receipt) == Accepted(1)
+    anna.run()
+    assert anna.ctx.drops.total(DropReason.FORK_SUSPECTED) == 1 and not anna.kinds("delivered")
+
+
 def test_card_that_an_admitter_made_up_names_nobody(pair):
     anna, ben = pair
     space, carl = anna.space(), Device("carl")

@@ -190,19 +190,53 @@ def test_logs_under_way_are_bounded(anna, monkeypatch):
 # --- mail -----------------------------------------------------------------------------------------
 
 
-def message(mail, author, seq, to, *, own, node=b""):
+def message(mail, author, seq, to, *, own, node=b"", digest=bytes(32)):
     opened = Opened(Kind.MESSAGE, Message(to, "x").encode(), 0, seq)
-    return mail.message(author, opened, own=own, node=node)
+    return mail.message(author, opened, own=own, node=node, digest=digest)
 
 
 def test_receipt_counts_only_from_the_node_it_was_sent_to():
     mail, author = Mail(), bytes(32)
     assert message(mail, author, 1, b"n" * 10, own=True)
-    receipt = Opened(Kind.RECEIPT, Receipt(((author, 1),)).encode(), 0, 1)
+    receipt = Opened(Kind.RECEIPT, Receipt(((author, 1, bytes(8)),)).encode(), 0, 1)
     assert not mail.receipt(receipt, own=False, node=b"m" * 10)
     assert mail.awaits(author, 1) and mail.take_delivered() == []
     assert mail.receipt(receipt, own=False, node=b"n" * 10)
     assert not mail.awaits(author, 1) and mail.take_delivered() == [(author, 1)]
+
+
+def test_receipt_counts_only_for_the_entry_it_names_and_another_is_a_sign_of_a_fork():
+    mail, author, node = Mail(), bytes(32), b"n" * 10
+    assert message(mail, author, 1, node, own=True, digest=b"b" * 32)
+    old = Opened(Kind.RECEIPT, Receipt(((author, 1, b"a" * 8),)).encode(), 0, 1)
+    assert not mail.receipt(old, own=False, node=b"m" * 10) and mail.take_astray() == 0
+    assert not mail.receipt(old, own=False, node=node)
+    assert mail.awaits(author, 1) and mail.take_delivered() == []
+    assert (mail.take_astray(), mail.take_astray()) == (1, 0)
+    again = load_mail(mail.row(bytes(32)).value)
+    true = Opened(Kind.RECEIPT, Receipt(((author, 1, b"b" * 8),)).encode(), 0, 2)
+    for each in (mail, again):
+        assert each.receipt(true, own=False, node=node) and each.take_delivered() == [(author, 1)]
+    assert not mail.receipt(true, own=False, node=node), "heard twice"
+    assert mail.take_astray() == 0
+
+
+def test_row_of_an_earlier_version_names_no_entry_for_sure_so_nothing_of_it_counts_as_delivered():
+    author, node = bytes(32), b"n" * 10
+    row = {"due": [[author.hex(), 1]], "outbox": [[author.hex(), 2, node.hex()]]}
+    mail = load_mail(json.dumps(row).encode())
+    assert mail.due == 0 and mail.awaits(author, 2)
+    receipt = Opened(Kind.RECEIPT, Receipt(((author, 2, bytes(8)),)).encode(), 0, 1)
+    assert not mail.receipt(receipt, own=False, node=node) and mail.awaits(author, 2)
+
+
+def test_own_receipt_settles_only_the_entry_it_names():
+    mail, author, node = Mail(), bytes(32), b"n" * 10
+    assert message(mail, author, 1, node, own=False, node=node, digest=b"b" * 32)
+    for mark, settled in ((b"a" * 8, False), (b"b" * 8, True)):
+        said = Opened(Kind.RECEIPT, Receipt(((author, 1, mark),)).encode(), 0, 1)
+        assert mail.receipt(said, own=True, node=b"") is settled
+    assert not mail.due
 
 
 def test_mail_is_bounded_and_kept(monkeypatch):
@@ -214,7 +248,7 @@ def test_mail_is_bounded_and_kept(monkeypatch):
         message(mail, b"b" * 32, seq, node, own=True)
     assert mail.due == 3 and mail.overflowed == 2
     assert not mail.has_room and not mail.awaits(b"b" * 32, 4)
-    assert mail.next_receipt().received == tuple((b"a" * 32, seq) for seq in (3, 4, 5))
+    assert mail.next_receipt().received == tuple((b"a" * 32, seq, bytes(8)) for seq in (3, 4, 5))
     again = load_mail(mail.row(bytes(32)).value)
     assert again.row(bytes(32)) == mail.row(bytes(32))
     assert load_mail(b"junk").due == 0 and load_mail(None).due == 0
@@ -236,7 +270,7 @@ def test_who_writes_much_pushes_out_no_letter_of_others(monkeypatch):
 def test_junk_is_no_mail():
     mail = Mail()
     junk = Opened(Kind.MESSAGE, b"short", 0, 1)
-    assert not mail.message(bytes(32), junk, own=True, node=b"")
+    assert not mail.message(bytes(32), junk, own=True, node=b"", digest=bytes(32))
     assert not mail.receipt(junk, own=False, node=bytes(10))
 
 

@@ -173,6 +173,8 @@ def test_payloads_round_trip():
     assert message.encode() == golden("entry-message", "payload")
     receipt = payload.decode_receipt(golden("entry-receipt", "payload"))
     assert receipt.encode() == golden("entry-receipt", "payload")
+    ((author, seq, mark),) = receipt.received
+    assert author + seq.to_bytes(4, "big") + mark == receipt.encode() and len(mark) == 8
     clear = payload.decode_file_clear(golden("entry-file", "clear"))
     same(FILE_CLEAR.parse(clear.encode()), clear)
     secret = payload.decode_file_secret(golden("entry-file", "payload"))
@@ -227,7 +229,8 @@ LINK = GOLDEN["invitation"]["link"]
         (payload.decode_post, b"\xff"),
         (payload.decode_message, bytes(9)),
         (payload.decode_receipt, b""),
-        (payload.decode_receipt, bytes(36 * 65)),
+        (payload.decode_receipt, bytes(36)),
+        (payload.decode_receipt, bytes(44 * 65)),
         (payload.decode_file_clear, bytes(44)),
         (payload.decode_file_secret, bytes(40)),
         (payload.decode_file_secret, payload.FileSecret(bytes(32), 1, "../x", "").encode()),
