@@ -1,12 +1,14 @@
 """Who lies about long entries over LoRa, or writes too many, and what it costs the others."""
 
 import os
+from copy import deepcopy
 from functools import lru_cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lora_camp import MINUTE, Camp
 
+from meshd.sync.air import long
 from meshd.sync.files.air import sending, taking
 from meshd.sync.files.air.blob import pack
 from meshd.wire import entry as wire
@@ -125,6 +127,61 @@ def test_all_that_one_wrote_comes_in_the_end():
         if "help, short" in camp.texts(1):
             break
     assert camp.same()
+
+
+def test_a_long_entry_on_the_other_branch_of_a_fork_is_taken_and_given_once():
+    """A card was put back: one holds x and two hold y, and after y comes a long entry."""
+    camp = Camp(3)
+    camp.run(10 * MINUTE)
+    ada, ben, cleo = camp.hosts
+    disk = deepcopy(ada.store)
+    cleo.crash()
+    camp.post(0, "x")
+    camp.run(2 * MINUTE)
+    ada.crash()
+    ben.crash()
+    ada.store = disk
+    ada.start()
+    cleo.start()
+    camp.run(MINUTE)
+    camp.post(0, "y")
+    camp.run(2 * MINUTE)
+    camp.post(0, letters(20_000))
+    ben.start()
+    camp.run(20 * MINUTE)
+    assert "fork-suspected" in drops(ben)
+    assert "y" in camp.texts(2)
+    before = len(camp.sent)
+    camp.run(60 * MINUTE)
+    assert sum(size for _, size, _ in camp.sent[before:]) < 8_000
+
+
+def test_what_was_refused_is_taken_again_when_feed_or_members_are_others():
+    camp = Camp(2)
+    space, author = author_of(camp.hosts[1])
+    refused = camp.hosts[1].node.air._long._refused
+    key = (space.id, author, 9)
+    for number in range(long.REFUSED_MAX + 5):
+        refused.add((key, bytes([number])), b"state", 5)
+    assert len(refused._rows) == long.REFUSED_MAX
+    assert refused.holds((key, bytes([60])), b"state", 6)
+    assert not refused.holds((key, bytes([60])), b"other", 6)
+    assert not refused.holds((key, bytes([0])), b"state", 6)
+    assert not refused.holds((key, bytes([60])), b"state", 5 + long.REFUSED_US)
+
+
+def test_an_author_with_the_same_short_id_keeps_no_long_entry_of_another_out():
+    camp = Camp(3)
+    camp.run(10 * MINUTE)
+    _, ben, _ = camp.hosts
+    names = ben.node.air._long.names
+    name = next_ref(ben, camp.hosts[0])[:4]
+    (true,) = names.authors(name)
+    space, own = author_of(ben)
+    names._by_id[name] = [(space.id, own), true]
+    text = letters(3_000)
+    camp.post(0, text)
+    until(camp, 1, text, 2 * MINUTE)
 
 
 @lru_cache

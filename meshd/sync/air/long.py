@@ -8,12 +8,13 @@ Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
+from meshd.core.law import HOUR_US
 from meshd.core.spans import span
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
@@ -22,7 +23,7 @@ from meshd.sync.air.offers import Key
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.files.air.rule import bytes_text, time_us
 from meshd.sync.files.air.sending import Plan, Sending
-from meshd.sync.files.air.taking import IDLE_US, Taking
+from meshd.sync.files.air.taking import IDLE_US, QUIET_US, Taking
 from meshd.sync.ports import PassingPort
 from meshd.wire import entry as wire
 from meshd.wire.air_entry import ID_LEN, blob_ref, ref_parts
@@ -38,6 +39,11 @@ OFFERED_US = 600_000_000
 AHEAD_MAX = 64
 """Who is behind by more entries asks for them first."""
 GIVERS_MAX = 64
+VAIN_MAX = 4
+"""After each offer that nobody wanted the next one waits twice as long, so often."""
+REFUSED_MAX = 64
+REFUSED_US = 24 * HOUR_US
+"""Entries that were taken whole and refused, and how long they are not taken again."""
 _FALSE = (DropReason.ENTRY_MALFORMED, DropReason.ENTRY_SIGNATURE, DropReason.ENTRY_AUTHOR)
 """What shows that an offer was of something else: its signer has verified what it gives."""
 
@@ -59,6 +65,7 @@ class LongEntries:
         self._accept = accept
         self._givers: OrderedDict[Key, tuple[str, bytes]] = OrderedDict()
         self._coming: dict[Feed, bytes] = {}
+        self._refused = _Refused()
         blobs.takers = self
 
     # --- giving -----------------------------------------------------------------------------------
@@ -84,7 +91,9 @@ class LongEntries:
         known = self._blobs.gives(link, blob_ref(self._name(key), key[2]))
         if known is None:
             self._give(Plan(link, due_us, False, key[1]), key, data, now)
-        elif not known.todo and (known.offered_us or -AGAIN_US) < now - AGAIN_US:
+            return
+        again_us = AGAIN_US << min(max(known.vain - 1, 0), VAIN_MAX)
+        if not known.todo and (known.offered_us is None or now - known.offered_us > again_us):
             self._blobs.remind(known, due_us, now)
 
     def _give(self, plan: Plan, key: Key, data: bytes, now: int) -> None:
@@ -97,51 +106,78 @@ class LongEntries:
     # --- taking -----------------------------------------------------------------------------------
 
     def offered(self, link: str, node: bytes, offer: Offer, now: int) -> bool | None:
-        """Take an entry that is offered, if it is the next of its feed; None: it may be soon."""
+        """Take an entry that is offered, if it is the next of its feed; None: it may be soon.
+
+        Authors whose ids are alike are all meant: the signature tells whose it is.
+        """
         name, seq = ref_parts(offer.ref)
+        known, nexts = False, []
         for space_id, author in self.names.authors(name) if self.names is not None else ():
             space = self._spaces.get(space_id)
             feed = space.feeds.get(author) if space is not None else None
-            held = feed.seq if feed is not None else 0
-            if space is None or not 0 < seq <= held + AHEAD_MAX:
+            ahead = seq - (feed.seq if feed is not None else 0)
+            if space is None or seq <= 0 or ahead > AHEAD_MAX:
                 continue
-            if seq > held + 1:
-                return None
-            if seq == held + 1 and self._is_wanted(space, link, node, offer):
-                key = (space_id, author, seq)
-                take = partial(self._came, key)
-                taking = Taking(link, node, offer, root=offer.ref, take=take)
-                taking.trusted = node in {member.node for member in space.members()}
-                self._blobs.take(taking, now)
-                self._coming[key[:2]] = offer.ref
-            return True
-        return False
+            known = True
+            if ahead > 0:
+                nexts.append((ahead, space, (space_id, author, seq)))
+        spaces = {
+            key: space
+            for ahead, space, key in nexts
+            if ahead == 1 and self._is_wanted(space, key, link, node, offer=offer, now=now)
+        }
+        if not spaces:
+            return None if any(ahead > 1 for ahead, *_ in nexts) else known
+        taking = Taking(link, node, offer, root=offer.ref, take=partial(self._came, tuple(spaces)))
+        members = (member for space in spaces.values() for member in space.members())
+        taking.trusted = node in {member.node for member in members}
+        self._blobs.take(taking, now)
+        self._coming.update((key[:2], offer.ref) for key in spaces)
+        return True
 
-    def _is_wanted(self, space: Space, link: str, node: bytes, offer: Offer) -> bool:
+    def _is_wanted(
+        self, space: Space, key: Key, link: str, node: bytes, *, offer: Offer, now: int
+    ) -> bool:
         if not wire.FIXED_LEN <= offer.size <= wire.ENTRY_LEN_MAX:
             self._ctx.drop(DropReason.PIECES_WRONG, link)
             return False
         if space.carries_only and self._passing.free_bytes() < offer.size:
             self._ctx.drop(DropReason.SYNC_LEASE, link)
             return False
+        if self._refused.holds((key, offer.signed), _state(space, key), now):
+            return False
         return node not in self._passing.sharers(space.id)
 
-    def _came(self, key: Key, taking: Taking, blob: bytes, now: int) -> bool:
+    def _came(self, keys: Sequence[Key], taking: Taking, blob: bytes, now: int) -> bool:
         """Judge an entry that is whole; False when it is not what was offered."""
-        self._coming.pop(key[:2], None)
+        for key in keys:
+            self._coming.pop(key[:2], None)
         try:
             head = wire.decode(blob).head
         except WireError:
             return False
-        if (head.author_id, head.seq) != (self._name(key), key[2]):
+        if (head.author_id, head.seq) != ref_parts(taking.offer.ref):
             return False
-        self._givers[key] = (taking.link, taking.node)
-        if len(self._givers) > GIVERS_MAX:
-            self._givers.popitem(last=False)
-        taken = self._accept(key, blob, taking.link, now)
+        taken: DropReason | bool = False
+        for key in keys:
+            taken = self._judge(key, taking, blob, now)
+            if taken not in _FALSE:
+                break
         if isinstance(taken, DropReason):
             self._ctx.drop(taken, taking.link)
         return taken not in _FALSE
+
+    def _judge(self, key: Key, taking: Taking, blob: bytes, now: int) -> DropReason | bool:
+        """Hand an entry to its space, and remember what that refused."""
+        self._givers[key] = (taking.link, taking.node)
+        if len(self._givers) > GIVERS_MAX:
+            self._givers.popitem(last=False)
+        space = self._spaces.get(key[0])
+        state = b"" if space is None else _state(space, key)
+        taken = self._accept(key, blob, taking.link, now)
+        if isinstance(taken, DropReason) and taken is not DropReason.STORE_CLOSED:
+            self._refused.add((key, taking.offer.signed), state, now)
+        return taken
 
     def applied(self, key: Key, now: int) -> None:
         """An entry is here, from wherever: what comes after it may have been offered."""
@@ -191,9 +227,43 @@ class LongEntries:
         return f"({size}) goes by LoRa on {sending.link}: about {left} more"
 
     def coming(self, now: int) -> list[Feed]:
-        """Return the feeds of which an entry comes in pieces now: it need not be asked for."""
+        """Return the feeds of which an entry comes in pieces now: it need not be asked for.
+
+        What a stranger offers keeps nobody from asking for long.
+        """
         takings = ((feed, self._blobs.taking(ref)) for feed, ref in self._coming.items())
-        return [feed for feed, one in takings if one is not None and now - one.moved_us < IDLE_US]
+        return [
+            feed
+            for feed, one in takings
+            if one is not None and now - one.moved_us < (IDLE_US if one.trusted else QUIET_US)
+        ]
+
+
+class _Refused:
+    """Offers of what was taken whole and refused, and the state of feed and members in that hour.
+
+    Another branch of a fork would be taken again and again: all else about it is right.
+    """
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[tuple[Key, bytes], tuple[bytes, int]] = OrderedDict()
+
+    def add(self, offer: tuple[Key, bytes], state: bytes, now: int) -> None:
+        """Remember one; the oldest is forgotten."""
+        self._rows[offer] = state, now
+        if len(self._rows) > REFUSED_MAX:
+            self._rows.popitem(last=False)
+
+    def holds(self, offer: tuple[Key, bytes], state: bytes, now: int) -> bool:
+        """Tell whether it would be refused again."""
+        known, since_us = self._rows.get(offer, (None, now))
+        return known == state and now - since_us < REFUSED_US
+
+
+def _state(space: Space, key: Key) -> bytes:
+    """Return what an entry of a feed is judged by: what comes before it, and the members."""
+    feed = space.feeds.get(key[1])
+    return (b"" if feed is None else feed.hash32) + space.log.digest()
 
 
 def _waiting(count: int, whose: str = "") -> str:

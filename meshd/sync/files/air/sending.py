@@ -7,6 +7,7 @@ answers is told some more times. Who had least of this hour goes first; what oth
 parts of it, of which one stays free. Must not know: the store, spaces, who it is that asks.
 """
 
+from collections import OrderedDict
 from functools import partial
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ SENDINGS_MAX = 4
 SENT_PARTS = 3
 """Pieces of one blob an hour, in times of those that suffice, and `SENT_MORE`."""
 SENT_MORE = 16
+SENT_MAX = 64
+"""Blobs that made room, of which that is remembered."""
 OFFERS = (60_000_000, 600_000_000)
 """Pauses before an offer that nobody answered is told again."""
 LATER = 4
@@ -63,6 +66,7 @@ class Sending:
             "payer",
         ),
         *("heard", "latest_us", "ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
+        "vain",
     )
 
     def __init__(
@@ -86,6 +90,7 @@ class Sending:
         self.since_us = now
         self.runs: set[int] = set()
         self.told: set[int] = set()
+        self.vain = 0
 
     def busy(self, now: int) -> bool:
         """Tell whether there is anything to send now."""
@@ -103,6 +108,7 @@ class Senders:
         self._sendings: dict[tuple[str, bytes], Sending] = {}
         self._pace_us: dict[str, int] = {}
         self._parts = _Parts()
+        self._sent: OrderedDict[tuple[str, bytes], tuple[int, int]] = OrderedDict()
 
     def add(self, plan: Plan, packed: Packed, signature: bytes) -> bool:
         """Offer a blob by a radio; False when too many are being sent."""
@@ -116,9 +122,12 @@ class Senders:
             if not idle and self._had(most) <= least:
                 self._ctx.drop(DropReason.PIECES_FULL, link)
                 return False
-            del self._sendings[idle[0] if idle else most]
-        new = Sending(link, packed, signature, due_us, payer=payer)
-        sending = self._sendings.setdefault(key, new)
+            self._forget(idle[0] if idle else most)
+        if key not in self._sendings:
+            new = Sending(link, packed, signature, due_us, payer=payer)
+            new.since_us, new.sent = self._sent.get(key, (due_us, 0))
+            self._sendings[key] = new
+        sending = self._sendings[key]
         sending.offer_due_us = due_us
         sending.first = sending.first or first
         return True
@@ -134,7 +143,16 @@ class Senders:
 
     def stop(self, link: str, tag: bytes) -> None:
         """Nobody needs a blob by a radio any more."""
-        self._sendings.pop((link, tag), None)
+        self._forget((link, tag))
+
+    def _forget(self, key: tuple[str, bytes]) -> None:
+        """Let a blob go, but not how much of it went out: the hour's bound is kept."""
+        gone = self._sendings.pop(key, None)
+        if gone is not None and gone.sent:
+            self._sent[key] = gone.since_us, gone.sent
+            self._sent.move_to_end(key)
+            if len(self._sent) > SENT_MAX:
+                self._sent.popitem(last=False)
 
     def _had(self, key: tuple[str, bytes]) -> int:
         one = self._sendings[key]
@@ -178,6 +196,7 @@ class Senders:
         if sending.sent >= SENT_PARTS * offer.need + SENT_MORE:
             self._ctx.drop(DropReason.PIECES_SPENT, link)
             return
+        sending.vain = 0
         offered_us = sending.offered_us
         if not wanted.runs & OFFER_AGAIN:
             sending.offer_due_us = None
@@ -248,6 +267,7 @@ class Senders:
             if not self._tell(sending, Sub.OFFER, sending.offer.encode(), now):
                 return False
             sending.offered_us = now
+            sending.vain += 1
             last = sending.again == len(OFFERS)
             sending.offer_due_us = None if last else now + OFFERS[sending.again]
             sending.again = 0 if last else sending.again + 1

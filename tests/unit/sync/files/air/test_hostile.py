@@ -194,6 +194,26 @@ def test_who_floods_wants_gets_a_bounded_number_of_pieces():
     assert has(ether.devices[1], SMALL)
 
 
+def test_a_blob_that_made_room_in_memory_has_no_new_hour():
+    ether = crowd(1)
+    senders = ether.devices[0].files.lora._senders
+    packed = pack(b"a blob 1", SMALL, 237)
+    plan = sending.Plan("lora0", ether.now, False, b"author")
+    tag = packed.offer.tag
+    senders.add(plan, packed, bytes(64))
+    senders._sendings["lora0", tag].sent = 3 * packed.offer.need + sending.SENT_MORE
+    senders.stop("lora0", tag)
+    senders.add(plan, packed, bytes(64))
+    senders.wanted("lora0", wire.Wanted(tag, 5, 0), ether.now)
+    assert not senders._sendings["lora0", tag].todo
+    for number in range(2 * sending.SENT_MAX):
+        other = packed.offer._replace(ref=number.to_bytes(8, "big"))
+        senders.add(plan, packed._replace(offer=other), bytes(64))
+        senders._sendings["lora0", other.tag].sent = 1
+        senders.stop("lora0", other.tag)
+    assert len(senders._sent) == sending.SENT_MAX
+
+
 def test_who_offers_and_gives_nothing_makes_room_for_another():
     ether = crowd(2)
     anna, ben, eve = ether.devices
