@@ -18,5 +18,9 @@ ENTRY_PAYLOAD_MAX = 32 * 1024
 INVITATION_START = "meshd:join/"
 """How the link of an invitation begins."""
 
+DISTRESS_EACH_US = 600_000_000
+"""A device calls for help once in so long (TRUST 13), and on air one of its calls is before all
+else: who calls always is not heard."""
+
 MESSAGE_TEXT_MAX = ENTRY_PAYLOAD_MAX - 69
 """Bytes of the text of a direct message: an entry holds it sealed."""

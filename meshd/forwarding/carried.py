@@ -21,12 +21,12 @@ class Carried:
     """A message or an answer that waits to be passed on, or to be heard passed on.
 
     `below`: whoever is nearer than that and is heard with it takes it from here: one that was
-    called for is wanted of the first that answers.
+    called for is wanted of the first that answers. `left_us`: when it last left the air.
     """
 
     __slots__ = (
-        *("below", "destination", "due_us", "flying", "hop_limit", "ingress", "item", "once"),
-        *("tries", "via"),
+        *("below", "destination", "due_us", "flying", "hop_limit", "ingress", "item"),
+        *("left_us", "once", "tries", "via"),
     )
 
     def __init__(
@@ -45,6 +45,7 @@ class Carried:
         self.due_us = due_us
         self.ingress = ingress
         self.below = below
+        self.left_us = -1
         self.tries = 0
         self.via = b""
         self.flying = False

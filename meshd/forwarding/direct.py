@@ -4,7 +4,8 @@ Enters: messages of this node, DIRECT, ANSWER and RECEIPT items with their sende
 to send with their next hop, messages for this node, and what became of own ones. Who passed a
 message on listens for the next hop passing it on too: that is the hop's acknowledgement. After two
 silent tries anybody nearer to the destination may take it over. The receiver's answer goes back in
-the same way; whoever has seen it answers later copies at once.
+the same way; whoever has seen it answers later copies at once. Only the origin can tell a true one:
+at a relay a false one stops no message for longer than a try, and no true one.
 Must not know: keys, airtime law, how ways are found.
 """
 
@@ -19,15 +20,13 @@ from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
 from meshd.forwarding.carried import Carried, Key, Places
 from meshd.forwarding.direct_rules import Rules
+from meshd.forwarding.own_direct import ATTEMPT_DOUBTED, Own
 from meshd.forwarding.passed import Passed, Seen, answer_to, message
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
 OWN_MAX = 32
 CALLED = 4
 """Who was called for, not named, waits up to so many long frames: the first takes it over."""
-
-ATTEMPT_DOUBTED = 2
-"""From this attempt on relays answer no more from memory: what they remember may be forged."""
 
 
 class Ways(Protocol):
@@ -95,22 +94,6 @@ class Changed(NamedTuple):
 Event = Arrived | Changed
 
 
-class _Own:
-    """A message of this node until it is answered or given up."""
-
-    __slots__ = ("attempt", "body", "due_us", "ends_us", "once", "others", "sent", "to")
-
-    def __init__(self, to: bytes, body: bytes, now: int, ends_us: int, *, once: bool) -> None:
-        self.once = once
-        self.others = False
-        self.to = to
-        self.body = body
-        self.attempt = 0
-        self.due_us = now
-        self.ends_us = ends_us
-        self.sent = False
-
-
 class Forwarder:
     """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here, `over`
     which neighbour has had its part of what is passed on.
@@ -136,7 +119,7 @@ class Forwarder:
         self._ways = ways
         self._rng = rng
         self._next = rng.getrandbits(16)
-        self._own: dict[int, _Own] = {}
+        self._own: dict[int, Own] = {}
         self._carried = Places()
         self._seen = Passed()
         self._receipts: deque[tuple[bytes, Receipt]] = deque(maxlen=8)
@@ -156,7 +139,7 @@ class Forwarder:
         if len(self._own) >= OWN_MAX:
             raise UsageError(f"{OWN_MAX} direct messages wait already")
         number, self._next = self._next, (self._next + 1) & 0xFFFF
-        own = self._own[number] = _Own(to, body, now, now + self.rules.life_us, once=once)
+        own = self._own[number] = Own(to, body, now, now + self.rules.life_us, once=once)
         own.others = others
         self._events.append(Changed(number, State.QUEUED))
         return number
@@ -165,7 +148,7 @@ class Forwarder:
         """Tell the origin that its message arrived; `tag` proves who says so."""
         seen = self._seen.note(message(arrived.origin, arrived.number, arrived.body), self.own)
         seen.done = True
-        seen.answer = Answer(arrived.number, 0, tag)
+        seen.answer, seen.via = Answer(arrived.number, 0, tag), self.own
         self._pass_answer(arrived.origin, seen.answer, now=now)
 
     def confirm(self, number: int) -> None:
@@ -203,7 +186,9 @@ class Forwarder:
             else:
                 self.drops.count(DropReason.DIRECT_ODD, self._link)
         elif heard.destination == self.own:
-            return item.tag if item.number in self._own else None
+            if (own := self._own.get(item.number)) is not None:
+                own.answered()
+                return item.tag
         else:
             self._overheard_answer(sender, heard, item, named=named, now=now)
         return None
@@ -266,7 +251,7 @@ class Forwarder:
         if carried is None:
             return
         assert send.key is not None
-        carried.flying = False
+        carried.flying, carried.left_us = False, now
         called = CALLED if carried.via == EVERYONE else 0
         wait_us = self.rules.frame_us * (3 + carried.tries + called)
         carried.due_us = now + wait_us + self._rng.randint(0, self.rules.frame_us)
@@ -279,7 +264,7 @@ class Forwarder:
 
     # --- own messages -----------------------------------------------------------------------------
 
-    def _begin(self, number: int, own: _Own, now: int) -> None:
+    def _begin(self, number: int, own: Own, now: int) -> None:
         rules, key = self.rules, message(self.own, number, own.body)
         way, distance = bool(self._ways.ways(own.to)), self._ways.distance(own.to)
         far, too_far = (way and distance >= limit for limit in rules.far)
@@ -298,10 +283,9 @@ class Forwarder:
             self._ways.want(own.to, now)
             own.due_us = min(now + rules.frame_us * 30, own.ends_us)
             return
-        item = Direct(self.own, number, own.attempt, 0, own.body)
+        item = Direct(self.own, number, own.begin(attempts), 0, own.body)
         self._carried[key] = Carried(item, own.to, rules.hop_limit, now)
         self._carried[key].once = own.once
-        own.attempt += 1
         own.due_us = (
             now
             + rules.frame_us * (10 + 12 * max(distance, 1))
@@ -369,16 +353,20 @@ class Forwarder:
     def _settled(self, key: Key) -> None:
         """A nearer node has it: this one need not send it any more."""
         if key in self._carried:
-            del self._carried[key]
+            via = self._carried.pop(key).via
             if key in self._seen:
-                self._seen[key].done = True
+                self._seen[key].done, self._seen[key].via = True, via
 
     def _receipted(self, sender: bytes, said: Receipt) -> None:
         """Who was sent a message, or anybody if all were, says that it has passed it on."""
-        for key, carried in tuple(self._carried.items()):
-            if key[:3] == (said.origin, said.number, said.answer):
-                if carried.via in (sender, EVERYONE):
-                    self._settled(key)
+        sent = {
+            key: carried.left_us
+            for key, carried in self._carried.items()
+            if key[:3] == (said.origin, said.number, said.answer)
+            and carried.via in (sender, EVERYONE)
+        }
+        if sent:  # of those that differ in body or tag alone it means the one it heard just now
+            self._settled(max(sent, key=lambda key: sent[key]))
 
     def _direct(self, sender: bytes, heard: Send, item: Direct, *, named: bool, now: int) -> None:
         key = message(item.origin, item.number, item.body)
@@ -390,7 +378,7 @@ class Forwarder:
         if heard.destination == self.own or (
             named and self._leaves is not None and self._leaves(heard.destination)
         ):
-            if seen.answer is not None:
+            if seen.answer is not None and seen.via == self.own:
                 self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
             else:
                 hops = self.rules.hop_limit - heard.hop_limit + 1
@@ -404,10 +392,12 @@ class Forwarder:
             return
         if not named and not (heard.next_hop == EVERYONE and distance < item.distance):
             return
+        if (carried := self._carried.get(key)) is not None:
+            if item.attempt > seen.attempt:  # its origin doubts what others remember
+                seen.attempt, carried.item = item.attempt, item
+            return
         if seen.answer is not None and named and item.attempt < ATTEMPT_DOUBTED:
             self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
-        elif key in self._carried:
-            return
         elif seen.attempt >= item.attempt:
             if named:
                 self._receipt(sender, key, seen)
@@ -449,7 +439,7 @@ class Forwarder:
     def _pass_answer(
         self, origin: bytes, answer: Answer, *, now: int, ingress: bytes = b""
     ) -> None:
-        key = answer_to(origin, answer.number)
+        key = answer_to(origin, answer)
         due_us = now + self._rng.randint(0, self.rules.frame_us // 8)
         carried = self._carried.get(key)
         if carried is not None:
@@ -460,12 +450,10 @@ class Forwarder:
     def _overheard_answer(
         self, sender: bytes, heard: Send, item: Answer, *, named: bool, now: int
     ) -> None:
-        """An answer shows that the message arrived; who is asked to passes it on."""
+        """An answer says that the message arrived; who is asked to passes it on."""
         origin = heard.destination
-        for one in [one for one in self._carried if one[:3] == (origin, item.number, False)]:
-            self._settled(one)
-        self._seen.answered(origin, item)
-        key = answer_to(origin, item.number)
+        self._answered(sender, origin, item)
+        key = answer_to(origin, item)
         distance = self._ways.distance(origin)
         if self._passed_on(key, sender, item.distance, origin):
             self._settled(key)
@@ -481,6 +469,29 @@ class Forwarder:
             return
         if self._carry(key, heard, sender, named=named, now=now):
             seen.attempt = 0
+
+    def _answered(self, sender: bytes, origin: bytes, answer: Answer) -> None:
+        """End what an answer says has arrived. Nobody here can prove it.
+
+        What has not left waits for who sends it again, once: later answers do not stop it.
+        """
+        waits = set()
+        for one in [one for one in self._carried if one[:3] == (origin, answer.number, False)]:
+            carried, seen = self._carried[one], self._seen.get(one)
+            if self._ended(carried, sender):
+                self._settled(one)
+            elif carried.left_us < 0 and seen is not None and not seen.put_off:
+                del self._carried[one]
+                seen.put_off, seen.attempt = True, -1
+                waits.add(one)
+        self._seen.answered(origin, answer, sender, but=waits | self._carried.keys())
+
+    def _ended(self, carried: Carried, sender: bytes) -> bool:
+        """Tell whether an answer ends a message here: it has left, and to there, if in doubt."""
+        item = carried.item
+        if carried.left_us < 0 or isinstance(item, Answer) or item.attempt < ATTEMPT_DOUBTED:
+            return carried.left_us >= 0
+        return sender in (carried.via, *(via for via, _ in self._ways.ways(carried.destination)))
 
     def _receipt(self, sender: bytes, key: Key, seen: Seen) -> None:
         """Tell a neighbour that tries in vain that this node has passed the item on already."""

@@ -2,12 +2,14 @@
 
 Enters: messages by origin, number and a mark of the body, and answers, with the neighbour that
 brought them first. Leaves: what is known of each. The mark is there because anybody may send bodies
-in the name of another: they are messages of their own, and keep out none of those that are true.
+in the name of another: they are messages of their own, and keep out none of those that are true;
+so are answers with another tag.
 Nor do many of them have true ones forgotten: all neighbours have equal parts of the memory.
 Must not know: ways, times, keys.
 """
 
 from collections import Counter
+from collections.abc import Collection
 
 from meshd.core import crypto
 from meshd.forwarding.carried import Key
@@ -18,16 +20,22 @@ MARK_LEN = 8
 
 
 class Seen:
-    """What is known of a message that came by. `done`: a nearer node has it, or it arrived."""
+    """What is known of a message that came by. `done`: a nearer node has it, or it arrived.
 
-    __slots__ = ("answer", "attempt", "done", "ingress", "receipts")
+    `via`: whom it was given to, this node itself once it has answered. `put_off`: an answer came
+    before it had left.
+    """
+
+    __slots__ = ("answer", "attempt", "done", "ingress", "put_off", "receipts", "via")
 
     def __init__(self, ingress: bytes) -> None:
         self.ingress = ingress
         self.answer: Answer | None = None
         self.attempt = -1
         self.done = False
+        self.put_off = False
         self.receipts = 0
+        self.via = b""
 
 
 class Passed(dict[Key, Seen]):
@@ -42,11 +50,16 @@ class Passed(dict[Key, Seen]):
             seen = self[key] = Seen(ingress)
         return seen
 
-    def answered(self, origin: bytes, answer: Answer) -> None:
-        """Keep an answer for all bodies that came by under its number."""
+    def answered(self, origin: bytes, answer: Answer, sender: bytes, but: Collection[Key]) -> None:
+        """Keep an answer for all bodies that came by under its number, `but` for some.
+
+        No relay can prove it: the first counts, and before it that of whom a body was given to.
+        """
         for key, seen in self.items():
-            if key[:3] == (origin, answer.number, False):
-                seen.answer, seen.done = answer, True
+            if key[:3] == (origin, answer.number, False) and key not in but:
+                if seen.answer is None or seen.via == sender:
+                    seen.answer = answer
+                seen.done = True
 
     def _gives_way(self, ingress: bytes) -> bytes:
         """Return of whom something is forgotten: itself, unless others have more."""
@@ -63,6 +76,6 @@ def message(origin: bytes, number: int, body: bytes) -> Key:
     return origin, number, False, crypto.digest(body, size=MARK_LEN, person=b"meshd-direct-bd")
 
 
-def answer_to(origin: bytes, number: int) -> Key:
-    """Return the key of the answer to a message."""
-    return origin, number, True, b""
+def answer_to(origin: bytes, answer: Answer) -> Key:
+    """Return the key of an answer: with another tag it is another one, of which one is true."""
+    return origin, answer.number, True, answer.tag

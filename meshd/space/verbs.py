@@ -11,7 +11,7 @@ from meshd.core.arguments import Args, number_of, text_of
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import Reply
 from meshd.core.ids import encode_text, node_text, parse_node
-from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
+from meshd.core.limits import DISTRESS_EACH_US, ENTRY_PAYLOAD_MAX, INVITATION_START
 from meshd.core.names import shows
 from meshd.core.snapshot import to_json
 from meshd.space import invitations
@@ -29,8 +29,6 @@ INVITES_MAX = 256
 LOG_LIMIT_MAX = 500
 DISTRESS_MAX = 320
 """Bytes of a call for help: it has to be short to get through where nothing else does."""
-DISTRESS_EACH_US = 600_000_000
-"""A device calls for help once in so long (TRUST 13): who calls always is not heard."""
 _USES_MAX = 0xFFFF
 _LIFE_S = 7 * 24 * 3600
 

@@ -11,6 +11,9 @@ from meshd.core.ids import node_text
 from meshd.simulation.lora_port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
+from meshd.wire.lora_frame import FrameKind
+from meshd.wire.lora_payload import encode
+from meshd.wire.lora_routes import Answer, Direct
 
 
 class Line(Mesh):
@@ -200,10 +203,44 @@ def test_a_member_that_forges_answers_moves_no_state():
     assert drops(line.a, DropReason.LETTER_FORGED) >= 1
 
 
+def test_a_stranger_that_answers_each_message_at_once_at_the_relay_stops_none():
+    line = Line(4)
+    a, relay, z, stranger = line.hosts
+    line.z = z
+    line.cut ^= {frozenset((one.name, stranger.name)) for one in (a, relay, z)}
+    for host in line.hosts:
+        line.air.moved(host.lora.radio)
+    line.ready()
+    line.say("let us know each other")
+    line.run(60)
+    mesh, sender = stranger.node.radios.meshes["lora0"], stranger.node.radios.links["lora0"].sender
+
+    def lie(_, heard, *, named, now):
+        if isinstance(heard.item, Direct) and heard.item.origin == a.node.id[:2]:
+            false = encode([Answer(heard.item.number, 0, bytes(8))])
+            frame = sender.seal(
+                FrameKind.ROUTED,
+                false,
+                hop_limit=7,
+                next_hop=relay.node.id[:2],
+                destination=a.node.id[:2],
+            )
+            lies.append(frame)
+            stranger.lora.radio.transmit(frame, "lie")
+
+    lies = []
+    mesh.forwarder.receive = lie
+    for text in ("one", "two", "three"):
+        assert line.say(text, limit_s=60) is not None
+        assert line.wait(lambda: "delivered" in states(a)[-1:], 60)
+        line.run(10)
+    assert len(lies) >= 3
+    assert drops(relay, DropReason.FRAME_UNTRUSTED) <= 1, "it is heard as any newcomer"
+
+
 def forge(mesh, heard, now):
     """Answer every message as if its receiver had."""
     from meshd.forwarding.direct import Arrived
-    from meshd.wire.lora_routes import Direct
 
     if isinstance(heard.item, Direct):
         item = heard.item

@@ -10,6 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
+from meshd.core.limits import DISTRESS_EACH_US
 from meshd.sync.air.names import Feed
 from meshd.sync.air.thin import same
 from meshd.wire.air_entry import Thin
@@ -34,8 +35,6 @@ BACKLOG_US = 30_000_000
 TEXT_MAX = 600
 """Texts that are longer, and documents longer than a frame, go on air to those who ask only."""
 CALLERS_MAX = 256
-DISTRESS_EACH_US = 600_000_000
-"""An author's calls for help go before all else once in so long; further ones are texts."""
 TEXTS = (Kind.DISTRESS, Kind.POST, Kind.MESSAGE, Kind.RECEIPT, Kind.LETTER)
 _DISTRESS, _TEXT, MEMBERSHIP, _DOCUMENT = 0, 1, 2, 3
 
