@@ -283,7 +283,7 @@ class AirFiles:
             self._ctx.drop(DropReason.PIECE_UNSIGNED, link)
             return
         self._takings.heard_offer(offer.tag)
-        self._senders.offered(link, offer.tag, covers=not self._air.others(link, node))
+        self._senders.offered(link, offer, covers=not self._air.others(link, node))
         if self.blobs is not None and self.blobs.offered(link, node, offer, now):
             return
         if self._offered(link, node, offer, now):

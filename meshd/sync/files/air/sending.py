@@ -158,10 +158,11 @@ class Senders:
         one = self._sendings[key]
         return self._parts.of(one.link, one.payer, one.since_us)
 
-    def offered(self, link: str, tag: bytes, *, covers: bool) -> None:
+    def offered(self, link: str, offer: Offer, *, covers: bool) -> None:
         """Somebody else offers the same; keep quiet when that reaches all."""
-        sending = self._sendings.get((link, tag))
-        if sending is not None and covers and not sending.todo:
+        sending = self._sendings.get((link, offer.tag))
+        same = sending is not None and sending.offer.signed == offer.signed
+        if sending is not None and same and covers and not sending.todo:
             sending.offer_due_us = None
 
     def heard(self, link: str, piece: Piece, now: int) -> None:

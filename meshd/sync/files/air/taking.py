@@ -30,10 +30,8 @@ from meshd.wire.lora_pieces import (
     run_digest,
 )
 
-TAKINGS_MAX = 4
+TAKINGS_MAX = 5
 """Blobs under way; one that brought nothing for `IDLE_US` makes room."""
-GIVER_MAX = 2
-"""What one neighbour gives beyond that makes room for what another gives."""
 IDLE_US = 600_000_000
 ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
@@ -62,6 +60,7 @@ class Taking:
             "ask_us",
             "asks",
             "began_us",
+            "body",
             "link",
             "loose",
             "marks",
@@ -77,6 +76,7 @@ class Taking:
         self.node = node
         self.offer = offer
         self.tag = offer.tag
+        self.body = offer.signed
         self.root = root
         self.take = take
         self.trusted = False
@@ -140,19 +140,20 @@ class Takings:
 
     def start(self, taking: Taking, now: int) -> bool:
         """Begin to take a blob, or go on with it; False when there is no room."""
-        known = self._takings.get(taking.tag)
+        known = self._takings.get(taking.body)
         if known is not None:
+            known.trusted = known.trusted or taking.trusted
             known.asks, known.link = 0, taking.link
             planned_us = known.ask_us
             self._ask_later(known, now)
             if planned_us is not None:
                 known.ask_us = min(planned_us, known.ask_us or now)
             return True
-        if len(self._takings) >= TAKINGS_MAX and not self._make_room(taking, now):
+        if not self._make_room(taking, now):
             self._ctx.drop(DropReason.PIECES_FULL, taking.link)
             return False
         taking.began_us = taking.moved_us = now
-        self._takings[taking.tag] = taking
+        self._takings[taking.body] = taking
         self._passed.pop(taking.tag, None)
         self._ask_later(taking, now)
         return True
@@ -166,40 +167,52 @@ class Takings:
 
     def stop(self, root: bytes) -> None:
         """A blob is here by another way, or gone."""
-        for tag in [tag for tag, one in self._takings.items() if one.root == root]:
-            del self._takings[tag]
+        for body in [body for body, one in self._takings.items() if one.root == root]:
+            del self._takings[body]
+
+    def _named(self, tag: bytes) -> list[Taking]:
+        """Return what a tag means: two offers may be made to share one."""
+        return [one for one in self._takings.values() if one.tag == tag]
 
     # --- from the air -----------------------------------------------------------------------------
 
     def marks(self, link: str, marks: Marks, now: int) -> None:
         """Take a run of marks."""
-        taking = self._takings.get(marks.tag)
-        if taking is None:
+        found = self._named(marks.tag)
+        if not found:
             self._unknown(link, marks.tag, now)
-            return
-        number, digests = marks.number, taking.offer.digests
-        if number >= len(digests) or run_digest(number, marks.marks) != digests[number]:
+        elif not [one for one in found if self._mark(one, marks, now)]:
             self._ctx.drop(DropReason.PIECE_FORGED, link)
-            return
-        taking.marks[number] = marks.marks
-        run = taking.offer.run
-        for place in [place for place in taking.loose if place // run == number]:
-            self._judge(taking, place, taking.loose.pop(place), now)
-        self._whole(taking, now)
 
     def piece(self, link: str, piece: Piece, now: int) -> None:
         """Take a piece."""
-        taking = self._takings.get(piece.tag)
-        if taking is None:
+        found = self._named(piece.tag)
+        if not found:
             self._unknown(link, piece.tag, now)
-            return
+        elif not [one for one in found if self._piece(one, piece, now)]:
+            self._ctx.drop(DropReason.PIECE_FORGED, link)
+
+    def _mark(self, taking: Taking, marks: Marks, now: int) -> bool:
+        """Take a run of marks for one offer; False when it is not of it."""
+        number, digests = marks.number, taking.offer.digests
+        if number >= len(digests) or run_digest(number, marks.marks) != digests[number]:
+            return False
+        taking.marks[number] = marks.marks
+        run = taking.offer.run
+        for place in [place for place in taking.loose if place // run == number]:
+            if not self._judge(taking, place, taking.loose.pop(place), now):
+                self._ctx.drop(DropReason.PIECE_FORGED, taking.link)
+        self._whole(taking, now)
+        return True
+
+    def _piece(self, taking: Taking, piece: Piece, now: int) -> bool:
+        """Take a piece for one offer; False when it is not of it."""
         number, offer = piece.number, taking.offer
         if number >= offer.pieces or len(piece.data) != offer.piece:
-            self._ctx.drop(DropReason.PIECE_FORGED, link)
-            return
+            return False
         if number not in taking.pieces and number // offer.run in taking.marks:
             if not self._judge(taking, number, piece.data, now):
-                return
+                return False
         elif number not in taking.pieces:
             taking.loose.setdefault(number, piece.data)
         if not self._whole(taking, now):
@@ -208,18 +221,19 @@ class Takings:
             # What proves nothing puts a want off for so long, and no longer.
             limit_us = 2 * (PATIENCE + offer.need) * self._air.frame_us(taking.link)
             taking.ask_us = min(taking.ask_us or now, max(taking.moved_us + limit_us, now))
+        return True
 
     def wanted(self, wanted: Wanted, now: int) -> None:
         """Somebody asks: who lacks no more than that waits for what comes."""
         if wanted.runs & OFFER_AGAIN and wanted.tag in self._lost:
             link, _, asks = self._lost[wanted.tag]
             self._lost[wanted.tag] = (link, now + PATIENCE * self._air.frame_us(link), asks + 1)
-        taking = self._takings.get(wanted.tag)
-        if taking is None or taking.ask_us is None or taking.yields >= YIELDS_MAX:
-            return
-        if taking.lacks <= wanted.more and not taking.lacks_runs & ~wanted.runs:
-            taking.yields += 1
-            self._ask_later(taking, now, after=PATIENCE)
+        for taking in self._named(wanted.tag):
+            if taking.ask_us is None or taking.yields >= YIELDS_MAX:
+                continue
+            if taking.lacks <= wanted.more and not taking.lacks_runs & ~wanted.runs:
+                taking.yields += 1
+                self._ask_later(taking, now, after=PATIENCE)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -268,7 +282,6 @@ class Takings:
         run, place = divmod(number, taking.offer.run)
         mark = taking.marks[run][MARK_LEN * place : MARK_LEN * (place + 1)]
         if mark_of(number, data) != mark:
-            self._ctx.drop(DropReason.PIECE_FORGED, taking.link)
             return False
         taking.pieces[number] = data
         taking.moved_us = now
@@ -279,8 +292,9 @@ class Takings:
         """Put a blob together when pieces suffice."""
         if len(taking.pieces) < taking.offer.need:
             return False
+        if self._takings.pop(taking.body, None) is not taking:
+            return True  # another offer of the same brought it
         blob = unpack(taking.offer, taking.pieces)
-        del self._takings[taking.tag]
         self.heard_offer(taking.tag)
         if blob is None or not taking.take(taking, blob, now):
             self._ctx.drop(DropReason.PIECES_WRONG, taking.link)
@@ -301,18 +315,24 @@ class Takings:
             self._lost[tag] = (link, now + unit_us + self._ctx.jitter(0, WINDOW * unit_us), 0)
 
     def _make_room(self, taking: Taking, now: int) -> bool:
-        """Let go of what brings nothing, of a stranger's for that of a member, or of one of many
-        that one neighbour gives for that of another.
+        """Tell whether there is a place for one more; the last is for who has none.
+
+        Where there is none, it lets go of what brings nothing, of a stranger's for that of a
+        member, or of one of him who has most places for who has fewer.
         """
         given = Counter(one.node for one in self._takings.values())
+        places = TAKINGS_MAX - 1 if given[taking.node] else TAKINGS_MAX
+        if len(self._takings) < places:
+            return True
+        most = max(given.values())
         idle = [
             one
             for one in self._takings.values()
             if now - one.moved_us > IDLE_US
             or (taking.trusted and not one.trusted)
-            or (taking.trusted and given[one.node] > GIVER_MAX and one.node != taking.node)
+            or (taking.trusted and given[one.node] == most > given[taking.node] + 1)
         ]
         if not idle:
             return False
-        del self._takings[min(idle, key=lambda one: one.moved_us).tag]
+        del self._takings[min(idle, key=lambda one: (one.trusted, one.moved_us)).body]
         return True

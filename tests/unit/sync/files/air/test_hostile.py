@@ -112,6 +112,77 @@ def test_a_repair_piece_that_somebody_computed_stops_not_the_first_giver():
     assert has(ben, DATA)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_false_offer_under_the_tag_of_a_true_one_keeps_nothing_away(monkeypatch, first):
+    ether = crowd(3)
+    anna, _, cleo, eve = ether.devices
+    eve.files.lora._owner.file_wanted = lambda manifest: False
+    put(ether, DATA)
+    (giving,) = anna.files.lora._senders._sendings.values()
+    if not first:
+        until(ether, Sub.PIECE)
+    tag = giving.tag
+    monkeypatch.setattr(wire.Offer, "tag", property(lambda offer: tag))
+    false = giving.offer._replace(digests=tuple(os.urandom(8) for _ in giving.offer.digests))
+    signature = eve.identity.sign(false.signed)
+    ether.inject(eve.identity.node, Sub.OFFER, false._replace(signature=signature).encode())
+    assert len(cleo.files.lora._takings._named(tag)) == (1 if first else 2)
+    ether.wait(900)
+    assert has(cleo, DATA)
+    assert not cleo.files.lora._takings._takings
+
+
+def test_a_false_offer_under_the_tag_of_a_true_one_keeps_no_giver_from_offering(monkeypatch):
+    ether = crowd(1)
+    senders = ether.devices[0].files.lora._senders
+    packed = pack(b"a blob 1", SMALL, 237)
+    tag = packed.offer.tag
+    senders.add(sending.Plan("lora0", 10**9, True, b"author"), packed, bytes(64))
+    monkeypatch.setattr(wire.Offer, "tag", property(lambda offer: tag))
+    senders.offered("lora0", packed.offer._replace(size=999), covers=True)
+    assert senders._sendings["lora0", tag].offer_due_us is not None
+    senders.offered("lora0", packed.offer, covers=True)
+    assert senders._sendings["lora0", tag].offer_due_us is None
+
+
+def test_takings_have_equal_parts_by_giver_and_one_stays_free():
+    ether = crowd(3)
+    anna, ben, mallory, nick = ether.devices
+    ether.radios[0].up = False
+    for number in range(2 * taking.TAKINGS_MAX):
+        anna.put(os.urandom(3000), name=f"file {number}")
+    sync(*ether.devices)
+    ben.listed()
+    manifests = list(ben.files._catalogue.all(anna.spaces.all()[0].id) or ())
+    takings = ben.files.lora._takings
+    members = frozenset(device.identity.node for device in ether.devices)
+    ben.files.lora._owner.file_members = lambda space: members
+
+    def nodes():
+        return sorted(
+            [one.node for one in takings._takings.values()].count(device.identity.node)
+            for device in (anna, mallory, nick)
+        )
+
+    def offer(giver, manifest):
+        ref = wire.ref_of(manifest.space, manifest.clear.root)
+        packed = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+        signed = packed.offer._replace(signature=giver.identity.sign(packed.offer.signed))
+        ether.inject(giver.identity.node, Sub.OFFER, signed.encode())
+        ether.inject(giver.identity.node, Sub.MARKS, packed.marks(0).encode())
+        piece = wire.Piece(signed.tag, 0, 0, packed.pieces[0])
+        ether.inject(giver.identity.node, Sub.PIECE, piece.encode())
+
+    for manifest in manifests[:5]:
+        offer(mallory, manifest)
+    assert nodes() == [0, 0, taking.TAKINGS_MAX - 1]
+    for manifest in manifests[5:8]:
+        offer(nick, manifest)
+    assert nodes() == [0, 2, 3]
+    offer(anna, manifests[8])
+    assert nodes() == [1, 2, 2]
+
+
 def test_forged_marks_are_nothing():
     ether = crowd(2)
     put(ether, DATA)
@@ -279,8 +350,8 @@ def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
         )
         offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
         ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
-    assert len(ben.files.lora._takings._takings) == taking.TAKINGS_MAX
-    assert drops(ben, DropReason.PIECES_FULL) == 1
+    assert len(ben.files.lora._takings._takings) == taking.TAKINGS_MAX - 1
+    assert drops(ben, DropReason.PIECES_FULL) == 2
 
 
 def test_a_sender_has_a_known_number_of_files_in_memory():
