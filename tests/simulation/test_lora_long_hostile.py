@@ -170,7 +170,7 @@ def test_what_was_refused_is_taken_again_when_feed_or_members_are_others():
     assert not refused.holds((key, bytes([60])), b"state", 5 + long.REFUSED_US)
 
 
-def test_an_author_with_the_same_short_id_keeps_no_long_entry_of_another_out():
+def test_an_author_with_the_same_short_id_keeps_no_entry_of_another_out():
     camp = Camp(3)
     camp.run(10 * MINUTE)
     _, ben, _ = camp.hosts
@@ -182,6 +182,21 @@ def test_an_author_with_the_same_short_id_keeps_no_long_entry_of_another_out():
     text = letters(3_000)
     camp.post(0, text)
     until(camp, 1, text, 2 * MINUTE)
+    camp.post(0, "help, short")
+    until(camp, 1, "help, short", MINUTE)
+
+
+def test_a_strangers_offer_keeps_nobody_from_asking_for_long():
+    camp = Camp(4, without=(3,))
+    camp.run(10 * MINUTE)
+    ada, ben, cleo, eve = camp.hosts
+    offer(ben, eve, next_ref(ben, ada), os.urandom(3_000))
+    assert ben.node.air._long.coming(ben.now)
+    camp.run(2 * MINUTE)
+    assert not ben.node.air._long.coming(ben.now)
+    offer(ben, cleo, next_ref(ben, ada), os.urandom(3_000))
+    camp.run(2 * MINUTE)
+    assert ben.node.air._long.coming(ben.now)
 
 
 @lru_cache

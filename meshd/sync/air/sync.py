@@ -269,7 +269,7 @@ class AirSync:
         taken: DropReason | bool = False
         for feed in feeds:
             taken = self._take(link, feed, thin, now, repair=repair)
-            if isinstance(taken, bool):
+            if taken is True:
                 break
         if isinstance(taken, DropReason):
             link.drop(taken)

@@ -134,9 +134,9 @@ class Takings:
         self._passed: OrderedDict[bytes, None] = OrderedDict()
 
     def of(self, root: bytes) -> Taking | None:
-        """Return what is under way of a blob: the taking that lacks least."""
+        """Return what is under way of a blob: a member's before a stranger's, what lacks least."""
         found = [one for one in self._takings.values() if one.root == root]
-        return min(found, key=lambda one: one.lacks, default=None)
+        return min(found, key=lambda one: (not one.trusted, one.lacks), default=None)
 
     def start(self, taking: Taking, now: int) -> bool:
         """Begin to take a blob, or go on with it; False when there is no room."""
