@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "meshd"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+HELPERS = ("babel", "daemons", "devices", "lora", "vectors", "worlds")
 
 PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session", "space", "sync"}
 PURE |= {"messages"}
@@ -332,7 +333,9 @@ def test_no_files_import_each_other_in_a_circle():
 
 def test_every_helper_of_tests_helps():
     everywhere = "\n".join(path.read_text() for path in TESTS)
-    for path in sorted((ROOT / "tests").glob("*.py")):
-        name = path.stem
-        used = re.search(rf"^\s*(from {name} import|import {name}\b)", everywhere, re.M)
-        assert used or name == "conftest" or name.startswith("test_"), f"{path}: nobody imports it"
+    for room in HELPERS:
+        for path in sorted((ROOT / "tests" / room).glob("*.py")):
+            used = rf"^\s*from {room}(\.{path.stem} import| import .*\b{path.stem}\b)"
+            assert re.search(used, everywhere, re.M), f"{path}: nobody imports it"
+    here = {path.name for path in (ROOT / "tests").glob("*.py")}
+    assert here == {"conftest.py", "test_tidy.py"}, "helpers of tests have rooms: HELPERS"

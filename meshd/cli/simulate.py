@@ -12,7 +12,7 @@ from meshd.cli.output import print_json, say, talk
 from meshd.core.errors import ConfigError, Exit, RequestError
 
 if TYPE_CHECKING:
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
 
 _SEEDS_MAX = 1_000
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -82,7 +82,7 @@ def _simulate(options: Namespace) -> int:
     _check(options)
     plan = find_plan(options.plan)
     if options.lasting:
-        from meshd.simulation.shorten import shortened
+        from meshd.simulation.plan.shorten import shortened
 
         begins_s = min((one.start_s for one in plan.traffic), default=0.0)
         if options.lasting[0] <= begins_s:
@@ -128,7 +128,7 @@ def find_plan(name: str) -> "Plan":
     Raises: ConfigError, or RequestError when there is neither.
     """
     from meshd.core.alike import nearest
-    from meshd.simulation.plan_file import load, parse
+    from meshd.simulation.plan.file import load, parse
 
     examples = _examples()
     if "/" in name or name.endswith(".toml") or Path(name).is_file():
@@ -163,7 +163,7 @@ def _examples() -> dict[str, str]:
 def _list(options: Namespace) -> None:
     """Print the examples, the smallest first."""
     from meshd.core.spans import span
-    from meshd.simulation.plan_file import parse
+    from meshd.simulation.plan.file import parse
 
     plans = [(name, parse(text, name)) for name, text in _examples().items()]
     sizes = {name: sum(group.count for group in plan.nodes) for name, plan in plans}

@@ -16,7 +16,7 @@ from meshd.status.text import visible_json
 
 if TYPE_CHECKING:
     from meshd.simulation.outcome import Outcome
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.run import Watcher
     from meshd.simulation.world import Tapes
 
@@ -83,7 +83,7 @@ def ready_for_report(folder: str | None) -> bool:
 
 def tell_hints(plan: "Plan") -> None:
     """Say what a planner hardly meant."""
-    from meshd.simulation.plan_hints import warnings
+    from meshd.simulation.plan.hints import warnings
 
     for said in warnings(plan):
         talk(f"meshd: {said}")
@@ -93,7 +93,7 @@ def _check_recording(plan: "Plan", options: Namespace) -> None:
     """Refuse what could not be recorded, before anything runs. Raises: RequestError."""
     if options.record is None:
         return
-    from meshd.simulation.plan import hosts_of
+    from meshd.simulation.plan.plan import hosts_of
 
     known = [name for group in plan.nodes for name in hosts_of(group.name, group.count)]
     if options.record not in known:

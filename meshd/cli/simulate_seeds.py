@@ -18,7 +18,7 @@ from meshd.core.errors import Exit, RequestError
 from meshd.status.text import visible_json
 
 if TYPE_CHECKING:
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
 
 Json = dict[str, Any]
 

@@ -15,12 +15,12 @@ from meshd.simulation.clock import Clock
 from meshd.simulation.faults.power import SunPower
 from meshd.simulation.faults.schedule import apply_faults
 from meshd.simulation.layout import places
-from meshd.simulation.lora_medium import LoraMedium
+from meshd.simulation.lora.medium import LoraMedium
 from meshd.simulation.media.edges import Edge, Edges
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Medium
 from meshd.simulation.media.place import PathLoss, Place, Walker
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, hosts_of, means
+from meshd.simulation.plan.plan import MediumPlan, NodeGroup, Plan, hosts_of, means
 from meshd.simulation.schedule import Schedule
 from meshd.simulation.world import DEFAULT, SECOND, Tapes, World, no_tapes
 

@@ -15,7 +15,7 @@ from meshd.simulation.schedule import SECOND
 if TYPE_CHECKING:
     from meshd.core.events import Reply
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 ACTS = 24

@@ -39,7 +39,7 @@ from meshd.routing.own import reserve
 from meshd.simulation.disk import Disk, Group, Journal
 from meshd.simulation.faults.power import Power
 from meshd.simulation.pipe import End, Pipe, join
-from meshd.simulation.plan import DISKS
+from meshd.simulation.plan.plan import DISKS
 from meshd.simulation.tun import SimTun
 from meshd.store.interface import StoreError, StoreFault
 from meshd.store.memory import MemoryStore
@@ -47,7 +47,7 @@ from meshd.store.memory import MemoryStore
 if TYPE_CHECKING:
     from meshd.core.identity import Identity
     from meshd.simulation.clock import Clock
-    from meshd.simulation.lora_port import LoraPort
+    from meshd.simulation.lora.port import LoraPort
     from meshd.simulation.media.medium import Port
     from meshd.simulation.world import World
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from meshd.simulation.media.place import Place
-from meshd.simulation.plan import NodeGroup, Terrain
+from meshd.simulation.plan.plan import NodeGroup, Terrain
 
 FULL_REACH_M = 10.0
 _CLUSTER_SHARE = 0.1

@@ -19,11 +19,11 @@ from meshd.simulation.correspondents import Correspondents
 from meshd.simulation.crowd import Crowd
 from meshd.simulation.crypto import primitives
 from meshd.simulation.host import Host
-from meshd.simulation.lora_medium import radios
+from meshd.simulation.lora.medium import radios
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
-from meshd.simulation.plan import Plan, hosts_of
-from meshd.simulation.plan_hints import warnings
+from meshd.simulation.plan.hints import warnings
+from meshd.simulation.plan.plan import Plan, hosts_of
 from meshd.simulation.rivals.build import build
 from meshd.simulation.rivals.people import RivalPeople
 from meshd.simulation.schedule import SECOND

@@ -7,7 +7,7 @@ Must not know: what people do, what goes wrong.
 
 from meshd.simulation.anyworld import AnyHost, AnyWorld
 from meshd.simulation.outcome import Json
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan.plan import Plan
 from meshd.simulation.sight import LOSS_MAX, islands
 from meshd.simulation.tally import Tally
 

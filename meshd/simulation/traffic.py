@@ -19,7 +19,7 @@ from meshd.simulation.anyworld import AnyHost
 from meshd.simulation.founding import SPACE, found_space, settle_in
 from meshd.simulation.host import Host
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import Plan, Traffic, chosen, means
+from meshd.simulation.plan.plan import Plan, Traffic, chosen, means
 from meshd.simulation.schedule import SECOND, Schedule
 from meshd.simulation.score import LOST_POWER, Message, Score
 from meshd.simulation.sight import Sight

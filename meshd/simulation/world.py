@@ -26,7 +26,7 @@ from meshd.simulation.schedule import SECOND, Schedule
 from meshd.simulation.tun import ICMP
 
 if TYPE_CHECKING:
-    from meshd.simulation.lora_medium import LoraMedium
+    from meshd.simulation.lora.medium import LoraMedium
 
 __all__ = ["DEFAULT", "HEADERS_BYTES", "SECOND", "Edge", "World"]
 

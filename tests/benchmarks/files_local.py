@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from random import Random
 
-from file_devices import household, sync
+from devices.file_devices import household, sync
 
 from meshd.core.context import Context
 from meshd.core.events import EntriesQuery, EntryRow, MetaRow, Reply, StoreAppend, StoreRead

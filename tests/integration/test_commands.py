@@ -5,7 +5,7 @@ import json
 import signal
 
 import pytest
-from faulty import call, problems, ready
+from daemons.faulty import call, problems, ready
 
 from meshd.core.errors import Exit
 from meshd.lab.daemons import MESHD, Daemon, wait_for

@@ -5,7 +5,7 @@ import shutil
 import socket
 
 import pytest
-from faulty import (
+from daemons.faulty import (
     Boxed,
     busy,
     call,

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from field import Field, Probes, line
-from routers import Meshd
+from daemons.field import Field, Probes, line
+from daemons.routers import Meshd
 
 from meshd.cli.client import Client
 from meshd.core.errors import Exit, RequestError

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from faulty import call, drops, problems, ready
+from daemons.faulty import call, drops, problems, ready
 
 from meshd.core.errors import RequestError
 from meshd.lab.daemons import Daemon, wait_for

@@ -4,8 +4,8 @@ import os
 import stat
 
 import pytest
-from faulty import problems, ready, refused_run
-from recordings import lines, replay
+from daemons.faulty import problems, ready, refused_run
+from daemons.recordings import lines, replay
 
 from meshd.lab.daemons import Daemon, wait_for
 

@@ -8,8 +8,8 @@ import struct
 from contextlib import ExitStack, suppress
 
 import pytest
-from faulty import Boxed, call, drops, kernel_routes, problems, ready
-from stranger import QUICK_CS, Stranger
+from daemons.faulty import Boxed, call, drops, kernel_routes, problems, ready
+from daemons.stranger import QUICK_CS, Stranger
 
 from meshd.core.ids import OPEN_MESH_ID, Prefix, parse_prefix
 from meshd.core.limits import BABEL_PORT, MESHD_PORT

@@ -13,7 +13,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fake_host import snapshot
+from daemons.fake_host import snapshot
 
 from meshd.config.values import MqttConfig
 from meshd.core.snapshot import NeighbourStatus, RadioStatus

@@ -5,8 +5,8 @@ import shutil
 import socket
 
 import pytest
-from field import Field, Probes, line
-from routers import Babeld, Bird, Meshd
+from daemons.field import Field, Probes, line
+from daemons.routers import Babeld, Bird, Meshd
 
 from meshd.core.limits import BABEL_PORT
 from meshd.lab.daemons import wait_for

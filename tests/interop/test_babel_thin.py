@@ -7,8 +7,8 @@ import shutil
 import socket
 
 import pytest
-from field import Field, Probes, line
-from routers import Babeld, Bird, Meshd, MeshdRadio
+from daemons.field import Field, Probes, line
+from daemons.routers import Babeld, Bird, Meshd, MeshdRadio
 
 from meshd.core.ids import host_prefix
 from meshd.core.limits import BABEL_PORT

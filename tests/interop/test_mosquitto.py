@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from fake_host import FAR, NODE, OTHER
-from radio_site import Site
+from daemons.fake_host import FAR, NODE, OTHER
+from lora.radio_site import Site
 
 from meshd.lab.namespaces import stop
 

@@ -1,7 +1,7 @@
 """Items of files from the air: any bytes, any order, from anybody."""
 
-from ether import crowd, has
-from file_devices import sync
+from devices.ether import crowd, has
+from devices.file_devices import sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

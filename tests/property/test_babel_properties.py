@@ -3,8 +3,8 @@
 from random import Random
 
 import pytest
-from babel_air import SECOND, Air, Station, link_address
-from babel_second_opinion import babel_packet, names
+from babel.air import SECOND, Air, Station, link_address
+from babel.second_opinion import babel_packet, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ them announces feasibly has a route.
 """
 
 import pytest
-from babel_talk import LINK, Talk, numbered
+from babel.talk import LINK, Talk, numbered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

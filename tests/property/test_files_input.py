@@ -1,6 +1,6 @@
 """Whatever a peer or the store says to `Files` is legal or a named drop, never an exception."""
 
-from file_devices import FileDevice, FileNet, household, sync
+from devices.file_devices import FileDevice, FileNet, household, sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

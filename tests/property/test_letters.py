@@ -1,8 +1,8 @@
 """Letters under any bytes and any order of things."""
 
+from devices.letter_net import Net
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from letter_net import Net
 
 from meshd.core.errors import WireError
 from meshd.core.events import Datagram

@@ -8,14 +8,14 @@ only: version 0 has none of them.
 from copy import deepcopy
 
 import pytest
+from devices.membership_records import SPACE, Person, admit, found, invite, succeed
+from devices.space_devices import Device, founder, joined, meet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from membership_records import SPACE, Person, admit, found, invite, succeed
 from models.forks import compare
 from models.membership import View
 from models.records import FOUNDER, Admit, Entry, Found, Invite, Post, Rank, Succeed
 from models.validity import view
-from space_devices import Device, founder, joined, meet
 
 from meshd.space.feed import Accepted
 from meshd.space.membership import MembershipLog, recompute

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshd.core.errors import ConfigError
-from meshd.simulation import plan as values
-from meshd.simulation.plan_file import dump, parse
-from meshd.simulation.plan_uses import plain_fault
+from meshd.simulation.plan import plan as values
+from meshd.simulation.plan.file import dump, parse
+from meshd.simulation.plan.uses import plain_fault
 
 shares = st.floats(0, 1)
 SIZE_M = 1e5

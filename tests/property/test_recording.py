@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from daemons.recordings import lines, record_world, replay, unlines
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import lines, record_world, replay, unlines
 
 from meshd.core.events import Answer, Datagram, EntryRow, FeedImage, Link, LinkKind, StoreImage
 from meshd.core.snapshot import Problem

@@ -1,8 +1,8 @@
 """Any bytes in any state of a session: legal, or a named drop and the end of the stream."""
 
+from devices.session_net import SessionNet, identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from session_net import SessionNet, identity
 
 from meshd.core.crypto import exchange_public
 from meshd.core.drops import DropReason

@@ -1,10 +1,10 @@
 """Spaces under every order, every flipped byte and any bytes."""
 
-import space_vectors
+from devices.membership_records import SPACE, Person, admit, found, invite, revoke, succeed
+from devices.space_devices import SECOND, founder, joined, meet
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from membership_records import SPACE, Person, admit, found, invite, revoke, succeed
-from space_devices import SECOND, founder, joined, meet
+from vectors import space as space_vectors
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError

@@ -3,9 +3,9 @@
 from copy import deepcopy
 from itertools import pairwise
 
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import sync_messages as wire

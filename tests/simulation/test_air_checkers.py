@@ -6,7 +6,7 @@ from meshd.messages.inbox import Inbox
 from meshd.messages.letter import State
 from meshd.messages.sending import Sending
 from meshd.routing.lora import LoraDialect
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Terrain, Traffic
+from meshd.simulation.plan.plan import MediumPlan, NodeGroup, Plan, Terrain, Traffic
 from meshd.simulation.swarm.judge import judge
 from meshd.sync.air.sync import AirSync
 

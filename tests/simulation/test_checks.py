@@ -20,7 +20,7 @@ from meshd.simulation.checks.secrecy import Secrecy
 from meshd.simulation.checks.told import Told
 from meshd.simulation.checks.updates import Reader
 from meshd.simulation.host import Hop
-from meshd.simulation.plan import POWER_CUTS, Fault, MediumPlan, Plan
+from meshd.simulation.plan.plan import POWER_CUTS, Fault, MediumPlan, Plan
 from meshd.simulation.world import SECOND, World
 from meshd.wire.babel import Update, encode
 

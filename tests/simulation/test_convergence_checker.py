@@ -3,7 +3,7 @@
 import pytest
 
 from meshd.simulation.checks.convergence import Convergence
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan.plan import Plan
 from meshd.simulation.world import SECOND, World
 
 PLAN = Plan("none", duration_s=60, settle_s=60)

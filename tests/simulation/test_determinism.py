@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import world_trace
-from world_trace import trace
+from worlds import trace as world_trace
+from worlds.trace import trace
 
 
 @pytest.mark.parametrize(

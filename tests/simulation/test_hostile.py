@@ -5,7 +5,7 @@ import pytest
 from meshd.simulation.checks import all_checkers
 from meshd.simulation.faults import attacks
 from meshd.simulation.faults.network import Split
-from meshd.simulation.plan import BEHAVIOURS, Fault, Plan
+from meshd.simulation.plan.plan import BEHAVIOURS, Fault, Plan
 from meshd.simulation.world import SECOND, World
 
 SETTLE_S = 280

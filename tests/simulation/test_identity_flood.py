@@ -1,7 +1,7 @@
 """One radio with thousands of identities takes nothing from those who know each other."""
 
-from flood_field import play
-from flood_memory import grow
+from worlds.flood_field import play
+from worlds.flood_memory import grow
 
 SECONDS = 4
 IDENTITIES = 10_000

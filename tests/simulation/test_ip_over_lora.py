@@ -1,14 +1,14 @@
 """IPv6 between simulated hosts: by WiFi, over LoRa and by WiFi again, as a program would see it."""
 
 import pytest
-from recordings import replay
+from daemons.recordings import replay
 
 from meshd.config.regions import law_of
 from meshd.core.airtime import Modulation
 from meshd.core.ids import address_text
 from meshd.recording.tape import Tape
 from meshd.simulation.host import Hop
-from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.lora.port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
 from meshd.wire import ipv6

@@ -6,7 +6,7 @@ from meshd.core.events import Transmit
 from meshd.simulation.media.ip_radio import IpRadio
 from meshd.simulation.media.medium import Reception
 from meshd.simulation.media.place import PathLoss, Walker
-from meshd.simulation.plan import MediumPlan, Step, Terrain
+from meshd.simulation.plan.plan import MediumPlan, Step, Terrain
 from meshd.simulation.tally import Listener, Tally
 from meshd.simulation.world import SECOND, World
 

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from lora_mesh import Mesh
+from lora.mesh import Mesh
 
 KIND = 250
 HOSTS = 10

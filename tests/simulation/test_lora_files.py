@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from lora_camp import Camp
+from lora.camp import Camp
 
 from meshd.core.airtime import Modulation
 from meshd.simulation.world import SECOND

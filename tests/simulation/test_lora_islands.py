@@ -3,12 +3,12 @@
 from itertools import pairwise
 
 import pytest
-from lora_camp import Camp
-from lora_mesh import SF7
+from lora.camp import Camp
+from lora.mesh import SF7
 
 from meshd.config.regions import law_of
 from meshd.core.ids import address_text, host_prefix
-from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.lora.port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
 

@@ -1,14 +1,14 @@
 """Direct messages of whole nodes, over modelled LoRa radios and cables, in virtual time."""
 
 import pytest
-from letter_net import told_texts
-from lora_camp import Camp
-from lora_mesh import SF7, Mesh
+from devices.letter_net import told_texts
+from lora.camp import Camp
+from lora.mesh import SF7, Mesh
 
 from meshd.config.regions import law_of
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text
-from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.lora.port import LoraPort
 from meshd.simulation.media.lora import LoraAir, RadioSetting
 from meshd.simulation.world import SECOND, World
 from meshd.wire.lora_frame import FrameKind

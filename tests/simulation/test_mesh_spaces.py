@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from world_camp import camp
+from worlds.camp import camp
 
 from meshd.simulation.host import Host
 from meshd.simulation.world import SECOND, World

@@ -1,7 +1,7 @@
 """Direct messages of whole nodes over cables, in virtual time: at once, kept, and after crashes."""
 
-from letter_net import told_texts
-from world_camp import camp
+from devices.letter_net import told_texts
+from worlds.camp import camp
 
 from meshd.core.ids import node_text
 from meshd.simulation.world import SECOND, World

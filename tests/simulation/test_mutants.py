@@ -24,7 +24,7 @@ from meshd.simulation.checks import all_checkers
 from meshd.simulation.checks.nonces import watched
 from meshd.simulation.crypto import primitives
 from meshd.simulation.faults import attacks
-from meshd.simulation.plan import Fault, Plan
+from meshd.simulation.plan.plan import Fault, Plan
 from meshd.simulation.world import SECOND, World
 from meshd.space import entries, keys, reading
 from meshd.space.membership import MembershipLog

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meshd.simulation.plan_file import parse
+from meshd.simulation.plan.file import parse
 from meshd.simulation.report.log import SYMBOLS, Log, legend
 from meshd.simulation.run import run_plan
 
@@ -48,7 +48,7 @@ for_s = 15
 EVERYTHING = """\
 import sys
 from meshd.simulation.report.log import Log, legend
-from meshd.simulation.plan_file import load
+from meshd.simulation.plan.file import load
 from meshd.simulation.report.page import page
 from meshd.simulation.run import run_plan
 plan = load(sys.argv[1])

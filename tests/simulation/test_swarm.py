@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import AIR_BEHAVIOURS, MODEM_MODES
-from meshd.simulation.plan_file import dump, load, parse
+from meshd.simulation.plan.file import dump, load, parse
+from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.run import run_plan
 from meshd.simulation.swarm.judge import judge
 from meshd.simulation.swarm.plans import LATER, random_plan

@@ -27,7 +27,7 @@ from meshd.simulation.checks.secrecy import Secrecy
 from meshd.simulation.checks.told import Told
 
 if TYPE_CHECKING:
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 __all__ = ["Checker", "all_checkers"]

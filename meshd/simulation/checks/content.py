@@ -33,7 +33,7 @@ from meshd.wire.entry import Kind
 if TYPE_CHECKING:
     from meshd.core.events import Row
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
     from meshd.space.space import Space
 

@@ -10,12 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.lora_medium import band_of
+from meshd.simulation.lora.medium import band_of
 
 if TYPE_CHECKING:
     from meshd.core.events import Transmit
     from meshd.simulation.media.medium import Port
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 HOUR_US = 3_600_000_000

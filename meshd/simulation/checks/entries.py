@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshd.core.ids import decode_text
-from meshd.simulation.plan import POWER_CUTS, means
+from meshd.simulation.plan.plan import POWER_CUTS, means
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
 
 SPACE_LEN = 32
 LOSING = ("rolled-back", "empty")

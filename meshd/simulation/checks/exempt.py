@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshd.simulation.plan import means
+from meshd.simulation.plan.plan import means
 from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
 
 HOLD_US = 90_000_000
 """Routes that a host announced are gone this long after its last word (84 s, and the repeats)."""

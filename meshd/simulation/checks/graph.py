@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 LOSS_MAX = 0.1

@@ -20,7 +20,7 @@ from meshd.simulation.checks.entries import among, copied, losing
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply, Row
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 _IN = "letter/in/"

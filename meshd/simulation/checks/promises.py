@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.checks.ledger import Ledger
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshd.core.events import Notice, Row
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Plan
+    from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
 
 

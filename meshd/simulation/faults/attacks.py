@@ -17,7 +17,7 @@ from meshd.simulation.faults.hostile_routes import FalseMetric, ForgedOrigin, Se
 
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Fault
+    from meshd.simulation.plan.plan import Fault
     from meshd.simulation.world import World
 
 ATTACKS: dict[str, type[Attack]] = {

@@ -15,7 +15,7 @@ from meshd.core.events import Transmit
 from meshd.core.ids import ALL_BABEL_ROUTERS
 from meshd.core.limits import BABEL_PORT
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import means
+from meshd.simulation.plan.plan import means
 from meshd.simulation.schedule import SECOND
 from meshd.simulation.world import HEADERS_BYTES
 from meshd.wire.babel import Hello, Ihu, Tlv, pack
@@ -23,7 +23,7 @@ from meshd.wire.babel import Hello, Ihu, Tlv, pack
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port, Reception
-    from meshd.simulation.plan import Fault
+    from meshd.simulation.plan.plan import Fault
     from meshd.simulation.world import World
 
 PACKET_MAX = 1_400

@@ -26,7 +26,7 @@ from meshd.wire.lora_routes import Answer, Direct, NamedEntry, Receipt, Routes
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
     from meshd.simulation.media.lora import Radio
-    from meshd.simulation.plan import Fault
+    from meshd.simulation.plan.plan import Fault
     from meshd.simulation.world import World
 
 HEARD_MAX = 200

@@ -16,7 +16,7 @@ from meshd.wire.sync_messages import Entries, decode
 if TYPE_CHECKING:
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
-    from meshd.simulation.plan import Fault
+    from meshd.simulation.plan.plan import Fault
     from meshd.simulation.world import World
 
 

@@ -22,7 +22,7 @@ from meshd.wire.session_records import VERSION, Opening, PatternCode
 if TYPE_CHECKING:
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
-    from meshd.simulation.plan import Fault
+    from meshd.simulation.plan.plan import Fault
     from meshd.simulation.world import World
 
 TICKS_A_SECOND = 10

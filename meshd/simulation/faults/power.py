@@ -10,7 +10,7 @@ Must not know: hosts, and what a power cut does to them.
 from collections.abc import Callable
 from math import cos, pi
 
-from meshd.simulation.plan import Sun
+from meshd.simulation.plan.plan import Sun
 from meshd.simulation.schedule import SECOND
 
 WAKE_SHARE = 0.1

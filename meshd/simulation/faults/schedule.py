@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from meshd.simulation.faults import attacks
 from meshd.simulation.faults.network import Clog, Rule, Split, Trouble, uniform_split
 from meshd.simulation.faults.radio import RadioTrouble
-from meshd.simulation.plan import POWER_CUTS, Fault, Plan, means
+from meshd.simulation.plan.plan import POWER_CUTS, Fault, Plan, means
 from meshd.simulation.schedule import SECOND
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshd.simulation.host import Host
     from meshd.simulation.media.medium import Port
     from meshd.simulation.media.place import PathLoss, Place
-    from meshd.simulation.plan import MediumPlan
+    from meshd.simulation.plan.plan import MediumPlan
     from meshd.simulation.schedule import Schedule
 
 SENSED_DB = 4.0

@@ -12,7 +12,7 @@ from functools import cache
 from math import exp, log, log10
 from typing import NamedTuple
 
-from meshd.simulation.plan import MediumPlan
+from meshd.simulation.plan.plan import MediumPlan
 
 
 class Rate(NamedTuple):

@@ -14,7 +14,7 @@ from math import hypot, log10
 from statistics import NormalDist
 from struct import Struct
 
-from meshd.simulation.plan import Ridge, Step, Terrain
+from meshd.simulation.plan.plan import Ridge, Step, Terrain
 from meshd.simulation.schedule import SECOND
 
 Place = tuple[float, float]

@@ -16,7 +16,7 @@ from meshd.simulation.modems.emulator import Emulator
 from meshd.simulation.modems.kinds import EMULATORS
 from meshd.simulation.modems.line import SerialLine
 from meshd.simulation.modems.pty import PinPipes, PseudoTerminal
-from meshd.simulation.plan import Terrain
+from meshd.simulation.plan.plan import Terrain
 
 MODEMS_MAX = 100
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshd.core.ids import address_text
 from meshd.simulation.observer import Observer, Violation
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan.plan import Plan
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Reply

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from meshd.simulation.outcome import Json
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan.plan import Plan
 from meshd.simulation.report.page import document, table
 from meshd.simulation.report.summary import cut_off
 from meshd.simulation.report.words import delay

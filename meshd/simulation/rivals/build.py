@@ -18,12 +18,12 @@ from meshd.simulation.faults.network import NetworkFaults
 from meshd.simulation.faults.power import Power
 from meshd.simulation.faults.schedule import apply_power_cuts
 from meshd.simulation.layout import places
-from meshd.simulation.lora_medium import setting_of
+from meshd.simulation.lora.medium import setting_of
 from meshd.simulation.media.lora import LoraAir, Radio
 from meshd.simulation.media.medium import Way
 from meshd.simulation.media.place import PathLoss
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import POWER_CUTS, MediumPlan, Plan, hosts_of
+from meshd.simulation.plan.plan import POWER_CUTS, MediumPlan, Plan, hosts_of
 from meshd.simulation.rivals import distance_vector, managed_flood
 from meshd.simulation.rivals.distance_vector import DistanceVector
 from meshd.simulation.rivals.engine import Engine, Event

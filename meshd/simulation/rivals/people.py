@@ -8,7 +8,7 @@ broadcast is for all whom the plan's `to` names; a direct message counts when it
 from __future__ import annotations
 
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import Plan, Traffic, chosen
+from meshd.simulation.plan.plan import Plan, Traffic, chosen
 from meshd.simulation.rivals.build import RivalHost, RivalWorld
 from meshd.simulation.rivals.engine import Delivered, Event
 from meshd.simulation.score import Message, Score

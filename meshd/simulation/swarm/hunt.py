@@ -20,8 +20,8 @@ from time import monotonic
 from typing import NamedTuple
 
 from meshd.simulation.observer import Violation
-from meshd.simulation.plan import Plan
-from meshd.simulation.plan_file import dump, load
+from meshd.simulation.plan.file import dump, load
+from meshd.simulation.plan.plan import Plan
 from meshd.simulation.swarm.judge import judge
 from meshd.simulation.swarm.plans import random_plan
 from meshd.simulation.swarm.shrink import shrink

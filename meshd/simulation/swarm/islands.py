@@ -9,7 +9,7 @@ since what LoRa has to say waits for the hour that law grants.
 
 from random import Random
 
-from meshd.simulation.plan import (
+from meshd.simulation.plan.plan import (
     AIR_BEHAVIOURS,
     DISKS,
     IP_BEHAVIOURS,
@@ -22,7 +22,7 @@ from meshd.simulation.plan import (
     Terrain,
     Traffic,
 )
-from meshd.simulation.plan_uses import plain_fault
+from meshd.simulation.plan.uses import plain_fault
 
 ROOF, AIR = "roof", "lora"
 SETTLE_S = 1_800.0

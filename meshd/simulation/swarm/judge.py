@@ -5,7 +5,7 @@ Enters: a plan and a seed. Leaves: every rule that was broken. Must not know: ho
 
 from meshd.simulation.checks.nonces import watched
 from meshd.simulation.observer import Violation
-from meshd.simulation.plan import Plan
+from meshd.simulation.plan.plan import Plan
 from meshd.simulation.run import run_plan
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from meshd.simulation.plan import (
+from meshd.simulation.plan.plan import (
     DISKS,
     IP_BEHAVIOURS,
     IP_FAULTS,
@@ -30,7 +30,7 @@ from meshd.simulation.plan import (
     Terrain,
     Traffic,
 )
-from meshd.simulation.plan_uses import plain_fault
+from meshd.simulation.plan.uses import plain_fault
 from meshd.simulation.swarm.islands import islands
 
 RADIO, WIRE = "air", "wire"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from meshd.simulation.plan import Fault, NodeGroup, Plan, Terrain, Traffic, means
+from meshd.simulation.plan.plan import Fault, NodeGroup, Plan, Terrain, Traffic, means
 
 Try = Callable[[Sequence[Plan]], int | None]
 """Tries plans; returns the place of the first that fails as before, or None."""

@@ -8,14 +8,14 @@ the start, as who shares a space does.
 from dataclasses import dataclass
 
 from lora._direct_field import SETTLE_S, TEXT_BYTES, WARM_S, islands
-from node_station import FREQUENCY_HZ
+from lora.node_station import FREQUENCY_HZ
 from simulator._lora_field import LONG_FAST, SECOND, STRANGERS, TX_DBM, Field
 
 from meshd.core.events import Notice, Reply
 from meshd.core.ids import node_text
 from meshd.core.law import Law, SubBand
 from meshd.simulation.host import Host
-from meshd.simulation.lora_port import LoraPort
+from meshd.simulation.lora.port import LoraPort
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.simulation.observer import Observer
 from meshd.simulation.world import World

@@ -15,9 +15,9 @@ from dataclasses import fields
 from random import Random
 from statistics import median
 
-from direct_station import DirectStation
 from lora._direct_field import Make, Played, Sent
 from lora._direct_nodes import Nodes, NodesPlayed, Quiet
+from lora.direct_station import DirectStation
 from report import Figure
 from simulator._lora_field import LONG_FAST
 

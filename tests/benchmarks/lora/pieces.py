@@ -7,10 +7,10 @@ seal, offer, marks and wants. Medians over ten seeds; in `how` their spread.
 from random import Random
 from statistics import median
 
-from ether import crowd
-from file_devices import sync
+from devices.ether import crowd
+from devices.file_devices import sync
 from lora._cast_pieces import CastPieces
-from lora_camp import Camp
+from lora.camp import Camp
 from report import Figure
 
 from meshd.wire.lora_payload import Sub

@@ -3,8 +3,8 @@
 from random import Random
 from time import process_time
 
+from devices.session_net import identity
 from report import Figure
-from session_net import identity
 
 from meshd.core.crypto import exchange_public
 from meshd.core.ids import OPEN_MESH_ID

@@ -6,9 +6,9 @@ Ours waits for no timer, so it takes what the processors take: of a busy machine
 import os
 import time
 
-from field import Field, Probes, grid
+from daemons.field import Field, Probes, grid
+from daemons.routers import BabeldFast, Meshd, Router
 from report import Figure
-from routers import BabeldFast, Meshd, Router
 
 RUNS = 5
 SETTLE_S = 6.0

@@ -5,9 +5,9 @@ import os
 import shutil
 import time
 
-from field import Field, line
+from daemons.field import Field, line
+from daemons.routers import Meshd, Yggdrasil
 from report import Figure
-from routers import Meshd, Yggdrasil
 
 from meshd.lab.daemons import wait_for
 

@@ -5,9 +5,9 @@ import subprocess
 import time
 from statistics import mean, median
 
-from field import Field, grid
+from daemons.field import Field, grid
+from daemons.routers import Babeld, Meshd
 from report import Figure
-from routers import Babeld, Meshd
 
 SETTLE_S = 60.0
 WINDOW_S = 32.0

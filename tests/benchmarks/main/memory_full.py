@@ -4,9 +4,9 @@ import os
 import sys
 import time
 
-from field import Field, grid
+from daemons.field import Field, grid
+from daemons.routers import PROBE_PORT, Meshd
 from report import Figure
-from routers import PROBE_PORT, Meshd
 
 from meshd.lab.daemons import Daemon
 from meshd.lab.namespaces import usage

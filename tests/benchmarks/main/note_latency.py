@@ -5,9 +5,9 @@ import time
 from contextlib import suppress
 from statistics import median
 
-from field import Field, line
+from daemons.field import Field, line
+from daemons.routers import Meshd
 from report import Figure
-from routers import Meshd
 
 from meshd.cli.client import Client
 from meshd.core.errors import RequestError

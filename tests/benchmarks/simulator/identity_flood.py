@@ -1,8 +1,8 @@
 """Delivery among acquainted nodes, and their memory, beside one radio with 10,000 identities."""
 
-from flood_field import play
-from flood_memory import grow
 from report import Figure
+from worlds.flood_field import play
+from worlds.flood_memory import grow
 
 IDENTITIES = 10_000
 SECONDS = 110

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from fake_host import FILE, SPACE, served
+from daemons.fake_host import FILE, SPACE, served
 
 from meshd.cli.main import main
 from meshd.cli.output import ProgressBar

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from fake_host import NODE, OTHER, served
+from daemons.fake_host import NODE, OTHER, served
 
 from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError

@@ -7,7 +7,7 @@ import sys
 import types
 
 import pytest
-from fake_host import served
+from daemons.fake_host import served
 
 from meshd.cli.main import COMMANDS, main
 from meshd.config.values import Admit, Endpoint, Interface, MqttConfig, NodeConfig

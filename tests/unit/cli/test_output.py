@@ -6,7 +6,7 @@ import logging
 from argparse import Namespace
 
 import pytest
-from recordings import lines, record_world, unlines
+from daemons.recordings import lines, record_world, unlines
 
 from meshd.__main__ import _mistake
 from meshd.cli.main import main, report

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_host import NODE, OTHER, WHO, served, snapshot
+from daemons.fake_host import NODE, OTHER, WHO, served, snapshot
 
 from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError

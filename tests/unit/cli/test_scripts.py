@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from fake_host import NODE, OTHER, URL, served
-from recordings import record_world
+from daemons.fake_host import NODE, OTHER, URL, served
+from daemons.recordings import record_world
 
 from meshd.cli.main import COMMANDS, main
 from meshd.core.errors import Exit

@@ -11,7 +11,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from fake_host import AUTHOR, NODE, OTHER, PROBLEM, SPACE, served, snapshot
+from daemons.fake_host import AUTHOR, NODE, OTHER, PROBLEM, SPACE, served, snapshot
 
 from meshd.cli.client import Client
 from meshd.cli.main import main

@@ -13,7 +13,7 @@ from meshd.cli.simulate import find_plan
 from meshd.core.errors import Exit, RequestError
 from meshd.simulation import run
 from meshd.simulation.observer import Violation
-from meshd.simulation.plan_file import dump
+from meshd.simulation.plan.file import dump
 from meshd.simulation.run import Span, run_plan
 
 LOOPS = {"loops": 1}

@@ -9,7 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, served
+from daemons.fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, served
 
 from meshd.cli.main import main
 from meshd.cli.spaces import entry_text

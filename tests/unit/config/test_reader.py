@@ -4,7 +4,7 @@ import pytest
 
 from meshd.config import loader
 from meshd.core.errors import ConfigError
-from meshd.simulation import plan_file
+from meshd.simulation.plan import file as plan_file
 
 NODE = "[mqtt]\nurl = 1\n[relay]\nquota = 1\n[[interface]]\nnmae = 'x'"
 PLAN = "name = 3\nnmae = 1\n[[nodes]]\ncount = 0\n[[fault]]\nkind = 'x'"

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-import letter_vectors
 import pytest
+from vectors import letters as letter_vectors
 
 from meshd.core import crypto
 from meshd.core.ids import OPEN_MESH_ID

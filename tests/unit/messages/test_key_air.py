@@ -1,7 +1,7 @@
 """Keys that others ask for: a small part of the hour, one try, and no more than was asked for."""
 
-from letter_net import Net
-from space_devices import SECOND
+from devices.letter_net import Net
+from devices.space_devices import SECOND
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

@@ -1,7 +1,7 @@
 """Texts from device to device: one id, shown once, states that are true."""
 
-from letter_net import Net
-from space_devices import SECOND
+from devices.letter_net import Net
+from devices.space_devices import SECOND
 
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow

@@ -1,8 +1,8 @@
 """Whom a person means: ids, names that spaces vouch for, and names that are a node's own word."""
 
 import pytest
-from letter_net import Net
-from space_devices import join, meet
+from devices.letter_net import Net
+from devices.space_devices import join, meet
 
 from meshd.core.errors import Exit, RequestError
 from meshd.core.ids import OPEN_MESH_ID, address_text, grouped, mesh_address, node_text

@@ -4,8 +4,8 @@ from copy import deepcopy
 from itertools import product
 
 import pytest
-from letter_net import Net
-from space_devices import join
+from devices.letter_net import Net
+from devices.space_devices import join
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

@@ -1,7 +1,7 @@
 """Room for texts: what was acknowledged stays until it is read, whoever else writes."""
 
-from letter_net import Net
-from space_devices import meet
+from devices.letter_net import Net
+from devices.space_devices import meet
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

@@ -1,8 +1,8 @@
 """Every table that others can fill has an end, and what does not fit is a named drop."""
 
 import pytest
-from letter_net import Net
-from space_devices import SECOND
+from devices.letter_net import Net
+from devices.space_devices import SECOND
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

@@ -1,7 +1,7 @@
 """A text that has not left can be taken back; of one that has, the truth is told."""
 
 import pytest
-from letter_net import Net
+from devices.letter_net import Net
 
 from meshd.core.errors import Exit, RequestError
 from meshd.store.interface import StoreError, StoreFault

@@ -1,6 +1,6 @@
 """What an own text waits for is said as it is."""
 
-from letter_net import Net
+from devices.letter_net import Net
 
 from meshd.core.ids import node_text
 from meshd.messages.sending import LORA_STORED_MAX, LORA_TEXT_MAX

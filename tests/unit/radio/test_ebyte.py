@@ -1,10 +1,10 @@
 """The Ebyte dialect against an emulated E22: registers by mode pins, frames in a pipe."""
 
-import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modem_fuzz import stand, talks
+from lora import modem_pairs
+from lora.modem_fuzz import stand, talks
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

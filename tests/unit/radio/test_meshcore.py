@@ -1,9 +1,9 @@
 """The dialect of MeshCore's KISS modem against an emulated one, in virtual time."""
 
-import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lora import modem_pairs
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

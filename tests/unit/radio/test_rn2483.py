@@ -1,9 +1,9 @@
 """What is peculiar to the RN2483: one packet per reception, two spaces, words of refusal."""
 
-import modem_pairs
 import pytest
 from hypothesis import given, settings
-from modem_fuzz import stand, talks
+from lora import modem_pairs
+from lora.modem_fuzz import stand, talks
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

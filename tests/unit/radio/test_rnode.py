@@ -2,10 +2,10 @@
 
 from struct import pack
 
-import modem_pairs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lora import modem_pairs
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

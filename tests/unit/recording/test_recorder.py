@@ -7,7 +7,7 @@ import stat
 from random import Random
 
 import pytest
-from recordings import lines, record_world, replay
+from daemons.recordings import lines, record_world, replay
 
 from meshd.core.errors import RequestError
 from meshd.core.events import LinkKind, StoreImage

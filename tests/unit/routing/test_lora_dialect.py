@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from lora_talk import RULES, S, Talker, address, node, plain, prefix
+from lora.talk import RULES, S, Talker, address, node, plain, prefix
 from pytest import mark
 
 from meshd.core.airtime import Modulation

@@ -6,8 +6,8 @@ import random
 import socket
 
 import pytest
-from control_talk import Raw, raw
-from fake_host import NODE, served
+from daemons.control_talk import Raw, raw
+from daemons.fake_host import NODE, served
 
 from meshd.core.errors import Exit, RequestError, UsageError
 from meshd.core.events import Progress, Reply

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from control_talk import raw
-from fake_host import FakeHost, served
+from daemons.control_talk import raw
+from daemons.fake_host import FakeHost, served
 
 from meshd.core.errors import Exit, RequestError
 from meshd.runtime.control import ControlServer

@@ -5,7 +5,7 @@ import time
 from random import Random
 
 import pytest
-from recordings import replay
+from daemons.recordings import replay
 
 from meshd.core.events import StoreImage
 from meshd.core.identity import Identity

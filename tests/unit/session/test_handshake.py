@@ -1,7 +1,7 @@
 """The handshake of one stream: its table of states, and what a stranger or a liar gets."""
 
 import pytest
-from session_net import identity
+from devices.session_net import identity
 
 from meshd.core.crypto import exchange_public
 from meshd.core.drops import DropReason

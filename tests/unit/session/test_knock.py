@@ -1,7 +1,7 @@
 """Knocks: when they are sent, what they may cause, and what is refused by name."""
 
 import pytest
-from session_net import SECOND, SessionNet
+from devices.session_net import SECOND, SessionNet
 
 from meshd.core.drops import DropReason
 from meshd.core.events import Datagram, Transmit

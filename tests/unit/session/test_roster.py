@@ -2,7 +2,7 @@
 
 from random import Random
 
-from session_net import SECOND, SessionNet, identity
+from devices.session_net import SECOND, SessionNet, identity
 
 from meshd.core.drops import DropReason
 from meshd.session import roster

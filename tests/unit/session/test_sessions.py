@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from session_net import SECOND, SessionNet
+from devices.session_net import SECOND, SessionNet
 
 from meshd.core.crypto import exchange_public
 from meshd.core.drops import DropReason

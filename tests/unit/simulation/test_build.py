@@ -4,7 +4,7 @@ import pytest
 
 from meshd.core.errors import UsageError
 from meshd.simulation.build import build_world
-from meshd.simulation.plan import MediumPlan, NodeGroup, Plan, Step, Terrain
+from meshd.simulation.plan.plan import MediumPlan, NodeGroup, Plan, Step, Terrain
 from meshd.simulation.world import DEFAULT, SECOND
 
 WIFI = MediumPlan("wifi", "ip-radio")

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from meshd.simulation.layout import FULL_REACH_M, places
-from meshd.simulation.plan import LAYOUTS, NodeGroup, Terrain
+from meshd.simulation.plan.plan import LAYOUTS, NodeGroup, Terrain
 
 MAP = Terrain(width_m=400.0, height_m=200.0)
 

@@ -4,8 +4,8 @@ import json
 import tracemalloc
 
 import pytest
-from recordings import lines, record_world, replay, unlines
-from world_camp import camp
+from daemons.recordings import lines, record_world, replay, unlines
+from worlds.camp import camp
 
 from meshd.cli.main import Parser, main
 from meshd.cli.replay import add_replay

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from space_devices import SECOND, Device, founder, join, joined, meet
+from devices.space_devices import SECOND, Device, founder, join, joined, meet
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

@@ -1,7 +1,7 @@
 """Invitations: each way in, and each way to be refused, with the reason that the joiner is told."""
 
 import pytest
-from space_devices import SECOND, WALL_S, Device, answer_join, founder, join, joined, meet
+from devices.space_devices import SECOND, WALL_S, Device, answer_join, founder, join, joined, meet
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason

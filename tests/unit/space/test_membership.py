@@ -3,7 +3,16 @@
 import itertools
 
 import pytest
-from membership_records import SPACE, Person, admit, found, frontier, invite, revoke, succeed
+from devices.membership_records import (
+    SPACE,
+    Person,
+    admit,
+    found,
+    frontier,
+    invite,
+    revoke,
+    succeed,
+)
 
 from meshd.core.drops import DropReason
 from meshd.space import membership

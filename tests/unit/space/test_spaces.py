@@ -1,6 +1,6 @@
 """Spaces from end to end on devices in one process: create, join, post, deliver, restart, fail."""
 
-from space_devices import SECOND, Device, founder, join, joined, meet
+from devices.space_devices import SECOND, Device, founder, join, joined, meet
 
 from meshd.space.feed import EntryApplied, EntryDurable, SpaceAdded
 from meshd.store.sqlite import SqliteStore

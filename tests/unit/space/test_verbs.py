@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from space_devices import Device, founder, join, joined, meet
+from devices.space_devices import Device, founder, join, joined, meet
 
 from meshd.core.errors import Exit, RequestError
 from meshd.core.ids import node_text

@@ -5,7 +5,7 @@ import sys
 from random import Random
 
 import pytest
-from fake_host import snapshot
+from daemons.fake_host import snapshot
 
 from meshd.config.values import MqttConfig
 from meshd.status.mqtt import Pace, publish

@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from fake_host import NODE, OTHER, PROBLEM, snapshot
+from daemons.fake_host import NODE, OTHER, PROBLEM, snapshot
 
 from meshd.core.snapshot import LinkStatus, NeighbourStatus, RadioStatus, SpaceStatus
 from meshd.status.payload import (

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from fake_host import NODE, OTHER, PROBLEM, snapshot
+from daemons.fake_host import NODE, OTHER, PROBLEM, snapshot
 
 from meshd.core.snapshot import SessionStatus, SpaceStatus, to_json
 from meshd.status.text import (

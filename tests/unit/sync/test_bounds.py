@@ -1,7 +1,7 @@
 """Tables that a peer can make grow: each is filled here, and says what goes."""
 
 import pytest
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.crypto import digest
 from meshd.core.drops import DropReason

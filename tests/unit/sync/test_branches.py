@@ -4,7 +4,7 @@ from copy import deepcopy
 from functools import partial
 
 import pytest
-from sync_net import SECOND, Puppet, SyncNet
+from devices.sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted, Duplicate

@@ -1,6 +1,6 @@
 """Written, kept by N, delivered: said only when it is so."""
 
-from sync_net import SECOND, Puppet, SyncNet
+from devices.sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.ids import node_text
 from meshd.wire import sync_messages as wire

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.store.interface import StoreError, StoreFault

@@ -1,6 +1,6 @@
 """Who shares what: tags prove a key, strangers learn a count."""
 
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.sync.greeting import NUMBERS_MAX

@@ -1,6 +1,6 @@
 """The inbox: fair turns, bounded memory, patience with a few mistakes only."""
 
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.session.events import RecordReceived

@@ -1,7 +1,7 @@
 """Joining: who answers, who wins, and what a person is told."""
 
 import pytest
-from sync_net import MS, SECOND, WALL_S, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, WALL_S, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.space import invitations

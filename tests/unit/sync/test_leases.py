@@ -1,6 +1,6 @@
 """Relays: granted before taken, refused when full, and counted as kept."""
 
-from sync_net import SECOND, Puppet, SyncNet
+from devices.sync_net import SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text

@@ -1,7 +1,7 @@
 """Lookout: neighbours that carry a space may be an island; far members are looked at, rarely."""
 
 import pytest
-from sync_net import SECOND, SyncNet
+from devices.sync_net import SECOND, SyncNet
 
 from meshd.store.memory import MemoryStore
 from meshd.sync.lookout import (

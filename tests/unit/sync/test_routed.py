@@ -1,7 +1,7 @@
 """Routed sessions: only for spaces that nobody near carries, a few, and not for longer."""
 
 import pytest
-from sync_net import SECOND, SyncNet
+from devices.sync_net import SECOND, SyncNet
 
 from meshd.store.memory import MemoryStore
 from meshd.sync.routed import LIKELY_MAX, LONELY_US, ROUTED_MAX, SEEK_US, SEEN_MAX, TURN_US

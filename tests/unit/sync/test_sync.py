@@ -1,6 +1,6 @@
 """Two and more houses in dialogue: what is shared, what goes over, and how fast."""
 
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text

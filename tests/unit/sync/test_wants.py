@@ -1,6 +1,6 @@
 """Claims and wants: what a peer says moves nothing, what it sends does."""
 
-from sync_net import MS, SECOND, Puppet, SyncNet
+from devices.sync_net import MS, SECOND, Puppet, SyncNet
 
 from meshd.core.drops import DropReason
 from meshd.sync.hub import THEIRS_MAX

@@ -2,10 +2,10 @@
 
 import json
 
-import air_vectors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vectors import air as air_vectors
 
 from meshd.core.errors import WireError
 from meshd.wire import air_entry, air_messages

@@ -4,7 +4,7 @@ import json
 from hashlib import blake2b
 from math import isqrt
 
-import codes_vectors
+from vectors import codes as codes_vectors
 
 GOLDEN = json.loads(codes_vectors.PATH.read_text())
 SYMBOLS, PIECES = GOLDEN["symbols"], GOLDEN["pieces"]

@@ -3,7 +3,6 @@
 import json
 from hashlib import blake2b
 
-import lora_vectors
 import pytest
 from construct import (
     Array,
@@ -27,6 +26,7 @@ from construct import (
     this,
 )
 from nacl import bindings
+from vectors import lora as lora_vectors
 
 from meshd.core.errors import UsageError, WireError
 from meshd.wire.ledger_state import ACCOUNTS_MAX, BOOT_LEN, LedgerState

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import space_vectors
 from construct import (
     Array,
     Bytes,
@@ -18,6 +17,7 @@ from construct import (
     Struct,
     this,
 )
+from vectors import space as space_vectors
 
 from meshd.core.errors import WireError
 from meshd.wire import entry, genesis, invitation, membership, payload

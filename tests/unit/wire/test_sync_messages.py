@@ -4,8 +4,8 @@ import json
 
 import construct
 import pytest
-import sync_vectors
-from sync_vectors import AUTHOR
+from vectors import sync as sync_vectors
+from vectors.sync import AUTHOR
 
 from meshd.core.errors import WireError
 from meshd.wire import sync_messages as wire

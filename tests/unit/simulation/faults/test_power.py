@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshd.simulation.faults.power import WAKE_SHARE, Battery, Power, SunPower, harvest_wh
-from meshd.simulation.plan import Sun
+from meshd.simulation.plan.plan import Sun
 
 HOUR = 3_600
 SMALL = Sun(battery_wh=20.0, panel_w=5.0, load_w=2.0, charge=0.5)

@@ -4,9 +4,9 @@ import pytest
 
 from meshd.core.drops import DropReason
 from meshd.simulation.build import build_world
-from meshd.simulation.lora_medium import radios
+from meshd.simulation.lora.medium import radios
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import (
+from meshd.simulation.plan.plan import (
     AIR_BEHAVIOURS,
     MODEM_MODES,
     Fault,

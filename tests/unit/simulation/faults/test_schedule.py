@@ -6,7 +6,7 @@ import pytest
 
 from meshd.simulation.build import build_world
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import BEHAVIOURS, FAULTS, Fault, NodeGroup, Plan, Terrain
+from meshd.simulation.plan.plan import BEHAVIOURS, FAULTS, Fault, NodeGroup, Plan, Terrain
 from meshd.simulation.world import SECOND, World
 
 

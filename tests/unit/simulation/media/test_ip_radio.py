@@ -11,7 +11,7 @@ from meshd.simulation.media import ofdm
 from meshd.simulation.media.ip_radio import QUEUE_US, IpRadio, Retried
 from meshd.simulation.media.medium import Port
 from meshd.simulation.media.place import PathLoss
-from meshd.simulation.plan import MediumPlan, Ridge, Terrain
+from meshd.simulation.plan.plan import MediumPlan, Ridge, Terrain
 
 FLAT = Terrain(loss_exponent=4.0, shadowing_db=0.0, asymmetry_db=0.0)
 """20 dBm and no luck: 40.2 dB at a metre, so 74 m is the noise and 58.8 m is 4 dB above it."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshd.simulation.media import ofdm
-from meshd.simulation.plan import MediumPlan
+from meshd.simulation.plan.plan import MediumPlan
 
 LOW = ofdm.timing(MediumPlan("w0", "ip-radio"))
 HIGH = ofdm.timing(MediumPlan("w0", "ip-radio", frequency_mhz=5180.0))

@@ -14,7 +14,7 @@ from meshd.simulation.media.place import (
     loss_at_1_m_db,
     place_at,
 )
-from meshd.simulation.plan import Ridge, Step, Terrain
+from meshd.simulation.plan.plan import Ridge, Step, Terrain
 
 PLAIN = Terrain(shadowing_db=0.0, asymmetry_db=0.0, loss_exponent=2.0)
 metres = st.floats(-5_000, 5_000).map(lambda x: round(x, 2))

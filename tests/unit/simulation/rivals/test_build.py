@@ -7,7 +7,16 @@ import pytest
 from meshd.core.errors import UsageError
 from meshd.simulation.build import build_world
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan import Fault, MediumPlan, NodeGroup, Plan, Step, Sun, Terrain, Traffic
+from meshd.simulation.plan.plan import (
+    Fault,
+    MediumPlan,
+    NodeGroup,
+    Plan,
+    Step,
+    Sun,
+    Terrain,
+    Traffic,
+)
 from meshd.simulation.rivals.build import PAYLOAD_MAX, build
 from meshd.simulation.run import run_plan
 from meshd.simulation.schedule import SECOND

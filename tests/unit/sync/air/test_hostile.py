@@ -3,10 +3,10 @@
 from random import Random
 
 import pytest
-from air_net import MINUTE, AirNet
+from devices.air_net import MINUTE, AirNet
+from devices.sync_net import SECOND
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sync_net import SECOND
 
 from meshd.core.drops import DropReason
 from meshd.sync.air.aside import ASIDE_MAX, ASSEMBLIES_MAX, Parts

@@ -4,7 +4,7 @@ from random import Random
 from types import SimpleNamespace
 
 import pytest
-from air_net import AirNet
+from devices.air_net import AirNet
 
 from meshd.core.crypto import digest
 from meshd.sync.air import symbols, talk

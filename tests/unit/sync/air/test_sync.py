@@ -3,8 +3,8 @@
 from copy import deepcopy
 
 import pytest
-from air_net import MINUTE, AirNet
-from sync_net import SECOND
+from devices.air_net import MINUTE, AirNet
+from devices.sync_net import SECOND
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import node_text

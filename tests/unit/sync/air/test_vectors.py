@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from air_vectors import NODE, SALT, fill, made, make
-from space_vectors import FOUNDER
+from vectors.air import NODE, SALT, fill, made, make
+from vectors.space import FOUNDER
 
 from meshd.core import crypto
 from meshd.core.identity import Identity

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from file_devices import MIB, FileNet, drops, household, sync
+from devices.file_devices import MIB, FileNet, drops, household, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError

@@ -4,7 +4,7 @@ import os
 from itertools import pairwise
 
 import pytest
-from file_devices import MIB, FileDevice, FileNet, drops, household, sync
+from devices.file_devices import MIB, FileDevice, FileNet, drops, household, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError

@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from ether import Ether, all_have, crowd, has, put
-from file_devices import MIB, household, sync
+from devices.ether import Ether, all_have, crowd, has, put
+from devices.file_devices import MIB, household, sync
 
 from meshd.wire.lora_payload import Sub
 

@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from ether import all_have, crowd, has, manifest_of, put
-from file_devices import drops, sync
+from devices.ether import all_have, crowd, has, manifest_of, put
+from devices.file_devices import drops, sync
 
 from meshd.core.drops import DropReason
 from meshd.core.identity import Identity

@@ -3,8 +3,8 @@
 import os
 import re
 
-from ether import crowd, has, put
-from file_devices import MIB, household, sync
+from devices.ether import crowd, has, put
+from devices.file_devices import MIB, household, sync
 
 from meshd.wire.lora_payload import Sub
 
