@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "meshd"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-HELPERS = ("babel", "daemons", "devices", "lora", "vectors", "worlds")
+HELPERS = ("babel", "daemons", "devices", "radios", "vectors", "worlds")
 
 PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session", "space", "sync"}
 PURE |= {"messages"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 import pytest
-from lora.radio_site import SLACK_S, Site
+from radios.radio_site import SLACK_S, Site
 
 from meshd.lab.daemons import wait_for
 from meshd.lab.namespaces import stop

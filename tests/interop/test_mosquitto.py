@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from daemons.fake_host import FAR, NODE, OTHER
-from lora.radio_site import Site
+from radios.radio_site import Site
 
 from meshd.lab.namespaces import stop
 

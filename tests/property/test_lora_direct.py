@@ -4,7 +4,7 @@ from random import Random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lora.talk import S, Talker, node, plain
+from radios.talk import S, Talker, node, plain
 
 from meshd.core.drops import Drops
 from meshd.core.errors import WireError

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora.nodes import LINK, OTHER_LINK, Node, identity
+from radios.nodes import LINK, OTHER_LINK, Node, identity
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError

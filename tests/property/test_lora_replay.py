@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora.nodes import SECOND_US, Node
+from radios.nodes import SECOND_US, Node
 
 from meshd.link.sources import Met, Opened
 from meshd.wire.lora_frame import FrameKind, echo_of

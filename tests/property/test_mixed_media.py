@@ -2,7 +2,7 @@
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lora.mixed_air import Mixed
+from radios.mixed_air import Mixed
 
 NODES = 6
 

@@ -7,9 +7,9 @@ its hour for nothing. The rules behind it are tried one by one in tests/unit/lin
 from random import Random
 
 import pytest
-from lora.camp import MINUTE, Camp
-from lora.intruder import Intruder, drops, notices, spent_ms
-from lora.mesh import Mesh
+from radios.camp import MINUTE, Camp
+from radios.intruder import Intruder, drops, notices, spent_ms
+from radios.mesh import Mesh
 
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.identity import Identity

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from lora.mesh import Mesh
+from radios.mesh import Mesh
 
 KIND = 250
 HOSTS = 10

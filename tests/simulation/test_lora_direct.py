@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from lora.direct_station import DirectStation
+from radios.direct_station import DirectStation
 
 from meshd.core.airtime import LONG_FAST
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting

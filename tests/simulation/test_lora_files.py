@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from lora.camp import Camp
+from radios.camp import Camp
 
 from meshd.core.airtime import Modulation
 from meshd.simulation.world import SECOND

@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 import pytest
-from lora.camp import Camp
-from lora.mesh import SF7
+from radios.camp import Camp
+from radios.mesh import SF7
 
 from meshd.config.regions import law_of
 from meshd.core.ids import address_text, host_prefix

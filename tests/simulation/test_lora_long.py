@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from lora.camp import MINUTE, Camp
+from radios.camp import MINUTE, Camp
 
 from meshd.core.airtime import LONG_FAST
 from meshd.core.ids import node_text

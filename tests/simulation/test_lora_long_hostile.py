@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora.camp import MINUTE, Camp
+from radios.camp import MINUTE, Camp
 
 from meshd.sync.air import long
 from meshd.sync.files.air import sending, taking

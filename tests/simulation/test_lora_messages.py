@@ -2,8 +2,8 @@
 
 import pytest
 from devices.letter_net import told_texts
-from lora.camp import Camp
-from lora.mesh import SF7, Mesh
+from radios.camp import Camp
+from radios.mesh import SF7, Mesh
 
 from meshd.config.regions import law_of
 from meshd.core.drops import DropReason

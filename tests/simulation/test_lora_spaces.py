@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from lora.camp import MINUTE, Camp
+from radios.camp import MINUTE, Camp
 
 
 def test_post_arrives_over_two_hops_and_is_answered():

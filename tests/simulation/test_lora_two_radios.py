@@ -3,8 +3,8 @@
 from random import Random
 
 import pytest
-from lora.intruder import Intruder
-from lora.mesh import Mesh
+from radios.intruder import Intruder
+from radios.mesh import Mesh
 
 from meshd.core.identity import Identity
 from meshd.link.sender import Sender

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from lora.cast_station import CastStation
+from radios.cast_station import CastStation
 from simulator._lora_field import AIR_BYTES, SECOND, Field
 
 from meshd.forwarding.rules import Rules

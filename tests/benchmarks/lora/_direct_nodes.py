@@ -8,7 +8,7 @@ the start, as who shares a space does.
 from dataclasses import dataclass
 
 from lora._direct_field import SETTLE_S, TEXT_BYTES, WARM_S, islands
-from lora.node_station import FREQUENCY_HZ
+from radios.node_station import FREQUENCY_HZ
 from simulator._lora_field import LONG_FAST, SECOND, STRANGERS, TX_DBM, Field
 
 from meshd.core.events import Notice, Reply

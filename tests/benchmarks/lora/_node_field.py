@@ -1,7 +1,7 @@
 """The daemon's own nodes in the field of the broadcast benchmark, beside the bare engine."""
 
 from lora._broadcast_field import WARM_S, Told
-from lora.node_station import NodeStation
+from radios.node_station import NodeStation
 
 from meshd.core.airtime import LONG_FAST
 from meshd.forwarding.rules import rules_for

@@ -17,7 +17,7 @@ from statistics import median
 
 from lora._direct_field import Make, Played, Sent
 from lora._direct_nodes import Nodes, NodesPlayed, Quiet
-from lora.direct_station import DirectStation
+from radios.direct_station import DirectStation
 from report import Figure
 from simulator._lora_field import LONG_FAST
 

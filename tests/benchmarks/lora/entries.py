@@ -11,7 +11,7 @@ from report import Figure
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from lora.camp import MINUTE, Camp
+from radios.camp import MINUTE, Camp
 
 from meshd.link.lora import LoraLink
 from meshd.wire.lora_frame import FrameKind

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from lora.mesh import Mesh
-from lora.radio_site import Site
+from radios.mesh import Mesh
+from radios.radio_site import Site
 from report import Figure
 
 from meshd.cli.client import Client

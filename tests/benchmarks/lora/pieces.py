@@ -10,7 +10,7 @@ from statistics import median
 from devices.ether import crowd
 from devices.file_devices import sync
 from lora._cast_pieces import CastPieces
-from lora.camp import Camp
+from radios.camp import Camp
 from report import Figure
 
 from meshd.wire.lora_payload import Sub

@@ -1,7 +1,7 @@
 """What nodes call themselves by LoRa: signed, told to who is new, and no more often."""
 
 import pytest
-from lora.mesh import Mesh
+from radios.mesh import Mesh
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError

@@ -1,7 +1,7 @@
 """What one radio does for the mesh, between simulated hosts: objects, items, direct messages."""
 
 import pytest
-from lora.mesh import Mesh
+from radios.mesh import Mesh
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError

@@ -1,6 +1,6 @@
 """The radios as files see them: budgets by law and manners, a short backlog, who hears whom."""
 
-from lora.mesh import SF7, Mesh
+from radios.mesh import SF7, Mesh
 
 from meshd.core.airtime import Modulation
 from meshd.core.law import HOUR_US

@@ -1,6 +1,6 @@
 """Echoes: who is there now shows it to all whom it hears, and no recording does."""
 
-from lora.nodes import SECOND_US, Node
+from radios.nodes import SECOND_US, Node
 
 from meshd.link.sources import SAID_MAX, SAID_VALID_US, Opened
 from meshd.wire.lora_frame import FrameKind, echo_of

@@ -1,7 +1,7 @@
 """Nodes with a LoRa radio each, in virtual time: they find each other and keep to the law."""
 
 import pytest
-from lora.mesh import SF7, Mesh, radio
+from radios.mesh import SF7, Mesh, radio
 
 from meshd.config.regions import law_of
 from meshd.core import crypto

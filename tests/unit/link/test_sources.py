@@ -1,7 +1,7 @@
 """Who is on the air: dialogues of nodes, replayers, forgers, copies and collisions."""
 
 import pytest
-from lora.nodes import LINK, OTHER_LINK, SECOND_US, Node, identity
+from radios.nodes import LINK, OTHER_LINK, SECOND_US, Node, identity
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora import modem_pairs
-from lora.modem_fuzz import stand, talks
+from radios import modem_pairs
+from radios.modem_fuzz import stand, talks
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

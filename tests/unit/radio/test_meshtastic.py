@@ -2,9 +2,9 @@
 
 import pytest
 from hypothesis import given, settings
-from lora import modem_pairs
-from lora.modem_fuzz import stand, talks
 from meshtastic.protobuf import config_pb2, mesh_pb2, telemetry_pb2
+from radios import modem_pairs
+from radios.modem_fuzz import stand, talks
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.drops import DropReason

@@ -5,8 +5,8 @@ from base64 import b64encode, b85encode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora import modem_pairs
-from lora.modem_fuzz import stand, talks
+from radios import modem_pairs
+from radios.modem_fuzz import stand, talks
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.drops import DropReason

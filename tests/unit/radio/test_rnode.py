@@ -5,7 +5,7 @@ from struct import pack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora import modem_pairs
+from radios import modem_pairs
 
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason

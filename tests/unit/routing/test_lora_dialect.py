@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from lora.talk import RULES, S, Talker, address, node, plain, prefix
 from pytest import mark
+from radios.talk import RULES, S, Talker, address, node, plain, prefix
 
 from meshd.core.airtime import Modulation
 from meshd.core.crowd import NEIGHBOURS_MAX

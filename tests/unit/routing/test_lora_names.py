@@ -1,6 +1,6 @@
 """Short addresses that stand for two nodes, and seqnos of seven bits: never the wrong one."""
 
-from lora.talk import S, Talker, node
+from radios.talk import S, Talker, node
 
 from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.routing.lora_names import NAMES_MAX, SPOKEN_MAX, STEP_MAX, Names, Spoken, check_of

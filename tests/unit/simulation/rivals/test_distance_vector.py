@@ -1,6 +1,6 @@
 """The distance vector: hellos make routes, routes expire, messages follow them."""
 
-from lora.stage import Stage
+from radios.stage import Stage
 
 from meshd.core.airtime import LONG_FAST
 from meshd.simulation.rivals.distance_vector import PACKET_MAX, TABLE_MAX, DistanceVector

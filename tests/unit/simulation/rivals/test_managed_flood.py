@@ -1,7 +1,7 @@
 """Managed flooding: who repeats, who does not, and what an acknowledgement is."""
 
 import pytest
-from lora.stage import Stage
+from radios.stage import Stage
 
 from meshd.core.airtime import LONG_FAST
 from meshd.simulation.rivals.engine import QUEUE_MAX

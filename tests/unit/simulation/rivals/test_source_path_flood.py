@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from lora.stage import Stage
+from radios.stage import Stage
 
 from meshd.core.airtime import LONG_FAST, airtime_us
 from meshd.simulation.rivals.source_path_flood import Rules, SourcePathFlood, station_hash

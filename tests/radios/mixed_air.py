@@ -6,7 +6,7 @@
 from heapq import heappop, heappush
 from random import Random
 
-from lora.talk import S, Talker, address, node
+from radios.talk import S, Talker, address, node
 
 from meshd.core.events import Datagram, Link, LinkKind, RouteInstalled, RouteRemoved
 from meshd.core.ids import ALL_BABEL_ROUTERS

@@ -3,7 +3,7 @@
 They meet by WiFi once, since a space is joined over a session; then only the radios are left.
 """
 
-from lora.mesh import SF7, Mesh
+from radios.mesh import SF7, Mesh
 
 from meshd.config.regions import law_of
 from meshd.simulation.lora.port import LoraPort
