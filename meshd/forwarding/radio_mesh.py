@@ -9,39 +9,32 @@ Must not know: keys, airtime law, what objects and messages mean.
 """
 
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 from meshd.core.airtime import airtime_us
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
-from meshd.core.events import RadioLink
-from meshd.core.ids import EVERYONE, SHORT_LEN
-from meshd.core.law import SubBand
-from meshd.forwarding import direct, direct_rules
+from meshd.core.ids import SHORT_LEN
 from meshd.forwarding.cast import Cast
-from meshd.forwarding.direct import Arrived, Changed, Forwarder, Send
+from meshd.forwarding.direct_radio import DirectRadio
+from meshd.forwarding.link_port import LinkPort
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.patience import Patience
 from meshd.forwarding.presence import Air, Presence
 from meshd.forwarding.radio_events import (
-    DirectAnswered,
-    DirectArrived,
-    DirectChanged,
     LocalHeard,
     ObjectHeard,
     RadioEvent,
 )
 from meshd.forwarding.rules import rules_for
 from meshd.forwarding.shared_frame import FrameMaker, SharedFrame, Waiting
-from meshd.forwarding.turns import RelayParts, part_of
+from meshd.forwarding.turns import RelayParts
 from meshd.link.account import Share
 from meshd.link.ledger import RELAYED_PERCENT, Priority
-from meshd.link.lora_neighbours import LoraNeighbours
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
-from meshd.link.stranger_air import StrangerAir, control_us
+from meshd.link.stranger_air import control_us
 from meshd.routing.lora import LoraDialect
 from meshd.wire.lora_frame import ECHO_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
@@ -53,8 +46,6 @@ LOCALS_MAX = 48
 """Items for those in earshot that wait; of the least urgent the oldest goes first."""
 CONTROLS_MAX = 8
 """Items of control among them."""
-SENDS_MAX = 8
-"""Direct messages in the link's queue at a time."""
 BUSY = 0.2
 """While more of the channel is taken, objects wait longer: more of them share a frame."""
 WORD_LEN = 83
@@ -62,30 +53,6 @@ WORD_LEN = 83
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
 _WORDS = (Sub.STRANGERS, Sub.ECHOES)
-_STRANGER = bytes(SHORT_LEN)
-"""As next hop: a neighbour that is not this node."""
-
-
-class LinkPort(Protocol):
-    """The radio's link: its queue, and who is heard."""
-
-    radio: RadioLink
-    neighbours: LoraNeighbours
-    band: SubBand
-    stranger_air: StrangerAir
-
-    @property
-    def frame_max(self) -> int: ...
-    def send(self, outgoing: Outgoing, now: int) -> bool: ...
-    def holds(self, outgoing: Outgoing) -> bool: ...
-    def carries(self, outgoing: Outgoing) -> bool: ...
-    def exchange(self, outgoing: Outgoing, other: Outgoing | None) -> None: ...
-    def airtime_us(self, size: int) -> int: ...
-    def calm(self, now: int) -> bool: ...
-    def load(self, now: int) -> float: ...
-    def introduce(self, now: int) -> None: ...
-    def proven(self, node: bytes) -> bool: ...
-    def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool: ...
 
 
 class RadioMesh:
@@ -111,19 +78,9 @@ class RadioMesh:
             relayed_us=link.band.airtime_us_max * RELAYED_PERCENT // 100,
         )
         self.ways = ways
-        self.forwarder = Forwarder(
-            short,
-            ways,
-            direct_rules.rules_for(airtime_us(modulation, 83), ways.hop_cost),
-            ctx.rng,
-            drops=ctx.drops,
-            link=self.name,
-            leaves=lambda to: ways.leaves(to) is not None,
-        )
-        self.forwarder.over = self._over
+        self.direct = DirectRadio(ctx, link, ways, self.cast.turns.parts)
         self._locals: list[Waiting] = []
         self._shared: dict[bytes | None, SharedFrame] = {}
-        self._sends: list[tuple[Send, Outgoing]] = []
         self._events: deque[RadioEvent] = deque()
         word_us = airtime_us(modulation, WORD_LEN)
         air = Air(word_us, control_us(link.band), link.stranger_air.allow)
@@ -224,8 +181,7 @@ class RadioMesh:
         if self.neighbours.hears(opened.node) and not heard_before:
             self.presence.news(now)
         self.presence.heard(opened.node, opened.frame.tag[:ECHO_LEN], now)
-        while (event := self.forwarder.poll_event()) is not None:
-            self._direct_event(event)
+        self._events.extend(self.direct.events())
 
     def _word(self, opened: Opened, item: Local, now: int) -> Opened:
         """Take echoes, by which the sender is known to be there now, or who is a stranger to it."""
@@ -273,7 +229,8 @@ class RadioMesh:
                 )
                 self._events.append(heard)
         elif isinstance(item, Direct | Answer | Receipt):
-            self._message(opened, item, now)
+            if (answered := self.direct.take(opened, item, now)) is not None:
+                self._events.append(answered)
         elif isinstance(item, Object):
             pass  # taken before
         elif not opened.trusted:
@@ -282,33 +239,6 @@ class RadioMesh:
             self.ways.hears(opened.node, now)
         elif isinstance(item, Routes):
             self.ways.learn(opened.node, item, now)
-
-    def _message(self, opened: Opened, item: Direct | Answer | Receipt, now: int) -> None:
-        frame, own = opened.frame, self._own[:SHORT_LEN]
-        if frame.kind is FrameKind.LOCAL and not isinstance(item, Receipt):
-            self._ctx.drop(DropReason.LORA_MALFORMED, self.name)
-            return
-        next_hop = {Aim.ME: own, Aim.EVERYONE: EVERYONE}.get(opened.aim, _STRANGER)
-        destination = frame.destination or next_hop
-        if not opened.trusted and destination != own:
-            self._ctx.drop(DropReason.FRAME_UNTRUSTED, self.name)
-            return
-        heard = Send(next_hop, destination, frame.hop_limit, item, None)
-        short, named = opened.node[:SHORT_LEN], opened.aim is Aim.ME
-        tag = self.forwarder.receive(short, heard, named=named, now=now)
-        if tag is not None and isinstance(item, Answer):
-            hops = max(self.forwarder.rules.hop_limit - frame.hop_limit + 1, 1)
-            self._events.append(DirectAnswered(self.name, item.number, tag, hops))
-
-    def _direct_event(self, event: direct.Event) -> None:
-        if isinstance(event, Arrived):
-            origin, number, body, destination, hops = event
-            self._events.append(DirectArrived(self.name, origin, number, body, destination, hops))
-        else:
-            self._changed(event)
-
-    def _changed(self, event: Changed) -> None:
-        self._events.append(DirectChanged(self.name, *event))
 
     def _heard(self, node: bytes, now: int) -> None:
         """Note who is in earshot, and say soon whom this node hears when that is news."""
@@ -346,28 +276,19 @@ class RadioMesh:
                     if item in self._locals:  # it may have given way while its frame flew
                         self._locals.remove(item)
                 return
-        for entry in self._sends:
-            if entry[1] is outgoing:
-                self._sends.remove(entry)
-                self.forwarder.sent(entry[0], now)
-                if outgoing.share is Share.RELAYED:
-                    source = (
-                        entry[0].next_hop if outgoing.kind is FrameKind.LOCAL else entry[0].ingress
-                    )
-                    airtime_us = self._link.airtime_us(outgoing.size)
-                    self.parts.took(part_of(source), airtime_us, now)
-                return
+        self.direct.sent(outgoing, now)
 
     def pump(self, now: int) -> None:
         """Queue what is due, and bring what waits up to date."""
-        self._direct(now)
+        self.direct.pump(now)
+        self._events.extend(self.direct.events())
         self.cast.loaded(load := self._link.load(now), now)
         self.cast.use(self._rules[load > BUSY])
         if self.presence.speaks(now):
             self.neighbours.expire(now)
             self.cast.listings.beacon(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
-        if self.forwarder.due_us() is not None or self.ways.awaited():
+        if self.direct.waits or self.ways.awaited():
             self._routes(now)
         elif allowed and (self._goes(now) or self._routes_us() <= now):
             self._routes(now)
@@ -392,15 +313,15 @@ class RadioMesh:
 
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
-        forwarder_us = self.forwarder.due_us()
+        direct_us = self.direct.due_us()
         dues = [] if self.presence.due_us is None else [self.presence.due_us]
         if self.ways.peers:
             ways_us = self.ways.due_us()
-            if forwarder_us is None and not self.ways.awaited():
+            if not self.direct.waits and not self.ways.awaited():
                 ways_us = max(self._routes_us(), self._patience.until_us or 0)
             dues.append(ways_us)
-        if forwarder_us is not None and len(self._sends) < SENDS_MAX:
-            dues.append(forwarder_us)
+        if direct_us is not None:
+            dues.append(direct_us)
         if None not in self._shared and (cast_us := self.cast.due_us()) is not None:
             dues.append(cast_us)
         return min(dues, default=None)
@@ -412,66 +333,6 @@ class RadioMesh:
             self._locals.remove(waiting[0])
             self._ctx.drop(DropReason.LORA_QUEUE_FULL, self.name)
         self._locals.append(Waiting(item, None, Share.CONTROL, Priority.MEMBERSHIP))
-
-    def _direct(self, now: int) -> None:
-        """Hand direct messages to the link, and take back what it let go or nobody needs."""
-        for entry in tuple(self._sends):
-            send, outgoing = entry
-            if not self._link.holds(outgoing):
-                self._sends.remove(entry)
-                self.forwarder.refused(send, now)
-            elif not self._link.carries(outgoing) and not self.forwarder.needed(send):
-                self._link.exchange(outgoing, None)
-                self._sends.remove(entry)
-        self.forwarder.handle_timeout(now)
-        while len(self._sends) < SENDS_MAX:
-            found = self.forwarder.poll_transmit(now)
-            if found is None:
-                break
-            self._hand_over(found, now)
-        while (event := self.forwarder.poll_event()) is not None:
-            self._direct_event(event)
-
-    def _over(self, source: bytes) -> bool:
-        """Tell whether a neighbour has had its part of the relaying, with what is on its way."""
-        ahead = (outgoing.size for send, outgoing in self._sends if send.ingress == source)
-        return self.parts.over(part_of(source), sum(map(self._link.airtime_us, ahead)))
-
-    def withdraw(self, number: int) -> bool:
-        """Take an own direct message back; False where it has left, or is with the modem."""
-        flying = [send.key for send, outgoing in self._sends if self._link.carries(outgoing)]
-        return self.forwarder.withdraw(number, flying)
-
-    def _hand_over(self, send: Send, now: int) -> None:
-        item = send.item
-        own = isinstance(item, Direct) and item.origin == self._own[:SHORT_LEN]
-        receipt = isinstance(item, Receipt)
-        to = self._node_of(send.next_hop)
-        if to is None and send.next_hop != EVERYONE:
-            self.forwarder.refused(send, now)
-            return
-        outgoing = Outgoing(
-            FrameKind.LOCAL if receipt else FrameKind.ROUTED,
-            item.encode(),
-            Share.OWN if own else Share.RELAYED,
-            Priority.MEMBERSHIP if send.once else Priority.TEXT,
-            hop_limit=send.hop_limit,
-            next_hop=to,
-            destination=b"" if receipt else send.destination,
-            ingress=send.ingress,
-        )
-        if self._link.send(outgoing, now):
-            self._sends.append((send, outgoing))
-        else:
-            self.forwarder.refused(send, now)
-
-    def _node_of(self, short: bytes) -> bytes | None:
-        """Return the neighbour with a short address, the one heard last if there are two."""
-        found = None
-        for row in self._link.neighbours:
-            if row.node[:SHORT_LEN] == short:
-                found = row.node
-        return found
 
     def _share(self, to: bytes | None, now: int) -> None:
         """Have one frame in the queue for all in earshot, or for one, with all that waits."""

@@ -281,7 +281,7 @@ class Radios:
         """
         if link not in self.names():
             raise UsageError(f"no radio {link} is up")
-        number = self.meshes[link].forwarder.send(to, body, now, once=once, others=others)
+        number = self.meshes[link].direct.forwarder.send(to, body, now, once=once, others=others)
         self._pump(now)
         return number
 
@@ -299,18 +299,18 @@ class Radios:
     def answer(self, arrived: DirectArrived, tag: bytes, now: int) -> None:
         """Tell the origin that its message arrived here; `tag` proves it."""
         mesh = self.meshes[arrived.link]
-        mesh.forwarder.answer(arrived.arrived, tag, now)
+        mesh.direct.forwarder.answer(arrived.arrived, tag, now)
         self._pump(now)
 
     def confirm(self, link: str, number: int, now: int) -> None:
         """Take an own message as delivered: its answer's tag was right."""
-        self.meshes[link].forwarder.confirm(number)
+        self.meshes[link].direct.forwarder.confirm(number)
         self._pump(now)
 
     def withdraw(self, link: str, number: int, now: int) -> bool:
         """Take an own message back; False where it has left, or is with the modem."""
         mesh = self.meshes.get(link)
-        if mesh is None or not mesh.withdraw(number):
+        if mesh is None or not mesh.direct.withdraw(number):
             return False
         self._pump(now)
         return True

@@ -377,7 +377,7 @@ def test_junk_in_anothers_name_stops_none_of_its_texts_and_costs_a_relay_little(
     first.ask("message", node=node_text(last.node.id), text="before")
     mesh.run(60)
     liar, radio = believed(mesh, relay)
-    number, spent = first.node.radios.meshes["lora0"].forwarder._next, spent_ms(relay)
+    number, spent = first.node.radios.meshes["lora0"].direct.forwarder._next, spent_ms(relay)
     to = {"hop_limit": 7, "next_hop": relay.node.id, "destination": last.node.id[:2]}
     for attempt in (7, 3):
         junk = [

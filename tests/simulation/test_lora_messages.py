@@ -195,7 +195,7 @@ def test_a_member_that_forges_answers_moves_no_state():
     line.run(30)
     forger = line.hosts[1].node
     mesh = forger.radios.meshes["lora0"]
-    mesh.forwarder.receive = lambda sender, heard, *, named, now: forge(mesh, heard, now)
+    mesh.direct.forwarder.receive = lambda sender, heard, *, named, now: forge(mesh, heard, now)
     line.a.request("message", node=node_text(line.z.node.id), text="not delivered")
     line.run(900)
     assert states(line.a)[2:3] == ["sent"] and "delivered" not in states(line.a)[2:]
@@ -229,7 +229,7 @@ def test_a_stranger_that_answers_each_message_at_once_at_the_relay_stops_none():
             stranger.lora.radio.transmit(frame, "lie")
 
     lies = []
-    mesh.forwarder.receive = lie
+    mesh.direct.forwarder.receive = lie
     for text in ("one", "two", "three"):
         assert line.say(text, limit_s=60) is not None
         assert line.wait(lambda: "delivered" in states(a)[-1:], 60)
@@ -245,7 +245,7 @@ def forge(mesh, heard, now):
     if isinstance(heard.item, Direct):
         item = heard.item
         arrived = Arrived(item.origin, item.number, item.body, heard.destination)
-        mesh.forwarder.answer(arrived, b"forged!!", now)
+        mesh.direct.forwarder.answer(arrived, b"forged!!", now)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

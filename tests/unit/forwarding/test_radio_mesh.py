@@ -143,7 +143,7 @@ def test_a_wrong_answer_moves_no_state():
 def test_a_direct_message_is_taken_back_until_it_is_with_the_modem(moment):
     mesh, ears = mesh_of(2)
     first, last = mesh.hosts
-    one = first.node.radios.meshes["lora0"]
+    one = first.node.radios.meshes["lora0"].direct
     number = do(first, first.node.radios.direct, "lora0", last.node.id[:2], b"sealed")
     if moment == "with the modem":
         flies = lambda: any(one._link.carries(outgoing) for _, outgoing in one._sends)  # noqa: E731
