@@ -8,6 +8,11 @@ what is owed to objects and what to everything else; *an hour later* the nodes h
 an hour when the traffic begins. Managed flood sends no control here; with the notices that its
 nodes send by default it is a row of its own.
 
+Where the air of nodes goes in a calm field, with shorter starts and the mean of three placements,
+310 ms a delivery: objects 160, their seals 75, routes 28, seals of frames without objects 17, lists
+15, beacons 7, echoes 4, who hears whom 3. Believing all whom one hears it is 274, without routes
+262, without the cold start 21 less. The bare engine of objects, counted the same way, takes 196.
+
 Placements are played by two processes, with a line on stderr for each. BENCH_SEEDS=n plays n
 placements (default: ten). One takes nearly two minutes of one core, ten nine minutes of two.
 """
