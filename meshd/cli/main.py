@@ -56,16 +56,40 @@ class Parser(argparse.ArgumentParser):
 
         chosen = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         unknown = re.search(r"unrecognized arguments: ([^\s=]+)", message)
-        near: str | None = None
-        if chosen:
-            near = meant(chosen[1], re.split(r"[', ]+", chosen[2]))
-        elif unknown:
+        verbs, needs = self._verbs(), "arguments are required" in message
+        near, help_of = None, f"{self.prog} --help"
+        if unknown:
             near = meant(unknown[1], self._words())
+        elif verbs and (chosen or needs):
+            near = meant(chosen[1], verbs) if chosen else None
+            message = f'"{chosen[1]}" is none of them: ' if chosen else ""
+            message += (
+                f"after {self.prog} comes {', '.join(verbs[:-1])} or {verbs[-1]}, then options"
+            )
+            help_of = f"{self.prog} --help says what each does"
+        elif chosen:
+            near = meant(chosen[1], re.split(r"[', ]+", chosen[2]))
+        elif needs:
+            help_of = f"{self._example()}; {help_of} tells more"
         raise RequestError(
             message,
             code=Exit.USAGE,
-            remedy=f'did you mean "{near}"?' if near else f"{self.prog} --help",
+            remedy=f'did you mean "{near}"?' if near else help_of,
         )
+
+    def _verbs(self) -> list[str]:
+        """Return the commands that follow this one, as `create` does `meshd space`."""
+        chosen = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+        return [str(word) for choices in chosen for word in choices]
+
+    def _example(self) -> str:
+        """Return the command with what it cannot do without."""
+        wanted = [action for action in self._actions if action.required]
+        words = [
+            " ".join([*action.option_strings[:1], str(action.metavar or action.dest)])
+            for action in wanted
+        ]
+        return " ".join([self.prog, *words])
 
     def _words(self) -> list[str]:
         words: list[str] = []

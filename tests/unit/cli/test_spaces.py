@@ -279,6 +279,7 @@ def test_relay_says_that_it_cannot_read(host, capsys):
     ("words", "meant"),
     [
         (["space", "creat", "x"], "create"),
+        (["radio", "sacn"], "scan"),
         (["space", "create", "x", "--sa", "y"], "--as"),
         (["invite", "x", "--rol", "relay"], "--role"),
         (["invite", "x", "--role", "write"], "writer"),
@@ -290,6 +291,22 @@ def test_mistyped_word_is_guessed(capsys, words, meant):
     assert code == Exit.USAGE and err.endswith(f'next: did you mean "{meant}"?\n')
 
 
-def test_wrong_usage_without_a_guess_names_the_help(capsys):
-    code, _, err = say(capsys, "post")
-    assert code == Exit.USAGE and err.endswith("next: meshd post --help\n")
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        (["post"], "meshd post SPACE TEXT; meshd post --help tells more"),
+        (["post", "camp water"], "meshd post SPACE TEXT; meshd post --help tells more"),
+        (["emulate"], "meshd emulate KIND --port PATH; meshd emulate --help tells more"),
+    ],
+)
+def test_wrong_usage_without_a_guess_shows_how_it_is_written(capsys, words, example):
+    code, _, err = say(capsys, *words)
+    assert code == Exit.USAGE and err.endswith(f"next: {example}\n")
+
+
+@pytest.mark.parametrize("words", [["space"], ["space", "--state-dir", "a"], ["space", "xyz"]])
+def test_a_command_with_commands_says_which_it_has(capsys, words):
+    code, _, err = say(capsys, *words)
+    assert code == Exit.USAGE
+    assert "after meshd space comes create, list or members, then options\n" in err
+    assert err.endswith("next: meshd space --help says what each does\n")
