@@ -27,6 +27,7 @@ from meshd.status.text import Row, clean, count, grouped, number, rows_of, size,
 JOIN_S = 60.0
 WAIT_S = 60.0
 AS_HELP = "what its members call you; default: the name of this node, if it has one"
+_NAMELESS = "you have no name there: members see this node's id instead"
 _ROLES = ("reader", "writer", "admin", "relay")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _TEXT_BYTES_MAX = 1 << 20
@@ -63,9 +64,21 @@ def _create(options: Namespace) -> int:
         args["as"] = options.person
     with connect(options) as client:
         value = client.call("space.create", args)
+        nameless = not options.json and _is_nameless(client, value)
     show(options, "space.create", value, clean(value.get("space")))
     talk(f"created {clean(options.name)}; invite others with: meshd invite {options.name!r}")
+    if nameless:
+        talk(f"{_NAMELESS}; to have one, make the space anew: meshd space create NAME --as YOU")
     return Exit.OK
+
+
+def _is_nameless(client: Client, told: Value) -> bool:
+    """Tell whether members see no name of this node's person in a space."""
+    try:
+        value = client.call("space.members", {"space": told.get("space")})
+    except RequestError:  # a relay cannot read who is in it
+        return False
+    return any(row.get("own") and not row.get("name") for row in rows_of(value, "members"))
 
 
 def _list(options: Namespace) -> int:
@@ -220,8 +233,11 @@ def _join(options: Namespace) -> int:
     with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
         talk(f"asking the members that can be reached, for up to {timeout_s:g} s …")
         value = client.call("join", args, on_progress=Waits().update)
+        nameless = not options.json and _is_nameless(client, value)
     show(options, "join", value, clean(value.get("space")))
     talk(f"joined {clean(value.get('name') or 'the space')}")
+    if nameless:
+        talk(f"{_NAMELESS}; --as NAME gives one, with the next invitation")
     return Exit.OK
 
 

@@ -68,7 +68,20 @@ def test_without_a_daemon_it_is_code_3(tmp_path, monkeypatch, capsys, arguments,
 def test_space_create(host, capsys):
     code, out, err = say(capsys, "space", "create", "garden", "--as", "Ada")
     assert (code, out) == (0, SPACE + "\n") and "meshd invite 'garden'" in err
-    assert host.asked == [("space.create", {"name": "garden", "as": "Ada"})]
+    assert host.asked[0] == ("space.create", {"name": "garden", "as": "Ada"})
+    assert "no name" not in err
+
+
+@pytest.mark.parametrize("words", [["space", "create", "garden"], ["join", URL]])
+def test_who_has_no_name_is_told_so(host, capsys, words):
+    members = host.answers["space.members"]
+    own = {**members["members"][0], "name": ""}
+    host.answers["space.members"] = {**members, "members": [own]}
+    code, _, err = say(capsys, *words)
+    assert code == 0 and "you have no name there: members see this node's id instead" in err
+    assert "--as" in err
+    host.answers["space.members"] = RequestError("this node is a relay", code=Exit.DENIED)
+    assert "no name" not in say(capsys, *words)[2]
 
 
 def test_space_list_and_members(host, capsys):
@@ -136,12 +149,12 @@ def test_join_takes_the_link_from_standard_input_too(host, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(URL + "\n"))
     code, out, err = say(capsys, "join", "-", "--timeout", "5")
     assert (code, out) == (0, SPACE + "\n") and "joined garden" in err
-    assert host.asked == [("join", {"url": URL, "timeout_s": 5.0})]
+    assert host.asked[0] == ("join", {"url": URL, "timeout_s": 5.0})
 
 
 def test_who_joins_may_say_a_name(host, capsys):
     say(capsys, "join", URL, "--as", "Ben")
-    assert host.asked == [("join", {"url": URL, "timeout_s": 60.0, "as": "Ben"})]
+    assert host.asked[0] == ("join", {"url": URL, "timeout_s": 60.0, "as": "Ben"})
 
 
 def test_post_says_it_is_written(host, capsys):
