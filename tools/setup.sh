@@ -138,9 +138,9 @@ python_environment() {
         say "setup: making .venv with $("$python" --version)"
         "$python" -m venv --clear .venv
     fi
-    say "setup: $(.venv/bin/python --version) in .venv; fetching its packages, a minute or two, longer on a small board"
-    # On a terminal pip shows each package as it comes.
-    PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install $([ -t 2 ] || echo --quiet) \
+    say "setup: $(.venv/bin/python --version) in .venv; pip fetches some fifty packages now:"
+    say "setup: a minute or two, many times that on a small board or a busy machine"
+    PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install \
         --disable-pip-version-check --editable '.[dev,qr]' >&2 || {
         say "setup: pip failed; what it says above tells why. It needs the internet, or a cache of it."
         exit 1

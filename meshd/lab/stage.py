@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from meshd.lab.causes import causes
 from meshd.lab.daemons import MESHD, Daemon
 from meshd.lab.namespaces import Lab, Namespace, Place, find, stop
 
@@ -41,6 +42,21 @@ class Stage(ABC):
             daemon.start()
         for daemon in self.daemons:
             daemon.wait_ready()
+
+    def ended(self) -> str:
+        """Name a daemon that ended by itself, with its last words; "" while all run."""
+        for daemon in self.daemons:
+            if daemon.process and daemon.process.poll() is not None:
+                return f"the daemon of {daemon.name} ended: {daemon.log_end()}"
+        return ""
+
+    def causes(self) -> list[str]:
+        """Return what the logs say that may be why something did not come."""
+        return [
+            f"{daemon.name}: {cause}"
+            for daemon in self.daemons
+            for cause in causes(daemon.place.folder)
+        ]
 
     @abstractmethod
     def cut(self) -> None:
@@ -93,6 +109,7 @@ class RadioStage(Stage):
         super().__init__(folder)
         self._lab = Lab("demo", folder=folder)
         self.places: list[Namespace] = [self._lab.node(name) for name in NAMES]
+        self._emulators: dict[str, subprocess.Popen[bytes]] = {}
         self.daemons = [Daemon(place) for place in self.places]
         for place in (MIDDLE, MIDDLE + 1):
             port = self._port(self.places[place])
@@ -121,7 +138,15 @@ class RadioStage(Stage):
         for place in self.places[MIDDLE : MIDDLE + 2]:
             argv = [*MESHD, "emulate", "rnode", "--port", str(self._port(place))]
             own = {"XDG_RUNTIME_DIR": str(self._lab.folder)}
-            place.spawn([*argv, "--air", f"demo-{os.getpid()}"], log="radio.log", env=own)
+            argv += ["--air", f"demo-{os.getpid()}"]
+            self._emulators[place.name] = place.spawn(argv, log="radio.log", env=own)
+
+    def ended(self) -> str:
+        """Name a daemon or an emulated radio that ended by itself."""
+        for name, process in self._emulators.items():
+            if process.poll() is not None:
+                return f"the emulated radio of {name} ended with {process.returncode}"
+        return super().ended()
 
     @staticmethod
     def _port(place: Place) -> Path:
