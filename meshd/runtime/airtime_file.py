@@ -3,11 +3,14 @@
 Enters: the path of `STATE_DIR/airtime`, the node, the law. Leaves: a Ledger whose claims are on the
 disk before they are used. One process holds the state directory, hence the files.
 
+What fills a disk is seldom the radio's fault, so the files are rewritten in place (`twin_files`):
+once they are there, a node on a full disk goes on sending.
+
 A file that is removed, or an older one put back, would give the hour back. So there are two copies
 with a number that only rises, and a witness of the last number outside of the state directory, in
-memory that lives as long as this boot of the machine. Where they disagree, the later one counts, or
-all that the law allows counts as spent. All of them taken back together with a reboot is what is
-left: nobody but the neighbours may know of it (`own-twin`).
+memory that lives as long as this boot of the machine. Where they disagree, the later one counts;
+where none is whole, all that the law allows counts as spent. All of them taken back together with a
+reboot is what is left: nobody but the neighbours may know of it (`own-twin`).
 """
 
 import os
@@ -20,12 +23,19 @@ from meshd.core.errors import RequestError, WireError
 from meshd.core.ids import node_text
 from meshd.core.law import Law
 from meshd.link.ledger import Ledger
-from meshd.runtime.disk import write_atomically
-from meshd.wire.ledger_state import LedgerCopy
+from meshd.runtime.twin_files import TwinFiles
+from meshd.wire.kept_record import KeptRecord
 
 AIRTIME_FILE = "airtime"
-COPY = ".copy"
+FILE_BYTES = 32 * 1024
+"""Room for thirteen sub-bands that each sent in every half minute of the hour."""
+
+_PERSON = b"meshd-airtime"
 SYSTEM_RUN_DIR = "/run/meshd"
+_REMEDY = (
+    "make room on that disk, or mend it, and it goes on by itself; without the file nobody knows "
+    "what was sent in this hour, and nothing may be sent"
+)
 SPENT = b""
 """No state at all, which a ledger takes as a whole hour spent."""
 
@@ -39,7 +49,7 @@ class AirtimeDisk:
     def __init__(self, path: str, node: bytes) -> None:
         self.boot = bytes.fromhex(Path(BOOT_ID).read_text().strip().replace("-", ""))
         self.suspicion = ""
-        self._path = path
+        self._files = TwinFiles(path, person=_PERSON, size_bytes=FILE_BYTES)
         self._witness = Path(_run_dir()) / f"airtime-{node_text(node)}"
         self._number = 0
 
@@ -50,32 +60,27 @@ class AirtimeDisk:
 
     def read(self) -> bytes | None:
         """Return the state, None when there never was one. Raises: RequestError."""
-        copies: list[LedgerCopy] = []
-        for path in (self._path, self._path + COPY):
-            try:
-                copies.append(LedgerCopy.decode(Path(path).read_bytes()))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise self._trouble(error) from error
-            except WireError:
-                return self._suspect(f"{path} is damaged")
-        latest = max(copies, default=LedgerCopy(0, SPENT))
-        self._number = latest.number
+        path = self._files.path
+        try:
+            latest = self._files.read()
+        except OSError as error:
+            raise self._trouble(error) from error
+        except WireError:
+            self._number = self._witnessed()
+            return self._suspect(f"{path} and its copy are damaged")
+        self._number = latest.number if latest else 0
         witnessed = self._witnessed()
-        if witnessed > latest.number:
+        if witnessed > self._number:
             self._number = witnessed
-            what = "was removed" if not copies else "is older than what this node wrote last"
-            return self._suspect(f"{self._path} {what}")
-        return latest.state if copies else None
+            what = "is older than what this node wrote last" if latest else "was removed"
+            return self._suspect(f"{path} {what}")
+        return latest.state if latest else None
 
     def write(self, state: bytes) -> None:
         """Make a state durable. Raises: RequestError."""
         number = self._number + 1
-        data = LedgerCopy(number, state).encode()
         try:
-            for path in (self._path, self._path + COPY):
-                write_atomically(path, data, mode=0o600)
+            self._files.write(KeptRecord(number, state))
         except OSError as error:
             raise self._trouble(error) from error
         self._number = number
@@ -103,8 +108,8 @@ class AirtimeDisk:
 
     def _trouble(self, error: OSError) -> RequestError:
         return RequestError(
-            f"{error.filename or self._path}: {error.strerror}",
-            remedy="without it nobody knows what was sent in this hour, and nothing may be sent",
+            f"{error.filename or self._files.path}: {error.strerror}",
+            remedy=_REMEDY,
         )
 
 

@@ -14,7 +14,8 @@ from meshd.core.events import MetaRow, StoreImage
 from meshd.node import Boot, Node, NodeOptions
 from meshd.recording.recorder import RecordingNode
 from meshd.recording.tape import Lines
-from meshd.routing.own import reserve
+from meshd.routing.own import BLOCK, reserve
+from meshd.runtime.counters_file import BOOT_MAX, COUNTERS_FILE, Counters, CountersFile
 from meshd.runtime.statedir import StateDir
 from meshd.store.absent import AbsentStore
 from meshd.store.interface import Backend, StoreError
@@ -35,24 +36,28 @@ def boot_node(
     """Open the store, reserve a boot number and seqnos on it, and make the Node.
 
     A store that cannot be opened leaves a node that routes and says so; its seqno is then a guess,
-    which it mends when it hears its own address announced by others. With a `tape` the node
-    records itself.
+    which it mends when it hears its own address announced by others. Its boot number rises all the
+    same, by the counters beside the store. With a `tape` the node records itself.
 
     Raises: RequestError.
     """
     identity = state.identity()
     folder = Path(config.state_dir)
     rng = Random(os.urandom(16))
+    counters = CountersFile(state.file(COUNTERS_FILE))
+    last = counters.read()
     store: Backend
     fault = None
     try:
         store = SqliteStore(folder)
-        image, boot = _reserve(store)
+        image, boot = _reserve(store, last)
     except StoreError as error:
         fault = error
         store = AbsentStore(error, lambda: SqliteStore(folder))
-        image, seqno = store.load(), rng.randrange(65536)
-        boot = Boot(0, seqno, None)
+        image, boot = store.load(), _without_store(last, rng)
+    if boot.number:
+        limit = boot.seqno + BLOCK if boot.seqno_limit is None else boot.seqno_limit
+        counters.write(Counters(boot.number, limit & 0xFFFF))
     options = NodeOptions(
         routing=not leaf,
         peers=config.peers,
@@ -67,9 +72,20 @@ def boot_node(
     return Started(node, store, fault)
 
 
-def _reserve(store: Backend) -> tuple[StoreImage, Boot]:
+def _reserve(store: Backend, last: Counters | None) -> tuple[StoreImage, Boot]:
     image = store.load()
-    boot = int.from_bytes(image.metas.get("boot", b""), "big") + 1
+    kept = int.from_bytes(image.metas.get("boot", b""), "big")
+    boot = min(max(kept, last.boot if last else 0) + 1, BOOT_MAX)
     seqno, limit, reserved = reserve(image.metas)
     store.commit([(MetaRow("boot", boot.to_bytes(4, "big")), reserved)])
     return image, Boot(boot, seqno, limit)
+
+
+def _without_store(last: Counters | None, rng: Random) -> Boot:
+    """Return numbers beyond those of the last start, as far as the counters beside the store tell.
+
+    How far the seqno went since it was reserved is not known: it is a guess, but a near one.
+    """
+    if last is None:
+        return Boot(0, rng.randrange(65536), None)
+    return Boot(min(last.boot + 1, BOOT_MAX), last.seqno, None)

@@ -22,9 +22,7 @@ MICROSECONDS_MAX = 0xFFFF_FFFF
 _HEAD = Struct(f">B{BOOT_LEN}sQB")
 _ACCOUNT = Struct(">IIIB")
 _BUCKET = Struct(">IIIII")
-_NUMBER = Struct(">Q")
 _PERSON = b"meshd-ledger"
-_COPY_PERSON = b"meshd-airtime"
 
 
 class Bucket(NamedTuple):
@@ -97,28 +95,5 @@ class LedgerState(NamedTuple):
         return cls(boot, now_us, tuple(accounts))
 
 
-class LedgerCopy(NamedTuple):
-    """A state as a file holds it: of two copies the one with the higher number is the later."""
-
-    number: int
-    state: bytes
-
-    def encode(self) -> bytes:
-        """Return the bytes of the file."""
-        body = _NUMBER.pack(self.number) + self.state
-        return body + _check(body, _COPY_PERSON)
-
-    @classmethod
-    def decode(cls, data: bytes) -> "LedgerCopy":
-        """Decode what `encode` made.
-
-        Raises: WireError for anything else.
-        """
-        body = data[:-CHECK_LEN]
-        if len(body) < _NUMBER.size or _check(body, _COPY_PERSON) != data[-CHECK_LEN:]:
-            raise WireError("this file of airtime is damaged")
-        return cls(_NUMBER.unpack_from(body)[0], body[_NUMBER.size :])
-
-
-def _check(body: bytes, person: bytes = _PERSON) -> bytes:
-    return crypto.digest(body, size=CHECK_LEN, person=person)
+def _check(body: bytes) -> bytes:
+    return crypto.digest(body, size=CHECK_LEN, person=_PERSON)

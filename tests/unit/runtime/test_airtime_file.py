@@ -9,8 +9,8 @@ from meshd.config.regions import law_of
 from meshd.core.errors import RequestError
 from meshd.link.account import Share
 from meshd.link.ledger import CLAIM_PARTS, SMALL_CLAIMS, Emission, Priority, Reservation
-from meshd.runtime import airtime_file
-from meshd.runtime.airtime_file import COPY, AirtimeDisk, AirtimeFile
+from meshd.runtime.airtime_file import AirtimeDisk, AirtimeFile
+from meshd.runtime.twin_files import COPY, TwinFiles
 
 NODE = bytes(range(10))
 LAW = law_of("EU868")
@@ -124,17 +124,43 @@ def test_old_file_put_back_beside_a_new_copy_is_passed_over(path):
         put_back(new)
 
 
-def test_damaged_file_spends_the_hour(path):
+def spoilt(data, place):
+    bad = bytearray(data)
+    bad[place] ^= 1
+    return bytes(bad)
+
+
+def test_damaged_file_leaves_the_other_to_tell_and_damage_of_both_spends_the_hour(path):
     file = opened(path)
+    send(file)
     file.close()
-    for name, place in product((path, path + COPY), (0, 9, -1)):
-        good = copy(path)
-        bad = bytearray(good[name])
-        bad[place] ^= 1
-        put_back({name: bad})
+    good = copy(path)
+    for name, place in product((path, path + COPY), (0, 9, 30)):
+        put_back(good | {name: spoilt(good[name], place)})
+        again = opened(path)
+        assert left_us(again) == HOUR_US - 1_000_000 and not again.suspicion
+        put_back({each: spoilt(data, place) for each, data in good.items()})
         again = opened(path)
         assert left_us(again) == 0 and "damaged" in again.suspicion
-        put_back(good)
+
+
+def test_write_torn_by_a_power_cut_gives_no_airtime_back(path, monkeypatch):
+    for place in (0, 5, 40):
+        file = opened(path)
+        send(file)
+        before_us = left_us(file)
+
+        def torn(fd, data, at, place=place):
+            real(fd, data[:place], at)
+            raise KeyboardInterrupt
+
+        real = os.pwrite
+        monkeypatch.setattr(os, "pwrite", torn)
+        with pytest.raises(KeyboardInterrupt):
+            file.close()
+        monkeypatch.undo()
+        again = opened(path)
+        assert 0 < left_us(again) <= before_us and not again.suspicion
 
 
 def test_hour_that_was_taken_for_spent_is_written_and_not_forgotten(path, run_dir):
@@ -154,17 +180,17 @@ def test_kill_between_the_two_copies_believes_the_later(path, monkeypatch):
     file = opened(path)
     written = []
 
-    def killed(name, data, *, mode):
+    def killed(kept, name, data):
         if written:
             raise KeyboardInterrupt
         written.append(name)
-        real(name, data, mode=mode)
+        real(kept, name, data)
 
-    real = airtime_file.write_atomically
-    monkeypatch.setattr(airtime_file, "write_atomically", killed)
+    real = TwinFiles._write
+    monkeypatch.setattr(TwinFiles, "_write", killed)
     with pytest.raises(KeyboardInterrupt):
         send(file)
-    monkeypatch.setattr(airtime_file, "write_atomically", real)
+    monkeypatch.setattr(TwinFiles, "_write", real)
     again = opened(path)
     assert not again.suspicion
     claim_us = HOUR_US // CLAIM_PARTS >> SMALL_CLAIMS
@@ -212,3 +238,4 @@ def test_disk_that_takes_nothing_is_a_trouble_that_names_the_file(path):
     with pytest.raises(RequestError) as caught:
         disk.write(b"state")
     assert path.rpartition("/")[0] in caught.value.text
+    assert "make room" in caught.value.remedy
