@@ -33,8 +33,8 @@ the directory is 0700 and the socket 0600.
 |---|---|
 | `device.key` | the device's secret keys, mode 0600; whoever has it is this node |
 | `store.db`, `chunks/` | what is kept: feeds, and files as encrypted chunks |
-| `airtime`, `airtime.copy` | what radios sent in this hour, as the law counts it over restarts; rewritten in place |
-| `counters`, `counters.copy` | how often it was started, for when the store cannot be opened; rewritten in place |
+| `airtime`, `airtime.copy` | what radios sent in this hour, as the law counts it over restarts |
+| `counters`, `counters.copy` | the number of the last start, for when there is no store |
 | `control.sock` | where the commands reach the daemon |
 | `address` | the node's address, while the daemon is up |
 | `lock` | held by the running daemon; holds its process id |

@@ -75,15 +75,22 @@ class TwinFiles:
         except FileNotFoundError:
             self._make(path, data)
             return
-        with open(opened, "wb", buffering=0, closefd=True) as file:
-            if os.fstat(opened).st_size >= max(len(data), self._size_bytes):
-                written = 0
-                while written < len(data):
-                    written += os.pwrite(opened, data[written:], written)
-                os.fdatasync(opened)
-                return
-        self._make(path, data)
+        try:
+            fits = os.fstat(opened).st_size >= max(len(data), self._size_bytes)
+            if fits:
+                _rewrite(opened, data)
+        finally:
+            os.close(opened)
+        if not fits:
+            self._make(path, data)
 
     def _make(self, path: str, data: bytes) -> None:
         size = -(-len(data) // self._size_bytes) * self._size_bytes
         write_atomically(path, data.ljust(size, _PADDING), mode=0o600)
+
+
+def _rewrite(opened: int, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(opened, data[written:], written)
+    os.fdatasync(opened)

@@ -145,6 +145,7 @@ def test_damaged_file_leaves_the_other_to_tell_and_damage_of_both_spends_the_hou
 
 
 def test_write_torn_by_a_power_cut_gives_no_airtime_back(path, monkeypatch):
+    real = os.pwrite
     for place in (0, 5, 40):
         file = opened(path)
         send(file)
@@ -154,11 +155,10 @@ def test_write_torn_by_a_power_cut_gives_no_airtime_back(path, monkeypatch):
             real(fd, data[:place], at)
             raise KeyboardInterrupt
 
-        real = os.pwrite
         monkeypatch.setattr(os, "pwrite", torn)
         with pytest.raises(KeyboardInterrupt):
             file.close()
-        monkeypatch.undo()
+        monkeypatch.setattr(os, "pwrite", real)
         again = opened(path)
         assert 0 < left_us(again) <= before_us and not again.suspicion
 
