@@ -143,7 +143,7 @@ class Host:
             link = Link(port.link, port.kind, port.address, port.medium.mtu)
             self.input(self.node.add_link, link)
         if self.lora is not None:
-            self.lora.power_on()
+            self.lora.power_on(disk)
 
     def _find_disk(self, disk: str) -> None:
         if disk not in DISKS:

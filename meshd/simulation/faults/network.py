@@ -4,8 +4,9 @@ Enters: rules that begin and end, and every frame before it arrives. Leaves: whe
 often, how much later, and whether it is still what was sent. Several rules at once compose.
 Must not know: packets, media. Media lose frames by physics; this is what comes on top.
 
-Corruption stands for bad memory and drivers: a radio's checksum would catch the rest. Of a stream
-it may change a byte too, because TCP's sum of 16 bits misses some; the layer above must notice.
+Corruption stands for bad memory, drivers and serial lines: a radio's checksum would catch the rest.
+Of a stream it may change a byte too, because TCP's sum of 16 bits misses some; the layer above must
+notice.
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from meshd.simulation.anyworld import AnyHost
     from meshd.simulation.host import Host
-    from meshd.simulation.media.medium import Port
 
 _FLIPS_MAX = 4
 _STREAM_SHARE = 0.001
 """Of the writes to a stream whose datagrams would all be corrupt, so many are."""
+
+
+class Placed(Protocol):
+    """A port, or the place of a radio: where frames leave and arrive."""
+
+    @property
+    def host(self) -> AnyHost:
+        """Return whose it is."""
 
 
 class Passage(NamedTuple):
@@ -102,7 +110,9 @@ class NetworkFaults:
             self._rules.remove(rule)
             self._sort()
 
-    def passes(self, sender: Port, hearer: Port, size: int, tries: int = 0) -> Sequence[Passage]:
+    def passes(
+        self, sender: Placed, hearer: Placed, size: int, tries: int = 0
+    ) -> Sequence[Passage]:
         """Return the arrivals of a frame of `size` bytes: none when lost, two when doubled.
 
         `tries`: how often the sender sends it again when it is not acknowledged.

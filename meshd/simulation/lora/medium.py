@@ -2,8 +2,8 @@
 
 Enters: a `[[medium]]` of kind "lora" with its region, the ground, hosts. Leaves: a `LoraPort` for
 each host, links for maps, airtime to observers. A host has one such radio at most, beside its ports
-on IP media or alone. Faults of the network leave it alone; who has no power sends nothing.
-Must not know: what frames hold.
+on IP media or alone. Faults of the network befall what a radio understood, on its way to the host:
+the air, and with it collisions and airtime, is as ever. Must not know: what frames hold.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LoraMedium:
         self._ground = ground
         self._world = world
         self._hosts: dict[Radio, Host] = {}
-        self._air = LoraAir(world, self._loss_db, told=self._told)
+        self._air = LoraAir(world, self._loss_db, told=self._told, bring=self._bring)
 
     def add(self, host: Host) -> None:
         """Give a host a radio. Raises: UsageError when it has one."""
@@ -98,6 +98,27 @@ class LoraMedium:
             return _BESIDE_DB
         mhz = self.setting.frequency_hz / 1e6
         return self._ground.loss_db(one.position, other.position, one.number, other.number, mhz)
+
+    def _bring(
+        self, sender: Radio, hearer: Radio, frame: bytes, rssi_dbm: float, snr_db: float
+    ) -> None:
+        """Let a frame arrive, or what the faults leave of it."""
+        faults, world = self._world.faults, self._world
+        if not faults.active:
+            hearer.received(frame, rssi_dbm, snr_db)
+            return
+        one, other = End(self._hosts[sender]), End(self._hosts[hearer])
+        for delay_us, corrupt in faults.passes(one, other, len(frame)):
+            came = faults.flip(frame) if corrupt else frame
+            if delay_us:
+                world.at(world.now + delay_us, self._arrive, hearer, came, rssi_dbm, snr_db)
+            else:
+                hearer.received(came, rssi_dbm, snr_db)
+
+    def _arrive(self, hearer: Radio, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
+        """A frame arrives late, unless the radio was taken away meanwhile."""
+        if hearer in self._air.radios:
+            hearer.received(frame, rssi_dbm, snr_db)
 
     def _told(self, radio: Radio, purpose: str, size: int, length_us: int) -> None:
         if not _is_of(radio, self._hosts[radio]):

@@ -1,8 +1,9 @@
 """A LoRa radio of a simulated host, without a modem: the node's frames straight on the air.
 
 Enters: `RadioSend` and `AirtimeSave` of a host's node, frames from the air. Leaves: the node's
-radio inputs. The ledger's state is on the host's disk a moment after it was asked for, and stays
-there when the power goes. Must not know: what frames hold, but for what the report says of them.
+radio inputs. The ledger's state is on the host's card a moment after it was asked for, later where
+the disk is slow, and not where it fails; a boot finds what the fate of the disk left of it.
+Must not know: what frames hold, but for what the report says of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from meshd.core import crypto
 from meshd.core.airtime import airtime_us
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
 from meshd.simulation.faults.radio import GONE, RadioTrouble, RadioTroubles, Refusal
+from meshd.simulation.lora.card import LedgerCard
 from meshd.simulation.lora.purpose import CONTROL, purpose_of
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.wire.lora_frame import FRAME_LEN_MAX
@@ -26,27 +28,29 @@ _SLOT_SYMBOLS, _SLOTS_MAX = 8, 16
 
 
 class LoraPort:
-    """One radio, and the file of the ledger beside it. `state` is what the disk holds."""
+    """One radio, and the file of the ledger beside it: `card`."""
 
     def __init__(self, host: Host, air: LoraAir, setting: RadioSetting, *, law: Law) -> None:
         self.host = host
         self.name = "lora0"
         self.radio = Radio(host.name, setting)
-        self.state: bytes | None = None
+        self.card = LedgerCard(host.world.stream("ledger of " + host.name))
         self._air = air
         self._law = law
         self._lives = 0
         self._plugged = 0
         self._troubles = RadioTroubles(host.world.stream("troubles of " + host.name))
+        self._fails = host.world.stream("failing ledger of " + host.name)
         self.radio.received = self._received
         self.radio.sent = self._sent
 
-    def power_on(self) -> None:
-        """The host has booted."""
+    def power_on(self, disk: str = "kept") -> None:
+        """The host has booted, and found its disk in a state of `plan.DISKS`."""
         self._lives += 1
         boot = crypto.digest(f"{self.host.name} {self._lives}".encode(), size=16)
         host = self.host
-        host.input(host.node.radios_start, AirtimeImage(self._law, boot, 0, self.state))
+        state = self.card.find(disk, host.world.now)
+        host.input(host.node.radios_start, AirtimeImage(self._law, boot, 0, state))
         if not self._troubles.gone:
             self._plug()
 
@@ -110,13 +114,20 @@ class LoraPort:
 
     def save(self, event: AirtimeSave) -> None:
         """Keep the ledger's state, and say so in a moment."""
-        self.host.world.at(self.host.world.now + _COMMIT_US, self._saved, self._lives, event)
+        self.card.begin(event.state)
+        world, wait_us = self.host.world, _COMMIT_US + self.host.disk.slower_us
+        world.at(world.now + wait_us, self._saved, self._lives, event)
 
     def _saved(self, life: int, event: AirtimeSave) -> None:
-        if life == self._lives:
-            self.state = event.state
-            if event.number:
-                self.host.input(self.host.node.airtime_saved, event.number, True)
+        if life != self._lives:
+            return
+        fails = any(self._fails.random() < share for share in self.host.disk.failing)
+        if fails:
+            self.card.failed()
+        else:
+            self.card.written(event.state, self.host.world.now)
+        if event.number:
+            self.host.input(self.host.node.airtime_saved, event.number, not fails)
 
     def _refused(self, plugged: int, why: Refusal) -> None:
         if plugged == self._plugged:

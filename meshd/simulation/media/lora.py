@@ -68,6 +68,9 @@ class TimeAndChance(Protocol):
 Told = Callable[["Radio", str, int, int], None]
 """Is told of each frame: radio, purpose, bytes on the air, airtime in microseconds."""
 
+Bring = Callable[["Radio", "Radio", bytes, float, float], None]
+"""Brings a frame to who understood it: sender, hearer, frame, RSSI, SNR."""
+
 
 @dataclass(frozen=True, slots=True)
 class RadioSetting:
@@ -176,7 +179,7 @@ class LoraAir:
     """All radios that share an area. `loss_db(sender, hearer)` may differ by direction.
 
     `strangers` is the share of moments in which detection finds the channel taken by others that
-    the simulation does not contain.
+    the simulation does not contain. `bring` may lose, change and delay what arrives.
     """
 
     def __init__(
@@ -186,10 +189,12 @@ class LoraAir:
         *,
         strangers: float = 0.0,
         told: Told | None = None,
+        bring: Bring | None = None,
     ) -> None:
         self.radios: list[Radio] = []
         self.strangers = strangers
         self.told = told
+        self._bring = bring or _straight
         self._schedule = schedule
         self._loss_db = loss_db
         self._hearings: dict[Radio, list[_Hearing]] = {}
@@ -302,7 +307,7 @@ class LoraAir:
             sender._flight = None
             sender.sent()
         for hearing in good:
-            hearing.radio.received(flight.frame, hearing.rssi_dbm, hearing.snr_db)
+            self._bring(sender, hearing.radio, flight.frame, hearing.rssi_dbm, hearing.snr_db)
 
     # --- links ------------------------------------------------------------------------------------
 
@@ -364,6 +369,10 @@ def _meet(new: _Arrival, *, needed_us: int, lock_us: int) -> None:
 def _alike(one: Modulation, other: Modulation) -> bool:
     """Coding rate is told in each frame's header, and preambles of any length are heard."""
     return one[:2] == other[:2]
+
+
+def _straight(_: Radio, hearer: Radio, frame: bytes, rssi_dbm: float, snr_db: float) -> None:
+    hearer.received(frame, rssi_dbm, snr_db)
 
 
 def _nothing(*_: object) -> None:
