@@ -1,11 +1,19 @@
 """Faults put into what goes by LoRa, and into direct messages: the checkers see each."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
+
+from meshd.core.events import Notice
+from meshd.core.ids import NODE_ID_LEN, node_text
 from meshd.messages.inbox import Inbox
 from meshd.messages.letter import State
 from meshd.messages.sending import Sending
 from meshd.routing.lora import LoraDialect
+from meshd.simulation.build import build_world
+from meshd.simulation.checks.duty import Duty
+from meshd.simulation.checks.letters import Letters
 from meshd.simulation.plan.plan import MediumPlan, NodeGroup, Plan, Terrain, Traffic
 from meshd.simulation.swarm.judge import judge
 from meshd.sync.air.sync import AirSync
@@ -29,6 +37,10 @@ PLAN = Plan(
     nodes=tuple(NodeGroup(f"n{x}", media=("lora",), x_m=100.0 * x, y_m=10.0) for x in (1, 2, 3)),
     traffic=(Traffic("broadcast", every_s=40.0, size=30, start_s=5.0),),
 )
+
+
+SCARCE = replace(PLAN, media=(replace(LORA, frequency_mhz=868.3, bandwidth_khz=125.0),))
+"""Where law grants 36 s in an hour."""
 
 
 def seen(plan=PLAN):
@@ -70,3 +82,51 @@ def test_text_that_is_changed_or_told_twice_is_seen(monkeypatch):
         Inbox, "take", lambda self, taken, *rest: real(self, taken._replace(text="x"), *rest)
     )
     assert "letters" in seen()
+
+
+def test_text_that_the_copy_of_a_card_has_got_is_delivered():
+    checker, (sender, receiver, copy) = letters_of("n1", "n2", "n2-copy2")
+    copy.node.id = receiver.node.id
+    said = {"id": "a-1", "node": node_text(receiver.node.id), "state": "delivered"}
+    checker._got[copy.number, "a-1"] = None
+    checker.notice(sender, Notice("message-state", said))
+    assert checker.violations == []
+    checker.notice(sender, Notice("message-state", {**said, "id": "a-2"}))
+    assert "never had" in checker.violations[0].text
+
+
+def letters_of(*names):
+    hosts = [
+        SimpleNamespace(
+            number=number, name=name, node=SimpleNamespace(id=bytes([number]) * NODE_ID_LEN)
+        )
+        for number, name in enumerate(names)
+    ]
+    return Letters(SimpleNamespace(hosts=hosts, now=0), PLAN), hosts
+
+
+def sent_beyond(disk):
+    """Return what the checker says of 30 s on the air, a power cut, and 10 s more, of 36 s."""
+    world = build_world(SCARCE, 1)
+    checker, host = Duty(world, SCARCE), world.hosts[0]
+    world.run(500_000_000)
+    for _ in range(10):
+        checker.frame_sent("n1", "x", 50, 3_000_000)
+    host.crash()
+    world.run(1_000_000)
+    host.start(disk)
+    world.run(1_000_000)
+    checker.frame_sent("n1", "x", 50, 3_000_000)
+    assert checker.violations == []
+    checker.frame_sent("n1", "x", 50, 4_000_000)
+    return [one.text for one in checker.violations]
+
+
+@pytest.mark.parametrize("disk", ["kept", "torn"])
+def test_no_restart_gives_airtime_back(disk):
+    assert "within an hour" in sent_beyond(disk)[0]
+
+
+@pytest.mark.parametrize("disk", ["rolled-back", "empty"])
+def test_card_that_went_back_with_a_reboot_knows_no_better(disk):
+    assert sent_beyond(disk) == []

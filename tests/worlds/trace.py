@@ -27,8 +27,17 @@ PLAN = Plan(
     media=(
         MediumPlan("wifi", "ip-radio"),
         MediumPlan("cable", "wire", between=(("n1", "n6"),), loss=0.05),
+        MediumPlan(
+            "lora",
+            "lora",
+            tx_dbm=14.0,
+            frequency_mhz=869.525,
+            bandwidth_khz=250.0,
+            spreading_factor=7,
+            region="EU868",
+        ),
     ),
-    nodes=(NodeGroup("n", count=6, clock_ppm=30.0),),
+    nodes=(NodeGroup("n", count=6, media=("wifi", "lora"), clock_ppm=30.0),),
     faults=(
         *(
             Fault(
@@ -63,6 +72,12 @@ class Trace(Observer):
 
     def stream_sent(self, host, data):
         self.add("stream", host.name, data)
+
+    def radio_sent(self, host, frame):
+        self.add("radio", host.name, frame)
+
+    def frame_sent(self, name, purpose, size, airtime_us):
+        self.add("frame", name, purpose, size, airtime_us)
 
     def segment_sent(self, port, size, airtime_us):
         self.add("segment", port.address, size, airtime_us)

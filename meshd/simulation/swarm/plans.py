@@ -5,8 +5,9 @@ work, in which several things go wrong at once. Sizes and kinds are drawn so tha
 rare: a rolled-back card in a one-way partition beside a member gone bad. Every fourth is a storm: a
 few hosts on wires that hardly stop posting, while cards are rolled back again and again. Every
 fiftieth is of LoRa stations that speak another protocol, under the law of a band. From seed
-`LATER` on every third is of islands that only LoRa joins (`islands`), and in half of the others
-people write letters too. All of it ends before the time to settle begins; walkers stand still then.
+`LATER` on every third is of islands that only LoRa joins (`islands`), from `CRUELLER` on under many
+laws (`crueller`), and in half of the others people write letters too. All of it ends before the
+time to settle begins; walkers stand still then.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from meshd.simulation.plan.plan import (
     Traffic,
 )
 from meshd.simulation.plan.uses import plain_fault
+from meshd.simulation.swarm.crueller import crueller
 from meshd.simulation.swarm.islands import islands
 
 RADIO, WIRE = "air", "wire"
@@ -45,14 +47,14 @@ BIG_BYTES = 2_500_000
 STATIONS_SETTLE_S = 300.0
 
 
-LATER = 10_000
+LATER, CRUELLER = 10_000, 14_000
 """Earlier seeds keep the plans that they had when their failures were found."""
 
 
 def random_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
     if seed >= LATER and seed % 3 == 1:
-        return islands(seed)
+        return islands(seed) if seed < CRUELLER else crueller(islands(seed), seed)
     plan = _first_plan(seed)
     letters = seed >= LATER and plan.protocol == "meshd" and Random(f"{seed}").random() < 0.5
     return replace(plan, letters=True) if letters else plan
