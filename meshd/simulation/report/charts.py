@@ -107,8 +107,13 @@ def delay_chart(value: Json) -> str:
 
 def sent_chart(value: Json) -> str:
     """Draw what the nodes sent by purpose: airtime where there is any, else bytes."""
-    purposes = sorted(value["sent"]["by_purpose"])
     what = "airtime_us" if value["sent"]["airtime_us"] else "bytes"
+    total = value["sent"]["by_purpose"]
+    named = sorted(total, key=lambda purpose: (-total[purpose][what], purpose))
+    layered = {purpose: [purpose] for purpose in named}
+    if len(named) > len(_SERIES):
+        layered = {purpose: [purpose] for purpose in named[: len(_SERIES) - 1]}
+        layered["the rest"] = named[len(_SERIES) - 1 :]
     per_s = value["curves"]["bucket_s"]
     scale = per_s * 1e6 / 100 if what == "airtime_us" else per_s * 1000 / 8
     label = "percent of one channel" if what == "airtime_us" else "kbit a second"
@@ -116,12 +121,15 @@ def sent_chart(value: Json) -> str:
         figure, axes = _timed(value, f"sent by all, {label}")
         xs = [at_s for at_s, _ in _rows(value)]
         layers = [
-            [row["sent"].get(purpose, {}).get(what, 0) / scale for _, row in _rows(value)]
-            for purpose in purposes
+            [
+                sum(row["sent"].get(purpose, {}).get(what, 0) for purpose in purposes) / scale
+                for _, row in _rows(value)
+            ]
+            for purposes in layered.values()
         ]
         if xs and layers:
-            colours = [_SERIES[place % len(_SERIES)] for place in range(len(layers))]
-            axes.stackplot(xs, layers, labels=purposes, colors=colours, alpha=0.85, linewidth=0)
+            colours = _SERIES[: len(layers)]
+            axes.stackplot(xs, layers, labels=layered, colors=colours, alpha=0.85, linewidth=0)
             axes.legend(loc="upper right", fontsize=9, ncols=2)
             axes.set_ylim(0, max(sum(column) for column in zip(*layers, strict=True)) * 1.3 or 1)
         return _svg(figure, "sent")

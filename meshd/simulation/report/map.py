@@ -57,6 +57,15 @@ def map_picture(value: Json, *, lost: frozenset[str] = frozenset()) -> str:
     )
 
 
+def sample(name: str) -> str:
+    """Return a short line as the map draws it: a link's quality, `walk` or `ridge`."""
+    line = '<path d="M1 3H14"/>'
+    drawn = f'<g class="links {name}">{line}</g>'
+    if name in ("walk", "ridge"):
+        drawn = line.replace("<path", f'<path class="{name}"')
+    return f'<svg class="map" viewBox="0 0 15 6" aria-hidden="true">{drawn}</svg>'
+
+
 def _grid(scale: _Scale, wide_m: float, high_m: float) -> Iterator[str]:
     """Draw lines at round metres along both sides, with their figures."""
     step_m = _round_step(max(wide_m, high_m) / _TICKS)

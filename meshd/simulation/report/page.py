@@ -10,7 +10,7 @@ from html import escape
 
 from meshd.core.spans import span
 from meshd.simulation.outcome import Json
-from meshd.simulation.report.map import QUALITIES, map_picture
+from meshd.simulation.report.map import QUALITIES, map_picture, sample
 from meshd.simulation.report.style import STYLE
 from meshd.simulation.report.summary import (
     cut_off,
@@ -135,10 +135,7 @@ def _map_key(value: Json) -> str:
         marks.append(("walk", "somebody walks"))
     if value["map"]["ridges"]:
         marks.append(("ridge", "a ridge"))
-    shown = "".join(
-        f'<span><i style="background:var(--{name})"></i>{_text(text)}</span>'
-        for name, text in marks
-    )
+    shown = "".join(f"<span>{sample(name)} {_text(text)}</span>" for name, text in marks)
     left_out = value["map"]["links_total"] - len(value["map"]["links"])
     more = f" {left_out} links are not drawn." if left_out else ""
     lost = " Red: nothing came from or to it." if cut_off(value) else ""

@@ -62,6 +62,8 @@ summary { cursor:pointer; color:var(--series0); }
 a { color:var(--series0); }
 code { font-size:.95em; overflow-wrap:anywhere; }
 .key span { margin-right:1rem; display:inline-block; }
+.key .map { display:inline-block; width:2em; height:.8em; vertical-align:middle; }
+.key .map .links path { opacity:.8; }
 .key i { display:inline-block; width:1.4em; height:.3em; margin-right:.4em; vertical-align:middle;
  border-radius:.2em; }
 @media (max-width: 40rem) {

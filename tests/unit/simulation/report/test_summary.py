@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from meshd.simulation.report.map import map_picture
+from meshd.simulation.report.map import map_picture, sample
 from meshd.simulation.report.page import page
 from meshd.simulation.report.summary import (
     cut_off,
@@ -135,7 +135,7 @@ def test_row_of_a_host_names_whom_it_never_reached():
 
 def test_page_without_plots_has_map_and_tables_and_says_what_is_missing():
     text = page(outcome(6, 12), command="meshd simulate x", plots=False)
-    assert text.count("<svg") == 1 and "pip install matplotlib" in text
+    assert text.count('role="img"') == 1 and "pip install matplotlib" in text
     assert 'data-is="arrived"' in text and "50.0\N{NO-BREAK SPACE}%" in text
     assert "Three &amp; one" in text
 
@@ -143,7 +143,25 @@ def test_page_without_plots_has_map_and_tables_and_says_what_is_missing():
 def test_curves_that_would_be_empty_are_left_out():
     pytest.importorskip("matplotlib")
     text = page(outcome(0, 0), command="meshd simulate x")
-    assert text.count("<svg") == 1 and "How long it took" not in text
+    assert text.count('role="img"') == 1 and "How long it took" not in text
+
+
+def test_key_of_the_map_draws_its_lines_as_the_map_does():
+    text = page(outcome(6, 12), command="meshd simulate x", plots=False)
+    for kind in ("good", "fair", "weak"):
+        assert sample(kind) in text and f'class="links {kind}"' in sample(kind)
+
+
+def test_purposes_that_have_no_colour_of_their_own_are_the_rest():
+    pytest.importorskip("matplotlib")
+    from meshd.simulation.report.charts import sent_chart
+
+    value = outcome(6, 12)
+    one = {"frames": 1, "bytes": 9, "airtime_us": 0}
+    value["sent"]["by_purpose"] = {f"purpose {number}": one for number in range(9)}
+    value["curves"]["rows"] = [{"due": 0, "running": 3, "sent": {}, "at_s": at} for at in (0, 9)]
+    drawn = sent_chart(value)
+    assert "the rest" in drawn and "purpose 4" in drawn and "purpose 5" not in drawn
 
 
 def test_map_names_what_it_shows_and_draws_ridges_above_links():
