@@ -2,8 +2,9 @@
 
 Enters and leaves: see `modem.py`. Each message is `94 C3`, two bytes of length, and a protocol
 buffer; text of the console may stand between. The radio says its settings when asked: they are
-checked against the plan and never changed, since region and power are the owner's word to the law;
-what does not fit ends in `Broken` with what to set. Frames go out with hop limit 0, for the mesh is
+checked against the plan and never changed here, since the board may be somebody's own and keeps
+what is written to it; what does not fit ends in `Broken`, and the owner may have it written
+(`meshtastic_setup.py`). Frames go out with hop limit 0, for the mesh is
 ours. A queue report says that a packet was taken, not that it is out: `Sent` is reckoned.
 The firmware sends by itself too, and says how much in all (`meshtastic_board.py`).
 
@@ -78,6 +79,8 @@ class Stage(Enum):
     QUEUED = "a packet was handed over, its queue report is awaited"
     ON_AIR = "a packet was taken"
     FULL = "its queue is full"
+    WRITING = "settings were handed over, its answer is awaited"
+    SETTLING = "settings were written, it may restart"
     OVER = "no use"
 
 
@@ -104,8 +107,9 @@ class Meshtastic(Modem):
         self._number = 0
         self._nonce = 0
         self._told_by_us = 0
-        self._lora: Message | None = None
+        self._lora: bytes | None = None
         self._channel_name = ""
+        self._managed = False
         self._packet_id = 0
         self._size = 0
         self._free = 1
@@ -211,15 +215,22 @@ class Meshtastic(Modem):
             self._stage = Stage.OVER
             self._stream.close()
             return
-        told = None
-        if self._lora is not None:
-            told = LoraSettings.read(self._lora, self._channel_name)
-        plan = granted(told, self.wanted)
+        self._packet_id = (now * 2_654_435_761 ^ self._number) & EVERYBODY
+        self._judge(now)
+
+    def _told_lora(self) -> LoraSettings | None:
+        """Return what the radio is set to, as it said. Raises: MalformedError."""
+        if self._lora is None:
+            return None
+        return LoraSettings.read(Message.decode(self._lora), self._channel_name)
+
+    def _judge(self, now: int) -> None:
+        """Go on with what the radio is set to, or say what does not fit."""
+        plan = granted(self._told_lora(), self.wanted)
         if isinstance(plan, str):
             self._end(DropReason.MODEM_SETTING, plan)
             return
         self.plan = plan
-        self._packet_id = (now * 2_654_435_761 ^ self._number) & EVERYBODY
         self._stage = Stage.IDLE
         self.ready = True
         self._beat(now)
@@ -251,7 +262,7 @@ class Meshtastic(Modem):
         self._check_us = None
         if self._lora is None:
             return
-        plan = granted(LoraSettings.read(self._lora, self._channel_name), self.wanted)
+        plan = granted(self._told_lora(), self.wanted)
         if isinstance(plan, str):
             self._give_up_frame(DropReason.MODEM_SETTING)
             self._end(DropReason.MODEM_SETTING, plan)
@@ -369,7 +380,7 @@ class Meshtastic(Modem):
 
     def _act(self, message: Message, now: int) -> None:
         if _PACKET in message:
-            self._packet(message.message(_PACKET))
+            self._packet(message.message(_PACKET), now)
         elif _QUEUE in message:
             self._queue(message.message(_QUEUE), now)
         elif _REBOOTED in message:
@@ -392,7 +403,10 @@ class Meshtastic(Modem):
         elif _CONFIG in message:
             config = message.message(_CONFIG)
             if 6 in config:
-                self._lora = config.message(6)
+                config.message(6)
+                self._lora = config[6].data
+            elif 8 in config:
+                self._managed = bool(config.message(8)[4].number)
             elif 1 in config:
                 self._repeats = repeats(config.message(1))
         elif _CHANNEL in message:
@@ -407,7 +421,7 @@ class Meshtastic(Modem):
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
             self.signs = (int(numbers[0]), int(numbers[1])) >= SIGNS_FROM
 
-    def _packet(self, packet: Message) -> None:
+    def _packet(self, packet: Message, now: int) -> None:
         """Tell of a packet of our port that came by radio; others are not ours to read."""
         board = aired(packet, self._number) if 4 in packet else None
         if board is not None and self._stage not in (Stage.WAKING, Stage.READING):

@@ -1,17 +1,22 @@
 """What a Meshtastic radio is set to: from the settings that it tells to frequency and modulation.
 
 Enters: the LoRa settings and the name of the first channel, as read from the radio. Leaves:
-modulation and possible frequencies, or a sentence about what the owner has to set with the vendor's
-application. Must not know: the serial protocol. Ref: hardware/radios/meshtastic.toml.
+modulation and possible frequencies, or a sentence about what its owner has to set; and the settings
+that a plan asks for, all others left as they are. Must not know: the serial protocol.
+Ref: hardware/radios/meshtastic.toml.
 """
 
+from math import isfinite
 from typing import NamedTuple
 
 from meshd.core.airtime import Modulation
 from meshd.radio.modem import RadioPlan
-from meshd.radio.protobuf import Message
+from meshd.radio.protobuf import Message, float32, varint, without
 
 PREAMBLE = 16
+
+SET = "`meshd radio set PORT --set-board` writes it into the board"
+"""What to do next. PORT: whoever shows advice knows the port."""
 
 PRESETS = {
     0: ("LongFast", 11, 250_000, 1),
@@ -48,6 +53,45 @@ REGIONS_HZ = {
 }
 """Bands by region number, where all versions of the firmware agree."""
 
+REGIONS = {
+    "US915": 1,
+    "EU433": 2,
+    "EU868": 3,
+    "CN470": 4,
+    "JP920": 5,
+    "AU915": 6,
+    "KR920": 7,
+    "TW920": 8,
+    "RU864": 9,
+    "IN865": 10,
+    "NZ865": 11,
+    "TH920": 12,
+    "UA433": 14,
+    "UA868": 15,
+    "MY433": 16,
+    "MY919": 17,
+    "SG923": 18,
+    "PH433": 19,
+    "PH868": 20,
+    "PH915": 21,
+    "ANZ433": 22,
+    "KZ433": 23,
+    "KZ863": 24,
+    "NP865": 25,
+    "BR902": 26,
+}
+"""Numbers of regions by the names that meshd has for them. AS923 is several of theirs."""
+
+_WRITTEN = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 14)
+
+EVERYWHERE = frozenset((0, 3, 4, 5, 6, 8))
+"""Presets that all versions know; what others mean is written as numbers."""
+
+OFFSET_MAX_MHZ = 0.05
+"""An offset up to this puts a bad crystal right; a larger one is another frequency."""
+
+FLOAT_HZ = 64
+
 BANDWIDTHS_HZ = {31: 31_250, 62: 62_500, 125: 125_000, 250: 250_000, 500: 500_000}
 """What is written in whole kilohertz."""
 
@@ -65,6 +109,7 @@ class LoraSettings(NamedTuple):
     tx_dbm: int
     slot: int
     override_mhz: float
+    offset_mhz: float
     channel_name: str
 
     @classmethod
@@ -81,6 +126,7 @@ class LoraSettings(NamedTuple):
             tx_dbm=lora[10].signed(),
             slot=lora[11].number,
             override_mhz=lora[14].real(),
+            offset_mhz=lora[6].real(),
             channel_name=channel_name,
         )
 
@@ -95,12 +141,14 @@ class LoraSettings(NamedTuple):
         if self.preset not in PRESETS:
             return None
         _, factor, bandwidth_hz, coding_rate = PRESETS[self.preset]
+        if self.coding_rate <= 8:  # one above the preset's own holds; frames are longer then
+            coding_rate = max(coding_rate, self.coding_rate - 4)
         return Modulation(factor, bandwidth_hz, coding_rate, PREAMBLE)
 
     def frequencies_hz(self, bandwidth_hz: int) -> set[int]:
         """Return where the radio may be; versions of the firmware count slots differently."""
-        if self.override_mhz > 0:
-            return {round(self.override_mhz * 1e3) * 1_000}
+        if self.override_mhz > 0 and isfinite(self.override_mhz):
+            return {round(self.override_mhz * 1e6)}
         if self.region not in REGIONS_HZ:
             return set()
         first_hz, last_hz = REGIONS_HZ[self.region]
@@ -112,37 +160,134 @@ class LoraSettings(NamedTuple):
         slots = {self.slot - 1} if self.slot else {_hash(name) % count for count in counts}
         return {first_hz + bandwidth_hz // 2 + slot * bandwidth_hz for slot in slots}
 
+    def written(self) -> bytes:
+        """Return the fields that hold what is kept here; what is not set is left out."""
+        numbers = (
+            (1, int(self.use_preset)),
+            *((2, self.preset), (3, self.bandwidth), (4, self.spreading_factor)),
+            *((5, self.coding_rate), (7, self.region), (9, int(self.transmits))),
+            *((10, self.tx_dbm), (11, self.slot)),
+        )
+        reals = ((6, self.offset_mhz), (14, self.override_mhz))
+        return b"".join(
+            (
+                *(varint(number, value) for number, value in numbers if value),
+                *(float32(number, value) for number, value in reals if value),
+            )
+        )
+
+    def same(self, other: "LoraSettings") -> bool:
+        """Tell whether a radio that is set so is set alike, as far as meshd asks for it."""
+        return self._sense() == other._sense()
+
+    def _sense(self) -> tuple[object, ...]:
+        modulation = self.modulation()
+        wide_hz = modulation.bandwidth_hz if modulation else 0
+        channel = (self.region, self.frequencies_hz(wide_hz) if wide_hz else None)
+        return (*channel, modulation, self.transmits, self.tx_dbm, self.offset_mhz)
+
+    def words(self) -> str:
+        """Say it for people."""
+        modulation = self.modulation()
+        rate, mhz = "an unknown preset", ""
+        if modulation is not None:
+            rate = _words(modulation)
+            possible_hz = self.frequencies_hz(modulation.bandwidth_hz)
+            mhz = " or ".join(f"{hz / 1e6:g}" for hz in sorted(possible_hz))
+        name = PRESETS[self.preset][0] if self.use_preset and self.preset in PRESETS else ""
+        return ", ".join(
+            (
+                f"region {self.region_name()}" if self.region else "no region",
+                f"{name} ({rate})" if name else rate,
+                f"{mhz or '?'} MHz",
+                f"{self.tx_dbm} dBm" if self.tx_dbm else "the power of its region",
+                *(() if self.transmits else ("transmitting switched off",)),
+            )
+        )
+
+    def region_name(self) -> str:
+        """Return the name that meshd has for its region, or its number."""
+        named = (name for name, number in REGIONS.items() if number == self.region)
+        return next(named, f"number {self.region}")
+
+
+def planned(told: LoraSettings, raw: bytes, wanted: RadioPlan, region: str) -> bytes | str:
+    """Return the LoRa settings that meet a plan, made from those of the board, or why none do.
+
+    Only what the plan names is changed. A frequency that comes out by itself is not written.
+    """
+    if region not in REGIONS:
+        return (
+            f"a Meshtastic board knows no region {region}: choose the country's own with "
+            "`meshd radio set PORT --region NAME`; meshd radio set without one lists them"
+        )
+    if wanted.tx_dbm < 1:
+        return "a Meshtastic board takes 0 dBm for all that its region allows: `--power` 1 or more"
+    modulation = wanted.modulation
+    wide = next((khz for khz, hz in BANDWIDTHS_HZ.items() if hz == modulation.bandwidth_hz), 0)
+    preset = _preset(modulation)
+    offset_mhz = told.offset_mhz if abs(told.offset_mhz) <= OFFSET_MAX_MHZ else 0.0
+    after = told._replace(
+        use_preset=preset is not None,
+        preset=preset or 0,
+        bandwidth=0 if preset is not None else wide,
+        spreading_factor=0 if preset is not None else modulation.spreading_factor,
+        coding_rate=0 if preset is not None else modulation.coding_rate + 4,
+        region=REGIONS[region],
+        transmits=True,
+        tx_dbm=wanted.tx_dbm,
+        offset_mhz=offset_mhz,
+    )
+    possible_hz = after.frequencies_hz(modulation.bandwidth_hz)
+    if len(possible_hz) != 1 or not _near(possible_hz, wanted.frequency_hz):
+        after = after._replace(override_mhz=wanted.frequency_hz / 1e6)
+    return without(raw, _WRITTEN) + after.written()
+
 
 def granted(settings: LoraSettings | None, wanted: RadioPlan) -> RadioPlan | str:
     """Return the plan as the radio holds it, or what the owner has to set in it."""
     if settings is None:
         return "the radio did not tell its LoRa settings: renew its firmware (2.3 or later)"
     if settings.region == 0:
-        return "the radio has no region and does not transmit: set it with the vendor's application"
+        return f"the radio has no region and does not transmit: {SET}"
     if not settings.transmits:
-        return "transmitting is switched off in the radio: switch it on with the vendor's app"
+        return f"transmitting is switched off in the radio: {SET}"
     modulation = settings.modulation()
     want = wanted.modulation
     if modulation is None or modulation[:2] != want[:2]:
         there = "an unknown preset" if modulation is None else _words(modulation)
         return (
-            f"the radio is set to {there}, the mesh uses {_words(want)}: set "
-            f"{_preset_words(want)} with the vendor's application, or change the plan of the mesh"
+            f"the radio is set to {there}, the mesh uses {_words(want)}: {SET}; the vendor's "
+            f"application calls it {_preset_words(want)}; or change the plan of the mesh"
         )
+    if not abs(settings.offset_mhz) <= OFFSET_MAX_MHZ:
+        return f"the radio's frequency offset of {settings.offset_mhz:g} MHz is too large: {SET}"
     possible_hz = settings.frequencies_hz(modulation.bandwidth_hz)
-    if wanted.frequency_hz not in possible_hz:
+    if not _near(possible_hz, wanted.frequency_hz):
         there = " or ".join(f"{hz / 1e6:g}" for hz in sorted(possible_hz)) or "an unknown number of"
         return (
-            f"the radio is on {there} MHz, the mesh on {wanted.frequency_hz / 1e6:g} MHz: set "
-            "region, slot or override frequency with the vendor's app, or change the mesh's plan"
+            f"the radio is on {there} MHz, the mesh on {wanted.frequency_hz / 1e6:g} MHz: {SET}; "
+            "or change the plan of the mesh"
         )
     if settings.tx_dbm > wanted.tx_dbm:
         return (
-            f"the radio is set to {settings.tx_dbm} dBm, the plan allows {wanted.tx_dbm} dBm: set "
-            "its transmit power with the vendor's application"
+            f"the radio is set to {settings.tx_dbm} dBm, the plan allows {wanted.tx_dbm} dBm: {SET}"
         )
     tx_dbm = settings.tx_dbm or wanted.tx_dbm
     return wanted._replace(modulation=modulation, tx_dbm=tx_dbm)
+
+
+def _near(possible_hz: set[int], wanted_hz: int) -> bool:
+    """Tell whether a frequency is one of these, as exactly as a float of 32 bits says it."""
+    return any(abs(hz - wanted_hz) <= FLOAT_HZ for hz in possible_hz)
+
+
+def _preset(modulation: Modulation) -> int | None:
+    """Return the preset that means this data rate on every board, None: numbers say it."""
+    for number, (_, factor, bandwidth_hz, _) in PRESETS.items():
+        if number in EVERYWHERE and (factor, bandwidth_hz) == modulation[:2]:
+            return number
+    return None
 
 
 def _words(modulation: Modulation) -> str:

@@ -6,6 +6,7 @@ the frame that the bytes came in (512 bytes) and by `FIELDS_MAX`.
 Ref: the encoding guide of protocol buffers; wire types 0, 1, 2 and 5.
 """
 
+from collections.abc import Collection, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -52,30 +53,7 @@ class Message:
     @classmethod
     def decode(cls, data: bytes) -> "Message":
         """Read a message. Raises: MalformedError."""
-        fields: dict[int, Field] = {}
-        place = count = 0
-        while place < len(data):
-            count += 1
-            if count > FIELDS_MAX:
-                raise MalformedError("too many fields")
-            key, place = _read_varint(data, place)
-            kind = key & 7
-            if kind == VARINT:
-                number, place = _read_varint(data, place)
-                value = Field(number, b"")
-            elif kind == DELIMITED:
-                length, place = _read_varint(data, place)
-                value, place = Field(0, data[place : place + length]), place + length
-            elif kind in (FIXED32, FIXED64):
-                length = 4 if kind == FIXED32 else 8
-                piece = data[place : place + length]
-                value, place = Field(int.from_bytes(piece, "little"), b""), place + length
-            else:
-                raise MalformedError(f"wire type {kind}")
-            if place > len(data):
-                raise MalformedError("cut off")
-            fields[key >> 3] = value
-        return cls(fields)
+        return cls({number: value for number, value, _ in _fields(data)})
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields
@@ -86,6 +64,11 @@ class Message:
     def message(self, number: int) -> "Message":
         """Read the message that a field holds. Raises: MalformedError."""
         return Message.decode(self[number].data)
+
+
+def without(data: bytes, numbers: Collection[int]) -> bytes:
+    """Return a message less some fields; all others as they were. Raises: MalformedError."""
+    return b"".join(piece for number, _, piece in _fields(data) if number not in numbers)
 
 
 def varint(number: int, value: int) -> bytes:
@@ -101,6 +84,38 @@ def delimited(number: int, data: bytes) -> bytes:
 def fixed32(number: int, value: int) -> bytes:
     """Write a fixed field of 32 bits."""
     return encode(number << 3 | FIXED32) + _FIXED32.pack(value)
+
+
+def float32(number: int, value: float) -> bytes:
+    """Write a float of 32 bits."""
+    return encode(number << 3 | FIXED32) + _FLOAT.pack(value)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Field, bytes]]:
+    """Read field by field: number, value, and the bytes that both stand in."""
+    place = count = 0
+    while place < len(data):
+        begin = place
+        count += 1
+        if count > FIELDS_MAX:
+            raise MalformedError("too many fields")
+        key, place = _read_varint(data, place)
+        kind = key & 7
+        if kind == VARINT:
+            number, place = _read_varint(data, place)
+            value = Field(number, b"")
+        elif kind == DELIMITED:
+            length, place = _read_varint(data, place)
+            value, place = Field(0, data[place : place + length]), place + length
+        elif kind in (FIXED32, FIXED64):
+            length = 4 if kind == FIXED32 else 8
+            piece = data[place : place + length]
+            value, place = Field(int.from_bytes(piece, "little"), b""), place + length
+        else:
+            raise MalformedError(f"wire type {kind}")
+        if place > len(data):
+            raise MalformedError("cut off")
+        yield key >> 3, value, data[begin:place]
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:

@@ -5,8 +5,10 @@ air: a header of 16 bytes and the packet's data, in clear, as if all knew the ch
 from the facts in hardware/radios/meshtastic.toml and checked by the vendor's own client in
 tests/integration. Modelled: the order of settings at connecting, the queue of 16, listening before
 sending in random slots, signatures, duplicates; with `chatty` node infos of its own and packets of
-others sent on; and each minute the telemetry for the host that says how long it was on the air. Not
-modelled: sleep, and of the owner's application anything but LoRa settings.
+others sent on; and each minute the telemetry for the host that says how long it was on the air; and
+LoRa settings from the owner's application, one at a time or between begin and commit: with firmware
+2.8 they hold at once, before it a restart follows 7 s later. Not modelled: sleep, and of the
+owner's application anything but LoRa settings.
 """
 
 from collections import deque
@@ -34,7 +36,12 @@ _NODE_INFO, _TELEMETRY = 4, 67
 _CLIENT_MUTE = 1
 _MINUTE_US = 60 * SECOND
 _OWN_US = 20 * SECOND
-_SET_CONFIG = 34
+_SET_CONFIG, _BEGIN, _COMMIT = 34, 64, 65
+_ROUTING_PORT = 5
+_NO_RESPONSE, _BAD_REQUEST = 8, 32
+REBOOT_US = 7 * SECOND
+"""From settings that want a restart to the restart."""
+
 _HEADER = Struct("<IIIBBBB")
 _FLAGS_AT = 12
 _BOOT_US = 2 * SECOND
@@ -68,6 +75,12 @@ class MeshtasticEmulator(Emulator):
         "resets": "restarts at its third packet",
         "hangs": "says nothing more after its third packet",
         "chatty": "has the role CLIENT: it repeats others, and tells of itself every 20 s",
+        "managed": "is managed, and takes no settings from its port",
+        "refuses-settings": "answers that its settings are a bad request",
+        "ignores-settings": "does not answer when it is given settings, and keeps its own",
+        "keeps-settings": "answers that it took its settings, and keeps its own",
+        "other-settings": "takes the region and goes back to LongFast, whatever it is given",
+        "stays-down": "never comes back from the restart that new settings want",
         "untold": "does not tell how long it was on the air",
         "half-frames": "loses the second half of every fifth packet that it hands over",
         "garbage": "puts random bytes before every fourth message",
@@ -89,6 +102,7 @@ class MeshtasticEmulator(Emulator):
         self._boots = 0
         self._up_us = 0
         self._aired: deque[tuple[int, int]] = deque()
+        self._editing = False
         self.owner = Owner(radio.setting)
         self._misset()
 
@@ -119,7 +133,7 @@ class MeshtasticEmulator(Emulator):
             self.schedule.at(self._up_us + _OWN_US, self._tell_of_itself, self._boots)
         self._buffer.clear()
         self._queue.clear()
-        self._connected = False
+        self._connected = self._editing = False
         self.listening = True
         if "boot-log" in self.faults:
             self._deaf_until_us = self.schedule.now + _BOOT_US
@@ -176,6 +190,7 @@ class MeshtasticEmulator(Emulator):
         self._say(text(5, text(1, b"" if "chatty" in self.faults else number(1, _CLIENT_MUTE))))
         if "no-settings" not in self.faults:
             self._say(text(5, text(6, self.owner.told)))
+        self._say(text(5, text(8, flag(4, "managed" in self.faults))))
         if "no-complete" not in self.faults:
             self._say(number(7, nonce))
 
@@ -191,8 +206,8 @@ class MeshtasticEmulator(Emulator):
             packet_id = self._random.randrange(1, 1 << 32)
         inside = fields(data) or {}
         if inside.get(1) == _ADMIN_PORT and told.get(2) == self.number:
-            self._administer(inside.get(2))
             self._report(0, packet_id)
+            self._administer(inside.get(2), packet_id, wants_answer=bool(inside.get(3)))
             return
         self._asked_to_send += 1
         if self._asked_to_send == 3 and "resets" in self.faults:
@@ -203,15 +218,60 @@ class MeshtasticEmulator(Emulator):
             return
         self._report(self._take(told, data, packet_id), packet_id)
 
-    def _administer(self, message: int | bytes | None) -> None:
-        """Take LoRa settings from the owner's application; the radio restarts with them."""
-        asked = fields(message) if isinstance(message, bytes) else None
-        config = asked.get(_SET_CONFIG) if asked else None
-        wanted = fields(config) if isinstance(config, bytes) else None
-        lora = wanted.get(6) if wanted else None
-        if isinstance(lora, bytes):
+    def _administer(self, said: int | bytes | None, packet_id: int, *, wants_answer: bool) -> None:
+        """Take LoRa settings from the owner's application, and answer where that is wanted."""
+        asked = fields(said) if isinstance(said, bytes) else None
+        if asked is None or "ignores-settings" in self.faults:
+            return
+        error = 0
+        if "managed" in self.faults:
+            error = _NO_RESPONSE
+        elif "refuses-settings" in self.faults:
+            error = _BAD_REQUEST
+        elif _BEGIN in asked:
+            self._editing = True
+        elif _COMMIT in asked:
+            self._editing = False
+            self._settle(restarts=True)
+        elif isinstance(lora := self._lora_of(asked), bytes):
+            self._change(lora)
+            if not self._editing:
+                self._settle(restarts="signs" not in self.faults)
+        if wants_answer:
+            routing = number(3, error) or b"\x18\x00"
+            data = number(1, _ROUTING_PORT) + text(2, routing) + fixed(6, packet_id)
+            ids = fixed(1, self.number) + fixed(2, self.number)
+            answer_id = fixed(6, self._random.randrange(1, 1 << 32))
+            self._say(text(2, ids + text(4, data) + answer_id))
+
+    @staticmethod
+    def _lora_of(asked: dict[int, int | bytes]) -> int | bytes | None:
+        config = asked.get(_SET_CONFIG)
+        inside = fields(config) if isinstance(config, bytes) else None
+        return inside.get(6) if inside else None
+
+    def _change(self, lora: bytes) -> None:
+        if "other-settings" in self.faults:
+            region = (fields(lora) or {}).get(7, 0)
+            lora = flag(1, True) + number(7, region if isinstance(region, int) else 0)
+            lora += flag(9, True) + number(10, 14)
+        if "keeps-settings" not in self.faults:
             self.owner.change(lora)
-            self.schedule.at(self.schedule.now + SECOND, self._restart)
+
+    def _settle(self, *, restarts: bool) -> None:
+        """New settings are kept: from now, or from a restart that is due."""
+        if restarts:
+            self.schedule.at(self.schedule.now + REBOOT_US, self._go_down)
+        else:
+            self.radio.tune(self.owner.on_air())
+
+    def _go_down(self) -> None:
+        """Restart: nobody is there while it starts."""
+        self._boots += 1
+        self.listening = self._connected = False
+        self._dead = self._dead or "stays-down" in self.faults
+        self._deaf_until_us = self.schedule.now + _BOOT_US
+        self.schedule.at(self._deaf_until_us, self._restart)
 
     def _restart(self) -> None:
         self.power_on()
