@@ -4,7 +4,9 @@ Enters: bytes from the host, mode pins, frames from the air. Leaves: bytes, fram
 the facts in hardware/radios/ebyte.toml. Bytes that come without a pause become one packet of at
 most the sub-packet's length. What a packet looks like on the air and which LoRa setting an air rate
 stands for is not published: here it is a mark and the network number before the data, and a setting
-of about that bit rate. Not modelled: fixed mode, repeater, wake on radio, the key, AUX as a pin.
+of about that bit rate. A pseudo-terminal has no CTS or DSR that could carry the pin AUX: `aux` is
+its level, for tests of who keeps its timing, and what is written at a wrong time is lost as in a
+module. Not modelled: fixed mode, repeater, wake on radio, the key.
 """
 
 from collections import deque
@@ -18,7 +20,7 @@ MARK = 0xE2
 PAUSE_US = 40_000
 """Silence on the serial line that ends a packet: some bytes at 9600 baud."""
 
-MODE_US = 60_000
+MODE_US, SLOW_MODE_US = 60_000, 180_000
 LISTEN_US = 20_000
 _LATE_US, _BOOT_US = 300_000, 500_000
 BUFFER_MAX = 1_000
@@ -42,6 +44,7 @@ class EbyteEmulator(Emulator):
     FAULTS: ClassVar[dict[str, str]] = {
         "silent": "never says anything",
         "band-400": "is the module for 410 to 493 MHz",
+        "slow-mode": "takes 0.18 s to change its mode, and loses what is written meanwhile",
         "pins-not-wired": "stays in its pipe whatever the mode pins say",
         "refuses": "answers FF FF FF to every writing of registers",
         "forgets": "answers writing with what it held before",
@@ -87,8 +90,15 @@ class EbyteEmulator(Emulator):
             return
         self._settings_mode = m1 and not m0
         self.listening = not m0 and not m1
-        self._changes_until_us = self.schedule.now + MODE_US
+        change_us = SLOW_MODE_US if "slow-mode" in self.faults else MODE_US
+        self._changes_until_us = self.schedule.now + change_us
         self._typed.clear()
+
+    @property
+    def aux(self) -> bool:
+        """Tell whether its pin AUX is high: it is in its mode, and has nothing left to send."""
+        changing = self.schedule.now < self._changes_until_us
+        return not (changing or self._typed or self._packets or self.radio.sending)
 
     def _tune(self) -> None:
         first_hz = 410_125_000 if "band-400" in self.faults else 850_125_000

@@ -307,7 +307,30 @@ def test_any_talk_is_stood(talk):
     stand(ebyte(), talk)
 
 
-@pytest.mark.parametrize("fault", ["late", "boot-log"])
+@pytest.mark.parametrize("faults", [(), ("slow-mode",), ("late",), ("resets",), ("forgets",)])
+def test_nothing_is_written_while_its_pin_aux_would_be_low(faults):
+    """The pin is not wired; whoever waits as long as the dialect does need not see it."""
+    desk = Desk()
+    one, other = (desk.plug(ebyte(), EbyteEmulator, faults=names) for names in (faults, ()))
+    levels, carry = [], one.line.to_modem
+
+    def to_modem(data):
+        levels.append(one.emulator.aux)
+        carry(data)
+
+    one.line.to_modem = to_modem
+    for plug in (one, other):
+        plug.open()
+        plug.wait(Configured | Broken)
+    for size in (1, 235, 20, 100):
+        if one.modem.ready:
+            one.transmit(bytes(size))
+            one.wait(Sent, 60 * SECOND)
+    assert len(levels) == (3 if "forgets" in faults else 7)
+    assert all(levels)
+
+
+@pytest.mark.parametrize("fault", ["late", "boot-log", "slow-mode"])
 def test_bad_manners_are_survived(fault):
     one, other = set_up(fault)
     one.transmit(b"there")
