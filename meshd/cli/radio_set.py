@@ -1,6 +1,7 @@
 """radio set: a `[[radio]]` table of the configuration, made or changed, after the law was asked.
 
-Nothing is written before the whole file as it would be was read, and holds against its region.
+Nothing is written before the whole file as it would be was read, and holds against its region; a
+board is set before the file (`radio_board.py`), so that a file never names what did not come true.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Any
 
+from meshd.cli import radio_board
 from meshd.cli.client import state_dir
 from meshd.cli.output import argument, common, show, talk
 from meshd.cli.regions import law_named, no_region
@@ -72,6 +74,13 @@ def add_options(parser: ArgumentParser) -> None:
         + ", ".join(_USUAL),
     )
     parser.add_argument(
+        "--set-board",
+        action="store_true",
+        help="Meshtastic only: write region, data rate, frequency and power into the board too, "
+        "which keeps them and may restart for it; only if it is set otherwise. Boards that stay as "
+        "they are no longer hear it. A daemon that uses the board has to be stopped first",
+    )
+    parser.add_argument(
         "--config", metavar="FILE", help="the file to change; default: STATE_DIR/meshd.toml"
     )
 
@@ -127,14 +136,17 @@ def run_set(options: Namespace) -> int:
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
     radio = _judged(edited.text, file)[index]
+    board = radio_board.set_now(options, radio) if options.set_board else None
     if edited.text != text:
         _write(file, edited.text)
-    remark = _remark(options, radio) if options.kind or made or index == len(tables) else ""
+    asks = not board and (options.kind or made or index == len(tables))
+    remark = _remark(options, radio) if asks else ""
     value = {
         "file": file,
         "created": made and edited.text != text,
         "changes": [change._asdict() for change in edited.changes],
         "radio": _fields(radio),
+        **({"board": radio_board.fields(board)} if board else {}),
         "remark": remark,
         "next": _next(edited.changes, folder, options.config),
     }
@@ -233,7 +245,7 @@ def _remark(options: Namespace, radio: RadioConfig) -> str:
         talk(f"asking {radio.port} what is on it; this takes some seconds")
     found = asyncio.run(_found(radio))
     if found.kind == radio.kind:
-        return ""
+        return radio_board.remark(radio) if radio.kind == radio_board.KIND else ""
     if found.kind:
         return f"what answers there is {found.kind}, not {radio.kind}: --kind {found.kind}"
     if "has it open" in found.problem:
@@ -278,6 +290,8 @@ def _words(value: dict[str, Any], radio: RadioConfig) -> str:
         f"{now['bandwidth_khz']:g} kHz, {now['power_dbm']} dBm; {radio.law.region} allows "
         f"{now['power_dbm_max']:g} dBm with this antenna, and {now['duty_percent']:g} % of any hour"
     )
+    if "board" in value:
+        said.append(radio_board.words(value["board"]))
     if value["remark"]:
         said.append(f"but: {value['remark']}")
     if value["next"]:

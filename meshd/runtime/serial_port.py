@@ -94,7 +94,10 @@ class SerialPort:
         self._tell(event)
 
     def _end(self, broken: Broken | None) -> None:
-        if broken is not None and broken != self._told:
+        if broken is None:
+            return
+        broken = broken._replace(advice=broken.advice.replace(" PORT ", f" {self.path} "))
+        if broken != self._told:
             self._told = broken
             log.debug("down port=%s reason=%s %s", self.path, broken.reason, broken.advice)
             self._tell(broken)

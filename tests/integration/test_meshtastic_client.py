@@ -5,15 +5,14 @@ meshd's own dialect on the other. The client's events hold their listeners weakl
 are methods of an object that lives.
 """
 
-import asyncio
 import threading
 import time
-from concurrent.futures import Future
 
 import pytest
 import serial
 from meshtastic.serial_interface import SerialInterface
 from pubsub import pub
+from radios.boards import LIMIT_S, Radios
 
 from meshd.core.airtime import Modulation
 from meshd.radio.meshtastic import Meshtastic
@@ -21,44 +20,11 @@ from meshd.radio.meshtastic_plan import LoraSettings
 from meshd.radio.modem import Configured, Heard, RadioPlan, Sent
 from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting
-from meshd.simulation.modems.air import RealAir, Wanted
-from meshd.simulation.modems.meshtastic_owner import Owner
 
 PRIVATE_APP = 256
-LIMIT_S = 20.0
 PLAN = RadioPlan(868_100_000, Modulation(7, 500_000), 14)
 OWNERS = RadioSetting(PLAN.modulation, PLAN.frequency_hz, float(PLAN.tx_dbm))
 """Quick, so that the test is."""
-
-
-class Radios:
-    """Emulated radios with a loop and a thread of their own."""
-
-    def __init__(self, *ports, faults=()):
-        self._up = Future()
-        self._thread = threading.Thread(target=self._run, args=(ports, faults), daemon=True)
-        self._thread.start()
-        self.placed = self._up.result(LIMIT_S)
-
-    def _run(self, ports, faults):
-        asyncio.run(self._live(ports, faults))
-
-    async def _live(self, ports, faults):
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        air = RealAir(1)
-        try:
-            placed = [air.place(Wanted("meshtastic", str(port), faults=faults)) for port in ports]
-            for one in placed:
-                one.emulator.owner = Owner(OWNERS)
-                one.emulator.power_on()
-            self._up.set_result(placed)
-            await self._over.wait()
-        finally:
-            air.close()
-
-    def close(self):
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(LIMIT_S)
 
 
 class Listener:
@@ -90,7 +56,7 @@ def ports(tmp_path):
 
 @pytest.fixture
 def radios(ports):
-    made = Radios(*ports)
+    made = Radios(*ports, setting=OWNERS)
     yield made
     made.close()
 
@@ -153,7 +119,7 @@ def test_client_sets_the_radio(ports, radios):
 
 
 def test_client_stands_console_text(ports):
-    radios = Radios(*ports, faults=("console",))
+    radios = Radios(*ports, setting=OWNERS, faults=("console",))
     try:
         with connect(ports[0]) as one, connect(ports[1]) as other:
             listener = Listener(other)

@@ -95,6 +95,24 @@ def test_a_board_that_repeats_others_is_used_and_its_owner_advised(sites):
     assert "meshtastic --set device.role CLIENT_MUTE" in problem["remedy"]
 
 
+def test_a_board_that_is_set_otherwise_is_set_by_the_command_that_is_advised(sites):
+    one, _ = sites
+    one.configure("meshtastic")
+    one.plug("meshtastic")
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "setting refused", 2 * SLACK_S), one.radio()
+    command = f"meshd radio set {one.port} --set-board"
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert command in one.radio()["advice"] and command in problem["remedy"]
+    assert problem["code"] == "radio-setting-refused" and "SF11 at 250 kHz" in problem["text"]
+    options = ("--set-board", "--config", str(one.config))
+    done = one.daemon.ask("radio", "set", str(one.port), *options, within_s=150)
+    assert done["board"]["written"] and "ShortFast" in done["board"]["after"]
+    assert wait_for(lambda: one.radio()["state"] == "up", 60 + SLACK_S), one.radio()
+    assert one.daemon.ask("status")["problems"] == []
+
+
 def test_a_killed_daemon_finds_its_hour_again(sites):
     one, _ = sites
     one.plug()
@@ -176,8 +194,10 @@ def test_a_found_module_of_unnamed_strength_stays_silent_and_the_key_is_named(si
         ("rnode", "late"),
         ("rnode", "garbage"),
         ("rnode", "resets"),
+        ("meshcore", "late"),
         ("meshcore", "early-done"),
         ("meshcore", "no-done"),
+        ("rak3172", "lies"),
     ],
 )
 def test_a_modem_with_bad_manners_is_used_all_the_same(sites, kind, fault):

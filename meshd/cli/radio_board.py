@@ -1,0 +1,63 @@
+"""radio set --set-board: what the configuration says goes into a Meshtastic board too.
+
+Enters: a radio of the configuration that the law allows. Leaves: what its board was and is set to.
+"""
+
+import asyncio
+from argparse import Namespace
+from typing import Any
+
+from meshd.cli.output import talk
+from meshd.config.values import AUTO, RadioConfig
+from meshd.core.errors import Exit, RequestError
+from meshd.radio.meshtastic import Meshtastic
+from meshd.radio.modem import RadioPlan
+from meshd.runtime.board_setup import Board, look_at_board, set_board
+
+KIND = Meshtastic.kind
+
+
+def set_now(options: Namespace, radio: RadioConfig) -> Board:
+    """Set the board at a radio's port. Raises: RequestError."""
+    if radio.kind not in (KIND, AUTO):
+        raise RequestError(
+            f"--set-board is for Meshtastic boards, and this radio is {radio.kind}",
+            code=Exit.USAGE,
+            remedy="leave it out: meshd sets every other kind itself when it starts",
+        )
+
+    def tell(text: str) -> None:
+        if not options.json:
+            talk(text)
+
+    tell(f"setting the board at {radio.port}; this takes half a minute when it is written to")
+    try:
+        return asyncio.run(set_board(radio.port, _plan(radio), radio.law.region, tell))
+    except RequestError as error:
+        text = f"{error.text}; the configuration is as it was"
+        raise RequestError(text, code=error.code, remedy=error.remedy) from error
+
+
+def remark(radio: RadioConfig) -> str:
+    """Return what the board at a port does not hold of its configuration; "": it fits."""
+    return asyncio.run(look_at_board(radio.port, _plan(radio), radio.law.region))
+
+
+def fields(board: Board) -> dict[str, Any]:
+    """Return how a board was and is set, for JSON."""
+    return {
+        "written": board.written,
+        "before": board.before.words(),
+        "after": board.after.words(),
+    }
+
+
+def words(value: dict[str, Any]) -> str:
+    """Say the same for people."""
+    if not value["written"]:
+        return f"the board is set so already: {value['after']}"
+    return f"the board was: {value['before']}\nthe board is:  {value['after']}"
+
+
+def _plan(radio: RadioConfig) -> RadioPlan:
+    return RadioPlan(radio.frequency_hz, radio.modulation, radio.tx_dbm)
