@@ -8,7 +8,7 @@ from meshd.cli import radio_set, radio_test
 from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
-from meshd.runtime.radio_scan import Found, ports, scan
+from meshd.runtime.serial.scan import Found, ports, scan
 from meshd.status.text import advice_text, duty_text, radios_text, rows_of, spent_text
 
 _NONE = (

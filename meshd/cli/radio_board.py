@@ -12,7 +12,7 @@ from meshd.config.values import AUTO, RadioConfig
 from meshd.core.errors import Exit, RequestError
 from meshd.radio.meshtastic import Meshtastic
 from meshd.radio.modem import RadioPlan
-from meshd.runtime.board_setup import Board, look_at_board, set_board
+from meshd.runtime.serial.board import Board, look_at_board, set_board
 
 KIND = Meshtastic.kind
 

@@ -23,8 +23,8 @@ from meshd.config.values import AUTO, RADIO_KINDS, RadioConfig, choice
 from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
 from meshd.radio.kinds import KINDS
 from meshd.runtime.disk import write_atomically
-from meshd.runtime.mode_pins import pins_beside
-from meshd.runtime.radio_scan import Found, identify
+from meshd.runtime.serial.pins import pins_beside
+from meshd.runtime.serial.scan import Found, identify
 
 _NO_REGION = "no region is chosen, so this radio would send nothing; nothing was written"
 _KEYS = {key.name: key for key in RADIO.keys}

@@ -31,7 +31,7 @@ from meshd.radio.modem import (
     Sent,
 )
 from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
-from meshd.runtime.radio_test import RadioTest, Trial
+from meshd.runtime.serial.trial import RadioTest, Trial
 from meshd.runtime.statedir import open_state_dir
 
 COUNT_MAX = 20

@@ -38,8 +38,8 @@ from meshd.radio.modem import (
     Sent,
 )
 from meshd.runtime.airtime_file import AirtimeDisk
-from meshd.runtime.radio_scan import Found, identify
-from meshd.runtime.serial_port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
+from meshd.runtime.serial.port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
+from meshd.runtime.serial.scan import Found, identify
 
 NO_REGION = "no region"
 CLOCK_STEP_US = 100_000

@@ -17,8 +17,8 @@ from meshd.core.airtime import LONG_FAST
 from meshd.core.errors import Exit
 from meshd.lab.daemons import wait_for
 from meshd.radio import meshtastic_setup
-from meshd.runtime import board_setup
-from meshd.runtime.serial_device import open_port
+from meshd.runtime.serial import board as board_setup
+from meshd.runtime.serial.device import open_port
 from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems import meshtastic as emulated
 

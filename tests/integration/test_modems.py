@@ -17,11 +17,12 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
 from meshd.radio.kinds import KINDS, made
 from meshd.radio.modem import Broken, Configured, Heard, NotSent, RadioPlan, Sent
-from meshd.runtime import radio_scan, serial_port
 from meshd.runtime.airtime_file import AIRTIME_FILE, AirtimeFile
-from meshd.runtime.radio_scan import Found, scan
-from meshd.runtime.serial_device import PortError, open_port
-from meshd.runtime.serial_port import SerialPort
+from meshd.runtime.serial import port as serial_port
+from meshd.runtime.serial import scan as radio_scan
+from meshd.runtime.serial.device import PortError, open_port
+from meshd.runtime.serial.port import SerialPort
+from meshd.runtime.serial.scan import Found, scan
 from meshd.runtime.statedir import read_identity
 from meshd.simulation.modems.air import RealAir, Wanted
 from meshd.simulation.modems.clock import RealTime

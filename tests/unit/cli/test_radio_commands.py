@@ -22,8 +22,8 @@ from meshd.radio.modem import (
     RadioPlan,
     Sent,
 )
-from meshd.runtime.radio_scan import Found
-from meshd.runtime.radio_test import RadioTest
+from meshd.runtime.serial.scan import Found
+from meshd.runtime.serial.trial import RadioTest
 from meshd.simulation.modems.kinds import EMULATORS
 
 

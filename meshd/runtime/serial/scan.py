@@ -18,9 +18,9 @@ from meshd.core.airtime import Modulation
 from meshd.radio.kinds import KINDS
 from meshd.radio.modem import Event, Modem, Opened, RadioPlan
 from meshd.radio.strangers import looks_like
-from meshd.runtime.mode_pins import pins_beside
-from meshd.runtime.serial_device import LISTS, PortError
-from meshd.runtime.serial_port import Line, closed, opened
+from meshd.runtime.serial.device import LISTS, PortError
+from meshd.runtime.serial.pins import pins_beside
+from meshd.runtime.serial.port import Line, closed, opened
 
 _BY_ID = "/dev/serial/by-id"
 

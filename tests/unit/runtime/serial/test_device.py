@@ -9,8 +9,9 @@ import termios
 import pytest
 import serial
 
-from meshd.runtime import radio_scan, serial_device
-from meshd.runtime.serial_device import PortError, close_port, open_port
+from meshd.runtime.serial import device as serial_device
+from meshd.runtime.serial import scan as radio_scan
+from meshd.runtime.serial.device import PortError, close_port, open_port
 
 
 @pytest.mark.parametrize(

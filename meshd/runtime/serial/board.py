@@ -14,8 +14,8 @@ from meshd.core.errors import Exit, RequestError
 from meshd.radio.meshtastic_plan import LoraSettings
 from meshd.radio.meshtastic_setup import BACK_US, NOT_BACK, Journal, MeshtasticSetup
 from meshd.radio.modem import SECOND, Broken, Configured, Event, RadioPlan
-from meshd.runtime.serial_device import PortError
-from meshd.runtime.serial_port import Line, closed, opened
+from meshd.runtime.serial.device import PortError
+from meshd.runtime.serial.port import Line, closed, opened
 
 HELD_MAX_S = 40.0
 """A daemon that refuses a board closes its port between tries, for half a minute at most."""

@@ -15,8 +15,8 @@ from typing import Any
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
 from meshd.radio.modem import Broken, Configured, Event, Modem, NotSent, Opened, Pins, Sent
-from meshd.runtime.mode_pins import PinFiles, pins_beside
-from meshd.runtime.serial_device import PortError, close_port, open_port
+from meshd.runtime.serial.device import PortError, close_port, open_port
+from meshd.runtime.serial.pins import PinFiles, pins_beside
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
 LOOK_S = 0.5

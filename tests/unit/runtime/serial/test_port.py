@@ -8,8 +8,8 @@ from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
 from meshd.radio.kinds import made
 from meshd.radio.modem import Broken, RadioPlan
-from meshd.runtime import serial_port
-from meshd.runtime.serial_port import LOOK_S, SerialPort, pause
+from meshd.runtime.serial import port as serial_port
+from meshd.runtime.serial.port import LOOK_S, SerialPort, pause
 
 PLAN = RadioPlan(869_525_000, Modulation(), 14)
 

@@ -18,7 +18,7 @@ from meshd.link.ledger import Emission, Priority, Reservation, Wait
 from meshd.radio.kinds import made
 from meshd.radio.modem import Broken, Configured, Event, Heard, Modem, NotSent, RadioPlan, Sent
 from meshd.runtime.airtime_file import AirtimeFile
-from meshd.runtime.serial_port import SerialPort
+from meshd.runtime.serial.port import SerialPort
 
 PAUSE_S = 1.0
 WORD_MAX_S = 180.0
