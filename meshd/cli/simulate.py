@@ -43,6 +43,12 @@ def add_simulate(parser: ArgumentParser) -> Command:
         type=_lasting,
         help="only the first 5m (or 90s, 2h) of a plan, and its time to settle",
     )
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        default="",
+        help="the same plan under meshd, managed-flood, source-path-flood or distance-vector",
+    )
     parser.add_argument("--report", metavar="DIR", help="write report.html and outcome.json there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--log", metavar="FILE", help='one line per event, "-" for stdout')
@@ -80,7 +86,7 @@ def _simulate(options: Namespace) -> int:
         _list(options)
         return Exit.OK
     _check(options)
-    plan = find_plan(options.plan)
+    plan = find_plan(options.plan, options.protocol)
     if options.lasting:
         from meshd.simulation.plan.shorten import shortened
 
@@ -108,6 +114,14 @@ def _check(options: Namespace) -> None:
         raise RequestError(
             "which plan?", code=Exit.USAGE, remedy="meshd simulate --list shows the examples"
         )
+    if options.protocol:
+        from meshd.config.values import choice
+        from meshd.simulation.plan.plan import PROTOCOLS
+
+        try:
+            choice(options.protocol, PROTOCOLS)
+        except ValueError as error:
+            raise RequestError(f"--protocol: {error}", code=Exit.USAGE) from error
     if options.json and options.log == "-":
         raise RequestError(
             "--json and --log - would mix on stdout", code=Exit.USAGE, remedy="give --log a FILE"
@@ -122,8 +136,8 @@ def _check(options: Namespace) -> None:
 # --- plans ----------------------------------------------------------------------------------------
 
 
-def find_plan(name: str) -> "Plan":
-    """Return the plan of a file, or the example of that name.
+def find_plan(name: str, protocol: str = "") -> "Plan":
+    """Return the plan of a file, or the example of that name, under a protocol if one is said.
 
     Raises: ConfigError, or RequestError when there is neither.
     """
@@ -133,7 +147,7 @@ def find_plan(name: str) -> "Plan":
     examples = _examples()
     if "/" in name or name.endswith(".toml") or Path(name).is_file():
         try:
-            return load(name)
+            return load(name, protocol=protocol)
         except ConfigError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -143,7 +157,7 @@ def find_plan(name: str) -> "Plan":
                 remedy="check the path; meshd simulate --list shows the examples",
             ) from error
     if name in examples:
-        return parse(examples[name], f"{name}.toml")
+        return parse(examples[name], f"{name}.toml", protocol=protocol)
     near = nearest(name, examples)
     hint = f'did you mean "{near}"? ' if near else ""
     raise RequestError(

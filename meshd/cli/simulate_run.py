@@ -176,6 +176,8 @@ def command(options: Namespace, *, seed: int | None = None) -> str:
     """Return the command that leads to the same again."""
     words = ["meshd simulate", Path(options.plan).name]
     words.append(f"--seed {options.seed if seed is None else seed}")
+    if options.protocol:
+        words.append(f"--protocol {options.protocol}")
     if options.lasting:
         words.append(f"--for {options.lasting[1]}")
     return " ".join([*words, "--real-crypto"] if options.real_crypto else words)

@@ -25,6 +25,7 @@ _APART = "no chain of working links joined the two"
 _LATE = {
     "broadcast": "it was not there by the end",
     "direct": "it did not get through in time",
+    "message": "it was not there by the end",
     "file": "it was not there whole by the end",
 }
 

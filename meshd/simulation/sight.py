@@ -1,7 +1,8 @@
 """Which hosts could reach each other now, by the links that work: what any protocol could do.
 
 Enters: a world. Leaves: the islands of running hosts that links join both ways, past no cut of a
-fault. `Sight` keeps them for a few seconds, since walkers are slow. Must not know: routes.
+fault. `Sight` keeps them for a few seconds, since walkers are slow, and counts LoRa channels beside
+the media. Must not know: routes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Sight:
         """Tell whether a chain of working links joins two hosts."""
         now = self._world.now
         if now - self._taken_us >= KEPT_US:
-            found = enumerate(islands(self._world, LOSS_MAX))
+            found = enumerate(islands(self._world, LOSS_MAX, by_lora=True))
             self._island = {host.number: place for place, group in found for host in group}
             self._taken_us = now
         mine = self._island.get(one.number)
@@ -33,13 +34,17 @@ class Sight:
 
 
 def islands(
-    world: AnyWorld[AnHost], loss_max: float, *, without: frozenset[int] = frozenset()
+    world: AnyWorld[AnHost],
+    loss_max: float,
+    *,
+    without: frozenset[int] = frozenset(),
+    by_lora: bool = False,
 ) -> list[list[AnHost]]:
     """Return the hosts that links of at most this loss join, each island in order of number.
 
-    Hosts `without` are left out, by number, and join nobody.
+    Hosts `without` are left out, by number, and join nobody. LoRa joins none but `by_lora`.
     """
-    beside = _beside(world, loss_max)
+    beside = _beside(world, loss_max, by_lora=by_lora)
     there = [host.number for host in world.hosts if host.running and host.number not in without]
     joins = {
         number: [other for other in beside.get(number, ()) if other not in without]
@@ -66,8 +71,8 @@ def joined(joins: dict[int, list[int]]) -> list[set[int]]:
     return found
 
 
-def _beside(world: AnyWorld[AnyHost], loss_max: float) -> dict[int, list[int]]:
-    """Return the hosts that each hears and is heard by."""
+def _beside(world: AnyWorld[AnyHost], loss_max: float, *, by_lora: bool) -> dict[int, list[int]]:
+    """Return the hosts that each hears and is heard by; what cuts IP links cuts no LoRa."""
     faults = world.faults
     one_way: dict[tuple[int, int], None] = {}
     for medium in world.media.values():
@@ -77,6 +82,9 @@ def _beside(world: AnyWorld[AnyHost], loss_max: float) -> dict[int, list[int]]:
                 continue
             if not (faults.active and faults.cut(one, other)):
                 one_way[one.number, other.number] = None
+    for air in world.airs.values() if by_lora else ():
+        for sender, hearer, _ in air.ways():
+            one_way[sender.host.number, hearer.host.number] = None
     beside: dict[int, list[int]] = {}
     for one_number, other_number in one_way:
         if (other_number, one_number) in one_way:

@@ -98,6 +98,7 @@ class People(Observer):
         self._relays = relays_of(plan, list(self._hosts))
         self._members = self._found()
         self._open: dict[tuple[int, int], Callable[[Reply], None]] = {}
+        self._letters: dict[str, Message] = {}
         self._posts: dict[tuple[object, object], Message] = {}
         self._early: dict[tuple[object, object], dict[int, int]] = {}
 
@@ -127,6 +128,8 @@ class People(Observer):
             self._post(sender, item)
         elif item.kind == "direct":
             self._ping(sender, self._hosts[deed.target])
+        elif item.kind == "message":
+            self._write(sender, self._hosts[deed.target], item)
         else:
             self._put(sender, self._hosts[deed.target], item)
 
@@ -183,6 +186,20 @@ class People(Observer):
         whom = node_text(target.node.id)
         self._ask(sender, answered, "ping", node=whom, count=1)
 
+    def _write(self, sender: Host, target: Host, item: Traffic) -> None:
+        due = self._due(sender, [target])
+        message = self.score.ask(item.kind, sender.number, self._world.now, due)
+
+        def answered(reply: Reply) -> None:
+            if reply.value is None:
+                message.error = reply.error
+                return
+            message.accepted = True
+            self._letters[str(reply.value["id"])] = message
+
+        whom = node_text(target.node.id)
+        self._ask(sender, answered, "message", node=whom, text=self._text(item.size))
+
     def _put(self, sender: Host, target: Host, item: Traffic) -> None:
         now = self._world.now
         message = self.score.ask(item.kind, sender.number, now, self._due(sender, [target]))
@@ -235,6 +252,10 @@ class People(Observer):
             then(Reply(key[1], None, LOST_POWER))
 
     def notice(self, host: Host, notice: Notice) -> None:
+        if notice.kind == "message":
+            letter = self._letters.get(str(notice.fields.get("id")))
+            if letter is not None:
+                letter.delivered(host.number, self._world.now)
         if notice.kind != "entry":
             return
         name = (notice.fields.get("author"), notice.fields.get("seq"))

@@ -30,22 +30,24 @@ _Made = TypeVar("_Made")
 _REMEDY = "mend the plan and try again; docs/simulator.md describes every key"
 
 
-def load(path: str) -> Plan:
-    """Read the plan at `path`.
+def load(path: str, *, protocol: str = "") -> Plan:
+    """Read the plan at `path`; see `parse`.
 
     Raises: ConfigError.
     """
-    return parse(read_text(path, remedy=_REMEDY), path)
+    return parse(read_text(path, remedy=_REMEDY), path, protocol=protocol)
 
 
-def parse(text: str, file: str) -> Plan:
-    """Parse TOML text; `file` is its name in messages.
+def parse(text: str, file: str, *, protocol: str = "") -> Plan:
+    """Parse TOML text; `file` is its name in messages, `protocol` stands for what it says itself.
 
     Raises: ConfigError.
     """
     document = read_document(text, file, remedy=_REMEDY)
     reader = Reader(text, file, remedy=_REMEDY)
     top = reader.table(schema.TOP, document, (), tables=schema.TABLES)
+    if protocol:
+        top["protocol"] = protocol
     terrain = reader.section(schema.TERRAIN, document) or {}
     listed = {
         table.name: reader.sections(table, document, tables=_inner(table))

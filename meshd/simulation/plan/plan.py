@@ -13,7 +13,7 @@ from meshd.simulation.schedule import SECOND
 PROTOCOLS = ("meshd", "managed-flood", "source-path-flood", "distance-vector")
 LAYOUTS = ("uniform", "grid", "line", "ring", "cluster", "full")
 MEDIA = ("ip-radio", "lora", "wire")
-TRAFFIC = ("broadcast", "direct", "file")
+TRAFFIC = ("broadcast", "direct", "message", "file")
 PARTITIONS = ("uniform", "isolate", "one-way")
 DISKS = ("kept", "torn", "rolled-back", "empty")
 MODEM_MODES = ("gone", "deaf", "mute", "refusing", "silent", "garbled")
@@ -128,7 +128,8 @@ class NodeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What people do. `broadcast`: a post to all members; `direct`: to one, answered; `file`.
+    """What people do. `broadcast`: a post to all members; `direct`: to one, answered at once;
+    `message`: to one, kept until it arrives; `file`.
 
     Each of `nodes` does it every `every_s` on average (exponential), from `start_s` to `end_s`
     (None: the end of the faults), each to a random one of `to` when it needs a target.

@@ -11,7 +11,7 @@ from meshd.config.locate import Path
 from meshd.config.reader import Document, Reader
 from meshd.config.values import suggest
 from meshd.core.errors import UsageError
-from meshd.core.limits import ENTRY_PAYLOAD_MAX
+from meshd.core.limits import ENTRY_PAYLOAD_MAX, MESSAGE_TEXT_MAX
 from meshd.simulation.layout import reach
 from meshd.simulation.lora.medium import band_of, setting_of
 from meshd.simulation.media.lora import MODEM_BYTES
@@ -73,7 +73,7 @@ def check(reader: Reader, document: Document, top: Document, listed: Listed) -> 
         _check_no_air(reader, listed["fault"])
     _check_load(reader, listed["traffic"], names, end_s)
     if protocol == "meshd":
-        _check_notes(reader, listed["traffic"])
+        _check_texts(reader, listed["traffic"])
     elif protocol in PAYLOAD_MAX:
         _check_rival(reader, protocol, top, listed)
 
@@ -129,10 +129,9 @@ def _check_media(
 
 
 def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> None:
-    for key in ("duty", "dwell_ms") if protocol == "meshd" else ("region",):
-        if key in medium:
-            why = "its region says it" if protocol == "meshd" else "rivals read duty and dwell_ms"
-            reader.wrong((*path, key), f"has no effect under {protocol}: {why}")
+    for key in ("duty", "dwell_ms"):
+        if key in medium and (protocol == "meshd" or medium.get("region")):
+            reader.wrong((*path, key), "has no effect: the region says it")
     plan = MediumPlan(**{"name": "", "kind": "lora", **medium})  # type: ignore[arg-type]
     if plan.modem not in MODEM_BYTES:
         known = tuple(filter(None, MODEM_BYTES))
@@ -145,7 +144,7 @@ def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> 
         return
     if protocol == "meshd" and not plan.region:
         reader.wrong(path, '"region" is missing: whose law the radios keep, as "EU868"')
-    elif protocol == "meshd":
+    elif plan.region:
         try:
             band_of(plan)
         except UsageError as error:
@@ -260,13 +259,13 @@ def _check_load(
             return
 
 
-def _check_notes(reader: Reader, traffic: list[Document]) -> None:
+def _check_texts(reader: Reader, traffic: list[Document]) -> None:
+    longest = {"broadcast": ("note", ENTRY_PAYLOAD_MAX), "message": ("message", MESSAGE_TEXT_MAX)}
     for place, item in enumerate(traffic):
-        if item.get("kind") == "broadcast" and cast(int, item.get("size", 0)) > ENTRY_PAYLOAD_MAX:
-            reader.wrong(
-                ("traffic", place, "size"),
-                f'a note has at most {ENTRY_PAYLOAD_MAX} bytes; what is larger is a "file"',
-            )
+        name, limit = longest.get(str(item.get("kind")), ("", 0))
+        if name and cast(int, item.get("size", 0)) > limit:
+            said = f'a {name} has at most {limit} bytes; what is larger is a "file"'
+            reader.wrong(("traffic", place, "size"), said)
 
 
 def _check_fault(reader: Reader, place: int, item: Document, end_s: float) -> None:
@@ -309,6 +308,7 @@ def _check_rival(reader: Reader, protocol: str, top: Document, listed: Listed) -
     """Refuse what a rival does not do."""
     if not any(item.get("kind") == "lora" for item in listed["medium"]):
         reader.wrong(("protocol",), f'{protocol} needs a [[medium]] of kind "lora"')
+    _check_radios(reader, protocol, listed)
     if top.get("letters"):
         reader.wrong(("letters",), f"{protocol} has no direct messages of this kind")
     if top.get("crowd"):
@@ -323,3 +323,14 @@ def _check_rival(reader: Reader, protocol: str, top: Document, listed: Listed) -
         limit = PAYLOAD_MAX[protocol]
         if cast(int, item.get("size", 0)) > limit:
             reader.wrong(("traffic", place, "size"), f"{protocol} takes {limit} bytes at most")
+
+
+def _check_radios(reader: Reader, protocol: str, listed: Listed) -> None:
+    """Refuse hosts that could not say a word."""
+    names = [item.get("name") for item in listed["medium"]]
+    channels = [item.get("name") for item in listed["medium"] if item.get("kind") == "lora"]
+    for place, group in enumerate(listed["nodes"]):
+        on = cast(tuple[str, ...], group.get("media", ())) or names[:1]
+        if channels and not any(name in channels for name in on):
+            what = f"{protocol} goes by LoRa alone, and these have no such radio"
+            reader.wrong(("nodes", place), what)

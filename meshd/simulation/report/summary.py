@@ -13,6 +13,7 @@ from meshd.simulation.report.words import amount, counted, delay, listed, share
 WORDS = {
     "broadcast": "notes to all",
     "direct": "calls to one",
+    "message": "messages to one",
     "file": "files",
     "total": "everything",
 }

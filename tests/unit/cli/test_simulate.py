@@ -283,3 +283,19 @@ def test_file_that_cannot_be_put_into_place_is_named_and_nothing_is_left(tmp_pat
 def test_log_that_cannot_be_written_is_named(pair, capsys, name):
     assert main(["simulate", pair, "--log", name]) == Exit.ERROR
     assert f"{name}: cannot be written: " in capsys.readouterr().err
+
+
+def test_protocol_of_the_command_stands_for_that_of_the_plan(tmp_path, capsys):
+    path = tmp_path / "flood.toml"
+    lora = '[[medium]]\nname = "l"\nkind = "lora"\nfrequency_mhz = 869.525\nbandwidth_khz = 250\n'
+    lora += 'tx_dbm = 14\nspreading_factor = 9\nregion = "EU868"\n[[nodes]]'
+    path.write_text('protocol = "managed-flood"\n' + PAIR.replace("[[nodes]]", lora))
+    for name in ("meshd", "distance-vector"):
+        folder = tmp_path / name
+        said = ["simulate", str(path), "--protocol", name, "--report", str(folder)]
+        assert main(said) == Exit.OK
+        assert json.loads((folder / "outcome.json").read_text())["protocol"] == name
+        assert f"flood.toml --seed 1 --protocol {name}" in (folder / "report.html").read_text()
+    capsys.readouterr()
+    assert main(["simulate", str(path), "--protocol", "manged-flood"]) == Exit.USAGE
+    assert 'did you mean "managed-flood"?' in capsys.readouterr().err

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from meshd.core.errors import ConfigError, Exit
@@ -5,6 +7,7 @@ from meshd.simulation.plan import schema
 from meshd.simulation.plan.file import dump, parse
 from meshd.simulation.plan.plan import (
     FAULTS,
+    PROTOCOLS,
     Fault,
     MediumPlan,
     NodeGroup,
@@ -228,11 +231,23 @@ MISTAKES += [
     ),
     (
         HEAD + EU868 + "region='EU868'\nduty=0.1",
-        "f:13: medium.duty: has no effect under meshd: its region says it",
+        "f:13: medium.duty: has no effect: the region says it",
     ),
     (
-        RIVAL + EU868 + "region='EU868'",
-        "f:13: medium.region: has no effect under managed-flood: rivals read duty and dwell_ms",
+        RIVAL + EU868 + "region='EU868'\ndwell_ms=400",
+        "f:14: medium.dwell_ms: has no effect: the region says it",
+    ),
+    (
+        RIVAL + EU868.replace("14", "20") + "region='EU868'",
+        "f:13: medium.region: 20 dBm at 868.3 MHz is too much in EU868",
+    ),
+    (
+        RIVAL + "[[medium]]\nname='roof'\nkind='ip-radio'\n" + LORA,
+        "f:3: nodes: managed-flood goes by LoRa alone, and these have no such radio",
+    ),
+    (
+        HEAD + "[[traffic]]\nkind='message'\nsize=32700",
+        'f:7: traffic.size: a message has at most 32699 bytes; what is larger is a "file"',
     ),
     (
         HEAD + TWO + "[[nodes]]\nname='m'\nmedia=['a','b']",
@@ -332,3 +347,18 @@ def test_number_of_many_digits_is_named_with_its_line(line, digits):
         parse(text, "f")
     key = line.partition(" ")[0]
     assert caught.value.text.startswith(f"f:2: {key}: ") and len(caught.value.text) < 120
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_one_file_serves_every_protocol(protocol):
+    plan = parse(ONE + "[[traffic]]\nkind='message'\nsize=40\n", "f", protocol=protocol)
+    assert plan.protocol == protocol
+    same = replace(plan, protocol="meshd")
+    assert same == parse(ONE + "[[traffic]]\nkind='message'\nsize=40\n", "f")
+
+
+def test_rules_are_those_of_the_protocol_that_is_asked_for():
+    with pytest.raises(ConfigError, match="distance-vector carries no files"):
+        parse(ONE + "[[traffic]]\nkind='file'\n", "f", protocol="distance-vector")
+    with pytest.raises(ConfigError, match='"region" is missing'):
+        parse(RIVAL + EU868, "f", protocol="meshd")

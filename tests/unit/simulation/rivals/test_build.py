@@ -8,6 +8,7 @@ from meshd.core.errors import UsageError
 from meshd.simulation.build import build_world
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan.plan import (
+    PROTOCOLS,
     Fault,
     MediumPlan,
     NodeGroup,
@@ -34,14 +35,14 @@ VALLEY = Plan(
     nodes=(NodeGroup("n", 12),),
     traffic=(Traffic("broadcast", every_s=600.0), Traffic("direct", every_s=900.0)),
 )
-PROTOCOLS = sorted(PAYLOAD_MAX)
+RIVALS = sorted(PAYLOAD_MAX)
 
 
 def plan(protocol, **changes):
     return replace(VALLEY, protocol=protocol, **changes)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", RIVALS)
 def test_plan_of_a_rival_runs_and_is_scored(protocol):
     value = run_plan(plan(protocol), 1).as_json()
     kinds = {item["kind"]: item for item in value["delivery"]["kinds"]}
@@ -52,20 +53,47 @@ def test_plan_of_a_rival_runs_and_is_scored(protocol):
     assert value["map"]["links"] and value["held"]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", RIVALS)
 def test_two_runs_of_one_seed_are_equal(protocol):
     short = plan(protocol, duration_s=600.0)
     assert run_plan(short, 4).text() == run_plan(short, 4).text()
 
 
 def test_every_protocol_sees_the_same_places_links_and_people():
-    outcomes = [run_plan(plan(protocol, duration_s=600.0), 2).as_json() for protocol in PROTOCOLS]
+    outcomes = [run_plan(plan(protocol, duration_s=600.0), 2).as_json() for protocol in RIVALS]
     assert outcomes[0]["map"] == outcomes[1]["map"] == outcomes[2]["map"]
     asked = [
         [(item["kind"], item["asked"], item["due"]) for item in one["delivery"]["kinds"]]
         for one in outcomes
     ]
     assert asked[0] == asked[1] == asked[2]
+
+
+FIELD = replace(
+    VALLEY,
+    duration_s=900.0,
+    media=(replace(RADIO, frequency_mhz=869.525, tx_dbm=20.0, region="EU868"),),
+    traffic=(Traffic("broadcast", every_s=900.0), Traffic("message", every_s=900.0)),
+)
+
+
+def test_one_plan_is_played_and_scored_for_meshd_and_each_rival():
+    runs = {name: run_plan(replace(FIELD, protocol=name), 2).as_json() for name in PROTOCOLS}
+    asked = []
+    for name, value in runs.items():
+        assert value["held"], (name, value["violations"][:2])
+        kinds = {item["kind"]: item for item in value["delivery"]["kinds"]}
+        asked.append(
+            [(one["asked"], one["due"], one["reachable"]["due"]) for one in kinds.values()]
+        )
+        assert all(one["delivered"] > 0 for one in kinds.values()), name
+    assert asked[1:] == asked[:-1] and 0 < asked[0][0][2] < asked[0][0][1]
+    maps = [value["map"] for value in runs.values()]
+    assert [[one["hosts"], one["links_total"]] for one in maps] == [
+        [maps[0]["hosts"], maps[0]["links_total"]]
+    ] * len(maps)
+    message = {item["kind"]: item for item in runs["meshd"]["delivery"]["kinds"]}["message"]
+    assert message["reachable"]["percent"] == 100.0
 
 
 def test_rivals_stand_where_meshd_would():
@@ -87,7 +115,7 @@ class Lives(Observer):
         self.seen.append(("crashed", host.name))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", RIVALS)
 def test_station_without_power_is_silent_and_forgets(protocol):
     line = (NodeGroup("n", 3, layout="line", spread_m=300.0),)
     crash = (Fault("crash", 600.0, 60.0, nodes="n2"),)
