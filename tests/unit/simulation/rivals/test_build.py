@@ -72,6 +72,11 @@ def test_every_protocol_sees_the_same_places_links_and_people():
 FIELD = replace(
     VALLEY,
     duration_s=900.0,
+    terrain=Terrain(30_000.0, 3_000.0, 3.5),
+    nodes=(
+        NodeGroup("n", 8, x_m=1_500.0, y_m=1_500.0, spread_m=1_500.0),
+        NodeGroup("far", x_m=29_000.0, y_m=1_500.0),
+    ),
     media=(replace(RADIO, frequency_mhz=869.525, tx_dbm=20.0, region="EU868"),),
     traffic=(Traffic("broadcast", every_s=900.0), Traffic("message", every_s=900.0)),
 )
