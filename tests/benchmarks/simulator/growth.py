@@ -16,12 +16,14 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 from report import Figure  # noqa: E402
 from simulator._mesh import Mesh, Meter  # noqa: E402
 
+from meshd.routing.table import WIDE  # noqa: E402
 from meshd.simulation.schedule import SECOND  # noqa: E402
 
 SEED = 1
 SETTLE_S = 60
 QUIET_S = {1000: 48}
 CUT_LIMIT_S = 120
+_NOTE = {"textcoords": "offset points", "fontsize": 8}
 
 
 class Cost(NamedTuple):
@@ -116,23 +118,29 @@ def draw(costs: list[Cost], path: Path) -> None:
     from matplotlib import pyplot
 
     panels = [
-        ("control bytes a node in peace (B/s)", [item.quiet_bytes_s for item in costs]),
-        ("all routes after a cold start (s)", [item.cold_s or 0 for item in costs]),
-        ("memory a node (KiB)", [item.memory_kib for item in costs]),
-        ("CPU a node for a minute (ms)", [item.quiet_cpu_s / item.nodes * 1e3 for item in costs]),
+        ("control in peace: bytes a second, each node", [item.quiet_bytes_s for item in costs]),
+        ("all routes after a cold start: seconds", [item.cold_s or 0 for item in costs]),
+        ("memory: KiB, each node", [item.memory_kib for item in costs]),
+        (
+            "CPU of a minute in peace: ms, each node",
+            [item.quiet_cpu_s / item.nodes * 1e3 for item in costs],
+        ),
     ]
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
+    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6.8), layout="constrained")
     nodes = [item.nodes for item in costs]
+    figure.suptitle("What a node costs as the mesh grows (each size run once)", fontsize=12)
     for axis, (title, values) in zip(axes.flat, panels, strict=True):
-        axis.loglog(nodes, values, "o-", color="#1b6ca8")
+        axis.plot(nodes, values, "o-", color="#1b6ca8", linewidth=1)
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel("nodes")
-        axis.set_xticks(nodes, [f"{count:,}" for count in nodes])
-        axis.minorticks_off()
+        axis.set_xlabel("nodes in the mesh")
+        axis.set_xlim(-0.03 * max(nodes), max(nodes) * 1.12)
+        axis.set_ylim(0, max(*values, 1) * 1.25)
         axis.grid(alpha=0.3)
+        if nodes[0] <= WIDE < nodes[-1]:
+            axis.axvline(WIDE, color="#888888", linewidth=1, linestyle=":")
+            axis.annotate("wide tables →", (WIDE, 0), (-4, 6), ha="right", **_NOTE)
         for count, value in zip(nodes, values, strict=True):
-            axis.annotate(f"{value:.3g}", (count, value), (0, 6), textcoords="offset points")
-        axis.margins(0.15)
+            axis.annotate(f"{value:.3g}", (count, value), (0, 8), ha="center", **_NOTE)
     figure.savefig(path, metadata={"Date": None})
 
 
