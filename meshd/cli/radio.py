@@ -4,7 +4,7 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from meshd.cli import radio_set, radio_test
+from meshd.cli import radio_set, radio_trial
 from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
@@ -38,13 +38,13 @@ def add_radio(parser: ArgumentParser) -> Command:
     trying = commands.add_parser(
         "test", help="listen, or send a few frames, and tell what is heard"
     )
-    radio_test.add_options(trying)
+    radio_trial.add_options(trying)
     return _radio
 
 
 def _radio(options: Namespace) -> int:
     if options.what == "test":
-        return radio_test.run_test(options)
+        return radio_trial.run_test(options)
     if options.what == "set":
         return radio_set.run_set(options)
     if options.what in ("list", "duty"):

@@ -10,8 +10,9 @@ from meshd.config.paths import default_state_dir
 from meshd.config.radio_plan import PlanError, clash, radio_config
 from meshd.config.reader import Document, Reader, read_document, read_text
 from meshd.config.schema import INTERFACE, MQTT, RADIO, RELAY, TABLES, TOP
-from meshd.config.values import RADIOS_MAX, Interface, MqttConfig, NodeConfig, RadioConfig
+from meshd.config.values import Interface, MqttConfig, NodeConfig, RadioConfig
 from meshd.core.events import LinkKind
+from meshd.core.limits import RADIOS_MAX
 
 _REMEDY = "mend the file and start again; docs/configuration.md describes every key"
 

@@ -24,7 +24,6 @@ RADIO_KINDS = (
     AUTO,
     *("rnode", "meshcore", "meshtastic", "rak3172", "reyax", "rn2483", "ebyte"),
 )
-RADIOS_MAX = 8
 EBYTE_DBM = (22, 30)
 """What an Ebyte's name says after its T, and meshd knows the steps of power of."""
 

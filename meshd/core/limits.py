@@ -22,5 +22,8 @@ DISTRESS_EACH_US = 600_000_000
 """A device calls for help once in so long (TRUST 13), and on air one of its calls is before all
 else: who calls always is not heard."""
 
+RADIOS_MAX = 8
+"""LoRa radios of one node: so many may be configured, and all of them are told."""
+
 MESSAGE_TEXT_MAX = ENTRY_PAYLOAD_MAX - 69
 """Bytes of the text of a direct message: an entry holds it sealed."""

@@ -7,6 +7,7 @@ Ref: docs/mqtt.md.
 
 import json
 
+from meshd.core.limits import RADIOS_MAX
 from meshd.core.snapshot import NeighbourStatus, NodeSnapshot, RadioStatus
 
 VERSION = 1
@@ -14,7 +15,6 @@ PAYLOAD_BYTES_MAX = 4096
 NEIGHBOURS_MAX = 32
 LINKS_MAX = 16
 PROBLEMS_MAX = 16
-RADIOS_MAX = 8
 CHANGE_MIN = 0.05
 CHANGE_MIN_DB = 3.0
 """Decibels are a logarithm already, and a signal wavers by one or two."""

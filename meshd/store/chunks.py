@@ -14,8 +14,7 @@ from threading import Lock
 from meshd.core.crypto import chunk_name
 from meshd.store.direct import open_again, write_blocks
 from meshd.store.faults import os_error
-
-NAME_LEN = 32
+from meshd.wire.file_messages import NAME_LEN
 
 
 class ChunkFolder:

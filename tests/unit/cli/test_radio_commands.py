@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from meshd.cli import emulate, radio, radio_test
+from meshd.cli import emulate, radio, radio_trial
 from meshd.cli.main import COMMANDS, main
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
@@ -148,7 +148,7 @@ def trial(monkeypatch):
             for event in self.events:
                 self._told(event)
 
-    monkeypatch.setattr(radio_test, "RadioTest", Radio)
+    monkeypatch.setattr(radio_trial, "RadioTest", Radio)
     return Radio
 
 
