@@ -17,7 +17,6 @@ from meshd.core.errors import WireError
 from meshd.core.law import HOUR_US
 from meshd.core.spans import span
 from meshd.space.space import Space
-from meshd.space.spaces import Spaces
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
 from meshd.sync.files.air.blobs import AirBlobs
@@ -55,11 +54,11 @@ class LongEntries:
     """The long entries of all spaces of a node."""
 
     def __init__(
-        self, ctx: Context, spaces: Spaces, passing: PassingPort, blobs: AirBlobs, accept: Accept
+        self, ctx: Context, names: Names, passing: PassingPort, blobs: AirBlobs, accept: Accept
     ) -> None:
-        self.names: Names | None = None
+        self.names = names
         self._ctx = ctx
-        self._spaces = spaces
+        self._spaces = names.spaces
         self._passing = passing
         self._blobs = blobs
         self._accept = accept
@@ -112,7 +111,7 @@ class LongEntries:
         """
         name, seq = ref_parts(offer.ref)
         known, nexts = False, []
-        for space_id, author in self.names.authors(name) if self.names is not None else ():
+        for space_id, author in self.names.authors(name):
             space = self._spaces.get(space_id)
             feed = space.feeds.get(author) if space is not None else None
             ahead = seq - (feed.seq if feed is not None else 0)

@@ -21,16 +21,20 @@ Feed = tuple[bytes, bytes]
 
 
 class Names:
-    """Names of all spaces and feeds here."""
+    """Names of all spaces and feeds here; none before `begin`."""
 
-    def __init__(self, spaces: Spaces, salt: bytes) -> None:
-        self.salt = salt
+    def __init__(self, spaces: Spaces) -> None:
+        self.salt = b""
         self.spaces = spaces
         self._node = spaces.identity.node
         self._by_id: dict[bytes, list[Feed]] = {}
         self._short: dict[bytes, dict[bytes, bytes | None]] = {}
         self._memberships: dict[bytes, dict[bytes, bytes]] = {}
-        for space in spaces.all():
+
+    def begin(self, salt: bytes) -> None:
+        """Take in what is held, under a fresh salt: the first radio is there."""
+        self.salt = salt
+        for space in self.spaces.all():
             self.learn(space)
 
     def learn(self, space: Space) -> None:

@@ -8,17 +8,15 @@ Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Answer, EntriesQuery
+from meshd.core.events import Answer
 from meshd.core.ids import NODE_ID_LEN
 from meshd.core.snapshot import SpaceStatus
 from meshd.core.timers import Key as TimerKey
 from meshd.space.feed import (
-    Accepted,
     EntryApplied,
     EntryDurable,
     MembershipChanged,
@@ -26,53 +24,32 @@ from meshd.space.feed import (
     SpaceEvent,
 )
 from meshd.space.space import Space
-from meshd.space.spaces import NOT_YET, Spaces
+from meshd.space.spaces import Spaces
 from meshd.sync.air.acks import WAIT_US, Acks, wants_word
-from meshd.sync.air.aside import Aside, Parts
-from meshd.sync.air.link import AirLink, Voice
+from meshd.sync.air.arrivals import EVERYWHERE, Arrivals
+from meshd.sync.air.link import AirLink
 from meshd.sync.air.long import LongEntries
-from meshd.sync.air.names import Feed, Names
+from meshd.sync.air.names import Names
 from meshd.sync.air.offers import Key, Offer, worth
 from meshd.sync.air.states import LONG_AGO_US, State
 from meshd.sync.air.status import Written, post_waits, told_of
-from meshd.sync.air.talk import Ahead, Behind, Finding
-from meshd.sync.air.thin import expand, fitting
+from meshd.sync.air.thin import fitting
+from meshd.sync.air.words import Asker, Words
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
-from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
-from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
 from meshd.wire.entry import Kind
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
-from meshd.wire.symbols import SymbolBatch
 
 PASS_ON_UNITS = 6, 48
 """An entry of a session waits so many frames' time: another gateway may be first."""
 ALONE_UNITS = 0, 1
 """The same where nobody in earshot is reached without LoRa: whoever else was first is not heard."""
-REPAIR_MAX = 16
-"""Entries that are sent for one word of a neighbour; it says another."""
-GAP_US = 45_000_000
-"""What comes before its predecessor: that may be on its way by another relay."""
 LOOK_US = 5_000_000
-CAME_MAX = 256
-EVERYWHERE = "*"
-"""Instead of a radio: objects go out by all radios at once."""
-_READ_BYTES = 16 * 1024
-
 
 KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART, ObjectKind.WORD)
 SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.SYMBOLS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
 """What `AirSync.object` and `AirSync.local` take."""
-
-
-class _Asker(NamedTuple):
-    """Who said something: by which radio, in which way, and which neighbour gave it to us."""
-
-    link: AirLink
-    voice: Voice
-    node: bytes
-    giver: bytes
 
 
 class AirSync:
@@ -91,15 +68,13 @@ class AirSync:
         self._spaces = spaces
         self._radios = radios
         self._passing = passing
-        self._reads = Reads(ctx, "air")
         self._links: dict[str, AirLink] = {}
-        self._names: Names | None = None
+        self._names = names = Names(spaces)
         self._states: dict[bytes, State] = {}
-        self._aside = Aside()
-        self._parts = Parts()
         self._acks = Acks(spaces)
-        self._long = LongEntries(ctx, spaces, passing, blobs, self._accept)
-        self._came: dict[Key, str] = {}
+        self._arrivals = Arrivals(names, passing, self._links)
+        self._long = LongEntries(ctx, names, passing, blobs, self._arrivals.accept)
+        self._words = Words(ctx, names, passing, self._long, planned=self._arm)
         self._look_us = 0
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -129,7 +104,7 @@ class AirSync:
 
     def waits(self, space: Space, now: int) -> tuple[str, ...]:
         """Say what entries of a space wait for, as far as LoRa has a part in that."""
-        return self._long.said(space, self._aside.counts(space.id), now) if self._links else ()
+        return self._long.said(space, self._arrivals.waiting(space.id), now) if self._links else ()
 
     def post_waits(self, space: Space, seq: int, payload: int, now: int) -> str:
         """Say what an own text waits for, or how long it takes; "" for one that goes at once."""
@@ -139,8 +114,7 @@ class AirSync:
 
     def space_event(self, event: SpaceEvent, now: int) -> None:
         """Take any event of a space."""
-        names = self._names
-        if names is None:
+        if not self._names.salt:
             return
         match event:
             case EntryApplied(space_id, author, seq, data):
@@ -150,9 +124,9 @@ class AirSync:
             case MembershipChanged(space_id) | SpaceAdded(space_id):
                 space = self._spaces.get(space_id)
                 if space is not None:
-                    names.learn(space)
+                    self._names.learn(space)
                     self._states.setdefault(space_id, State(space))
-                    self._again(space_id, now)
+                    self._arrivals.again(space_id, now)
 
     def handle_timer(self, key: TimerKey, now: int) -> None:
         """Do what is due on one radio."""
@@ -170,15 +144,15 @@ class AirSync:
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
         """Take an answer of the store."""
-        self._reads.done(token, answer, now)
+        self._words.reads.done(token, answer, now)
 
     def read_failed(self, token: int, why: str, now: int) -> None:
         """Take a failure of the store."""
-        self._reads.failed(token, why, now)
+        self._words.reads.failed(token, why, now)
 
     def reload(self, now: int) -> None:
         """Heads went back to what the store holds."""
-        if self._names is not None:
+        if self._names.salt:
             self._states.clear()
             self._states |= {space.id: State(space) for space in self._spaces.all()}
 
@@ -195,12 +169,9 @@ class AirSync:
             if kind == ObjectKind.WORD:
                 self._far(link, heard, body, now)
                 return
-            thin = self._whole(link, body) if kind == ObjectKind.ENTRY_PART else decode_thin(body)
+            self._arrivals.data(link, body, now, part=kind == ObjectKind.ENTRY_PART)
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
-            return
-        if thin is not None:
-            self._heard(link, thin, now, repair=False)
         self._arm(link, now)
 
     def local(self, heard: LocalPort, now: int) -> None:
@@ -212,16 +183,15 @@ class AirSync:
         sub = heard.sub
         try:
             if sub in (Sub.ENTRY, Sub.ENTRY_PART):
-                parted = sub == Sub.ENTRY_PART
-                thin = self._whole(link, heard.body) if parted else decode_thin(heard.body)
-                if thin is not None:
-                    self._heard(link, thin, now, repair=True, node=heard.node)
+                part = sub == Sub.ENTRY_PART
+                self._arrivals.data(link, heard.body, now, part=part, giver=heard.node)
             elif sub == Sub.HELD:
                 self._acked(heard, now)
             elif not heard.trusted:
                 link.drop(DropReason.AIR_UNPROVEN)
             else:
-                self._word(_Asker(link, link.near, heard.node, heard.node), sub, heard.body, now)
+                asker = Asker(link, link.near, heard.node, heard.node)
+                self._words.take(asker, sub, heard.body, now)
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
         self._arm(link, now)
@@ -232,110 +202,15 @@ class AirSync:
             raise WireError("word cut off")
         node = body[1 : 1 + NODE_ID_LEN]
         if node != self._spaces.identity.node:
-            asker = _Asker(link, link.far, node, heard.node)
-            self._word(asker, body[0], body[1 + NODE_ID_LEN :], now)
+            asker = Asker(link, link.far, node, heard.node)
+            self._words.take(asker, body[0], body[1 + NODE_ID_LEN :], now)
         self._arm(link, now)
-
-    def _word(self, asker: _Asker, sub: int, body: bytes, now: int) -> None:
-        """Take what another says of its spaces, by a neighbour or by itself."""
-        talk = asker.voice.talk
-        if sub == Sub.DIGESTS:
-            self._found(asker, talk.digests(asker.node, wire.decode_digests(body), now), now)
-        elif sub == Sub.HEADS:
-            self._found(asker, talk.heads(asker.node, wire.decode_heads(body), now), now)
-        elif sub == Sub.SYMBOLS:
-            self._found(asker, talk.symbols(asker.node, SymbolBatch.decode(body), now), now)
-        elif sub == Sub.NEEDS:
-            self._needs(asker, wire.decode_needs(body), now)
 
     def _acked(self, heard: LocalPort, now: int) -> None:
         """Take the word of a neighbour; most are for others."""
         held = self._acks.taken(heard.node, heard.body)
         if held is not None:
             self._passing.held(heard.node, held.space, held.author, held.seq)
-
-    def _whole(self, link: AirLink, body: bytes) -> Thin | None:
-        data = self._parts.add(decode_part(body))
-        return None if data is None else decode_thin(data)
-
-    def _heard(
-        self, link: AirLink, thin: Thin, now: int, *, repair: bool, node: bytes = b""
-    ) -> None:
-        """Take an entry; who it is by is tried among all whom its id may mean."""
-        feeds = self._begin().feeds(thin)
-        if not feeds:
-            self._aside.keep_stranger(thin, link.name)
-            return
-        taken: DropReason | bool = False
-        for feed in feeds:
-            taken = self._take(link, feed, thin, now, repair=repair)
-            if taken is True:
-                break
-        if isinstance(taken, DropReason):
-            link.drop(taken)
-        elif repair:
-            link.another_answers(now)
-            link.repaired += taken
-            others = any(other != node for other in link.neighbours)
-            if taken and (others or link.repaired >= REPAIR_MAX // 2):
-                link.repaired = 0
-                link.near.talk.changed(now)
-
-    def _take(
-        self, link: AirLink, feed: Feed, thin: Thin, now: int, *, repair: bool
-    ) -> DropReason | bool:
-        """Judge an entry as one of a feed; return whether it is new, or why it is not one."""
-        space_id, author = feed
-        space = self._spaces.get(space_id)
-        if space is None:
-            return DropReason.AUTHOR_UNKNOWN
-        key = (space_id, author, thin.seq)
-        known = space.feeds.get(author)
-        held = known.seq if known else 0
-        if thin.seq <= held:
-            link.offers.heard(key, thin, now)
-            return False
-        if thin.seq > held + 1:
-            self._keep(link, key, thin)
-            wants = link.voice(space_id, now).wants
-            refused = wants.add(feed, thin.seq - 1, now, wait_us=GAP_US)
-            if refused is not None:
-                link.drop(refused)
-            return False
-        if space.carries_only and self._passing.free_bytes() < THIN_MAX:
-            return DropReason.SYNC_LEASE
-        data = expand(space, author, thin, self._begin().memberships(space_id))
-        if isinstance(data, DropReason):
-            if data in NOT_YET:
-                self._keep(link, key, thin)
-                link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
-            return data
-        taken = self._accept(key, data, link.name if repair else EVERYWHERE, now)
-        if isinstance(taken, DropReason) and taken in NOT_YET:
-            self._keep(link, key, thin)
-        elif taken is True:
-            link.offers.said(key, now)
-        return taken
-
-    def _accept(self, key: Key, data: bytes, came: str, now: int) -> DropReason | bool:
-        """Hand an entry to its space; return whether it is new, or why it is none."""
-        space_id, author, seq = key
-        space = self._spaces.get(space_id)
-        if space is None:
-            return DropReason.AUTHOR_UNKNOWN
-        result = self._spaces.accept(space, author, data, now)
-        if isinstance(result, DropReason):
-            return result
-        if isinstance(result, Accepted):
-            if len(self._came) >= CAME_MAX:
-                del self._came[next(iter(self._came))]
-            self._came[key] = came
-            self._passing.came(space_id, author, seq, data, now)
-        return isinstance(result, Accepted)
-
-    def _keep(self, link: AirLink, key: Key, thin: Thin) -> None:
-        if not self._aside.keep(key, thin, link.name):
-            link.drop(DropReason.AIR_ASIDE_FULL)
 
     # --- from spaces ------------------------------------------------------------------------------
 
@@ -356,28 +231,12 @@ class AirSync:
             for voice in (link.near, link.far):
                 voice.wants.came((space_id, author), seq, now)
         self._long.applied(key, now)
-        self._retry((space_id, author, seq + 1), now)
-
-    def _again(self, space: bytes, now: int) -> None:
-        """Membership changed: try what was not understood."""
-        for thin, name in self._aside.take_strangers():
-            if name in self._links:
-                self._heard(self._links[name], thin, now, repair=False)
-        for key in self._aside.of(space):
-            self._retry(key, now)
-
-    def _retry(self, key: Key, now: int) -> None:
-        kept = self._aside.take(key)
-        if kept is not None and kept[1] in self._links:
-            link = self._links[kept[1]]
-            taken = self._take(link, key[:2], kept[0], now, repair=True)
-            if isinstance(taken, DropReason):
-                link.drop(taken)
+        self._arrivals.retry((space_id, author, seq + 1), now)
 
     def _durable(self, key: Key, data: bytes, *, own: bool, now: int) -> None:
         """Send an entry that is on the disk now to where it may be new."""
         space = self._spaces.get(key[0])
-        came = self._came.pop(key, None)
+        came = self._arrivals.way(key)
         data = data or b"".join(self._passing.recent.run(*key, key[2]))
         if space is None or not data:
             return
@@ -409,86 +268,12 @@ class AirSync:
                 link.near.talk.changed(now)
             self._arm(link, now)
 
-    # --- repair -----------------------------------------------------------------------------------
-
-    def _found(self, asker: _Asker, findings: list[Finding], now: int) -> None:
-        for finding in findings:
-            if isinstance(finding, Behind):
-                self._send_all(asker, finding.space, finding.entries, now)
-            elif isinstance(finding, Ahead):
-                feed = (finding.space, finding.author)
-                refused = asker.voice.wants.add(feed, finding.seq, now)
-                if refused is not None:
-                    asker.link.drop(refused)
-
-    def _needs(self, asker: _Asker, message: wire.Needs, now: int) -> None:
-        names = self._begin()
-        space = names.find(asker.node, message.salt, message.tag)
-        if space is None:
-            return
-        asked = []
-        for feed, first, length in message.ranges:
-            author = names.author(space.id, feed)
-            if author is None:
-                continue
-            asker.voice.wants.others((space.id, author), first, now)
-            known = space.feeds.get(author)
-            last = min(first + length - 1, known.durable_seq if known else 0)
-            asked += [(author, seq) for seq in range(first, last + 1)]
-        self._send_all(asker, space.id, tuple(asked), now, whole=True)
-
-    def _send_all(
-        self,
-        asker: _Asker,
-        space_id: bytes,
-        entries: tuple[tuple[bytes, int], ...],
-        now: int,
-        *,
-        whole: bool = False,
-    ) -> None:
-        """Offer another what it lacks, within the part of the neighbour by whom it asks."""
-        link = asker.link
-        for author, seq in entries[:REPAIR_MAX]:
-            key = (space_id, author, seq)
-            if key in link.offers or link.offers.was_said(key, now):
-                continue
-            if not link.offers.grants(asker.giver, now):
-                link.drop(DropReason.AIR_FLOOD)
-                return
-            self._read(asker, key, now, whole=whole)
-
-    def _read(self, asker: _Asker, key: Key, now: int, *, whole: bool) -> None:
-        def done(answer: Answer, why: str, at: int) -> None:
-            if isinstance(answer, tuple) and answer and isinstance(answer[0], bytes):
-                self._offer(asker, key, answer[0], at, whole=whole)
-
-        recent = self._passing.recent.run(*key, key[2])
-        if recent:
-            self._offer(asker, key, recent[0], now, whole=whole)
-        else:
-            space, author, seq = key
-            self._reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
-
-    def _offer(self, asker: _Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
-        space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far
-        if space is None:
-            return
-        thin = fitting(space, key[1], data, room=link.room, whole=whole)
-        due_us = link.answer_us(now, far=far)
-        if thin is not None:
-            link.offer(Offer(key, thin, due_us, everybody=far), now)
-            self._arm(link, now)
-        elif not far:
-            link.offers.said(key, now)
-            self._long.asked(link.name, key, data, now, due_us=due_us)
-
     # --- inside -----------------------------------------------------------------------------------
 
     def _begin(self) -> Names:
         """Draw the salt and take in what is held, when the first radio is there."""
-        if self._names is None:
-            self._names = Names(self._spaces, self._ctx.entropy(wire.SALT_LEN))
-            self._long.names = self._names
+        if not self._names.salt:
+            self._names.begin(self._ctx.entropy(wire.SALT_LEN))
             self._states |= {space.id: State(space) for space in self._spaces.all()}
         return self._names
 

@@ -22,6 +22,12 @@ SALT = b"mm"
 MALLORY = b"m" * 10
 
 
+def names_of(spaces, salt):
+    names = Names(spaces)
+    names.begin(salt)
+    return names
+
+
 def thin(seq, author=b"idid", **fields):
     values = {"kind": 32, "flags": 0, "author": author, "seq": seq, "time_s": 0}
     values |= {"membership": bytes(8), "prev": bytes(4), "seed": bytes(8), "clear": b""}
@@ -42,7 +48,7 @@ def net():
 
 
 def tag_of(house):
-    names = Names(house.spaces, SALT)
+    names = names_of(house.spaces, SALT)
     names._node = MALLORY
     return names.tag(house.home)
 
@@ -62,7 +68,7 @@ def thin_of(net, text):
 def test_thin_entry_is_made_whole_to_the_byte(net):
     short, data = thin_of(net, "hello")
     home = net.ben.home
-    known = Names(net.ben.spaces, SALT).memberships(home.id)
+    known = names_of(net.ben.spaces, SALT).memberships(home.id)
     assert expand(home, net.anna.home.author, short, known) == data
     assert expand(home, net.anna.home.author, short, {}) is DropReason.MEMBERSHIP_MISSING
     gap = short._replace(seq=short.seq + 1)
@@ -202,7 +208,7 @@ def test_repairs_take_a_part_of_the_time_on_air():
 
 
 def test_wants_are_bounded(net):
-    wants = AirWants(Names(net.ben.spaces, SALT), Random(1))
+    wants = AirWants(names_of(net.ben.spaces, SALT), Random(1))
     space = net.ben.home.id
     reasons = [wants.add((space, b"%03d" % number), 1, 0) for number in range(WANTS_MAX + 1)]
     assert reasons[-2:] == [None, DropReason.AIR_WANTS_FULL]

@@ -17,6 +17,12 @@ ROOM = 204
 SECOND = 1_000_000
 
 
+def names_of(spaces, salt):
+    names = Names(spaces)
+    names.begin(salt)
+    return names
+
+
 class Space:
     """As much of a space as names and symbols see."""
 
@@ -46,7 +52,7 @@ class Node:
             get=lambda space_id: self.space if space_id == self.space.id else None,
             identity=SimpleNamespace(node=self.node),
         )
-        self.symbols = Symbols(Names(spaces, bytes([number, seed])), Random(number))
+        self.symbols = Symbols(names_of(spaces, bytes([number, seed])), Random(number))
         self.found = []
 
     def hear(self, node, body, now):
@@ -154,7 +160,7 @@ def test_who_has_not_the_key_says_and_learns_nothing():
 
 def test_new_sets_of_one_neighbour_are_held_to_a_pace_and_lies_end():
     listener = Node(2, authors(100))
-    names = Names(listener.symbols._names.spaces, bytes([7, 7]))
+    names = names_of(listener.symbols._names.spaces, bytes([7, 7]))
     names._node = bytes([7]) * 10
     tag = names.tag(listener.space)
     random = Random(1)

@@ -1,0 +1,153 @@
+"""Entries that come by radio: put together, made whole, judged, or kept until they can be.
+
+Enters: bodies of objects and items that are entries or parts of one. Leaves: entries for
+`Spaces.accept`, wants for what is missing before one. Nothing that was not accepted is stored,
+passed on or counted. Must not know: why somebody sends an entry.
+"""
+
+from collections import Counter
+
+from meshd.core.drops import DropReason
+from meshd.space.feed import Accepted
+from meshd.space.spaces import NOT_YET
+from meshd.sync.air.aside import Aside, Parts
+from meshd.sync.air.link import AirLink
+from meshd.sync.air.names import Feed, Names
+from meshd.sync.air.offers import Key
+from meshd.sync.air.thin import expand
+from meshd.sync.ports import PassingPort
+from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
+
+GAP_US = 45_000_000
+"""What comes before its predecessor: that may be on its way by another relay."""
+REPAIRED_MAX = 8
+"""After so many entries that a neighbour sent, others are told what is held now."""
+CAME_MAX = 256
+EVERYWHERE = "*"
+"""Instead of a radio: objects go out by all radios at once."""
+
+
+class Arrivals:
+    """What came by all radios of a node."""
+
+    def __init__(self, names: Names, passing: PassingPort, links: dict[str, AirLink]) -> None:
+        self._names = names
+        self._spaces = names.spaces
+        self._passing = passing
+        self._links = links
+        self._aside = Aside()
+        self._parts = Parts()
+        self._came: dict[Key, str] = {}
+
+    def waiting(self, space: bytes) -> Counter[bytes]:
+        """Return how many entries of a space are here that cannot be used yet, by author."""
+        return self._aside.counts(space)
+
+    def way(self, key: Key) -> str | None:
+        """Return by which radio an entry came, once; EVERYWHERE for an object."""
+        return self._came.pop(key, None)
+
+    def data(self, link: AirLink, body: bytes, now: int, *, part: bool, giver: bytes = b"") -> None:
+        """Take the bytes of an entry, or of a part of one; `giver`: the neighbour who sent it.
+
+        Raises: WireError.
+        """
+        whole: bytes | None = body
+        if part:
+            whole = self._parts.add(decode_part(body))
+        if whole is not None:
+            self._heard(link, decode_thin(whole), now, node=giver)
+
+    def accept(self, key: Key, data: bytes, came: str, now: int) -> DropReason | bool:
+        """Hand an entry to its space; return whether it is new, or why it is none."""
+        space_id, author, seq = key
+        space = self._spaces.get(space_id)
+        if space is None:
+            return DropReason.AUTHOR_UNKNOWN
+        result = self._spaces.accept(space, author, data, now)
+        if isinstance(result, DropReason):
+            return result
+        if isinstance(result, Accepted):
+            if len(self._came) >= CAME_MAX:
+                del self._came[next(iter(self._came))]
+            self._came[key] = came
+            self._passing.came(space_id, author, seq, data, now)
+        return isinstance(result, Accepted)
+
+    def again(self, space: bytes, now: int) -> None:
+        """Membership changed: try what was not understood."""
+        for thin, name in self._aside.take_strangers():
+            if name in self._links:
+                self._heard(self._links[name], thin, now)
+        for key in self._aside.of(space):
+            self.retry(key, now)
+
+    def retry(self, key: Key, now: int) -> None:
+        """Take what was kept of this name: what it waited for is here."""
+        kept = self._aside.take(key)
+        if kept is not None and kept[1] in self._links:
+            link = self._links[kept[1]]
+            taken = self._take(link, key[:2], kept[0], now, repair=True)
+            if isinstance(taken, DropReason):
+                link.drop(taken)
+
+    def _heard(self, link: AirLink, thin: Thin, now: int, *, node: bytes = b"") -> None:
+        """Take an entry; who it is by is tried among all whom its id may mean."""
+        feeds = self._names.feeds(thin)
+        if not feeds:
+            self._aside.keep_stranger(thin, link.name)
+            return
+        taken: DropReason | bool = False
+        for feed in feeds:
+            taken = self._take(link, feed, thin, now, repair=bool(node))
+            if taken is True:
+                break
+        if isinstance(taken, DropReason):
+            link.drop(taken)
+        elif node:
+            link.another_answers(now)
+            link.repaired += taken
+            others = any(other != node for other in link.neighbours)
+            if taken and (others or link.repaired >= REPAIRED_MAX):
+                link.repaired = 0
+                link.near.talk.changed(now)
+
+    def _take(
+        self, link: AirLink, feed: Feed, thin: Thin, now: int, *, repair: bool
+    ) -> DropReason | bool:
+        """Judge an entry as one of a feed; return whether it is new, or why it is not one."""
+        space_id, author = feed
+        space = self._spaces.get(space_id)
+        if space is None:
+            return DropReason.AUTHOR_UNKNOWN
+        key = (space_id, author, thin.seq)
+        known = space.feeds.get(author)
+        held = known.seq if known else 0
+        if thin.seq <= held:
+            link.offers.heard(key, thin, now)
+            return False
+        if thin.seq > held + 1:
+            self._keep(link, key, thin)
+            wants = link.voice(space_id, now).wants
+            refused = wants.add(feed, thin.seq - 1, now, wait_us=GAP_US)
+            if refused is not None:
+                link.drop(refused)
+            return False
+        if space.carries_only and self._passing.free_bytes() < THIN_MAX:
+            return DropReason.SYNC_LEASE
+        data = expand(space, author, thin, self._names.memberships(space_id))
+        if isinstance(data, DropReason):
+            if data in NOT_YET:
+                self._keep(link, key, thin)
+                link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
+            return data
+        taken = self.accept(key, data, link.name if repair else EVERYWHERE, now)
+        if isinstance(taken, DropReason) and taken in NOT_YET:
+            self._keep(link, key, thin)
+        elif taken is True:
+            link.offers.said(key, now)
+        return taken
+
+    def _keep(self, link: AirLink, key: Key, thin: Thin) -> None:
+        if not self._aside.keep(key, thin, link.name):
+            link.drop(DropReason.AIR_ASIDE_FULL)

@@ -1,0 +1,140 @@
+"""What others say of their spaces by radio, and what they get for it: entries they lack.
+
+Enters: DIGESTS, HEADS, SYMBOLS, NEEDS of neighbours and of nodes behind them. Leaves: wants, offers
+of entries. A frame proves no sender, so nobody is believed: a word makes this node send, within the
+part of the neighbour by whom it came, and changes nothing here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.events import Answer, EntriesQuery
+from meshd.sync.air.link import AirLink, Voice
+from meshd.sync.air.long import LongEntries
+from meshd.sync.air.names import Names
+from meshd.sync.air.offers import Key, Offer
+from meshd.sync.air.talk import Ahead, Behind, Finding
+from meshd.sync.air.thin import fitting
+from meshd.sync.ports import PassingPort
+from meshd.sync.reads import Reads
+from meshd.wire import air_messages as wire
+from meshd.wire.lora_payload import Sub
+from meshd.wire.symbols import SymbolBatch
+
+REPAIR_MAX = 16
+"""Entries that are sent for one word of a neighbour; it says another."""
+_READ_BYTES = 16 * 1024
+
+
+class Asker(NamedTuple):
+    """Who said something: by which radio, in which way, and which neighbour gave it to us."""
+
+    link: AirLink
+    voice: Voice
+    node: bytes
+    giver: bytes
+
+
+class Words:
+    """Takes the words of all radios. `planned(link, now)`: something waits there that did not."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        names: Names,
+        passing: PassingPort,
+        long: LongEntries,
+        *,
+        planned: Callable[[AirLink, int], None],
+    ) -> None:
+        self.reads = Reads(ctx, "air")
+        self._names = names
+        self._spaces = names.spaces
+        self._passing = passing
+        self._long = long
+        self._planned = planned
+
+    def take(self, asker: Asker, sub: int, body: bytes, now: int) -> None:
+        """Take what another says of its spaces, by a neighbour or by itself."""
+        talk = asker.voice.talk
+        if sub == Sub.DIGESTS:
+            self._found(asker, talk.digests(asker.node, wire.decode_digests(body), now), now)
+        elif sub == Sub.HEADS:
+            self._found(asker, talk.heads(asker.node, wire.decode_heads(body), now), now)
+        elif sub == Sub.SYMBOLS:
+            self._found(asker, talk.symbols(asker.node, SymbolBatch.decode(body), now), now)
+        elif sub == Sub.NEEDS:
+            self._needs(asker, wire.decode_needs(body), now)
+
+    def _found(self, asker: Asker, findings: list[Finding], now: int) -> None:
+        for finding in findings:
+            if isinstance(finding, Behind):
+                self._send_all(asker, finding.space, finding.entries, now)
+            elif isinstance(finding, Ahead):
+                feed = (finding.space, finding.author)
+                refused = asker.voice.wants.add(feed, finding.seq, now)
+                if refused is not None:
+                    asker.link.drop(refused)
+
+    def _needs(self, asker: Asker, message: wire.Needs, now: int) -> None:
+        names = self._names
+        space = names.find(asker.node, message.salt, message.tag)
+        if space is None:
+            return
+        asked = []
+        for feed, first, length in message.ranges:
+            author = names.author(space.id, feed)
+            if author is None:
+                continue
+            asker.voice.wants.others((space.id, author), first, now)
+            known = space.feeds.get(author)
+            last = min(first + length - 1, known.durable_seq if known else 0)
+            asked += [(author, seq) for seq in range(first, last + 1)]
+        self._send_all(asker, space.id, tuple(asked), now, whole=True)
+
+    def _send_all(
+        self,
+        asker: Asker,
+        space_id: bytes,
+        entries: tuple[tuple[bytes, int], ...],
+        now: int,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Offer another what it lacks, within the part of the neighbour by whom it asks."""
+        link = asker.link
+        for author, seq in entries[:REPAIR_MAX]:
+            key = (space_id, author, seq)
+            if key in link.offers or link.offers.was_said(key, now):
+                continue
+            if not link.offers.grants(asker.giver, now):
+                link.drop(DropReason.AIR_FLOOD)
+                return
+            self._read(asker, key, now, whole=whole)
+
+    def _read(self, asker: Asker, key: Key, now: int, *, whole: bool) -> None:
+        def done(answer: Answer, why: str, at: int) -> None:
+            if isinstance(answer, tuple) and answer and isinstance(answer[0], bytes):
+                self._offer(asker, key, answer[0], at, whole=whole)
+
+        recent = self._passing.recent.run(*key, key[2])
+        if recent:
+            self._offer(asker, key, recent[0], now, whole=whole)
+        else:
+            space, author, seq = key
+            self.reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
+
+    def _offer(self, asker: Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
+        space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far
+        if space is None:
+            return
+        thin = fitting(space, key[1], data, room=link.room, whole=whole)
+        due_us = link.answer_us(now, far=far)
+        if thin is not None:
+            link.offer(Offer(key, thin, due_us, everybody=far), now)
+            self._planned(link, now)
+        elif not far:
+            link.offers.said(key, now)
+            self._long.asked(link.name, key, data, now, due_us=due_us)
