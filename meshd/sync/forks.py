@@ -176,6 +176,20 @@ class Forks:
         for share in self._hub.shares(space):
             self._tell(share, author, now)
 
+    def proven(self, space_id: bytes, author: bytes, proof: Proof, now: int) -> DropReason | None:
+        """Take a proof that came by another way; return why it is none."""
+        space = self._hub.spaces.get(space_id)
+        if space is None or author not in space.feeds:
+            return DropReason.FORK_UNPROVEN
+        reason = self._hub.spaces.fork(space, author, *proof, now=now)
+        if reason is None:
+            self._keep((space_id, author), proof)
+        return reason
+
+    def proof(self, space_id: bytes, author: bytes) -> Proof | None:
+        """Return what proves that a feed was forked."""
+        return self._proofs.get((space_id, author))
+
     def opened(self, share: Share, now: int) -> None:
         """Show a new peer every fork that is known here."""
         for space, author in tuple(self._proofs):

@@ -6,6 +6,7 @@ Enters: the real `Sessions` and `Files`, given by `Node`. Must not know: how the
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from meshd.core.drops import DropReason
 from meshd.sync.recent import Recent
 from meshd.wire.lora_payload import Local
 
@@ -137,6 +138,14 @@ class PassingPort(Protocol):
 
     def sharers(self, space: bytes) -> frozenset[bytes]:
         """Return the nodes that share a space by a session, and hear of everything there."""
+
+    def forked(
+        self, space: bytes, author: bytes, proof: tuple[int, bytes, bytes], now: int
+    ) -> DropReason | None:
+        """Take the proof of a fork: the number, and both entries; return why it is none."""
+
+    def proof(self, space: bytes, author: bytes) -> tuple[int, bytes, bytes] | None:
+        """Return the proof that a feed was forked."""
 
     def held(self, node: bytes, space: bytes, author: bytes, seq: int) -> None:
         """A node proved that it holds an own feed durably."""

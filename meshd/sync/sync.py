@@ -230,6 +230,16 @@ class Sync:
         if space is not None:
             self._acknowledged(node, space, (author, seq), kept=False)
 
+    def forked(
+        self, space: bytes, author: bytes, proof: tuple[int, bytes, bytes], now: int
+    ) -> DropReason | None:
+        """Take the proof of a fork that came by another way; return why it is none."""
+        return self._forks.proven(space, author, proof, now)
+
+    def proof(self, space: bytes, author: bytes) -> tuple[int, bytes, bytes] | None:
+        """Return the proof of a fork, as far as it is remembered."""
+        return self._forks.proof(space, author)
+
     def free_bytes(self) -> int:
         """Return how much more this node may carry as a relay."""
         return self._leases.free_bytes()

@@ -15,7 +15,8 @@ from meshd.core.errors import WireError
 from meshd.wire.entry import CLEAR_MAX, SEQ_MAX, Kind
 
 ID_LEN = 4
-PREV_LEN = 4
+PREV_LEN, PREV_WHOLE = 4, 8
+HASH_LEN = 32
 SEED_LEN = 8
 HINT_LEN, MEMBERSHIP_LEN = 2, 8
 PARTS_MAX = 16
@@ -28,7 +29,7 @@ _KINDS = (
     Kind.DISTRESS,
 )
 """Codes 1 to 12 in this order; later kinds are added at the end, or written out."""
-_OTHER = 0
+_OTHER, _STUB = 0, 15
 _WHOLE, _CLEAR, _FLAGS, _STRANGER = 0x10, 0x20, 0x40, 0x80
 _TIME = Struct("!I")
 _SEQ = Struct("!I")
@@ -38,6 +39,8 @@ _FLAGS_MAX = 0x0F
 class Thin(NamedTuple):
     """An entry without what its space tells. `author` is the 4-byte id, or the whole key of a feed
     that begins; `membership` the first 2 bytes of the digest, or all 8; `prev` the first 4 of 8.
+    A *stub* proves that its author signed an entry, to anybody who knows the author, and has all 8:
+    the hash of the body stands where the ciphertext does.
     """
 
     kind: int
@@ -52,13 +55,19 @@ class Thin(NamedTuple):
     sealed: bytes
     signature: bytes
 
+    @property
+    def is_stub(self) -> bool:
+        """Tell whether this is an entry without its body."""
+        return len(self.prev) == PREV_WHOLE
+
     def encode(self) -> bytes:
         """Return the bytes that go on air."""
         code = _KINDS.index(Kind(self.kind)) + 1 if self.kind in _KINDS else _OTHER
+        code = _STUB if self.is_stub else code
         shape = code
         shape |= _WHOLE * (len(self.membership) == MEMBERSHIP_LEN) | _CLEAR * bool(self.clear)
         shape |= _FLAGS * bool(self.flags) | _STRANGER * (len(self.author) == KEY_LEN)
-        head = bytes([shape]) + (b"" if code else bytes([self.kind]))
+        head = bytes([shape]) + (b"" if code not in (_OTHER, _STUB) else bytes([self.kind]))
         head += bytes([self.flags]) if self.flags else b""
         head += self.author + pack_number(self.seq) + _TIME.pack(self.time_s)
         head += self.membership + self.prev + self.seed
@@ -158,24 +167,28 @@ def decode_thin(data: bytes) -> Thin:
     reader = _Reader(data, end)
     (shape,) = reader.take(1)
     code = shape & 0x0F
-    if code > len(_KINDS):
+    if len(_KINDS) < code != _STUB:
         raise WireError("thin entry of a kind that has no code yet")
-    kind = int(_KINDS[code - 1]) if code else reader.take(1)[0]
+    written = code in (_OTHER, _STUB)
+    kind = reader.take(1)[0] if written else int(_KINDS[code - 1])
     flags = reader.take(1)[0] if shape & _FLAGS else 0
     author = reader.take(KEY_LEN if shape & _STRANGER else ID_LEN)
     seq = reader.number()
     (time_s,) = _TIME.unpack(reader.take(_TIME.size))
     membership = reader.take(MEMBERSHIP_LEN if shape & _WHOLE else HINT_LEN)
-    prev, seed = reader.take(PREV_LEN), reader.take(SEED_LEN)
+    prev = reader.take(PREV_WHOLE if code == _STUB else PREV_LEN)
+    seed = reader.take(SEED_LEN)
     clear = b""
     if shape & _CLEAR:
         clear = reader.take(reader.number())
     sealed = data[reader.at : end]
-    short = (not code and kind in _KINDS) or (shape & _FLAGS and not flags)
+    short = (code == _OTHER and kind in _KINDS) or (shape & _FLAGS and not flags)
     if short or (shape & _CLEAR and not clear):
         raise WireError("thin entry is not in its shortest form")
     if not seq or flags > _FLAGS_MAX or len(clear) > CLEAR_MAX or len(sealed) < TAG_LEN:
         raise WireError("thin entry with fields that no entry has")
+    if code == _STUB and (shape & ~_FLAGS != _STUB | _WHOLE or len(sealed) != HASH_LEN):
+        raise WireError("stub of another form")
     signature = data[end:]
     return Thin(kind, flags, author, seq, time_s, membership, prev, seed, clear, sealed, signature)
 

@@ -1,4 +1,5 @@
-"""What neighbours say over LoRa about spaces: DIGESTS, HEADS, NEEDS, HELD; bodies of LOCAL items.
+"""What neighbours say over LoRa about spaces, in bodies of LOCAL items: DIGESTS, HEADS, NEEDS,
+PROBE, HELD.
 
 Enters: the body of an item. Leaves: a frozen value, or WireError. A space is named by a tag that
 only holders of its fetch key can make or find, and that differs for each sender and each start of
@@ -20,10 +21,16 @@ DIGESTS_MAX = 28
 HEADS_MAX = 48
 RANGES_MAX = 32
 MAC_LEN = 8
+ENTRY_MARK_LEN = 4
+MARKS_MAX = 24
 DIGESTS_HEAD = SALT_LEN
 HEADS_HEAD = SALT_LEN + TAG_LEN + 1
 NEEDS_HEAD = SALT_LEN + TAG_LEN
 RANGE_LEN_MAX = FEED_LEN + 5 + 1
+PROBE_HEAD = SALT_LEN + TAG_LEN
+MARK_LEN_MAX = FEED_LEN + 5 + ENTRY_MARK_LEN
+FORKED = 0
+"""In place of a number: the sender has the proof of a fork, and the feed grows no more there."""
 _PARTIAL = 1
 
 
@@ -50,7 +57,7 @@ class Digests(NamedTuple):
 
 
 class Head(NamedTuple):
-    """How far a feed goes, by the word of its sender."""
+    """How far a feed goes, by the word of its sender; FORKED for one that was forked."""
 
     feed: bytes
     seq: int
@@ -97,6 +104,30 @@ class Needs(NamedTuple):
         """Return the body."""
         ranges = b"".join(item.encode() for item in self.ranges)
         return self.salt + self.tag + ranges
+
+
+class Mark(NamedTuple):
+    """Which entry the sender holds under a number: the start of its digest."""
+
+    feed: bytes
+    seq: int
+    mark: bytes
+
+    def encode(self) -> bytes:
+        """Return its bytes in a body."""
+        return self.feed + pack_number(self.seq) + self.mark
+
+
+class Probe(NamedTuple):
+    """Entries that the sender holds: who holds another under one of these numbers, show it."""
+
+    salt: bytes
+    tag: bytes
+    marks: tuple[Mark, ...]
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        return self.salt + self.tag + b"".join(mark.encode() for mark in self.marks)
 
 
 class Held(NamedTuple):
@@ -153,8 +184,6 @@ def decode_heads(data: bytes) -> Heads:
         if len(heads) == HEADS_MAX:
             raise WireError("more heads than an item may hold")
         seq, end = take_number(data, at + FEED_LEN)
-        if not seq:
-            raise WireError("head of an empty feed")
         heads.append(Head(data[at : at + FEED_LEN], seq))
         at = end
     return Heads(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(heads), partial)
@@ -175,3 +204,18 @@ def decode_needs(data: bytes) -> Needs:
     if not ranges:
         raise WireError("needs cut off")
     return Needs(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(ranges))
+
+
+def decode_probe(data: bytes) -> Probe:
+    """Decode PROBE. Raises: WireError."""
+    at = PROBE_HEAD
+    marks: list[Mark] = []
+    while at < len(data):
+        seq, end = take_number(data, at + FEED_LEN)
+        if len(marks) == MARKS_MAX or not seq or end + ENTRY_MARK_LEN > len(data):
+            raise WireError("probe of nothing, or of too much")
+        marks.append(Mark(data[at : at + FEED_LEN], seq, data[end : end + ENTRY_MARK_LEN]))
+        at = end + ENTRY_MARK_LEN
+    if not marks:
+        raise WireError("probe cut off")
+    return Probe(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(marks))

@@ -44,6 +44,7 @@ class Sub(IntEnum):
     OFFER = 14
     MARKS = 15
     OWN_NAME = 16
+    PROBE = 17
 
 
 class ObjectKind(IntEnum):

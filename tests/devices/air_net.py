@@ -91,6 +91,9 @@ class NoBlobs:
     def taking(self, root):
         return None
 
+    def reached(self, link, node):
+        return False
+
     def again(self, now):
         pass
 

@@ -16,7 +16,18 @@ from meshd.space.keys import SpaceKeys, commit
 from meshd.sync.air.names import FEED_LEN
 from meshd.wire import entry as wire_entry
 from meshd.wire.air_entry import Part, Thin
-from meshd.wire.air_messages import Digest, Digests, Head, Heads, Held, Needs, Range
+from meshd.wire.air_messages import (
+    FORKED,
+    Digest,
+    Digests,
+    Head,
+    Heads,
+    Held,
+    Mark,
+    Needs,
+    Probe,
+    Range,
+)
 from meshd.wire.entry import Kind
 from meshd.wire.payload import Post
 
@@ -52,6 +63,12 @@ def thin_of(entry, *, whole):
     )
 
 
+def stub_of(entry):
+    """Make a stub by the page alone."""
+    thin = thin_of(entry, whole=True)
+    return thin._replace(prev=entry.head.prev, clear=b"", sealed=entry.body_hash)
+
+
 def make():
     """Return {name: {fields, bytes}}; bytes are hex."""
     space, keys, entry, _ = made()
@@ -72,6 +89,9 @@ def make():
         "heads, partial": Heads(SALT, tag, (Head(feed, 2**32 - 1),), partial=True),
         "held": Held(300, _mac(space, entry)),
         "needs": Needs(SALT, tag, (Range(feed, 128, 12),)),
+        "heads, forked": Heads(SALT, tag, (Head(feed, FORKED),)),
+        "probe": Probe(SALT, tag, (Mark(feed, 300, entry.digest(space, FOUNDER)[:4]),)),
+        "stub": stub_of(entry),
     }
     vectors = {
         name: {"fields": shown(value), "bytes": value.encode().hex()}

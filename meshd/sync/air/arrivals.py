@@ -11,6 +11,7 @@ from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted
 from meshd.space.spaces import NOT_YET
 from meshd.sync.air.aside import Aside, Parts
+from meshd.sync.air.forks import AirForks
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
@@ -30,7 +31,10 @@ EVERYWHERE = "*"
 class Arrivals:
     """What came by all radios of a node."""
 
-    def __init__(self, names: Names, passing: PassingPort, links: dict[str, AirLink]) -> None:
+    def __init__(
+        self, names: Names, passing: PassingPort, links: dict[str, AirLink], forks: AirForks
+    ) -> None:
+        self._forks = forks
         self._names = names
         self._spaces = names.spaces
         self._passing = passing
@@ -56,7 +60,11 @@ class Arrivals:
         if part:
             whole = self._parts.add(decode_part(body))
         if whole is not None:
-            self._heard(link, decode_thin(whole), now, node=giver)
+            thin = decode_thin(whole)
+            if thin.is_stub:
+                self._forks.stub(link, thin, now, node=giver)
+            else:
+                self._heard(link, thin, now, node=giver)
 
     def accept(self, key: Key, data: bytes, came: str, now: int) -> DropReason | bool:
         """Hand an entry to its space; return whether it is new, or why it is none."""
@@ -66,6 +74,8 @@ class Arrivals:
             return DropReason.AUTHOR_UNKNOWN
         result = self._spaces.accept(space, author, data, now)
         if isinstance(result, DropReason):
+            if result is DropReason.FORK_SUSPECTED and came in self._links:
+                self._suspect(self._links[came], key[:2], now)
             return result
         if isinstance(result, Accepted):
             if len(self._came) >= CAME_MAX:
@@ -125,6 +135,7 @@ class Arrivals:
         held = known.seq if known else 0
         if thin.seq <= held:
             link.offers.heard(key, thin, now)
+            self._forks.differs(link, feed, thin, now)
             return False
         if thin.seq > held + 1:
             self._keep(link, key, thin)
@@ -140,6 +151,8 @@ class Arrivals:
             if data in NOT_YET:
                 self._keep(link, key, thin)
                 link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
+            elif data is DropReason.FORK_SUSPECTED:
+                self._suspect(link, feed, now)
             return data
         taken = self.accept(key, data, link.name if repair else EVERYWHERE, now)
         if isinstance(taken, DropReason) and taken in NOT_YET:
@@ -147,6 +160,9 @@ class Arrivals:
         elif taken is True:
             link.offers.said(key, now)
         return taken
+
+    def _suspect(self, link: AirLink, feed: Feed, now: int) -> None:
+        self._forks.suspect(link, link.voice(feed[0], now), feed, now)
 
     def _keep(self, link: AirLink, key: Key, thin: Thin) -> None:
         if not self._aside.keep(key, thin, link.name):

@@ -16,7 +16,7 @@ from meshd.sync.air.states import State
 from meshd.sync.air.talk import FAR, NEAR, Talk
 from meshd.sync.air.wants import AirWants
 from meshd.sync.ports import RadiosPort
-from meshd.wire.air_entry import split
+from meshd.wire.air_entry import Thin, split
 from meshd.wire.air_messages import Digests, Heads
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
 
@@ -165,19 +165,27 @@ class AirLink:
         """Hand an entry to the radio; return its time on air, None when there is no room."""
         priority = self.offers.priority(offer, now)
         airtime_us = 0
-        for kind, sub, body in self._bodies(offer):
-            if offer.everybody:
-                sent = self._radios.publish(bytes([kind]) + body, priority, now, link=self.name) > 0
-            else:
-                sent = self._radios.tell(self.name, Local(sub, body), priority, now)
-            if not sent:
+        for kind, sub, body in self._bodies(offer.thin):
+            if not self._send(kind, sub, body, priority, now, far=offer.everybody):
                 return None
             airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
         return airtime_us or None
 
-    def _bodies(self, offer: Offer) -> Iterator[tuple[ObjectKind, Sub, bytes]]:
+    def show(self, thin: Thin, now: int, *, far: bool) -> bool:
+        """Hand a stub to the radio; False when there is no room."""
+        bodies = self._bodies(thin)
+        return all(self._send(*one, MEMBERSHIP, now, far=far) for one in bodies)
+
+    def _send(
+        self, kind: ObjectKind, sub: Sub, body: bytes, priority: int, now: int, *, far: bool
+    ) -> bool:
+        if far:
+            return self._radios.publish(bytes([kind]) + body, priority, now, link=self.name) > 0
+        return self._radios.tell(self.name, Local(sub, body), priority, now)
+
+    def _bodies(self, thin: Thin) -> Iterator[tuple[ObjectKind, Sub, bytes]]:
         """Yield what an entry is sent as: itself, or its parts."""
-        thin, room = offer.thin, self.room
+        room = self.room
         data = thin.encode()
         if len(data) <= room:
             yield ObjectKind.ENTRY, Sub.ENTRY, data
@@ -187,18 +195,22 @@ class AirLink:
 
     def _speak(self, voice: Voice, now: int) -> None:
         """Say and ask what is due, in earshot or to all."""
-        room = self._radios.room(self.name)
-        if voice.far:
-            room = min(room, self._radios.body_max(self.name)) - FAR_HEAD
+        room = self.word_room(voice)
         said = voice.talk.build(now, room)
         if said is not None:
             sub = {Digests: Sub.DIGESTS, Heads: Sub.HEADS}.get(type(said), Sub.SYMBOLS)
-            self._tell(voice, sub, said.encode(), now)
+            self.word(voice, sub, said.encode(), now)
         needs = voice.wants.build(now, room)
         if needs is not None:
-            self._tell(voice, Sub.NEEDS, needs.encode(), now)
+            self.word(voice, Sub.NEEDS, needs.encode(), now)
 
-    def _tell(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
+    def word_room(self, voice: Voice) -> int:
+        """Return how long a word may be."""
+        room = self._radios.room(self.name)
+        return min(room, self._radios.body_max(self.name)) - FAR_HEAD if voice.far else room
+
+    def word(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
+        """Say something of spaces, in earshot or to all."""
         if voice.far:
             word = bytes((ObjectKind.WORD, sub)) + self._node + body
             self._radios.publish(word, MEMBERSHIP, now, link=self.name)

@@ -118,7 +118,7 @@ class LongEntries:
             if space is None or seq <= 0 or ahead > AHEAD_MAX:
                 continue
             known = True
-            if ahead > 0:
+            if ahead > 0 and not (feed is not None and feed.frozen):
                 nexts.append((ahead, space, (space_id, author, seq)))
         spaces = {
             key: space

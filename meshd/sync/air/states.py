@@ -1,9 +1,10 @@
 """What this node holds of each space, as one number, and which entries made it so.
 
-Enters: entries as they are applied. Leaves: states of 16 bytes: the sum of one hash a feed, over
-its author, number and last entry. Equal states, equal spaces. The last states are remembered with
-the entry that ended each: a neighbour that is still in one of them lacks exactly what came since,
-and is told so without a question.
+Enters: entries as they are applied, feeds that were forked. Leaves: states of 16 bytes: the sum of
+one hash a feed, over its author, number and last entry. Equal states, equal spaces. Of a forked
+feed only that counts, since each branch is followed by some and neither grows. The last states are
+remembered with the entry that ended each: a neighbour that is still in one of them lacks exactly
+what came since, and is told so without a question.
 """
 
 from collections import deque
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from meshd.core.crypto import digest
 from meshd.space.space import Space
+from meshd.wire.air_messages import FORKED
 
 HISTORY_MAX = 256
 """States remembered of one space."""
@@ -23,7 +25,7 @@ LONG_AGO_US = -(1 << 62)
 
 
 class Change(NamedTuple):
-    """The state before an entry, and the entry."""
+    """The state before an entry, and the entry; FORKED for the proof of a fork."""
 
     before: bytes
     author: bytes
@@ -41,7 +43,9 @@ class State:
         self._feeds: dict[bytes, int] = {}
         self._total = 0
         for author, feed in space.feeds.items():
-            if feed.seq:
+            if author in space.log.forked:
+                self._put(author, _forked_term(author))
+            elif feed.seq:
                 self._put(author, _term(author, feed.seq, feed.digest))
 
     @property
@@ -53,6 +57,11 @@ class State:
         """Note one more entry; `entry` is its hash."""
         self.history.append(Change(self.now, author, seq, now))
         self._put(author, _term(author, seq, entry))
+
+    def forked(self, author: bytes, now: int) -> None:
+        """Note that a feed was forked: who is in an earlier state lacks the proof."""
+        self.history.append(Change(self.now, author, FORKED, now))
+        self._put(author, _forked_term(author))
 
     def since(self, fits: Callable[[bytes], bool]) -> list[Change] | None:
         """Return what came after the state that fits, oldest first; None when none does.
@@ -82,3 +91,7 @@ class State:
 def _term(author: bytes, seq: int, entry: bytes) -> int:
     text = author + seq.to_bytes(4, "big") + entry
     return int.from_bytes(digest(text, size=_LEN, person=b"meshd-air-feed"), "big")
+
+
+def _forked_term(author: bytes) -> int:
+    return _term(author, FORKED, b"forked")

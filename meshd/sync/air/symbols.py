@@ -12,7 +12,7 @@ from collections import OrderedDict
 from random import Random
 
 from meshd.space.space import Space
-from meshd.sync.air.names import Names, feed_name
+from meshd.sync.air.names import Names, head_of
 from meshd.sync.air.riblt import Difference, Sketch
 from meshd.sync.air.states import State
 from meshd.wire.air_messages import FEED_LEN, SALT_LEN, Head, Heads
@@ -181,9 +181,9 @@ class Symbols:
 
 def _members(space: Space) -> list[bytes]:
     return [
-        feed_name(space, author) + feed.durable_seq.to_bytes(SEQ_LEN, "big")
-        for author, feed in space.feeds.items()
-        if 0 < feed.durable_seq < 1 << 8 * SEQ_LEN
+        head.feed + head.seq.to_bytes(SEQ_LEN, "big")
+        for author in space.feeds
+        if (head := head_of(space, author)) is not None and head.seq < 1 << 8 * SEQ_LEN
     ]
 
 
@@ -202,9 +202,5 @@ def _heads(space: Space, one: _Open, batch: SymbolBatch) -> Heads:
     for member in one.difference.only_here:
         theirs.pop(member, None)
     theirs |= dict.fromkeys(one.difference.only_there)
-    heads = [
-        Head(member[:FEED_LEN], seq)
-        for member in theirs
-        if (seq := int.from_bytes(member[FEED_LEN:], "big"))
-    ]
+    heads = [Head(member[:FEED_LEN], int.from_bytes(member[FEED_LEN:], "big")) for member in theirs]
     return Heads(batch.salt[:SALT_LEN], batch.about, tuple(heads))

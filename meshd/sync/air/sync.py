@@ -19,6 +19,7 @@ from meshd.core.timers import Key as TimerKey
 from meshd.space.feed import (
     EntryApplied,
     EntryDurable,
+    Forked,
     MembershipChanged,
     SpaceAdded,
     SpaceEvent,
@@ -27,16 +28,19 @@ from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync.air.acks import WAIT_US, Acks, wants_word
 from meshd.sync.air.arrivals import EVERYWHERE, Arrivals
+from meshd.sync.air.forks import AirForks
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Names
 from meshd.sync.air.offers import Key, Offer, worth
+from meshd.sync.air.shows import Shows
 from meshd.sync.air.states import LONG_AGO_US, State
 from meshd.sync.air.status import Written, post_waits, told_of
 from meshd.sync.air.thin import fitting
 from meshd.sync.air.words import Asker, Words
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
+from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
 from meshd.wire.entry import Kind
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
@@ -48,7 +52,10 @@ ALONE_UNITS = 0, 1
 LOOK_US = 5_000_000
 
 KINDS = (ObjectKind.ENTRY, ObjectKind.ENTRY_PART, ObjectKind.WORD)
-SUBS = (Sub.DIGESTS, Sub.HEADS, Sub.SYMBOLS, Sub.NEEDS, Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD)
+SUBS = (
+    *(Sub.DIGESTS, Sub.HEADS, Sub.SYMBOLS, Sub.NEEDS, Sub.PROBE),
+    *(Sub.ENTRY, Sub.ENTRY_PART, Sub.HELD),
+)
 """What `AirSync.object` and `AirSync.local` take."""
 
 
@@ -72,9 +79,14 @@ class AirSync:
         self._names = names = Names(spaces)
         self._states: dict[bytes, State] = {}
         self._acks = Acks(spaces)
-        self._arrivals = Arrivals(names, passing, self._links)
+        self._reads = reads = Reads(ctx, "air")
+        shows = Shows(blobs.reached)
+        self._forks = forks = AirForks(
+            ctx, names, passing, reads=reads, shows=shows, links=self._links
+        )
+        self._arrivals = Arrivals(names, passing, self._links, forks)
         self._long = LongEntries(ctx, names, passing, blobs, self._arrivals.accept)
-        self._words = Words(ctx, names, passing, self._long, planned=self._arm)
+        self._words = Words(names, passing, self._long, reads=reads, forks=forks, planned=self._arm)
         self._look_us = 0
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -121,6 +133,10 @@ class AirSync:
                 self._applied((space_id, author, seq), data, now)
             case EntryDurable(space_id, author, seq, own, data):
                 self._durable((space_id, author, seq), data, own=own, now=now)
+            case Forked(space_id, author):
+                if space_id in self._states:
+                    self._states[space_id].forked(author, now)
+                self._forks.proven((space_id, author), self._passing.sharers(space_id), now)
             case MembershipChanged(space_id) | SpaceAdded(space_id):
                 space = self._spaces.get(space_id)
                 if space is not None:
@@ -140,15 +156,16 @@ class AirSync:
                 for voice in (link.near, link.far):
                     voice.wants.hold(feed, now)
             link.pump(now)
+            self._forks.pump(link, now)
             self._arm(link, now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
         """Take an answer of the store."""
-        self._words.reads.done(token, answer, now)
+        self._reads.done(token, answer, now)
 
     def read_failed(self, token: int, why: str, now: int) -> None:
         """Take a failure of the store."""
-        self._words.reads.failed(token, why, now)
+        self._reads.failed(token, why, now)
 
     def reload(self, now: int) -> None:
         """Heads went back to what the store holds."""
@@ -279,7 +296,9 @@ class AirSync:
 
     def _arm(self, link: AirLink, now: int) -> None:
         if link.up:
-            due_us, held_us = link.due_us(now), self._acks.due_us(link.name)
-            if held_us is not None:
-                due_us = min(due_us, max(held_us, now + 1_000))
+            dues = (self._acks.due_us(link.name), self._forks.due_us(link.name))
+            soonest_us = min((due_us for due_us in dues if due_us is not None), default=None)
+            due_us = link.due_us(now)
+            if soonest_us is not None:
+                due_us = min(due_us, max(soonest_us, now + 1_000))
             self._ctx.timers.set(("air", link.name), due_us)

@@ -14,19 +14,19 @@ from typing import NamedTuple
 
 from meshd.core.trickle import Trickle
 from meshd.space.space import Space
-from meshd.sync.air.names import Names, blinded, feed_name
+from meshd.sync.air.names import Names, blinded, head_of
 from meshd.sync.air.states import State
 from meshd.sync.air.symbols import Symbols
 from meshd.wire.air_messages import (
     DIGESTS_HEAD,
     DIGESTS_MAX,
+    FORKED,
     HEADS_HEAD,
     HEADS_MAX,
     STATE_LEN,
     TAG_LEN,
     Digest,
     Digests,
-    Head,
     Heads,
     fitting,
 )
@@ -69,7 +69,7 @@ FAR = Pace(900_000_000, 5, 1, 1_800_000_000, (30_000_000, 120_000_000), 7_200_00
 
 
 class Behind(NamedTuple):
-    """A neighbour lacks these entries, as (author, seq), oldest first."""
+    """A neighbour lacks these entries, as (author, seq), oldest first; FORKED for a proof."""
 
     node: bytes
     space: bytes
@@ -85,7 +85,15 @@ class Ahead(NamedTuple):
     seq: int
 
 
-Finding = Behind | Ahead
+class Unlike(NamedTuple):
+    """A neighbour holds the same heads in another state, or says that a feed was forked."""
+
+    node: bytes
+    space: bytes
+    author: bytes = b""
+
+
+Finding = Behind | Ahead | Unlike
 
 
 class _Word(NamedTuple):
@@ -180,11 +188,19 @@ class Talk:
         for feed, seq in message.heads:
             author = self._names.author(space.id, feed) or feed
             theirs[author] = seq
-            if seq > _held(space, author):
+            if author in space.log.forked:
+                if seq != FORKED:
+                    lacks.append((author, FORKED))
+            elif seq == FORKED:
+                if _held(space, author):
+                    found.append(Unlike(node, space.id, author))
+            elif seq > _held(space, author):
                 last = seq if len(author) != len(feed) else 1
                 found.append(Ahead(node, space.id, author, last))
         for author in _by_rank(space):
             held = _held(space, author)
+            if theirs.get(author) == FORKED:
+                continue
             first = theirs.get(author, held if message.partial else 0) + 1
             last = min(held, first + LACKS_MAX - len(lacks) - 1)
             lacks += [(author, seq) for seq in range(first, last + 1)]
@@ -194,8 +210,8 @@ class Talk:
             found.append(Behind(node, space.id, old))
         elif lacks:
             self._soon_us = self._soon_us or now + self._pace.settle_us
-        elif not found:
-            self._is_vain(node, space)
+        elif not found and self._is_vain(node, space):
+            found.append(Unlike(node, space.id))
         return found
 
     def shares(self, space: bytes, now: int) -> bool:
@@ -338,14 +354,11 @@ class Talk:
     def _heads(self, space: Space, now: int, room: int) -> Heads:
         """Name all feeds; where there is no room for all the ones that changed last."""
         self._note_headed(space, now)
-        held = [author for author, feed in space.feeds.items() if feed.durable_seq]
+        heads_of = {author: head_of(space, author) for author in space.feeds}
+        held = [author for author, head in heads_of.items() if head is not None]
         last = (change.author for change in reversed(self._state(space).history))
         order = dict.fromkeys((*last, *self._rng.sample(held, len(held))))
-        every = [
-            Head(feed_name(space, author), space.feeds[author].durable_seq)
-            for author in order
-            if author in space.feeds and space.feeds[author].durable_seq
-        ]
+        every = [head for author in order if (head := heads_of.get(author)) is not None]
         heads = fitting(every, room)
         return Heads(self._names.salt, self._names.tag(space), heads, len(heads) < len(every))
 
@@ -355,14 +368,15 @@ class Talk:
         times = min(times + 1, HEADS_DOUBLINGS) if state == present else 0
         self._headed[space.id] = (present, times, now)
 
-    def _is_vain(self, node: bytes, space: Space) -> None:
-        """Remember that heads are alike though states differ: a fork, which goes by sessions."""
+    def _is_vain(self, node: bytes, space: Space) -> bool:
+        """Remember that heads are alike though states differ: a fork, which is looked for."""
         word = self._words.get((node, space.id))
         if word is None:
-            return
+            return False
         if len(self._vain) >= NEIGHBOURS_MAX:
             del self._vain[next(iter(self._vain))]
         self._vain[node, space.id] = (word.state, self._state(space).now)
+        return True
 
 
 def _knows(state: State, space: Space, node: bytes, word: _Word) -> bool:

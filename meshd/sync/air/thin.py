@@ -60,6 +60,40 @@ def fitting(space: Space, author: bytes, data: bytes, *, room: int, whole: bool)
     return thin if fits else None
 
 
+def stub(entry: Entry) -> Thin:
+    """Return what shows that an entry was signed: all of it but its body."""
+    head = entry.head
+    return Thin(
+        head.kind,
+        head.flags,
+        head.author_id,
+        head.seq,
+        head.time_s,
+        head.membership,
+        head.prev,
+        head.seed,
+        b"",
+        entry.body_hash,
+        entry.signature,
+    )
+
+
+def whole_stub(space: Space, thin: Thin) -> Entry:
+    """Return the entry that a stub shows, without its body and not yet verified."""
+    head = Head(
+        thin.kind,
+        thin.flags,
+        thin.author,
+        thin.seq,
+        thin.time_s,
+        space.epoch_id,
+        thin.membership,
+        thin.prev,
+        thin.seed,
+    )
+    return Entry(head, None, thin.sealed, thin.signature)
+
+
 def expand(
     space: Space, author: bytes, thin: Thin, memberships: Mapping[bytes, bytes]
 ) -> bytes | DropReason:

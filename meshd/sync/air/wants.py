@@ -52,7 +52,7 @@ class AirWants:
 
     def add(self, feed: Feed, last: int, now: int, *, wait_us: int = 0) -> DropReason | None:
         """Ask for a feed up to `last`; return why not."""
-        if last <= self._held(feed):
+        if last <= self._held(feed) or self._is_frozen(feed):
             return None
         known = self._wants.get(feed)
         if known is not None:
@@ -79,6 +79,10 @@ class AirWants:
         else:
             want.tries = 0
             want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 4)
+
+    def forget(self, feed: Feed) -> None:
+        """Ask no more: the feed was forked, and grows no more."""
+        self._wants.pop(feed, None)
 
     def hold(self, feed: Feed, now: int) -> None:
         """Wait: what is wanted is on its way, though slowly."""
@@ -141,6 +145,11 @@ class AirWants:
         space = self._spaces.get(feed[0])
         known = space.feeds.get(feed[1]) if space else None
         return known.seq if known else 0
+
+    def _is_frozen(self, feed: Feed) -> bool:
+        space = self._spaces.get(feed[0])
+        known = space.feeds.get(feed[1]) if space else None
+        return known is not None and known.frozen
 
 
 def _turn(space: Space, feed: Feed) -> tuple[int, Feed]:

@@ -1,21 +1,21 @@
 """What others say of their spaces by radio, and what they get for it: entries they lack.
 
-Enters: DIGESTS, HEADS, SYMBOLS, NEEDS of neighbours and of nodes behind them. Leaves: wants, offers
-of entries. A frame proves no sender, so nobody is believed: a word makes this node send, within the
-part of the neighbour by whom it came, and changes nothing here.
+Enters: DIGESTS, HEADS, SYMBOLS, NEEDS, PROBE of neighbours and of nodes behind them. Leaves: wants,
+offers of entries, suspicions of forks. A frame proves no sender, so nobody is believed: a word
+makes this node send, within the part of the neighbour by whom it came, and changes nothing here.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.events import Answer, EntriesQuery
+from meshd.sync.air.forks import AirForks
 from meshd.sync.air.link import AirLink, Voice
 from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Names
 from meshd.sync.air.offers import Key, Offer
-from meshd.sync.air.talk import Ahead, Behind, Finding
+from meshd.sync.air.talk import Ahead, Behind, Finding, Unlike
 from meshd.sync.air.thin import fitting
 from meshd.sync.ports import PassingPort
 from meshd.sync.reads import Reads
@@ -42,14 +42,16 @@ class Words:
 
     def __init__(
         self,
-        ctx: Context,
         names: Names,
         passing: PassingPort,
         long: LongEntries,
         *,
+        reads: Reads,
+        forks: AirForks,
         planned: Callable[[AirLink, int], None],
     ) -> None:
-        self.reads = Reads(ctx, "air")
+        self._reads = reads
+        self._forks = forks
         self._names = names
         self._spaces = names.spaces
         self._passing = passing
@@ -67,6 +69,14 @@ class Words:
             self._found(asker, talk.symbols(asker.node, SymbolBatch.decode(body), now), now)
         elif sub == Sub.NEEDS:
             self._needs(asker, wire.decode_needs(body), now)
+        elif sub == Sub.PROBE:
+            self._probe(asker, wire.decode_probe(body), now)
+
+    def _probe(self, asker: Asker, message: wire.Probe, now: int) -> None:
+        space = self._names.find(asker.node, message.salt, message.tag)
+        if space is not None:
+            link, voice = asker.link, asker.voice
+            self._forks.probed(link, voice, space, message, now, giver=asker.giver)
 
     def _found(self, asker: Asker, findings: list[Finding], now: int) -> None:
         for finding in findings:
@@ -77,6 +87,17 @@ class Words:
                 refused = asker.voice.wants.add(feed, finding.seq, now)
                 if refused is not None:
                     asker.link.drop(refused)
+            elif isinstance(finding, Unlike):
+                self._unlike(asker, finding, now)
+
+    def _unlike(self, asker: Asker, finding: Unlike, now: int) -> None:
+        space = self._spaces.get(finding.space)
+        if space is None:
+            return
+        if finding.author:
+            self._forks.suspect(asker.link, asker.voice, (space.id, finding.author), now)
+        else:
+            self._forks.unlike(asker.link, asker.voice, space, now)
 
     def _needs(self, asker: Asker, message: wire.Needs, now: int) -> None:
         names = self._names
@@ -112,7 +133,10 @@ class Words:
             if not link.offers.grants(asker.giver, now):
                 link.drop(DropReason.AIR_FLOOD)
                 return
-            self._read(asker, key, now, whole=whole)
+            if seq == wire.FORKED:
+                self._forks.show(link, asker.voice, (space_id, author), now)
+            else:
+                self._read(asker, key, now, whole=whole)
 
     def _read(self, asker: Asker, key: Key, now: int, *, whole: bool) -> None:
         def done(answer: Answer, why: str, at: int) -> None:
@@ -124,7 +148,7 @@ class Words:
             self._offer(asker, key, recent[0], now, whole=whole)
         else:
             space, author, seq = key
-            self.reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
+            self._reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
 
     def _offer(self, asker: Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
         space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far

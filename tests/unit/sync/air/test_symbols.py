@@ -30,7 +30,7 @@ class Space:
         self.id = bytes([number]) * 32
         self.fetch_key = bytes([number]) * 32
         self.keys = SimpleNamespace(author_id=lambda author: digest(author, size=4))
-        self.log = SimpleNamespace(authors=lambda: (), digest=lambda: bytes(16))
+        self.log = SimpleNamespace(authors=lambda: (), digest=lambda: bytes(16), forked=())
         self.feeds = {}
         for author, seq in seqs.items():
             self.feeds[author] = SimpleNamespace(durable_seq=seq, seq=seq)

@@ -297,7 +297,7 @@ def test_words_of_two_nodes_about_one_space_have_nothing_in_common():
 
 @pytest.mark.parametrize("longest", [70, 255])
 def test_radio_of_short_frames_carries_all_in_parts(longest, monkeypatch):
-    monkeypatch.setattr("air_net.LONGEST", longest)
+    monkeypatch.setattr("devices.air_net.LONGEST", longest)
     net = AirNet()
     anna = net.founder("h0")
     houses = [anna, *(net.joined(f"h{place}", anna) for place in range(1, 12))]

@@ -1,0 +1,458 @@
+"""Forks found by radio: two entries that one author signed under one number, shown to all.
+
+Enters: entries that do not fit what is held, words of neighbours whose heads are alike though
+their states are not, stubs. Leaves: PROBE, which says what is held under some numbers of a feed;
+stubs of other entries under these, to who probes; the proof, for `PassingPort.forked`, and both
+stubs of it to who may lack it. A stub is an entry without its body: so it goes in one frame however
+long the entry is, and proves itself to whoever knows the author.
+
+Nothing is believed that is not signed. A suspicion costs one short word, asked a few times and then
+left for ever longer; an answer costs a frame, within the part of the neighbour by whom was asked.
+Ref: docs/wire-format.md#entries-over-lora.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+
+from meshd.core.context import Context
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.core.events import Answer, EntriesQuery
+from meshd.space.entries import verify
+from meshd.space.space import Space
+from meshd.sync.air.link import AirLink, Voice
+from meshd.sync.air.names import Feed, Names, feed_name
+from meshd.sync.air.shows import Show, Shows
+from meshd.sync.air.thin import stub, whole_stub
+from meshd.sync.ports import PassingPort
+from meshd.sync.reads import Reads
+from meshd.wire import entry as entries
+from meshd.wire.air_entry import Thin
+from meshd.wire.air_messages import (
+    ENTRY_MARK_LEN,
+    MARK_LEN_MAX,
+    MARKS_MAX,
+    PROBE_HEAD,
+    Mark,
+    Probe,
+)
+from meshd.wire.lora_payload import Sub
+
+SUSPECTS_MAX = 32
+ENDS_MAX = 12
+"""Feeds whose ends are asked about when a neighbour has the same heads and another state."""
+QUIET_MAX = 256
+STEPS_MAX = 8
+"""Numbers of one feed in a probe: those at its end, then each twice as far from it."""
+TRIES_MAX = 3
+ROUNDS_MAX = 8
+"""How often a search may go on towards the first difference; any difference is a proof."""
+SOON_US = 1_000_000, 5_000_000
+LATER_US = 20_000_000, 40_000_000
+"""How soon is asked, and how soon by who was asked and found that the other has another entry."""
+AGAIN_US = 30_000_000, 60_000_000
+FAR_SLOW = 6
+QUIET_US = 120_000_000
+QUIET_DOUBLINGS = 9
+"""A suspicion that came to nothing is left for so long, then for twice that, …, 17 hours."""
+HOUR_US = 3_600_000_000
+PROBES_MAX = 30
+"""Probes that one radio says in an hour."""
+AWAY_US = 5_000_000
+READS_MAX = 64
+"""Questions to the store that may wait; beyond it words of others are not answered."""
+
+Found = tuple[entries.Entry, entries.Entry]
+"""The own entry and another one, both signed, under one number."""
+
+
+class _Suspect:
+    """A feed that may have two branches, and how far the search is."""
+
+    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "tries")
+
+    def __init__(self, link: str, *, far: bool) -> None:
+        self.link = link
+        self.far = far
+        self.marks: tuple[Mark, ...] = ()
+        self.due_us: int | None = None
+        self.tries = 0
+        self.rounds = 0
+        self.found: Found | None = None
+
+
+class AirForks:
+    """The forks of all spaces of a node, as far as radios find them."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        names: Names,
+        passing: PassingPort,
+        *,
+        reads: Reads,
+        shows: Shows,
+        links: Mapping[str, AirLink],
+    ) -> None:
+        self.shows = shows
+        self._reads = reads
+        self._ctx = ctx
+        self._names = names
+        self._spaces = names.spaces
+        self._passing = passing
+        self._links = links
+        self._suspects: dict[Feed, _Suspect] = {}
+        self._quiet: OrderedDict[Feed, tuple[int, int]] = OrderedDict()
+        self._probed: dict[str, deque[int]] = {}
+
+    # --- suspicion --------------------------------------------------------------------------------
+
+    def suspect(
+        self,
+        link: AirLink,
+        voice: Voice,
+        feed: Feed,
+        now: int,
+        *,
+        high: int = 0,
+        steps: int = STEPS_MAX,
+        late: bool = False,
+    ) -> None:
+        """Ask who holds another entry of a feed, at `high` or some before it, else at its end."""
+        space = self._spaces.get(feed[0])
+        known = space.feeds.get(feed[1]) if space is not None else None
+        if space is None or known is None or known.frozen or feed in self._suspects:
+            return
+        top = min(high or known.durable_seq, known.durable_seq)
+        if top < 1 or now < self._quiet.get(feed, (0, 0))[0]:
+            return
+        if len(self._suspects) >= SUSPECTS_MAX:
+            link.drop(DropReason.AIR_WANTS_FULL)
+            return
+        one = self._suspects[feed] = _Suspect(link.name, far=voice.far)
+        due_us = now + self._slow(voice.far, LATER_US if late else SOON_US)
+        self._aim(one, feed, _steps(top)[:steps], due_us, now)
+
+    def unlike(self, link: AirLink, voice: Voice, space: Space, now: int) -> None:
+        """A neighbour has the same heads and another state: some feed has two branches."""
+        quiet = {author for (_, author), (until_us, _) in self._quiet.items() if now < until_us}
+        feeds = [one for one, feed in space.feeds.items() if not feed.frozen and one not in quiet]
+        if len(feeds) > ENDS_MAX:
+            feeds = sorted(self._ctx.rng.sample(feeds, ENDS_MAX))
+        for author in feeds:
+            self.suspect(link, voice, (space.id, author), now, steps=1)
+
+    def differs(self, link: AirLink, feed: Feed, thin: Thin, now: int) -> None:
+        """Look at an entry that is here already: another one under its number shows a fork."""
+        if len(self._reads) >= READS_MAX:
+            return
+
+        def look(data: bytes | None, at: int) -> None:
+            if data is not None and data[-len(thin.signature) :] != thin.signature:
+                link.drop(DropReason.FORK_SUSPECTED)
+                self.suspect(link, link.voice(feed[0], at), feed, at, high=thin.seq)
+
+        self._entry(feed, thin.seq, look, now)
+
+    # --- what is asked ----------------------------------------------------------------------------
+
+    def due_us(self, link: str) -> int | None:
+        """Return when a radio has something to say about forks."""
+        dues = [one.due_us for one in self._suspects.values() if one.link == link]
+        dues.append(self.shows.due_us(link))
+        return min((due_us for due_us in dues if due_us is not None), default=None)
+
+    def pump(self, link: AirLink, now: int) -> None:
+        """Say and show by a radio what is due."""
+        for voice in (link.near, link.far):
+            probe = self._build(link, voice, now, link.word_room(voice))
+            if probe is not None:
+                link.word(voice, Sub.PROBE, probe.encode(), now)
+        show = self.shows.next(link.name, now)
+        if show is not None and not link.show(show.thin, now, far=show.far):
+            self.shows.later(link.name, show, now + AWAY_US, now)
+
+    def _build(self, link: AirLink, voice: Voice, now: int, room: int) -> Probe | None:
+        """Return what to ask now, about one space."""
+        marks: list[Mark] = []
+        space: Space | None = None
+        room = min((room - PROBE_HEAD) // MARK_LEN_MAX, MARKS_MAX)
+        for feed, one in tuple(self._suspects.items()):
+            due = one.due_us is not None and one.due_us <= now
+            if not due or (one.link, one.far) != (link.name, voice.far):
+                continue
+            if space is None and self._may_probe(link.name, now):
+                space = self._spaces.get(feed[0])
+            if space is None or feed[0] != space.id or len(marks) + len(one.marks) > room:
+                one.due_us = now + self._ctx.jitter(*SOON_US)
+                continue
+            one.tries += 1
+            if one.tries > TRIES_MAX:
+                self._end(feed, one, now)
+                continue
+            one.due_us = now + (self._slow(voice.far, AGAIN_US) << one.tries - 1)
+            marks += one.marks
+        if space is None or not marks:
+            return None
+        self._probed[link.name].append(now)
+        return Probe(self._names.salt, self._names.tag(space), tuple(marks))
+
+    def _may_probe(self, link: str, now: int) -> bool:
+        times = self._probed.setdefault(link, deque(maxlen=PROBES_MAX))
+        return len(times) < PROBES_MAX or now - times[0] > HOUR_US
+
+    def _aim(self, one: _Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
+        """Ask about these entries when their marks are known."""
+
+        def marked(digests: dict[int, bytes], at: int) -> None:
+            space = self._spaces.get(feed[0])
+            if space is None or self._suspects.get(feed) is not one:
+                return
+            name = feed_name(space, feed[1])
+            one.marks = tuple(
+                Mark(name, seq, digest[:ENTRY_MARK_LEN]) for seq, digest in sorted(digests.items())
+            )
+            if one.marks:
+                one.due_us = max(due_us, at + 1_000)
+                self._planned(one.link, at)
+            else:
+                self._end(feed, one, at)
+
+        self._digests(feed, seqs, marked, now)
+
+    def _end(self, feed: Feed, one: _Suspect, now: int) -> None:
+        """Nobody answers any more: take what was found, or leave the feed for a while."""
+        self._suspects.pop(feed, None)
+        if one.found is not None:
+            self._prove(feed, one, now)
+            return
+        _, times = self._quiet.pop(feed, (0, 0))
+        if len(self._quiet) >= QUIET_MAX:
+            self._quiet.popitem(last=False)
+        quiet_us = now + (QUIET_US << min(times, QUIET_DOUBLINGS))
+        self._quiet[feed] = (quiet_us, times + 1)
+
+    # --- what others ask --------------------------------------------------------------------------
+
+    def probed(
+        self, link: AirLink, voice: Voice, space: Space, message: Probe, now: int, *, giver: bytes
+    ) -> None:
+        """Show who asks what differs here; a probe that asks the same as ours does for both."""
+        rows: dict[bytes, dict[int, bytes]] = {}
+        for feed, seq, mark in message.marks:
+            author = self._names.author(space.id, feed)
+            if author is not None:
+                rows.setdefault(author, {})[seq] = mark
+        for author, marks in rows.items():
+            own = self._suspects.get((space.id, author))
+            if own is not None and own.due_us is not None and set(own.marks) & set(message.marks):
+                own.due_us = max(own.due_us, now + self._slow(own.far, AGAIN_US))
+            if len(self._reads) >= READS_MAX or not link.offers.grants(giver, now):
+                link.drop(DropReason.AIR_FLOOD)
+                return
+            if author in space.log.forked:
+                self.show(link, voice, (space.id, author), now, marks=marks)
+            else:
+                self._answer(link, voice, (space.id, author), marks, now)
+
+    def show(
+        self,
+        link: AirLink,
+        voice: Voice,
+        feed: Feed,
+        now: int,
+        *,
+        marks: Mapping[int, bytes] | None = None,
+    ) -> None:
+        """Show both entries of a proof, but for the one that `marks` says is known."""
+        proof = self._passing.proof(*feed)
+        if proof is None or (marks is not None and max(marks) < proof[0]):
+            return  # who is not that far fetches the feed first
+        mark = b"" if marks is None else marks.get(proof[0], b"")
+        for data in proof[1:]:
+            entry = _decoded(data)
+            if entry is not None and entry.digest(*feed)[:ENTRY_MARK_LEN] != mark:
+                self._show(link, voice, feed, entry, now)
+
+    def _answer(
+        self, link: AirLink, voice: Voice, feed: Feed, marks: Mapping[int, bytes], now: int
+    ) -> None:
+        """Show the first entry of those named that is another one here."""
+
+        def compared(digests: dict[int, bytes], at: int) -> None:
+            first = next(
+                (
+                    seq
+                    for seq, digest in sorted(digests.items())
+                    if digest[:ENTRY_MARK_LEN] != marks[seq]
+                ),
+                None,
+            )
+            if first is not None:
+                self.suspect(link, voice, feed, at, high=first, late=True)
+                self._entry(feed, first, shown, at)
+
+        def shown(data: bytes | None, at: int) -> None:
+            entry = None if data is None else _decoded(data)
+            if entry is not None:
+                self._show(link, voice, feed, entry, at)
+
+        self._digests(feed, marks, compared, now)
+
+    def _show(
+        self, link: AirLink, voice: Voice, feed: Feed, entry: entries.Entry, now: int
+    ) -> None:
+        """Show an entry; who has its author's id may be two nodes, and one giver reaches one."""
+        due_us = link.answer_us(now, far=voice.far)
+        least = 2 if self._node_of(feed) in link.neighbours else 1
+        if not self.shows.add(link.name, Show(stub(entry), voice.far, due_us, least), now):
+            link.drop(DropReason.AIR_CROWDED)
+        self._planned(link.name, now)
+
+    # --- proof ------------------------------------------------------------------------------------
+
+    def stub(self, link: AirLink, thin: Thin, now: int, *, node: bytes) -> None:
+        """Take a stub; with an own entry of its number it may be a proof."""
+        feeds = self._names.authors(thin.author)
+        if node and node not in map(self._node_of, feeds):  # no twin hears its own node
+            self.shows.heard(link.name, thin, node, now)
+        if len(self._reads) >= READS_MAX:
+            link.drop(DropReason.AIR_FLOOD)
+            return
+        for feed in feeds:
+            self._stub(link, feed, thin, now)
+
+    def _stub(self, link: AirLink, feed: Feed, thin: Thin, now: int) -> None:
+        space = self._spaces.get(feed[0])
+        known = space.feeds.get(feed[1]) if space is not None else None
+        if space is None or known is None or known.frozen:
+            return
+        theirs = whole_stub(space, thin)
+        if thin.seq > known.durable_seq:
+            if verify(*feed, theirs):
+                link.voice(space.id, now).wants.add(feed, thin.seq, now)
+            return
+
+        def compare(data: bytes | None, at: int) -> None:
+            mine = None if data is None else _decoded(data)
+            if mine is None or mine.digest(*feed) == theirs.digest(*feed):
+                return
+            if not verify(*feed, theirs):
+                link.drop(DropReason.ENTRY_SIGNATURE)
+                return
+            self._differ(link, feed, (mine.erased(), theirs), at)
+
+        self._entry(feed, thin.seq, compare, now)
+
+    def _differ(self, link: AirLink, feed: Feed, found: Found, now: int) -> None:
+        """Two signed entries: prove it, or go on to the first difference."""
+        space = self._spaces.get(feed[0])
+        known = space.feeds.get(feed[1]) if space is not None else None
+        if space is None or known is None or known.frozen:
+            return
+        one = self._suspects.get(feed)
+        if one is None:
+            one = _Suspect(link.name, far=link.voice(space.id, now).far)
+        seq = found[0].head.seq
+        if one.found is not None and one.found[0].head.seq <= seq:
+            return
+        one.found = found
+        one.rounds += 1
+        first = seq == 1 or found[0].head.prev == found[1].head.prev
+        if first or one.rounds > ROUNDS_MAX or len(self._suspects) >= SUSPECTS_MAX:
+            self._suspects.pop(feed, None)
+            self._prove(feed, one, now)
+            return
+        self._suspects[feed] = one
+        one.tries, one.due_us = 0, None
+        self._aim(one, feed, _steps(seq - 1), now + self._slow(one.far, SOON_US), now)
+
+    def _prove(self, feed: Feed, one: _Suspect, now: int) -> None:
+        assert one.found is not None
+        mine, theirs = one.found
+        refused = self._passing.forked(*feed, (mine.head.seq, mine.encode(), theirs.encode()), now)
+        if refused is not None:
+            self._ctx.drop(refused, one.link)
+
+    def proven(self, feed: Feed, served: Iterable[bytes], now: int) -> None:
+        """A fork is proven, wherever: show it to all who may not know it."""
+        self._suspects.pop(feed, None)
+        self._quiet.pop(feed, None)
+        reached = frozenset(served)
+        for link in self._links.values():
+            for voice in (link.near, link.far):
+                voice.wants.forget(feed)
+            if link.up and not reached.issuperset(link.neighbours):
+                self.show(link, link.voice(feed[0], now), feed, now)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _node_of(self, feed: Feed) -> bytes:
+        space = self._spaces.get(feed[0])
+        return b"" if space is None else space.node_of(feed[1])
+
+    def _slow(self, far: bool, span_us: tuple[int, int]) -> int:
+        return (FAR_SLOW if far else 1) * self._ctx.jitter(*span_us)
+
+    def _planned(self, link: str, now: int) -> None:
+        due_us = self.due_us(link)
+        if due_us is not None:
+            self._ctx.timers.set_earlier(("air", link), max(due_us, now + 1_000))
+
+    def _digests(
+        self,
+        feed: Feed,
+        seqs: Iterable[int],
+        then: Callable[[dict[int, bytes], int], None],
+        now: int,
+    ) -> None:
+        """Find the digests of own entries; those that are not held are left out."""
+        space = self._spaces.get(feed[0])
+        known = space.feeds.get(feed[1]) if space is not None else None
+        held = known.durable_seq if known is not None else 0
+        found: dict[int, bytes] = {}
+        missing = []
+        for seq in sorted(seqs):
+            digest = known.digest_at(seq) if known is not None and seq <= held else b""
+            if digest:
+                found[seq] = digest
+            elif seq <= held:
+                missing.append(seq)
+
+        def read(data: bytes | None, at: int) -> None:
+            entry = None if data is None else _decoded(data)
+            if entry is not None:
+                found[entry.head.seq] = entry.digest(*feed)
+            if missing:
+                self._entry(feed, missing.pop(), read, at)
+            else:
+                then(found, at)
+
+        read(None, now)
+
+    def _entry(
+        self, feed: Feed, seq: int, then: Callable[[bytes | None, int], None], now: int
+    ) -> None:
+        recent = self._passing.recent.run(*feed, seq, seq)
+        if recent:
+            then(recent[0], now)
+            return
+
+        def done(answer: Answer, why: str, at: int) -> None:
+            first = answer[0] if isinstance(answer, tuple) and answer else None
+            then(first if isinstance(first, bytes) else None, at)
+
+        self._reads.ask(EntriesQuery(*feed, seq, seq, 1), done)
+
+
+def _steps(top: int) -> list[int]:
+    """Return the numbers to ask about: `top`, the one before, then each twice as far back."""
+    steps = [top] + [top - (1 << place) for place in range(STEPS_MAX - 1)]
+    return [seq for seq in steps if seq >= 1]
+
+
+def _decoded(data: bytes) -> entries.Entry | None:
+    try:
+        return entries.decode(data)
+    except WireError:
+        return None

@@ -1,0 +1,205 @@
+"""Forks over LoRa: what is asked and shown, and what nobody can make a node say."""
+
+from copy import deepcopy
+from types import SimpleNamespace
+
+import pytest
+from devices.air_net import MINUTE, AirNet
+from devices.sync_net import SECOND
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshd.core.drops import DropReason
+from meshd.core.errors import WireError
+from meshd.sync.air import forks, shows
+from meshd.sync.air.names import feed_name
+from meshd.sync.air.offers import ASKED_MAX
+from meshd.sync.air.shows import Show, Shows
+from meshd.sync.air.thin import contract, stub, whole_stub
+from meshd.wire import entry as entries
+from meshd.wire.air_entry import decode_thin
+from meshd.wire.air_messages import Mark, Probe, decode_probe
+from meshd.wire.lora_payload import ObjectKind, Sub
+
+
+@pytest.fixture
+def net():
+    net = AirNet()
+    net.anna, net.ben, net.cleo = net.home(3)
+    net.run(5 * MINUTE)
+    return net
+
+
+def entry_of(house, seq=None):
+    home = house.home
+    seq = home.feeds[home.author].seq if seq is None else seq
+    (data,) = house.sync.recent.run(home.id, home.author, seq, seq)
+    return entries.decode(data)
+
+
+def hear(house, giver, sub, message, *, trusted=True):
+    house.hear_local(giver.node, sub, message.encode(), trusted=trusted)
+
+
+def probe_of(house, marks):
+    names = house.air._names
+    return Probe(names.salt, names.tag(house.home), tuple(marks))
+
+
+def put_back(net):
+    """Anna's card is put back: ben holds one branch, and anna and cleo the other."""
+    disk = deepcopy(net.anna.store)
+    net.apart(net.ben, net.cleo)
+    net.apart(net.anna, net.cleo)
+    net.anna.post("one")
+    net.run(MINUTE)
+    net.anna.store = disk
+    net.apart(net.anna, net.ben)
+    net.together(net.anna, net.cleo)
+    net.crash(net.anna)
+    net.anna.post("other")
+    net.run(3 * MINUTE)
+    return net.anna.home.author
+
+
+def test_both_branches_are_shown_once_and_their_author_goes_on(net):
+    author = put_back(net)
+    begin = net.now
+    net.together(net.ben, net.cleo)
+    net.together(net.anna, net.ben)
+    houses = (net.anna, net.ben, net.cleo)
+    net.run(30 * MINUTE, until=lambda: all(one.home.feeds[author].frozen for one in houses))
+    assert all(one.home.feeds[author].frozen for one in houses)
+    net.anna.post("after it")
+    net.run(MINUTE)
+    assert all("after it" in one.texts() for one in houses)
+    assert net.anna.home.author != author
+    assert len(net.named("PROBE", since=begin)) <= 3
+    assert len(net.named("ENTRY", since=begin)) <= 12
+    net.run(10 * MINUTE)
+    begin = net.now
+    net.run(180 * MINUTE)
+    assert not net.named("PROBE", "HEADS", "ENTRY", since=begin)
+
+
+def test_who_was_off_learns_of_a_fork_as_of_any_entry(net):
+    author = put_back(net)
+    net.cleo.radios.up = False
+    net.together(net.anna, net.ben)
+    net.run(10 * MINUTE)
+    assert net.ben.home.feeds[author].frozen
+    net.together(net.ben, net.cleo)
+    net.cleo.radios.up = True
+    net.run(60 * MINUTE, until=lambda: net.cleo.home.feeds[author].frozen)
+    assert net.cleo.home.feeds[author].frozen
+
+
+def test_forged_entries_make_a_node_ask_ever_more_seldom(net):
+    home, begin = net.ben.home, net.now
+    net.anna.post("hello")
+    net.run(MINUTE)
+    data = entry_of(net.anna).encode()
+    thin = contract(net.anna.home, net.anna.home.author, data, whole=True)
+    for number in range(1_000):
+        fields = {"seq": thin.seq + 1, "prev": number.to_bytes(4, "big")}
+        body = bytes([ObjectKind.ENTRY]) + thin._replace(**fields).encode()
+        net.ben.hear_object(net.cleo.node, body)
+        net.ben.hear_object(net.cleo.node, body[:-1] + bytes([number % 256]))
+        net.run(30 * SECOND)
+    assert not any(feed.frozen for feed in home.feeds.values())
+    assert 0 < len(net.named("PROBE", since=begin)) <= 24, "in eight hours"
+    assert sum(frame.size for frame in net.named("PROBE", since=begin)) < 3_000
+
+
+def test_a_forged_stub_proves_nothing(net):
+    net.anna.post("hello")
+    net.run(MINUTE)
+    entry = entry_of(net.anna)
+    for change in ({"sealed": bytes(32)}, {"time_s": 1}, {"prev": bytes(8)}):
+        hear(net.ben, net.cleo, Sub.ENTRY, stub(entry)._replace(**change))
+    net.run(MINUTE)
+    assert net.ben.drops(DropReason.ENTRY_SIGNATURE) == 3
+    hear(net.ben, net.cleo, Sub.ENTRY, stub(entry))
+    net.run(MINUTE)
+    assert not any(feed.frozen for feed in net.ben.home.feeds.values())
+
+
+def test_who_probes_without_end_gets_his_part_and_no_more(net):
+    for number in range(90):
+        net.anna.post(f"text {number}")
+        net.run(SECOND)
+    net.run(10 * MINUTE)
+    begin = net.now
+    name = feed_name(net.ben.home, net.anna.home.author)
+    for seq in range(1, 91):
+        mark = Mark(name, seq, b"lies")
+        hear(net.ben, net.cleo, Sub.PROBE, probe_of(net.cleo, [mark]))
+    net.run(9 * MINUTE)
+    assert net.ben.drops(DropReason.AIR_FLOOD)
+    assert len(net.named("ENTRY", since=begin)) <= ASKED_MAX
+    assert len(net.ben.air._forks._suspects) <= 1
+
+
+def test_a_recorded_probe_makes_nobody_send(net):
+    net.anna.post("hello")
+    net.run(5 * MINUTE)
+    begin = net.now
+    mark = Mark(feed_name(net.ben.home, net.anna.home.author), 2, b"lies")
+    hear(net.ben, net.cleo, Sub.PROBE, probe_of(net.cleo, [mark]), trusted=False)
+    net.run(MINUTE)
+    assert not net.named("ENTRY", "PROBE", since=begin)
+    assert net.ben.drops(DropReason.AIR_UNPROVEN) == 1
+
+
+def test_an_entry_of_a_frozen_feed_is_not_asked_for(net):
+    author = put_back(net)
+    net.together(net.anna, net.ben)
+    net.run(10 * MINUTE)
+    assert net.ben.home.feeds[author].frozen
+    wants = net.ben.air._links["l0"].near.wants
+    assert wants.add((net.ben.home.id, author), 99, net.now) is None
+    assert not len(wants)
+
+
+def test_stubs_that_wait_are_bounded_and_come_ever_more_seldom():
+    queue = Shows(lambda link, node: node == b"all")
+    one = SimpleNamespace(signature=b"one")
+    for number in range(shows.WAITING_MAX):
+        assert queue.add("l0", Show(SimpleNamespace(signature=number), False, 0), 0)
+    assert not queue.add("l0", Show(one, False, 0), 0)
+    queue = Shows(lambda link, node: node == b"all")
+    said, now = 0, 1
+    for _ in range(24 * 60):
+        assert queue.add("l0", Show(one, False, now), now)
+        said += queue.next("l0", now) is not None
+        now += MINUTE
+    assert said < 24
+    queue.heard("l0", one, b"all", now + 24 * 60 * MINUTE)
+    queue.add("l0", Show(one, False, now), now + 24 * 60 * MINUTE)
+    assert queue.due_us("l0") is None, "all have just heard it"
+
+
+def test_a_stub_is_the_entry_without_its_body(net):
+    net.anna.post("hello")
+    net.run(MINUTE)
+    entry, home = entry_of(net.anna), net.anna.home
+    thin = decode_thin(stub(entry).encode())
+    assert thin.is_stub and len(thin.encode()) == 131
+    assert whole_stub(home, thin) == entry.erased()
+    for bad in (stub(entry).encode()[:-65], stub(entry).encode() + b"x"):
+        with pytest.raises(WireError):
+            decode_thin(bad)
+
+
+@given(st.binary(max_size=250))
+def test_any_bytes_are_a_probe_or_none(data):
+    try:
+        assert decode_probe(data).encode() == data
+    except WireError:
+        pass
+
+
+def test_numbers_that_are_asked_about_lie_ever_further_back():
+    assert forks._steps(1) == [1]
+    assert forks._steps(5) == [5, 4, 3, 1]
+    assert forks._steps(1_000) == [1_000, 999, 998, 996, 992, 984, 968, 936]
