@@ -14,6 +14,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow, Notice, Row
+from meshd.core.guard import guarded, unguarded
 from meshd.core.ids import node_text
 from meshd.messages.letter import Got, decode_got, letter_id, rows_of, window_key
 from meshd.messages.window import Verdict, Window
@@ -76,7 +77,8 @@ class Inbox:
                 damaged.append(key)
         for key, value in rows_of(metas, "window"):
             try:
-                self._windows[bytes.fromhex(key.rpartition("/")[2])] = Window.decode(value)
+                node = bytes.fromhex(key.rpartition("/")[2])
+                self._windows[node] = Window.decode(unguarded(value, key))
             except (WireError, ValueError):
                 damaged.append(key)
         self._next = max(self.texts, default=-1) + 1
@@ -118,7 +120,7 @@ class Inbox:
         self._writing.add(name)
         self._leaving.update(text.place for text in gone)
         self._forgotten.update(forgotten)
-        rows = [got.row(), MetaRow(window_key(taken.node), window.encode())]
+        rows = [got.row(), _window_row(taken.node, window)]
         rows += [MetaRow(text.row().key, None) for text in gone]
         rows += [MetaRow(window_key(node), None) for node in forgotten]
         self.texts[got.place] = got
@@ -145,8 +147,7 @@ class Inbox:
     def _correct(self, node: bytes, window: Window) -> None:
         """Forget an empty window; write any other again, as later rows may name what was lost."""
         if len(window):
-            row = MetaRow(window_key(node), window.encode())
-            self._commit((row,), lambda why, now: None)
+            self._commit((_window_row(node, window),), lambda why, now: None)
         elif self._windows.get(node) is window:
             del self._windows[node]
 
@@ -209,3 +210,8 @@ class Inbox:
         if len(same) < (SENDERS_MAX if knows else STRANGERS_MAX):
             return []
         return None if knows else same[:1]
+
+
+def _window_row(node: bytes, window: Window) -> MetaRow:
+    key = window_key(node)
+    return MetaRow(key, guarded(window.encode(), key))

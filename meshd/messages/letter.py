@@ -1,7 +1,7 @@
 """One text to or from one device, what became of it, and the row that keeps it.
 
-Enters: what happened to it. Leaves: its state, which only goes forward, and JSON for rows and
-people. Must not know: how it travels.
+Enters: what happened to it. Leaves: its state, which only goes forward, and JSON for rows, with a
+checksum, and people. Must not know: how it travels.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from json import JSONDecodeError, dumps, loads
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
+from meshd.core.guard import guarded, unguarded
 from meshd.core.ids import NODE_ID_LEN, node_text
 
 ROW_PREFIX = "letter/"
@@ -65,6 +66,10 @@ class Letter:
     returns: int = 0
     keys: str = ""
     """What all that was sent of it was sealed with: `PREKEYS`, `IDENTITY`, or nothing was yet."""
+    loose: bool = False
+    """It may leave this node: that is on the disk before it does."""
+    doubt: bool = False
+    """It may have left in an earlier run, which did not live to say so."""
 
     def sealed(self, *, prekeys: bool) -> None:
         """Note what it was sealed with; what went under the identity keys once, went so."""
@@ -91,11 +96,12 @@ class Letter:
             "reached": int(self.reached),
             "kept_by": [node.hex() for node in self.kept_by],
             "keys": self.keys,
+            "loose": self.loose,
         }
         if self.entry is not None:
             space, author, seq = self.entry
             fields["entry"] = [space.hex(), author.hex(), seq]
-        return MetaRow(out_key(self.number), _packed(fields))
+        return _row(out_key(self.number), fields)
 
     def shown(self, own: bytes) -> dict[str, object]:
         """Return what people see."""
@@ -139,7 +145,7 @@ class Got:
             "told": self.told,
             "keys": self.keys,
         }
-        return MetaRow(in_key(self.place), _packed(fields))
+        return _row(in_key(self.place), fields)
 
     def shown(self) -> dict[str, object]:
         """Return what people see."""
@@ -170,6 +176,14 @@ def in_key(place: int) -> str:
     return f"{_IN}{place:08x}"
 
 
+def number_in(key: str) -> int:
+    """Return the number that a row of an own text is named by, 0 where there is none."""
+    try:
+        return int(key.removeprefix(_OUT), 16)
+    except ValueError:
+        return 0
+
+
 def window_key(node: bytes) -> str:
     """Return the row name of what is known of a sender's numbers."""
     return f"{_WINDOW}{node.hex()}"
@@ -178,7 +192,7 @@ def window_key(node: bytes) -> str:
 def decode_letter(key: str, value: bytes) -> Letter:
     """Decode the row of an own text. Raises: WireError."""
     try:
-        fields = loads(value)
+        fields = loads(unguarded(value, key))
         entry = fields.get("entry")
         letter = Letter(
             number=int(key.removeprefix(_OUT), 16),
@@ -189,7 +203,9 @@ def decode_letter(key: str, value: bytes) -> Letter:
             reached=State(fields["reached"]),
             kept_by=[_node(node) for node in fields["kept_by"]][:KEEPERS_MAX],
             keys=_keys(fields),
+            loose=bool(fields["loose"]),
         )
+        letter.doubt = letter.loose and letter.state is State.QUEUED
         if entry is not None:
             space, author, seq = entry
             letter.entry = (bytes.fromhex(space), bytes.fromhex(author), int(seq))
@@ -201,7 +217,7 @@ def decode_letter(key: str, value: bytes) -> Letter:
 def decode_got(key: str, value: bytes) -> Got:
     """Decode the row of a text that came. Raises: WireError."""
     try:
-        fields = loads(value)
+        fields = loads(unguarded(value, key))
         return Got(
             place=int(key.removeprefix(_IN), 16),
             node=_node(fields["node"]),
@@ -237,5 +253,6 @@ def _keys(fields: dict[str, object]) -> str:
     return word if word in (PREKEYS, IDENTITY) and isinstance(word, str) else ""
 
 
-def _packed(fields: dict[str, object]) -> bytes:
-    return dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+def _row(key: str, fields: dict[str, object]) -> MetaRow:
+    text = dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return MetaRow(key, guarded(text.encode(), key))

@@ -45,6 +45,9 @@ from meshd.wire.letters import Echo, Read, Text
 
 READ_AGAIN_US = 300_000_000
 READS_PER_TURN = 8
+BEHIND_US = 5_000_000
+"""After a failed commit, what the disk lacks is written again so much later, once each time."""
+
 Verb = Callable[[Args, int, int], None]
 _LETTER, _PREKEY = bytes([Kind.LETTER]), bytes([Kind.PREKEY])
 
@@ -171,8 +174,9 @@ class Messages:
         self.damaged = self.outbox.load(image.metas) + self.inbox.load(image.metas)
         self.damaged += self.prekeys.load(image.metas)
         self._members.changed()
-        self._sending.reset()
         self._take_up()
+        if self.outbox.is_behind:
+            self._ctx.timers.set(("messages", "behind"), now + BEHIND_US)
         if self.outbox.waiting() or self.tells_read:
             self._ctx.timers.set(("messages", "start"), now)
 
@@ -222,6 +226,8 @@ class Messages:
             self._waits.over(which)
         elif why == "read":
             self._tell_read(now)
+        elif why == "behind":
+            self.outbox.catch_up()
         elif why == "again":
             self.inbox.turned_away = False
             self._take_up()

@@ -12,6 +12,7 @@ from meshd.core.arguments import Args, number_of
 from meshd.core.context import Context
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import MetaRow, Notice
+from meshd.core.guard import guarded, unguarded
 from meshd.core.ids import node_text
 from meshd.messages.inbox import Commit
 from meshd.messages.letter import (
@@ -22,6 +23,7 @@ from meshd.messages.letter import (
     State,
     decode_letter,
     letter_id,
+    number_in,
     out_key,
     rows_of,
 )
@@ -34,6 +36,10 @@ SENT_MAX = 256
 """Own texts that are kept in all; the oldest that nobody waits for goes."""
 
 
+_NEXT_LEN = 5
+"""Bytes of the next number, which is one beyond `NUMBER_MAX` at the very end."""
+
+
 class Outbox:
     """The own texts of this node, by number."""
 
@@ -43,19 +49,51 @@ class Outbox:
         self._commit = commit
         self._node = node
         self._next = 1
+        self._unwritten: set[int] = set()
+        self._behind: dict[int, None] = {}
 
     def load(self, metas: dict[str, bytes]) -> list[str]:
-        """Take what the store held; return the names of rows that are damaged."""
-        self.letters, damaged = {}, []
-        for key, value in rows_of(metas, "out"):
+        """Take what the store holds; return the names of rows that are damaged.
+
+        What this run knows of a text stays: after a failed commit the disk is older than the truth.
+        """
+        known, damaged, rows = self.letters, [], rows_of(metas, "out")
+        found, self._behind = dict(known), dict.fromkeys(known)
+        for key, value in rows:
+            number = number_in(key)
+            if number in self._unwritten:  # nobody was told that it is kept
+                self._behind[number] = None
+            elif number in known:
+                if known[number].row().value == value:
+                    del self._behind[number]
+            else:
+                try:
+                    letter = decode_letter(key, value)
+                    found[letter.number] = letter
+                except WireError:
+                    damaged.append(key)
+        self.letters = dict(sorted(found.items()))
+        self._next = max(self._next, max((number_in(key) for key, _ in rows), default=0) + 1)
+        if NEXT_KEY in metas:
             try:
-                letter = decode_letter(key, value)
-                self.letters[letter.number] = letter
-            except (WireError, ValueError):
-                damaged.append(key)
-        kept = int.from_bytes(metas.get(NEXT_KEY, b"\1"), "big")
-        self._next = max(kept, max(self.letters, default=0) + 1)
+                kept = int.from_bytes(unguarded(metas[NEXT_KEY], NEXT_KEY), "big")
+                self._next = max(self._next, kept)
+            except WireError:
+                damaged.append(NEXT_KEY)
         return damaged
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the disk has other rows than it should: `catch_up` writes them."""
+        return bool(self._behind)
+
+    def catch_up(self) -> None:
+        """Have the rows written that a failed commit left behind."""
+        behind, self._behind = self._behind, {}
+        texts = [(number, self.letters.get(number)) for number in behind]
+        rows = [text.row() if text else MetaRow(out_key(number), None) for number, text in texts]
+        if rows:
+            self._commit(tuple(rows), lambda why, now: None)
 
     def waiting(self) -> list[Letter]:
         """Return the texts for which something is still to be done."""
@@ -79,9 +117,17 @@ class Outbox:
         return letter
 
     def add(
-        self, to: bytes, text: str, time_s: int, done: Callable[[Letter, str, int], None]
+        self,
+        to: bytes,
+        text: str,
+        time_s: int,
+        done: Callable[[Letter, str, int], None],
+        *,
+        loose: bool,
     ) -> Letter:
         """Keep a text; `done(letter, why not, now)` when it is on disk, or is not.
+
+        `loose`: it will leave at once, so that this is written with it.
 
         Raises: RequestError when too many wait.
         """
@@ -91,15 +137,16 @@ class Outbox:
                 code=Exit.TEMPORARY,
                 remedy="wait until some are delivered; `meshd messages` shows them",
             )
-        letter = Letter(self._next, to, text, time_s)
+        letter = Letter(self._next, to, text, time_s, loose=loose)
         self._next += 1
         self.letters[letter.number] = letter
-        size = (self._next.bit_length() + 7) // 8
-        rows = (letter.row(), MetaRow(NEXT_KEY, self._next.to_bytes(size, "big")))
+        following = guarded(self._next.to_bytes(_NEXT_LEN, "big"), NEXT_KEY)
+        rows = (letter.row(), MetaRow(NEXT_KEY, following))
 
         def finished(why: str, now: int) -> None:
             if why:
                 self.letters.pop(letter.number, None)
+                self._unwritten.add(letter.number)
             done(letter, why, now)
 
         self._commit((*rows, *self._make_room()), finished)
@@ -135,6 +182,16 @@ class Outbox:
     def end(self, letter: Letter, state: State, done: Callable[[str, int], None]) -> None:
         """Have the last state of a text written, before anybody is told; `done(why not, now)`."""
         self._commit((replace(letter, state=state).row(),), done)
+
+    def let_loose(self, letter: Letter, done: Callable[[str, int], None]) -> None:
+        """Have it written that a text may leave, before it does; `done(why not, now)`."""
+        letter.loose = True
+
+        def finished(why: str, now: int) -> None:
+            letter.loose = not why
+            done(why, now)
+
+        self._commit((letter.row(),), finished)
 
     def _make_room(self) -> tuple[MetaRow, ...]:
         rows = []

@@ -64,7 +64,8 @@ class MessageRequests:
             self._ctx.emit(Reply(ticket, self._shown(letter, at) | self._unheard(node)))
             self._pump(at)
 
-        self._outbox.add(node, text, self._wall_s(now) or 0, written)
+        loose = self._sending.has_way(node)
+        self._outbox.add(node, text, self._wall_s(now) or 0, written, loose=loose)
 
     def cancel(self, args: Args, ticket: int, now: int) -> None:
         """Take the own text `number` back, if it has not left; answers once that is on disk."""

@@ -13,6 +13,7 @@ from functools import partial
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, WireError
+from meshd.core.events import Row
 from meshd.core.limits import MESSAGE_TEXT_MAX
 from meshd.core.spans import span
 from meshd.forwarding.pairwise import TAG_LEN
@@ -108,12 +109,10 @@ class Sending:
         self._prekeys = prekeys
         self._flying: dict[int, int] = {}
         self._storing: set[int] = set()
+        self._loosing: set[int] = set()
         self._ending: dict[int, list[Ended]] = {}
         self._asks: dict[int, int] = {}
-
-    def reset(self) -> None:
-        """Forget what is under way: the outbox was read anew."""
-        self._flying, self._storing, self._ending, self._asks = {}, set(), {}, {}
+        self._busy = (self._flying, self._storing, self._loosing, self._ending)
 
     def start(self, now: int) -> None:
         """Take up what an earlier run left."""
@@ -127,13 +126,16 @@ class Sending:
             if letter is not None and letter.entry is not None:
                 self._watch(now)
             return
-        if number in self._flying or number in self._storing or number in self._ending:
+        if any(number in busy for busy in self._busy):
             return
         thin = self._carriage.thin(letter.to)
         if thin is None:
             self._store(letter, now)
         elif not self._exchange.knows(letter.to):
             self._ask(letter, now, thin=thin)
+        elif not letter.loose:
+            self._loosing.add(number)
+            self._outbox.let_loose(letter, partial(self._loosed, letter))
         else:
             sealed = self._seal(letter, now)
             parcel = None
@@ -143,6 +145,10 @@ class Sending:
                 self._store(letter, now)
             else:
                 self._flying[number] = parcel
+
+    def has_way(self, node: bytes) -> bool:
+        """Tell whether a text to a node would leave now."""
+        return self._carriage.thin(node) is not None
 
     def key_known(self, node: bytes, now: int) -> None:
         """A key came that texts may have waited for."""
@@ -165,6 +171,8 @@ class Sending:
             return
         if letter.state is not State.QUEUED:
             raise _kept(number, f"is {letter.state.text}")
+        if letter.doubt:
+            raise _kept(number, "may have left before meshd was started again")
         if letter.entry is not None or number in self._storing:
             raise _kept(number, "stands sealed in a space, and goes to whoever shares it")
         if parcel is not None and not self._exchange.withdraw(parcel, now):
@@ -263,6 +271,14 @@ class Sending:
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _loosed(self, letter: Letter, why: str, now: int) -> None:
+        """It is on the disk that a text may leave, or it could not be written."""
+        self._loosing.discard(letter.number)
+        if why:
+            self._later(letter, now)
+        else:
+            self._at(letter, now)
+
     def _ended(self, letter: Letter, why: str, now: int) -> None:
         """A text was taken back on the disk too, or it was not and goes on."""
         asked = self._ending.pop(letter.number, [])
@@ -318,23 +334,24 @@ class Sending:
         if space is None or sealed is None:
             self._later(letter, now)
             return
-        number = letter.number
-        place: list[int] = []
+        number, author = letter.number, space.author
+
+        def placed(seq: int) -> tuple[Row, ...]:
+            letter.entry = (space.id, author, seq)
+            return (letter.row(),)
 
         def stored(why: str, at: int) -> None:
             self._storing.discard(number)
             if why:
+                letter.entry = None
                 self._later(letter, at)
-                return
-            letter.entry = (space.id, author, place[0])
-            self._outbox.keep(letter)
-            self._watch(at)
+            else:
+                self._watch(at)
 
-        author = space.author
         draft = Draft(Kind.LETTER, b"", payload.SealedLetter(letter.to, sealed.body).encode())
         self._storing.add(number)
         try:
-            place.append(self._spaces.append(space, draft, now, stored))
+            self._spaces.append(space, draft, now, stored, also=placed)
         except (RequestError, WireError):
             self._storing.discard(number)
             self._later(letter, now)

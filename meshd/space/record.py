@@ -10,15 +10,15 @@ from json import JSONDecodeError, dumps, loads
 from struct import Struct
 from typing import NamedTuple
 
-from meshd.core.crypto import KEY_LEN, digest
+from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import WireError
+from meshd.core.guard import guarded, unguarded
 from meshd.wire.genesis import GENESIS_LEN, space_id
 from meshd.wire.membership import Rank
 
 SPACE_PREFIX = "space/"
 JOINING_PREFIX = "joining/"
 _FORK = Struct("!II")
-GUARD_LEN = 16
 
 
 class SpaceRecord(NamedTuple):
@@ -49,7 +49,7 @@ class SpaceRecord(NamedTuple):
             "rank": int(self.rank),
             "former": [author.hex() for author in self.former],
         }
-        return _guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+        return guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
 
     def __repr__(self) -> str:
         return f"SpaceRecord(id={self.id.hex()[:16]}, rank={self.rank.name})"
@@ -65,7 +65,7 @@ class JoiningRecord(NamedTuple):
     def encode(self) -> bytes:
         """Return compact JSON and a line with its digest."""
         fields = {"link": self.link, "seed": self.seed.hex(), "name": self.name}
-        return _guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+        return guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
 
     def __repr__(self) -> str:
         return "JoiningRecord()"
@@ -133,17 +133,10 @@ def unpack_fork(data: bytes) -> tuple[int, bytes, bytes]:
     return seq, data[_FORK.size : end], data[end:]
 
 
-def _guarded(text: bytes) -> bytes:
-    return text + b"\n" + digest(text, size=GUARD_LEN, person=b"meshd-row").hex().encode()
-
-
 def _unguarded(data: bytes) -> bytes:
     if b"\n" not in data:
         return data  # written before rows had a digest; a lost line break leaves no JSON
-    text = data.rpartition(b"\n")[0]
-    if _guarded(text) != data:
-        raise WireError("a kept row does not fit its checksum")
-    return text
+    return unguarded(data)
 
 
 def decode_space(data: bytes) -> SpaceRecord:

@@ -70,6 +70,10 @@ RECEIPT_DELAY_US = 1_000_000
 _WALL_MAX_S = 0xFFFFFFFF - 20 * 365 * 86400
 
 
+def _nothing(seq: int) -> tuple[Row, ...]:
+    return ()
+
+
 class Spaces:
     """The spaces of one node. `wall_offset_us` is wall clock minus `now`, None when unknown."""
 
@@ -181,8 +185,18 @@ class Spaces:
             self._succession.start(space, now)
         return Accepted(seq)
 
-    def append(self, space: Space, draft: Draft, now: int, done: Done | None = None) -> int:
+    def append(
+        self,
+        space: Space,
+        draft: Draft,
+        now: int,
+        done: Done | None = None,
+        *,
+        also: Callable[[int], tuple[Row, ...]] = _nothing,
+    ) -> int:
         """Append an own entry; return its seq. It leaves this node when it is durable.
+
+        `also` returns, for that seq, rows that are to be on disk with it or not at all.
 
         Raises: RequestError when this node may not, or cannot now; WireError when it is too long.
         """
@@ -205,6 +219,7 @@ class Spaces:
         taken = space.write(draft, time_s=self.wall_s(now) or 0)
         if isinstance(taken, DropReason):
             raise refused(space, taken)
+        taken = taken._replace(rows=(*taken.rows, *also(taken.entry.head.seq)))
         return self.commit_own(space, space.author, taken, done)
 
     def fork(

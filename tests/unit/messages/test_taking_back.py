@@ -133,6 +133,7 @@ def test_a_crash_before_the_answer_leaves_the_text_queued():
     a.text(b, "hello")
     a.held = True
     ticket = a.begin("message.cancel", number=1)
+    a.held = False
     a = net.restart("a")
     assert ticket not in a.replies and a.list()[0]["state"] == "queued"
     net.edges[frozenset("ab")] = "ip"

@@ -1,0 +1,24 @@
+"""A value with its checksum, as rows of the store keep it: a flipped bit is damage, not a value.
+
+Enters: bytes, and the name of the row. Leaves: the same with a last line, and back, or WireError.
+Ref: docs/wire-format.md#space.
+"""
+
+from meshd.core.crypto import digest
+from meshd.core.errors import WireError
+
+GUARD_LEN = 16
+
+
+def guarded(value: bytes, name: str = "") -> bytes:
+    """Return a value and a line with its digest; with a `name` it counts under that one alone."""
+    check = digest(name.encode() + value, size=GUARD_LEN, person=b"meshd-row")
+    return value + b"\n" + check.hex().encode()
+
+
+def unguarded(data: bytes, name: str = "") -> bytes:
+    """Return the value in what `guarded` made. Raises: WireError for anything else."""
+    value = data[: -2 * GUARD_LEN - 1]
+    if guarded(value, name) != data:
+        raise WireError("a kept row does not fit its checksum")
+    return value
