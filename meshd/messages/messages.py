@@ -134,6 +134,7 @@ class Messages:
         self._echoes = Buckets(burst=6, interval_us=2_000_000, sources_max=256)
         self._reads: dict[int, tuple[Space, Name]] = {}
         radios.on_direct = self.radio_event
+        spaces.on_mended = self._mended
         self.requests = self._verbs(ping)
 
     def _verbs(self, ping: Verb) -> dict[str, Verb]:
@@ -319,10 +320,18 @@ class Messages:
         """Read again what no receipt was written for: the last run may not have kept its texts."""
         self._reads = {}
         for space in self._spaces.all():
-            for author, seq in space.mail.due_names():
-                space.mail.hold((author, seq))
-                query = EntriesQuery(space.id, author, seq, seq, 1)
-                self._reads[self._ctx.read("messages", query)] = (space, (author, seq))
+            self._take_up_in(space)
+
+    def _take_up_in(self, space: Space) -> None:
+        for author, seq in space.mail.due_names():
+            space.mail.hold((author, seq))
+            query = EntriesQuery(space.id, author, seq, seq, 1)
+            self._reads[self._ctx.read("messages", query)] = (space, (author, seq))
+
+    def _mended(self, space: Space, now: int) -> None:
+        """The mail of a space is whole again: what is due may not be kept here yet."""
+        self._take_up_in(space)
+        self._sending.look(now)
 
     def _tell_read(self, now: int) -> None:
         """Tell senders which of their texts were seen, if this node's people want that."""

@@ -291,10 +291,10 @@ class Sending:
 
     def _came_back(self, space: Space, author: bytes, seq: int, now: int) -> None:
         """Send a text anew whose receiver had no key for its entry, unless it has it otherwise."""
+        space.mail.abandon(author, seq)
         for letter in self._outbox.letters.values():
             if letter.entry != (space.id, author, seq):
                 continue
-            space.mail.abandon(author, seq)
             letter.entry = None
             letter.returns += 1
             self._advance(letter, State.SENT, now)

@@ -5,6 +5,7 @@ and the row that keeps both across a restart. A message is *delivered* when a re
 feed of the very node it was addressed to, for the very entry: own numbers are used again after a
 card was put back, and a receipt for what had the number before delivers nothing. A letter that came
 to a receiver without the key for it is given back: it waits on, until who sent it has sent it anew.
+Mail whose row is damaged is in doubt: until it is made anew from the entries, nothing is delivered.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
+from meshd.core.guard import guarded, unguarded
 from meshd.space.entries import Opened
 from meshd.space.record import mail_key
 from meshd.wire import payload
@@ -45,9 +47,10 @@ class _Sent(NamedTuple):
 class Mail:
     """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
 
-    __slots__ = ("_astray", "_due", "_fresh", "_held", "_outbox", "_returned", "overflowed")
+    __slots__ = ("_astray", "_due", "_fresh", "_held", "_outbox", "_returned", "doubtful", "overflowed")
 
-    def __init__(self) -> None:
+    def __init__(self, *, doubtful: bool = False) -> None:
+        self.doubtful = doubtful
         self._due: dict[Name, bytes] = {}
         self._outbox: dict[Name, _Sent] = {}
         self._astray = 0
@@ -81,7 +84,12 @@ class Mail:
 
     def awaits(self, author: bytes, seq: int) -> bool:
         """Tell whether an own message still waits for its receipt."""
-        return (author, seq) in self._outbox
+        return self.doubtful or (author, seq) in self._outbox
+
+    def believe(self) -> None:
+        """Be in doubt no more: all entries were looked at. What they told once is told already."""
+        self.doubtful = False
+        self._fresh, self._astray = [], 0
 
     def settle(self, names: tuple[Name, ...]) -> bool:
         """Write no receipt for these: they were given back."""
@@ -119,13 +127,13 @@ class Mail:
         except WireError:
             return False
         if own:
-            if not self.has_room:
+            if not self.has_room and not self.doubtful:
                 return False
             self._outbox[author, opened.seq] = _Sent(to, mark)
             return True
         if to != node:
             return False
-        if len(self._due) >= DUE_MAX:
+        if len(self._due) >= DUE_MAX and not self.doubtful:
             count = Counter(writer for writer, _ in (*self._due, (author, opened.seq)))
             most = count.most_common(1)[0][0]
             gone = next((one for one in self._due if one[0] == most), next(iter(self._due)))
@@ -197,24 +205,27 @@ class Mail:
         }
         if self._returned:
             fields["returned"] = [[author.hex(), seq] for author, seq in self._returned]
-        return MetaRow(mail_key(space), dumps(fields, separators=(",", ":")).encode())
+        key = mail_key(space)
+        return MetaRow(key, guarded(dumps(fields, separators=(",", ":")).encode(), key))
 
 
-def load_mail(data: bytes | None) -> Mail:
-    """Return what was kept; empty lists when nothing was, or when it is damaged."""
+def load_mail(space: bytes, data: bytes | None) -> Mail:
+    """Return what was kept of a space: empty lists when nothing was, in doubt when it is damaged."""
     mail = Mail()
     if data is None:
         return mail
     try:
-        fields = loads(data)
-        for author, seq, *mark in fields["due"]:
-            if mark:  # rows of earlier versions have none: what they name is not known for sure
-                mail._due[bytes.fromhex(author), int(seq)] = bytes.fromhex(mark[0])
-        for author, seq, to, *mark in fields["outbox"]:
-            sent = _Sent(bytes.fromhex(to), bytes.fromhex(mark[0]) if mark else b"")
+        fields = loads(unguarded(data, mail_key(space)))
+        for author, seq, mark in fields["due"]:
+            mail._due[bytes.fromhex(author), int(seq)] = bytes.fromhex(mark)
+        for author, seq, to, mark in fields["outbox"]:
+            sent = _Sent(bytes.fromhex(to), bytes.fromhex(mark))
             mail._outbox[bytes.fromhex(author), int(seq)] = sent
         for author, seq in fields.get("returned", []):
             mail._returned[bytes.fromhex(author), int(seq)] = None
-    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        return Mail()
+    except _DAMAGES:
+        return Mail(doubtful=True)
     return mail
+
+
+_DAMAGES = (WireError, JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError)

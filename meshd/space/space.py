@@ -308,7 +308,7 @@ class Space:
                 digest = entry.digest(self.id, row.author)
                 rows[digest] = (row, entry)
                 signed.append(Signed(digest, row.author, entry.head.seq, judged))
-        self.mail = load_mail(metas.get(mail_key(self.id)))
+        self.mail = load_mail(self.id, metas.get(mail_key(self.id)))
         self.prekeys.load(metas)
         forked = [each for each in self.feeds if fork_key(self.id, each) in metas]
         self.log, _ = recompute(self.id, self.founder, signed, forked)

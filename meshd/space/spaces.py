@@ -30,6 +30,7 @@ from meshd.space.feed import (
 from meshd.space.invitations import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
+from meshd.space.mail_mending import MailMending
 from meshd.space.ports import AirWaits, Done
 from meshd.space.reading import LogReader
 from meshd.space.record import (
@@ -43,7 +44,7 @@ from meshd.space.record import (
 )
 from meshd.space.space import Space, Taken
 from meshd.space.succession import Succession
-from meshd.space.telling import refused, status_of
+from meshd.space.telling import found, refused, status_of
 from meshd.space.verbs import Verbs
 from meshd.wire import genesis as wire_genesis
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
@@ -90,6 +91,8 @@ class Spaces:
         self.problems: dict[str, Problem] = {}
         self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
         self.reader = LogReader(ctx)
+        self.mending = MailMending(ctx, self._mended)
+        self.on_mended: Callable[[Space, int], None] = self.plan_receipts
         self.tell: Callable[[int], tuple[SpaceStatus, ...]] | None = None
         self.air: AirWaits | None = None
         self.requests = Verbs(self).requests
@@ -111,24 +114,7 @@ class Spaces:
 
         Raises: RequestError when there is none, or more than one.
         """
-        named = [space for space in self.all() if space.name == text]
-        start = text.lower().replace("-", "")
-        begin = [space for space in self.all() if start and space.text_id.startswith(start)]
-        found = named or begin
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(map(_called, self.all()))
-        if found:
-            raise RequestError(
-                f"{text!r} means {len(found)} spaces", remedy=f"use more of the id: {known}"
-            )
-        remedy = (
-            f"known spaces: {known}"
-            if known
-            else "join one by the link that a member gives you: meshd join LINK; "
-            "or make one: meshd space create NAME"
-        )
-        raise RequestError(f"no space {text!r} here", code=Exit.NOT_FOUND, remedy=remedy)
+        return found(self.all(), text)
 
     def wall_s(self, now: int) -> int | None:
         """Return the wall clock in seconds, None when this node has none."""
@@ -350,10 +336,12 @@ class Spaces:
     def read_done(self, token: int, answer: Answer, now: int) -> None:
         """Hand an answer of the store to the log that asked."""
         self.reader.read_done(token, answer)
+        self.mending.read_done(token, answer, now)
 
     def read_failed(self, token: int, why: str, now: int) -> None:
         """Tell the log that asked that the store could not answer."""
         self.reader.read_failed(token, why)
+        self.mending.read_failed(token)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -367,6 +355,7 @@ class Spaces:
         held: dict[bytes, Space] = {}
         waiting: dict[bytes, JoiningRecord] = {}
         self.problems = {}
+        self.mending.forget()
         for key, value in image.metas.items():
             try:
                 if key.startswith(SPACE_PREFIX):
@@ -378,6 +367,8 @@ class Spaces:
                     bad = space.load(record, image.metas, feeds.get(record.id, []), rows)
                     held[record.id] = space
                     self._tell_damaged(space, bad)
+                    if space.mail.doubtful:
+                        self._mend(space)
                     self.plan_receipts(space, now)
                 elif key.startswith(JOINING_PREFIX):
                     joining = decode_joining(value)
@@ -400,6 +391,19 @@ class Spaces:
             self.ctx.emit(Notice("space-lost", {"space": name}, warning=True))
             text = f"the store holds entries of the space {name}, but its record is damaged or gone"
             self._warn("space-lost", text)
+
+    def _mend(self, space: Space) -> None:
+        fields: dict[str, object] = {"space": space.text_id}
+        self.ctx.emit(Notice("mail-damaged", fields, warning=True))
+        self._warn("mail-damaged", _mail_damaged(space))
+        self.mending.start(space)
+
+    def _mended(self, space: Space, now: int) -> None:
+        """Keep the mail that was made anew, and go on with it."""
+        self.commit((space.mail.row(space.id),), lambda why, at: None)
+        self.problems.pop(_mail_damaged(space), None)
+        self.ctx.emit(Notice("mail-mended", {"space": space.text_id}))
+        self.on_mended(space, now)
 
     def _warn(self, code: str, text: str) -> None:
         """Show a damage in `status`, until the store is read again; the log has all of them."""
@@ -498,9 +502,5 @@ class Spaces:
         return finished
 
 
-def _called(space: Space) -> str:
-    """Return how people may call a space; a relay does not learn its name."""
-    short = space.text_id[:8]
-    if space.carries_only:
-        return f"{short} (this node is a relay of it: it can neither read nor write there)"
-    return f"{space.name or '?'} ({short})"
+def _mail_damaged(space: Space) -> str:
+    return f"what is under way in {space.name} is damaged: it is made anew from its entries"

@@ -47,3 +47,36 @@ def status_of(space: Space) -> SpaceStatus:
         kept_by=space.acks.kept_by(space.author, own.seq) if own and own.seq else 0,
         unheld=space.acks.unheld(space.author, own.seq) if own else 0,
     )
+
+
+def found(spaces: list[Space], text: str) -> Space:
+    """Return the one that people mean by a name, or by the beginning of an id.
+
+    Raises: RequestError when there is none, or more than one.
+    """
+    named = [space for space in spaces if space.name == text]
+    start = text.lower().replace("-", "")
+    begin = [space for space in spaces if start and space.text_id.startswith(start)]
+    meant = named or begin
+    if len(meant) == 1:
+        return meant[0]
+    known = ", ".join(map(_called, spaces))
+    if meant:
+        raise RequestError(
+            f"{text!r} means {len(meant)} spaces", remedy=f"use more of the id: {known}"
+        )
+    remedy = (
+        f"known spaces: {known}"
+        if known
+        else "join one by the link that a member gives you: meshd join LINK; "
+        "or make one: meshd space create NAME"
+    )
+    raise RequestError(f"no space {text!r} here", code=Exit.NOT_FOUND, remedy=remedy)
+
+
+def _called(space: Space) -> str:
+    """Return how people may call a space; a relay does not learn its name."""
+    short = space.text_id[:8]
+    if space.carries_only:
+        return f"{short} (this node is a relay of it: it can neither read nor write there)"
+    return f"{space.name or '?'} ({short})"
