@@ -1,7 +1,7 @@
 """A value with its checksum, as rows of the store keep it: a flipped bit is damage, not a value.
 
 Enters: bytes, and the name of the row. Leaves: the same with a last line, and back, or WireError.
-Ref: docs/wire-format.md#space.
+Ref: docs/wire-format.md#space-rows.
 """
 
 from meshd.core.crypto import digest

@@ -47,7 +47,10 @@ class _Sent(NamedTuple):
 class Mail:
     """Both lists. Bounded by `OUTBOX_MAX` and `DUE_MAX`."""
 
-    __slots__ = ("_astray", "_due", "_fresh", "_held", "_outbox", "_returned", "doubtful", "overflowed")
+    __slots__ = (
+        *("_astray", "_due", "_fresh", "_held", "_outbox", "_returned"),
+        *("doubtful", "overflowed"),
+    )
 
     def __init__(self, *, doubtful: bool = False) -> None:
         self.doubtful = doubtful
@@ -210,7 +213,7 @@ class Mail:
 
 
 def load_mail(space: bytes, data: bytes | None) -> Mail:
-    """Return what was kept of a space: empty lists when nothing was, in doubt when it is damaged."""
+    """Return what was kept of a space; it is in doubt when its row is damaged."""
     mail = Mail()
     if data is None:
         return mail

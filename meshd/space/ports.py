@@ -21,6 +21,11 @@ Done = Callable[[str, int], None]
 """Called once with "" when durable, or with why not; and the time."""
 
 
+def no_rows(seq: int) -> tuple[Row, ...]:
+    """Return nothing that is to be written together with an entry."""
+    return ()
+
+
 class Held(Protocol):
     """The spaces that a node holds."""
 

@@ -31,7 +31,7 @@ from meshd.space.invitations import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
 from meshd.space.mail_mending import MailMending
-from meshd.space.ports import AirWaits, Done
+from meshd.space.ports import AirWaits, Done, no_rows
 from meshd.space.reading import LogReader
 from meshd.space.record import (
     JOINING_PREFIX,
@@ -44,7 +44,7 @@ from meshd.space.record import (
 )
 from meshd.space.space import Space, Taken
 from meshd.space.succession import Succession
-from meshd.space.telling import found, refused, status_of
+from meshd.space.telling import found, mail_damaged, refused, status_of
 from meshd.space.verbs import Verbs
 from meshd.wire import genesis as wire_genesis
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
@@ -69,10 +69,6 @@ _REMEDY = (
 )
 RECEIPT_DELAY_US = 1_000_000
 _WALL_MAX_S = 0xFFFFFFFF - 20 * 365 * 86400
-
-
-def _nothing(seq: int) -> tuple[Row, ...]:
-    return ()
 
 
 class Spaces:
@@ -178,7 +174,7 @@ class Spaces:
         now: int,
         done: Done | None = None,
         *,
-        also: Callable[[int], tuple[Row, ...]] = _nothing,
+        also: Callable[[int], tuple[Row, ...]] = no_rows,
     ) -> int:
         """Append an own entry; return its seq. It leaves this node when it is durable.
 
@@ -395,13 +391,13 @@ class Spaces:
     def _mend(self, space: Space) -> None:
         fields: dict[str, object] = {"space": space.text_id}
         self.ctx.emit(Notice("mail-damaged", fields, warning=True))
-        self._warn("mail-damaged", _mail_damaged(space))
+        self._warn("mail-damaged", mail_damaged(space))
         self.mending.start(space)
 
     def _mended(self, space: Space, now: int) -> None:
         """Keep the mail that was made anew, and go on with it."""
         self.commit((space.mail.row(space.id),), lambda why, at: None)
-        self.problems.pop(_mail_damaged(space), None)
+        self.problems.pop(mail_damaged(space), None)
         self.ctx.emit(Notice("mail-mended", {"space": space.text_id}))
         self.on_mended(space, now)
 
@@ -500,7 +496,3 @@ class Spaces:
             done(why, now)
 
         return finished
-
-
-def _mail_damaged(space: Space) -> str:
-    return f"what is under way in {space.name} is damaged: it is made anew from its entries"

@@ -49,6 +49,11 @@ def status_of(space: Space) -> SpaceStatus:
     )
 
 
+def mail_damaged(space: Space) -> str:
+    """Return what `status` says while the mail of a space is made anew."""
+    return f"what is under way in {space.name} is damaged: it is made anew from its entries"
+
+
 def found(spaces: list[Space], text: str) -> Space:
     """Return the one that people mean by a name, or by the beginning of an id.
 

@@ -148,6 +148,10 @@ class LetterDevice(Device):
         elif isinstance(event, Notice):
             self.notices.append(event)
 
+    def reloaded(self, image):
+        if self.net is not None:
+            self.messages.load(image, self.now)
+
     def ask(self, verb, **args):
         table = (
             self.spaces.requests

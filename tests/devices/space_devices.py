@@ -74,10 +74,15 @@ class Device:
         except StoreError as error:
             for append in waiting:
                 self.spaces.commit_failed(append.number, error.text, self.now)
-            self.spaces.reload(self.store.reopen(), self.now)
+            image = self.store.reopen()
+            self.spaces.reload(image, self.now)
+            self.reloaded(image)
         else:
             for append in waiting:
                 self.spaces.committed(append.number, self.now)
+
+    def reloaded(self, image):
+        """Other parts go on from what the store really holds."""
 
     def ask(self, verb, **args):
         """Make a request; return its Reply, or None while it waits."""
