@@ -89,7 +89,7 @@ def test_noise_between_true_items_changes_nothing_in_the_end(data):
         ether.inject(eve.identity.node, sub, body)
         for device in ether.devices:
             lora = device.files.lora
-            assert len(lora._takings._takings) <= taking.TAKINGS_MAX
+            assert len(lora._takings._takings) <= taking.GIVERS_MAX
             assert len(lora._takings._lost) <= taking.LOST_MAX
             assert len(lora._senders._sendings) <= sending.SENDINGS_MAX
     ether.wait(1200)

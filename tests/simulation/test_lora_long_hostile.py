@@ -222,5 +222,5 @@ def test_any_offer_and_any_bytes_change_nothing(known, any_ref, ahead, blob):
     before = {author: feed.seq for author, feed in author_of(ben)[0].feeds.items()}
     give(ben, ada, offer(ben, ada, ref, blob))
     assert before == {author: feed.seq for author, feed in author_of(ben)[0].feeds.items()}
-    assert len(ben.node.files.lora._takings._takings) <= taking.TAKINGS_MAX
+    assert len(ben.node.files.lora._takings._takings) <= taking.GIVERS_MAX
     assert len(ben.node.files.lora.blobs._ahead) <= 16

@@ -10,14 +10,16 @@ before that it takes the place of one piece until the marks come. Bounded: files
 Must not know: the store, spaces.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
+from meshd.core.law import HOUR_US
 from meshd.core.spans import span
 from meshd.sync.files.air.blob import unpack
 from meshd.sync.files.air.erasure import mark_of
+from meshd.sync.files.air.rule import time_us
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
@@ -32,7 +34,12 @@ from meshd.wire.lora_pieces import (
 
 TAKINGS_MAX = 5
 """Blobs under way; one that brought nothing for `IDLE_US` makes room."""
+GIVERS_MAX = 12
+"""The same where each member who gives has one place alone."""
 IDLE_US = 600_000_000
+PART = 4
+SPANS = 2
+"""Within twice the time that a blob takes by a radio a quarter must come, or it makes room."""
 ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
 QUIET_US = 120_000_000
@@ -68,7 +75,7 @@ class Taking:
             "node",
             "offer",
         ),
-        *("pieces", "root", "tag", "take", "trusted", "yields"),
+        *("moves", "pieces", "root", "tag", "take", "trusted", "yields"),
     )
 
     def __init__(self, link: str, node: bytes, offer: Offer, *, root: bytes, take: "Take") -> None:
@@ -87,6 +94,7 @@ class Taking:
         self.asks = 0
         self.yields = 0
         self.began_us = self.moved_us = 0
+        self.moves: deque[int] = deque(maxlen=max(offer.need // PART, 1))
 
     def text(self, now: int, frame_us: int) -> str:
         """Say how far it is, and how long the rest takes at the pace so far."""
@@ -98,6 +106,12 @@ class Taking:
         piece_us = (self.moved_us - self.began_us) / here if here >= PACE_MIN else 0
         left_us = max(piece_us, frame_us) * max(need - here, 1)
         return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
+
+    def is_slow(self, now: int, span_us: int) -> bool:
+        """Tell whether less than its part came within a span."""
+        if now - self.began_us <= span_us:
+            return False
+        return len(self.moves) < (self.moves.maxlen or 1) or now - self.moves[0] > span_us
 
     @property
     def lacks(self) -> int:
@@ -285,6 +299,7 @@ class Takings:
             return False
         taking.pieces[number] = data
         taking.moved_us = now
+        taking.moves.append(now)
         taking.asks = taking.yields = 0
         return True
 
@@ -314,11 +329,18 @@ class Takings:
             unit_us = self._air.frame_us(link)
             self._lost[tag] = (link, now + unit_us + self._ctx.jitter(0, WINDOW * unit_us), 0)
 
+    def _span_us(self, taking: Taking, now: int) -> int:
+        """Return within what time a part of a blob must come."""
+        budget = self._air.budget(taking.link, now)
+        whole_us = None if budget is None else time_us(taking.offer.size, budget)
+        return max(IDLE_US, SPANS * (HOUR_US if whole_us is None else whole_us))
+
     def _make_room(self, taking: Taking, now: int) -> bool:
         """Tell whether there is a place for one more; the last is for who has none.
 
         Where there is none, it lets go of what brings nothing, of a stranger's for that of a
-        member, or of one of him who has most places for who has fewer.
+        member, of one of him who has most places for who has fewer, or of another's that brings too
+        little. Beyond that a member who has no place gets one.
         """
         given = Counter(one.node for one in self._takings.values())
         places = TAKINGS_MAX - 1 if given[taking.node] else TAKINGS_MAX
@@ -331,8 +353,10 @@ class Takings:
             if now - one.moved_us > IDLE_US
             or (taking.trusted and not one.trusted)
             or (taking.trusted and given[one.node] == most > given[taking.node] + 1)
+            or (one.node != taking.node and one.is_slow(now, self._span_us(one, now)))
         ]
         if not idle:
-            return False
+            alone = taking.trusted and not given[taking.node]
+            return alone and len(self._takings) < GIVERS_MAX
         del self._takings[min(idle, key=lambda one: (one.trusted, one.moved_us)).body]
         return True

@@ -183,6 +183,47 @@ def test_takings_have_equal_parts_by_giver_and_one_stays_free():
     assert nodes() == [1, 2, 2]
 
 
+@pytest.mark.parametrize("soon", [True, False])
+def test_members_who_together_bring_too_little_keep_nobody_out(monkeypatch, soon):
+    """Each signs one offer and tells a true piece of it each five minutes."""
+    if not soon:
+        monkeypatch.setattr(taking, "GIVERS_MAX", taking.TAKINGS_MAX)
+    ether = crowd(taking.TAKINGS_MAX + 1)
+    anna, ben, *bad = ether.devices
+    ether.radios[0].up = False
+    for number in range(taking.TAKINGS_MAX + 1):
+        anna.put(os.urandom(9000), name=f"file {number}")
+    sync(*ether.devices)
+    ben.listed()
+    takings = ben.files.lora._takings
+    members = frozenset(device.identity.node for device in ether.devices)
+    ben.files.lora._owner.file_members = lambda space: members
+    space = anna.spaces.all()[0]
+    *most, last = list(ben.files._catalogue.all(space.id) or ())
+    packed = []
+
+    def offer(giver, manifest):
+        ref = wire.ref_of(manifest.space, manifest.clear.root)
+        one = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+        signed = one.offer._replace(signature=giver.identity.sign(one.offer.signed))
+        ether.inject(giver.identity.node, Sub.OFFER, signed.encode())
+        for number in range(len(one.runs)):
+            ether.inject(giver.identity.node, Sub.MARKS, one.marks(number).encode())
+        packed.append((giver, one))
+
+    for giver, manifest in zip(bad, most, strict=False):
+        offer(giver, manifest)
+    assert len(takings._takings) == taking.TAKINGS_MAX
+    for number in range(0 if soon else 4):
+        for giver, one in packed:
+            piece = wire.Piece(one.offer.tag, number, 0, one.pieces[number])
+            ether.inject(giver.identity.node, Sub.PIECE, piece.encode())
+        ether.wait(300)
+    offer(anna, last)
+    assert anna.identity.node in {one.node for one in takings._takings.values()}
+    assert len(takings._takings) == taking.TAKINGS_MAX + soon, "each has a place for one"
+
+
 def test_forged_marks_are_nothing():
     ether = crowd(2)
     put(ether, DATA)
