@@ -34,6 +34,9 @@ class Prefix(NamedTuple):
         """Tell whether `other` lies within this prefix."""
         if other.length < self.length:
             return False
+        whole, rest = divmod(self.length, 8)
+        if not rest:
+            return self.address[:whole] == other.address[:whole]
         shift = 128 - self.length
         return int.from_bytes(self.address, "big") >> shift == (
             int.from_bytes(other.address, "big") >> shift

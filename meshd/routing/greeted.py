@@ -22,6 +22,11 @@ def introduces(tlv: Tlv, link: Link) -> bool:
     return isinstance(tlv, Hello) or (isinstance(tlv, Ihu) and tlv.address == link.address)
 
 
+def heard_us(ihu: Ihu | None) -> tuple[int, int] | None:
+    """Return how well we are heard and how long that holds, if an IHU says so."""
+    return None if ihu is None else (ihu.rxcost, holds_us(ihu))
+
+
 def holds_us(ihu: Ihu) -> int:
     """Return how long an IHU holds (RFC 8966 Appendix B)."""
     return ihu.interval_cs * 10_000 * 7 // 2

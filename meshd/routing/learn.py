@@ -23,8 +23,6 @@ from meshd.routing.selection import concerned, matters
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Lease, Route, RouteTable
 from meshd.wire.babel import RouteRequest, Tlv
-from meshd.wire.babel_greeting import apart
-from meshd.wire.babel_words import words
 
 CHEAPER = 128
 """When a neighbour costs so much less than when routes of it were left out, they are read again."""
@@ -74,26 +72,17 @@ class Learner:
         self.adopted = False
         self.remembered: dict[Neighbour, Memory] = {}
 
-    def refresh(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
-        """Renew the routes of a packet with exactly these bytes; False: it must be read."""
-        known = self.remembered.get(neighbour)
-        if known is None or (lease := known.leases.get(data)) is None:
-            return False
-        if lease.strays or neighbour.cost + CHEAPER <= lease.left_out_cost:
+    def known(self, neighbour: Neighbour, data: bytes) -> Lease | None:
+        """Return the lease of the routes that a packet with exactly these bytes announced."""
+        memory = self.remembered.get(neighbour)
+        return None if memory is None else memory.leases.get(data)
+
+    def refresh(self, neighbour: Neighbour, lease: Lease | None, now: int) -> bool:
+        """Renew the routes of a packet that was heard again; False: it must be read."""
+        if lease is None or lease.strays or neighbour.cost + CHEAPER <= lease.left_out_cost:
             return False
         lease.expires_us = now + lease.hold_us
         return True
-
-    def apart(self, neighbour: Neighbour, data: bytes) -> tuple[bytes, bytes] | None:
-        """Return a greeting and the plain page behind it; None when a packet is read as one.
-
-        That is so when it is not that, or the neighbour has to be greeted.
-        """
-        if neighbour.told_rxcost == INFINITY or (two := apart(data)) is None:
-            return None
-        known = self.remembered.get(neighbour)
-        sound = (known is not None and two[1] in known.leases) or words(two[1]) is not None
-        return two if sound else None
 
     def neighbour_lost(self, neighbour: Neighbour) -> None:
         """Forget all that a neighbour announced."""

@@ -289,7 +289,7 @@ class Lesson:
                 else:
                     self._clean += 1
                 return
-            route = self._add(prefix, lease)
+            route = self._add(prefix, entry, lease)
             if route is None:
                 return
         elif (
@@ -355,7 +355,7 @@ class Lesson:
             return DropReason.BABEL_NEXT_HOP
         return None
 
-    def _add(self, prefix: Prefix, lease: Lease) -> Route | None:
+    def _add(self, prefix: Prefix, known: Entry | None, lease: Lease) -> Route | None:
         """Make a route, if need be in the place of another; None when there is no room."""
         learner, neighbour = self._learner, self._neighbour
         if learner.table.full:
@@ -364,7 +364,6 @@ class Lesson:
                 learner.ctx.drop(DropReason.BABEL_ROUTES_FULL, neighbour.link.name)
                 return None
             learner.remove(victim)
-        known = learner.table.entries.get(prefix)
         route = Route(known.prefix if known else prefix, neighbour, lease, self._now)
         learner.table.add(route)
         return route

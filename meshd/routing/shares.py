@@ -5,13 +5,19 @@ a newcomer's. So whoever floods a table takes room from nobody but itself.
 Must not know: what the items are.
 """
 
-from collections import Counter
-
 from meshd.neighbour.table import Neighbour
 
 
-class Shares(Counter[Neighbour]):
-    """Items of each neighbour that has any: `shares[neighbour] += 1` for a new one."""
+class Shares(dict[Neighbour, int]):
+    """Items of each neighbour that has any: `shares[neighbour] += 1` for a new one.
+
+    No `Counter`: each write to one of those is a call.
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, neighbour: Neighbour) -> int:
+        return 0
 
     def drop(self, neighbour: Neighbour) -> None:
         """Note that an item of a neighbour went."""
@@ -23,5 +29,5 @@ class Shares(Counter[Neighbour]):
         """Return who has most, if it has at least two more than `newcomer`; else None."""
         if not self:
             return None
-        most, held = self.most_common(1)[0]
-        return None if most is newcomer or held <= self[newcomer] + 1 else most
+        most = max(self, key=self.__getitem__)
+        return None if most is newcomer or self[most] <= self[newcomer] + 1 else most

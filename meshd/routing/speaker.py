@@ -27,7 +27,7 @@ from meshd.routing.announce import Announcer
 from meshd.routing.answers import Answers
 from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
-from meshd.routing.greeted import holds_us, introduces, not_a_source
+from meshd.routing.greeted import heard_us, holds_us, introduces, not_a_source
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora import LoraDialect, State
@@ -41,13 +41,12 @@ from meshd.routing.source import SourceTable
 from meshd.routing.table import ROUTES_MAX, RouteTable
 from meshd.wire import babel
 from meshd.wire.babel import Packet, Retraction, Tlv, Update
-from meshd.wire.babel_greeting import greeting
+from meshd.wire.babel_greeting import Greeting, parts
 from meshd.wire.babel_parser import decode
+from meshd.wire.babel_words import words
 
 GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
 GREET_EVERY_US = 300_000
-
-_HELLO = bytes((babel.T_HELLO,))
 
 
 class NeighbourChange(NamedTuple):
@@ -174,28 +173,49 @@ class Babel:
 
     def receive(self, name: str, datagram: Datagram, now: int) -> bool:
         """Take a datagram that arrived on link `name`; tell whether `poll_neighbour` has news."""
+        neighbour = self._neighbours.get(name, datagram.source)
+        if neighbour is None:
+            self._hear_stranger(name, datagram, now)
+        elif not neighbour.budget.take(len(datagram.data), now):
+            self._ctx.drop(DropReason.INGRESS_BUSY, name)
+        else:
+            self._hear(neighbour, datagram.data, now)
+        return bool(self._changes)
+
+    def _hear_stranger(self, name: str, datagram: Datagram, now: int) -> None:
+        """Take a packet of who is no neighbour."""
         outlet = self._announcer.outlets.get(name)
-        source, data = datagram.source, datagram.data
         if outlet is None:
             self._ctx.drop(DropReason.UNKNOWN_LINK)
-            return False
-        neighbour = self._neighbours.get(name, source)
-        if neighbour is None and (why := not_a_source(source, outlet.link)) is not None:
+        elif (why := not_a_source(datagram.source, outlet.link)) is not None:
             self._ctx.drop(why, name)
-            return False
-        if not (neighbour or outlet.strangers).budget.take(len(data), now):
+        elif not outlet.strangers.budget.take(len(datagram.data), now):
             self._ctx.drop(DropReason.INGRESS_BUSY, name)
-            return False
-        if neighbour is None:
-            self._read(outlet.link, source, data, now)
-        elif (two := self._learner.apart(neighbour, data)) is None:
-            if not self._nothing_new(neighbour, data, now):
-                self._read(outlet.link, source, data, now)
         else:
-            for part in two:
-                if not self._nothing_new(neighbour, part, now):
-                    self._read(outlet.link, source, part, now)
-        return bool(self._changes)
+            self._read(outlet.link, datagram.source, datagram.data, now)
+
+    def _hear(self, neighbour: Neighbour, data: bytes, now: int) -> None:
+        """Take a packet of a neighbour: mostly a hello, or a page of which little is new."""
+        front, said, page = parts(data, neighbour.address)
+        learner, link = self._learner, neighbour.link
+        lease = learner.known(neighbour, page) if page else None
+        if neighbour.told_rxcost == INFINITY:  # it has to be greeted, whatever it says
+            if front or not learner.refresh(neighbour, lease, now):
+                self._read(link, neighbour.address, data, now)
+            return
+        if front:
+            if lease is None and page and words(page) is None:
+                front, said, page = data, None, b""  # no two packets
+            if said is None or not self._steady(neighbour, said, now):
+                self._read(link, neighbour.address, front, now)
+                lease = learner.known(neighbour, page) if page else None
+            if not page:
+                return
+        if not learner.refresh(neighbour, lease, now):
+            if Lesson(learner, neighbour, now).follow(page):
+                self._chooser.settle(now)
+            else:
+                self._read(link, neighbour.address, page, now)
 
     def _read(self, link: Link, source: bytes, data: bytes, now: int) -> None:
         """Decode a packet, and take all that it says."""
@@ -213,28 +233,14 @@ class Babel:
             self._take(neighbour, packet, data, now)
             self._chooser.settle(now)
 
-    def _nothing_new(self, neighbour: Neighbour, data: bytes, now: int) -> bool:
-        """Take what most packets are: a page that was heard before, or changed a little, a hello.
-
-        False when it has to be decoded.
-        """
-        if not data.startswith(_HELLO, babel.HEADER_LEN) and self._learner.refresh(
-            neighbour, data, now
-        ):
-            return True
-        if neighbour.told_rxcost == INFINITY:
-            return False  # it has to be greeted, whatever it says
-        if (said := greeting(data, neighbour.address)) is not None:
-            hello, ihus = said
-            ihu = ihus.get(neighbour.link.address)
-            heard = None if ihu is None else (ihu.rxcost, holds_us(ihu))
-            if neighbour.steady(hello.seqno, hello.interval_cs * 10_000, now, heard=heard):
-                self._arm(neighbour)
-                return True
-        elif Lesson(self._learner, neighbour, now).follow(data):
-            self._chooser.settle(now)
-            return True
-        return False
+    def _steady(self, neighbour: Neighbour, said: Greeting, now: int) -> bool:
+        """Take a greeting that changes no cost; False, and nothing done, when it may."""
+        hello, ihus = said
+        heard = heard_us(ihus.get(neighbour.link.address))
+        if not neighbour.steady(hello.seqno, hello.interval_cs * 10_000, now, heard=heard):
+            return False
+        self._arm(neighbour)
+        return True
 
     def handle_timer(self, key: Key, now: int) -> None:
         """Do what a timer of owner "routing" is for."""

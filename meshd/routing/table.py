@@ -299,9 +299,13 @@ class RouteTable:
 
     def renew(self, route: Route, lease: Lease) -> None:
         """Let a route live as long as `lease` does."""
-        if route.lease is not lease:
-            self._leave(route)
-            self._join(route, lease)
+        before = route.lease
+        if before is lease:
+            return
+        if before.head is not None:
+            before.stray(route.prefix)
+        self._part(before)
+        self._join(route, lease)
 
     def tidy(self, entry: Entry) -> bool:
         """Forget an entry that holds nothing any more; tell whether that was so."""

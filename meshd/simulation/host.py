@@ -9,7 +9,7 @@ after a failed one all that waits has failed too, and the node gets a new image 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,6 +62,12 @@ class Hop(NamedTuple):
 
     link: str
     next_hop: bytes
+
+
+@lru_cache(maxsize=4096)
+def _hop(link: str, next_hop: bytes) -> Hop:
+    """Return one value for all routes by a next hop: a large world has a million routes."""
+    return Hop(link, next_hop)
 
 
 class Host:
@@ -315,7 +321,7 @@ class Host:
 
     def _on_route_installed(self, event: RouteInstalled) -> None:
         if event.prefix.length == 128:
-            self.routes[event.prefix.address] = Hop(event.link, event.next_hop)
+            self.routes[event.prefix.address] = _hop(event.link, event.next_hop)
             for observer in self.world.observers:
                 observer.route_changed(self, event.prefix.address)
 

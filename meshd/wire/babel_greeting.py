@@ -7,6 +7,7 @@ as two packets, which mean the same. Must not know: neighbours, costs.
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from meshd.core.errors import WireError
 from meshd.wire.babel import HEADER, HEADER_LEN, MAGIC, T_HELLO, T_IHU, VERSION, Hello, Ihu
@@ -15,6 +16,30 @@ from meshd.wire.babel_words import begins
 
 Greeting = tuple[Hello, Mapping[bytes | None, Ihu]]
 
+_HELLO = bytes((T_HELLO,))
+_RIDE_LEN_MIN = HEADER_LEN + 8 + 28
+
+
+class Parts(NamedTuple):
+    """A packet as two: what may be a greeting, read if it is one, and what may be a page."""
+
+    front: bytes
+    said: Greeting | None
+    page: bytes
+
+
+def parts(data: bytes, source: bytes) -> Parts:
+    """Return what a packet begins with, and the page behind it; either may be missing."""
+    return _parts(data, source) if len(data) <= KEPT_LEN_MAX else Parts(b"", None, data)
+
+
+@lru_cache(maxsize=KEPT)
+def _parts(data: bytes, source: bytes) -> Parts:
+    if data[HEADER_LEN : HEADER_LEN + 1] != _HELLO:
+        return Parts(b"", None, data)
+    front, page = apart(data) or (data, b"")
+    return Parts(front, greeting(front, source), page)
+
 
 def apart(data: bytes) -> tuple[bytes, bytes] | None:
     """Return the greeting that a packet begins with, and the page behind it; None if it has none.
@@ -22,15 +47,9 @@ def apart(data: bytes) -> tuple[bytes, bytes] | None:
     Hellos and IHUs leave no parser state, and such a page needs none: so two packets would say the
     same. Whether the page is sound is not looked at.
     """
-    return _apart(data) if _RIDE_LEN_MIN <= len(data) <= KEPT_LEN_MAX else None
-
-
-_RIDE_LEN_MIN = HEADER_LEN + 8 + 28
-
-
-@lru_cache(maxsize=KEPT)
-def _apart(data: bytes) -> tuple[bytes, bytes] | None:
     end, at = len(data), HEADER_LEN
+    if not _RIDE_LEN_MIN <= end <= KEPT_LEN_MAX:
+        return None
     if data[at] != T_HELLO or data[:at] != HEADER.pack(MAGIC, VERSION, end - at):
         return None
     while at + 1 < end and data[at] in (T_HELLO, T_IHU):
@@ -48,14 +67,6 @@ def greeting(data: bytes, source: bytes) -> Greeting | None:
     """Return the greeting that a packet is; None when it says more or less than that."""
     if data[HEADER_LEN : HEADER_LEN + 1] != _HELLO or len(data) > KEPT_LEN_MAX:
         return None
-    return _greeting(data, source)
-
-
-_HELLO = bytes((T_HELLO,))
-
-
-@lru_cache(maxsize=KEPT)
-def _greeting(data: bytes, source: bytes) -> Greeting | None:
     try:
         packet = decode(data, source)
     except WireError:

@@ -8,7 +8,7 @@ packets that begin with the same address. Whatever else a packet holds makes it 
 None is the answer: then it has to be decoded. Must not know: routes, neighbours.
 """
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -114,7 +114,7 @@ def chosen(data: bytes, prefixes: Collection[Prefix], source: bytes) -> list[Upd
 
 
 def exchanged(
-    data: bytes, prefixes: Container[Prefix], news: Mapping[Prefix, Update | None], source: bytes
+    data: bytes, prefixes: Iterable[Prefix], news: Mapping[Prefix, Update | None], source: bytes
 ) -> bytes | None:
     """Return a plain page with other words for some prefixes, or with none; new ones come last.
 
@@ -124,17 +124,19 @@ def exchanged(
     if known is None:
         return None
     first = known[0]
-    kept = {_prefix(first, word): word for word in known}
-    for prefix in [prefix for prefix in kept if prefix not in prefixes]:
-        del kept[prefix]
-    for prefix, update in news.items():
+    begin = first[12:]
+    kept = {begin[: word[5]] + word[12:]: word for word in known}
+    for gone in kept.keys() - {address for address, length in prefixes if length == 128}:
+        del kept[gone]
+    for (address, length), update in news.items():
         if update is None:
-            kept.pop(prefix, None)
+            if length == 128:
+                kept.pop(address, None)
         elif (word := _word(first, update, source)) is None:
             return None
         else:
-            kept[prefix] = word
-    if not kept or next(iter(kept)).address != first[12:]:
+            kept[address] = word
+    if not kept or next(iter(kept)) != begin:
         return None
     body = b"".join(kept.values())
     return babel.HEADER.pack(babel.MAGIC, babel.VERSION, len(body)) + body

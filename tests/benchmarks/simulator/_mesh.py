@@ -135,7 +135,7 @@ def large_pages() -> None:
         return
     advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for fields in (line.split() for line in lines):
-        if fields[1] != "rw-p" or len(fields) > 5:
+        if fields[1] != "rw-p" or fields[5:] not in ([], ["[heap]"]):
             continue
         start, end = (int(each, 16) for each in fields[0].split("-"))
         start, end = -(-start // LARGE) * LARGE, end // LARGE * LARGE
