@@ -38,9 +38,13 @@ def set_now(options: Namespace, radio: RadioConfig) -> Board:
         raise RequestError(text, code=error.code, remedy=error.remedy) from error
 
 
-def remark(radio: RadioConfig) -> str:
+def remark(options: Namespace, radio: RadioConfig) -> str:
     """Return what the board at a port does not hold of its configuration; "": it fits."""
-    return asyncio.run(look_at_board(radio.port, _plan(radio), radio.law.region))
+    where = f" --config {options.config}" if options.config else ""
+    if not where and options.state_dir:
+        where = f" --state-dir {options.state_dir}"
+    said = asyncio.run(look_at_board(radio.port, _plan(radio), radio.law.region))
+    return said.replace(" --set-board", f" --set-board{where}")
 
 
 def fields(board: Board) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from meshd.cli import radio_board
 from meshd.cli.client import state_dir
 from meshd.cli.output import argument, common, show, talk
 from meshd.cli.regions import law_named, no_region
-from meshd.config.edit import Change, Value, edit_table
+from meshd.config.edit import Value, edit_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
@@ -148,7 +148,9 @@ def run_set(options: Namespace) -> int:
         "radio": _fields(radio),
         **({"board": radio_board.fields(board)} if board else {}),
         "remark": remark,
-        "next": _next(edited.changes, folder, options.config),
+        "next": _next(folder, options.config)
+        if edited.changes or (board and board.written)
+        else "",
     }
     show(options, "radio.set", value, _words(value, radio))
     return Exit.OK
@@ -245,7 +247,7 @@ def _remark(options: Namespace, radio: RadioConfig) -> str:
         talk(f"asking {radio.port} what is on it; this takes some seconds")
     found = asyncio.run(_found(radio))
     if found.kind == radio.kind:
-        return radio_board.remark(radio) if radio.kind == radio_board.KIND else ""
+        return radio_board.remark(options, radio) if radio.kind == radio_board.KIND else ""
     if found.kind:
         return f"what answers there is {found.kind}, not {radio.kind}: --kind {found.kind}"
     if "has it open" in found.problem:
@@ -261,10 +263,8 @@ async def _found(radio: RadioConfig) -> Found:
         return Found(radio.port)
 
 
-def _next(changes: tuple[Change, ...], folder: str, config: str | None) -> str:
-    """Return what makes the daemon use it, "" when nothing has changed."""
-    if not changes:
-        return ""
+def _next(folder: str, config: str | None) -> str:
+    """Return what makes the daemon use what has changed."""
     if os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
         return "the daemon reads its file when it starts: start it again, then meshd radio list"
     said = f" --config {config}" if config else f" --state-dir {folder}"

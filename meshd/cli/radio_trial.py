@@ -17,6 +17,7 @@ from meshd.core.law import SubBand
 from meshd.link.ledger import Wait
 from meshd.radio.ebyte import UNNAMED, Ebyte
 from meshd.radio.kinds import KINDS
+from meshd.radio.meshtastic import Meshtastic
 from meshd.radio.modem import (
     Advised,
     Broken,
@@ -60,7 +61,12 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--bandwidth", type=argument(_kilohertz), metavar="KHZ", help="as 125, which is usual"
     )
-    _add_number(parser, "--power", POWER_DBM, "in dBm")
+    parser.add_argument(
+        "--power",
+        type=int,
+        metavar="N",
+        help=f"in dBm; default {POWER_DBM}, or for a Meshtastic board that of a mesh in the region",
+    )
     _add_number(parser, "--count", 0, "how many frames to send, 0 only listens")
     parser.add_argument(
         "--module-dbm",
@@ -128,7 +134,7 @@ def run_test(options: Namespace) -> int:
 def _plan(options: Namespace) -> RadioPlan:
     """Return how the radio is set: as said, the rest as a mesh of the region is. Raises:
     RequestError."""
-    frequency_hz, usual = options.frequency, USUAL_RATE
+    frequency_hz, usual, tx_dbm = options.frequency, USUAL_RATE, POWER_DBM
     if options.region:
         table = {"port": options.port, "region": law_named(options.region).region}
         try:
@@ -136,6 +142,8 @@ def _plan(options: Namespace) -> RadioPlan:
         except PlanError as error:
             raise RequestError(error.text, code=Exit.USAGE, remedy=_LAW) from error
         frequency_hz, usual = frequency_hz or config.frequency_hz, config.modulation
+        if options.kind == Meshtastic.kind:  # which is set as the mesh is, and keeps that
+            tx_dbm = config.tx_dbm
     if not frequency_hz:
         what = "add --frequency MHZ, or --region NAME for the usual one of the region"
         raise RequestError("on which frequency?", code=Exit.USAGE, remedy=what)
@@ -145,7 +153,7 @@ def _plan(options: Namespace) -> RadioPlan:
         modulation = Modulation(factor, bandwidth_hz(options.kind, khz)).checked()
     except UsageError as error:
         raise RequestError(str(error), code=Exit.USAGE, remedy=_HELP) from error
-    return RadioPlan(frequency_hz, modulation, options.power)
+    return RadioPlan(frequency_hz, modulation, tx_dbm if options.power is None else options.power)
 
 
 def _band(options: Namespace, plan: RadioPlan) -> SubBand:

@@ -257,8 +257,8 @@ def granted(settings: LoraSettings | None, wanted: RadioPlan) -> RadioPlan | str
     if modulation is None or modulation[:2] != want[:2]:
         there = "an unknown preset" if modulation is None else _words(modulation)
         return (
-            f"the radio is set to {there}, the mesh uses {_words(want)}: {SET}; the vendor's "
-            f"application calls it {_preset_words(want)}; or change the plan of the mesh"
+            f"the radio is set to {there}, the mesh uses {_words(want)}: {SET}"
+            f"{_preset_words(want)}; or change the plan of the mesh"
         )
     if not abs(settings.offset_mhz) <= OFFSET_MAX_MHZ:
         return f"the radio's frequency offset of {settings.offset_mhz:g} MHz is too large: {SET}"
@@ -269,12 +269,13 @@ def granted(settings: LoraSettings | None, wanted: RadioPlan) -> RadioPlan | str
             f"the radio is on {there} MHz, the mesh on {wanted.frequency_hz / 1e6:g} MHz: {SET}; "
             "or change the plan of the mesh"
         )
-    if settings.tx_dbm > wanted.tx_dbm:
+    if settings.tx_dbm > wanted.tx_dbm or not settings.tx_dbm:
+        there = f"{settings.tx_dbm} dBm" if settings.tx_dbm else "all that its region allows"
         return (
-            f"the radio is set to {settings.tx_dbm} dBm, the plan allows {wanted.tx_dbm} dBm: {SET}"
+            f"the radio is set to {there}, the plan allows {wanted.tx_dbm} dBm: {SET}; or allow "
+            "more with --power, as far as the law goes"
         )
-    tx_dbm = settings.tx_dbm or wanted.tx_dbm
-    return wanted._replace(modulation=modulation, tx_dbm=tx_dbm)
+    return wanted._replace(modulation=modulation, tx_dbm=settings.tx_dbm)
 
 
 def _near(possible_hz: set[int], wanted_hz: int) -> bool:
@@ -295,10 +296,11 @@ def _words(modulation: Modulation) -> str:
 
 
 def _preset_words(modulation: Modulation) -> str:
+    """Say what the vendor's application calls a data rate, where it has a name for it."""
     for name, factor, bandwidth_hz, _ in PRESETS.values():
         if (factor, bandwidth_hz) == modulation[:2]:
-            return f"the preset {name}"
-    return "these values without a preset"
+            return f", or set the preset {name} with the vendor's application"
+    return ""
 
 
 def _hash(name: str) -> int:

@@ -151,6 +151,20 @@ def test_without_the_option_the_board_is_only_looked_at(tmp_path, boards, capsys
     assert lora(emulator).modem_preset == 0 and emulator._boots == 2
 
 
+def test_board_that_was_set_is_taken_by_what_comes_next(tmp_path, boards, capsys):
+    boards("a")
+    kind = ("--kind", "meshtastic", "--region", "EU868")
+    where = ("--state-dir", str(tmp_path / "s"))
+    assert main(["radio", "set", str(tmp_path / "a"), *kind, *where]) == 0
+    said = capsys.readouterr().out
+    assert f"--set-board --state-dir {tmp_path / 's'}` writes it" in said
+    assert main(["radio", "set", str(tmp_path / "a"), "--set-board", *where]) == 0
+    said = capsys.readouterr().out
+    assert "it stands there so already" in said and "next: meshd run --state-dir" in said
+    trial = ("meshtastic", "--region", "EU868", "--count", "1", "--listen", "0", *where)
+    assert main(["radio", "test", str(tmp_path / "a"), *trial]) == 0
+
+
 def test_port_that_another_program_has_is_waited_for(tmp_path, boards, capsys, monkeypatch):
     boards("a")
     monkeypatch.setattr(board_setup, "HELD_MAX_S", 1.0)

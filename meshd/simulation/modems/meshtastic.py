@@ -117,6 +117,7 @@ class MeshtasticEmulator(Emulator):
                 + number(2, preset)
                 + number(7, region if isinstance(region, int) else 0)
                 + flag(9, "transmit-off" not in self.faults)
+                + number(10, round(self.radio.setting.tx_dbm))
                 + real(14, self.radio.setting.frequency_hz / 1e6)
             )
 

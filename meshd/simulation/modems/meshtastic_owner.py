@@ -82,7 +82,7 @@ class Owner:
             return
         tx_dbm = values.get(10) or _HIGHEST_DBM
         self.setting = RadioSetting(modulation, frequency_hz, float(tx_dbm))
-        self.told = lora
+        self.told = lora if values.get(10) else lora + number(10, tx_dbm)
 
     def region(self) -> int:
         """Return the number of the region; 0 when none was chosen."""

@@ -298,8 +298,8 @@ def test_packets_that_are_not_ours_or_not_of_the_air():
 # --- what the radio is set to ---------------------------------------------------------------------
 
 
-def told(channel="", **values):
-    lora = config_pb2.Config.LoRaConfig(tx_enabled=True, **values)
+def told(channel="", *, tx_power=14, **values):
+    lora = config_pb2.Config.LoRaConfig(tx_enabled=True, tx_power=tx_power, **values)
     return LoraSettings.read(Message.decode(lora.SerializeToString()), channel)
 
 
@@ -335,7 +335,7 @@ def told(channel="", **values):
 )
 def test_settings_that_fit(settings_told, frequency_hz, modulation):
     plan = RadioPlan(frequency_hz, modulation._replace(preamble=8, coding_rate=1), 20)
-    assert granted(told(**settings_told), plan) == plan._replace(modulation=modulation)
+    assert granted(told(**settings_told), plan) == plan._replace(modulation=modulation, tx_dbm=14)
 
 
 def test_channel_name_turns_into_a_slot():
@@ -352,6 +352,7 @@ def test_channel_name_turns_into_a_slot():
         ({"use_preset": True, "region": US}, "906.875 MHz"),
         ({"use_preset": True, "region": 5}, "unknown"),
         ({"use_preset": True, "region": EU_868, "tx_power": 27}, "27 dBm"),
+        ({"use_preset": True, "region": EU_868, "tx_power": 0}, "all that its region allows"),
         ({"region": EU_868, "bandwidth": 99, "spread_factor": 9}, "an unknown preset"),
     ],
 )

@@ -235,6 +235,40 @@ def test_it_sends_no_frame():
         plug.modem.transmit(b"frame", 0)
 
 
+@given(
+    faults=st.sets(st.sampled_from(sorted(MeshtasticEmulator.FAULTS)), max_size=2),
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 12_000),
+            st.one_of(st.binary(max_size=40), st.sampled_from(["restart", "lose"])),
+        ),
+        max_size=6,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_it_ends_and_what_it_says_is_true(faults, steps):
+    plug = board(*faults, plan=SHORT_FAST)
+    for pause_ms, what in steps:
+        plug.desk.run(pause_ms * 1_000)
+        if what == "restart":
+            plug.emulator.power_on()
+        elif what == "lose":
+            said_before, plug.emulator.written = plug.emulator.written, lambda _: None
+            plug.desk.run(SECOND)
+            plug.emulator.written = said_before
+        else:
+            plug.line.to_host(what)
+    end = ended(plug)
+    assert plug.modem.poll_timeout() is None and len(said(plug)) <= 1
+    plug.desk.run(20 * SECOND)
+    if isinstance(end, Configured):
+        setting = plug.emulator.owner.setting
+        assert setting.modulation[:3] == (7, 250_000, 1)
+        assert (setting.frequency_hz, setting.tx_dbm) == (869_525_000, 10)
+    else:
+        assert end.cause and end.remedy
+
+
 # --- what the board tells -------------------------------------------------------------------------
 
 
