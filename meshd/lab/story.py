@@ -344,7 +344,7 @@ class Story:
             whole = {"availability", "info", "state", "neighbours"} <= topics.keys()
             return whole and topics["availability"] == "online"
 
-        self._expect(complete, "the broker does not hold all of five, and that it is online,")
+        self._expect(complete, "the broker has not all of five")
         self.watch.stop()
         state = json.loads(topics["state"])
         if state.get("id") != self.last.node:
