@@ -40,6 +40,12 @@ def _replay(options: Namespace) -> int:
             until_us = None if options.until is None else int(options.until * 1e6)
             replay.run(until_us=until_us)
             value = _value(replay)
+    except FileNotFoundError as error:
+        raise RequestError(
+            f"there is no file {options.file}",
+            code=Exit.NOT_FOUND,
+            remedy="`meshd run --record FILE` writes one",
+        ) from error
     except RecordingError as error:
         raise RequestError(
             f"{options.file}: {error}", remedy="give it a whole file of `meshd run --record`"

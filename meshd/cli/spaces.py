@@ -20,9 +20,10 @@ from meshd.cli.output import (
     show,
     talk,
 )
-from meshd.core.errors import Exit, RequestError
+from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
 from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table, waits_of
+from meshd.wire.invitation import decode_link
 
 JOIN_S = 60.0
 WAIT_S = 60.0
@@ -203,7 +204,7 @@ def _revoke(options: Namespace) -> int:
     with connect(options) as client:
         value = client.call("invite.revoke", {"space": options.space, "invite": options.revoke})
     show(options, "invite.revoke", value, "")
-    talk("revoked; nodes that did not hear of it yet may still admit by it")
+    talk("revoked; who is in already stays in, and nodes that did not hear of it may still admit")
     return Exit.OK
 
 
@@ -231,7 +232,8 @@ def _join(options: Namespace) -> int:
             " meshd invite SPACE",
         )
     with Client(state_dir(options.state_dir), timeout_s=timeout_s + GRACE_S) as client:
-        talk(f"asking the members that can be reached, for up to {timeout_s:g} s …")
+        if _is_whole(link):
+            talk(f"asking the members that can be reached, for up to {timeout_s:g} s …")
         value = client.call("join", args, on_progress=Waits().update)
         nameless = not options.json and _is_nameless(client, value)
     show(options, "join", value, clean(value.get("space")))
@@ -239,6 +241,15 @@ def _join(options: Namespace) -> int:
     if nameless:
         talk(f"{_NAMELESS}; --as NAME gives one, with the next invitation")
     return Exit.OK
+
+
+def _is_whole(link: str) -> bool:
+    """Tell whether a link is one; what is wrong with another is the daemon's to say."""
+    try:
+        decode_link(link)
+    except WireError:
+        return False
+    return True
 
 
 # --- post -----------------------------------------------------------------------------------------

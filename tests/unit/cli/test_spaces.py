@@ -14,6 +14,7 @@ from daemons.fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, se
 from meshd.cli.main import main
 from meshd.cli.spaces import entry_text
 from meshd.core.errors import Exit, RequestError
+from meshd.wire.invitation import Invitation
 
 
 @pytest.fixture
@@ -150,6 +151,13 @@ def test_join_takes_the_link_from_standard_input_too(host, capsys, monkeypatch):
     code, out, err = say(capsys, "join", "-", "--timeout", "5")
     assert (code, out) == (0, SPACE + "\n") and "joined garden" in err
     assert host.asked[0] == ("join", {"url": URL, "timeout_s": 5.0})
+
+
+def test_a_mutilated_link_is_not_said_to_be_asked_with(host, capsys):
+    host.answers["join"] = RequestError("the invitation has a wrong letter")
+    assert "asking" not in say(capsys, "join", URL)[2]
+    whole = Invitation(b"\1" * 16, b"\2" * 32, ()).encode()
+    assert "asking the members" in say(capsys, "join", whole)[2]
 
 
 def test_who_joins_may_say_a_name(host, capsys):
