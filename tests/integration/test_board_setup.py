@@ -195,6 +195,13 @@ def test_what_can_not_be_set_is_refused_before_anything_is_written(
     assert lora(emulator).region == 3 and not (tmp_path / "state").exists()
 
 
+def test_port_where_no_board_answers(tmp_path, boards, capsys):
+    boards("a", faults=("silent",))
+    assert set_board(tmp_path / "a") == Exit.HARDWARE
+    said = capsys.readouterr().err
+    assert "nothing answers" in said and f"`meshd radio scan --port {tmp_path / 'a'}`" in said
+
+
 def test_port_that_is_not_there(tmp_path, capsys):
     assert set_board(tmp_path / "a") == Exit.HARDWARE
     assert "there is no such port" in capsys.readouterr().err

@@ -110,6 +110,8 @@ class _Setting:
 
     def _wrong(self, broken: Broken) -> RequestError:
         remedy = broken.remedy.replace(" PORT ", f" {self._port} ")
+        if broken.reason is DropReason.MODEM_SILENT and self._journal.before is None:
+            remedy += f"; `meshd radio scan --port {self._port}` tells what is there"
         return RequestError(f"{self._port}: {broken.cause}", code=Exit.HARDWARE, remedy=remedy)
 
 
