@@ -43,7 +43,6 @@ def _replay(options: Namespace) -> int:
     except FileNotFoundError as error:
         raise RequestError(
             f"there is no file {options.file}",
-            code=Exit.NOT_FOUND,
             remedy="`meshd run --record FILE` writes one",
         ) from error
     except RecordingError as error:

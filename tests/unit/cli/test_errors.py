@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
         ("radio test no-port rnode --frequency 868.1 --json", Exit.HARDWARE),
         ("nonsense --json", Exit.USAGE),
         ("status --jsno --json", Exit.USAGE),
-        ("replay no-such-file --json", Exit.NOT_FOUND),
+        ("replay no-such-file --json", Exit.ERROR),
     ],
 )
 def test_error_is_an_object_on_stdout_too(capsys, words, code):
