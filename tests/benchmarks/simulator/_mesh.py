@@ -27,6 +27,7 @@ EDGE = Edge(spread_us=0)
 CHURN_EVERY_S = 30
 OFF_S = 90
 LARGE = 1 << 21
+GROWN_MIB = 48
 COLLAPSE = 25
 """`MADV_COLLAPSE` of Linux since 6.1."""
 
@@ -123,11 +124,24 @@ class Mesh:
         return (self.world.now - begun) / SECOND
 
 
-def large_pages() -> None:
-    """Gather the memory of this process in pages of 2 MiB, where Linux does that.
+class LargePages:
+    """Gathers the memory of this process in pages of 2 MiB, where Linux does that, as it grows.
 
     What a large world touches next lies anywhere in it; a table of small pages is not in a cache.
     """
+
+    def __init__(self) -> None:
+        self._gathered_mib = 0.0
+
+    def gather(self, meter: "Meter") -> None:
+        """Gather it, if it has grown by some since that was done last."""
+        if meter.now_mib >= self._gathered_mib + GROWN_MIB:
+            _gather()
+            self._gathered_mib = meter.now_mib
+
+
+def _gather() -> None:
+    """Have Linux put large pages in the place of small ones; without the right to, do nothing."""
     try:
         advise = ctypes.CDLL(None).madvise
         lines = Path("/proc/self/maps").read_text().splitlines()
