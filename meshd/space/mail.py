@@ -5,6 +5,7 @@ and the row that keeps both across a restart. A message is *delivered* when a re
 feed of the very node it was addressed to, for the very entry: own numbers are used again after a
 card was put back, and a receipt for what had the number before delivers nothing. A letter that came
 to a receiver without the key for it is given back: it waits on, until who sent it has sent it anew.
+So is one behind a fork of the own feed, since its receiver may follow the other branch.
 Mail whose row is damaged is in doubt: until it is made anew from the entries, nothing is delivered.
 """
 
@@ -105,6 +106,12 @@ class Mail:
     def give_back(self, names: tuple[Name, ...], node: bytes) -> bool:
         """Note own messages for `node` that it cannot open."""
         new = [name for name in names if node and self._is_for(name, node)]
+        self._returned.update(dict.fromkeys(new))
+        return bool(new)
+
+    def strand(self, author: bytes, first: int) -> bool:
+        """Note own messages that stand on a branch which others do not follow, from `first` on."""
+        new = [name for name in self._outbox if name[0] == author and name[1] >= first]
         self._returned.update(dict.fromkeys(new))
         return bool(new)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from meshd.core.context import Context
 from meshd.core.events import Row
 from meshd.core.identity import Identity
-from meshd.core.snapshot import SpaceStatus
+from meshd.core.snapshot import Problem, SpaceStatus
 from meshd.space.entries import Draft
 from meshd.space.feed import SpaceEvent
 from meshd.space.reading import LogReader
@@ -30,6 +30,7 @@ class Held(Protocol):
     """The spaces that a node holds."""
 
     ctx: Context
+    problems: dict[str, Problem]
 
     def all(self) -> list[Space]:
         """Return all spaces in order of their id."""

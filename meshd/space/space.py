@@ -235,7 +235,8 @@ class Space:
         feed = self.feeds.setdefault(author, FeedHead(self.first_running(author)))
         feed.frozen = True
         self.log.forked.add(author)
-        return (MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs)),)
+        row = MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs))
+        return (row, self.mail.row(self.id)) if self.mail.strand(author, seq) else (row,)
 
     def take_aside(self, author: bytes, data: bytes) -> Taken | Duplicate | DropReason:
         """Take a membership record of a forked feed, whichever branch it is on.

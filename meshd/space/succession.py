@@ -8,6 +8,7 @@ the old key's rights. Ref: docs/wire-format.md#membership.
 from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.core.events import MetaRow, Notice
+from meshd.core.snapshot import Problem
 from meshd.space.entries import Draft
 from meshd.space.membership import successor_statement
 from meshd.space.ports import Held
@@ -16,6 +17,10 @@ from meshd.space.space import Space
 from meshd.wire.entry import Kind
 from meshd.wire.membership import Successor
 
+_REMEDY = (
+    "look in `meshd log SPACE` on another node for posts that others miss, and write them again; "
+    "where a copy runs, stop it, delete its state directory and join it anew"
+)
 _EVIDENCE = {DropReason.ENTRY_GAP, DropReason.FORK_SUSPECTED}
 
 
@@ -58,6 +63,7 @@ class Succession:
         fields: dict[str, object] = {"space": space.text_id, "old": before.hex()}
         fields |= {"new": space.author.hex()}
         spaces.ctx.emit(Notice("feed-restarted", fields, warning=True))
+        spaces.problems[f"feed-restarted {space.text_id}"] = _problem(space)
 
     def _forked_at(self, space: Space, *, forked: bool) -> int | None:
         """Return from where on nobody else may hold our own feed; None: from nowhere we know.
@@ -70,6 +76,16 @@ class Succession:
         if author == space.author and seq < held:
             return seq + 1
         return held if forked else None
+
+
+def _problem(space: Space) -> Problem:
+    name = space.name or space.text_id[:8]
+    text = (
+        f"others hold entries of this node in {name} that are not here: an old state of its card "
+        "was put back, or a copy of the card runs elsewhere. This node goes on under a new key "
+        "there, and all get what it writes from now on"
+    )
+    return Problem("feed-restarted", text, _REMEDY)
 
 
 def _own_seq(space: Space) -> int:

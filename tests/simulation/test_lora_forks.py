@@ -7,8 +7,11 @@ import os
 from copy import deepcopy
 
 import pytest
+from devices.letter_net import told_texts
 from radios.camp import MINUTE, Camp
 
+from meshd.core.ids import node_text
+from meshd.messages.letter import State
 from meshd.simulation.world import SECOND
 
 
@@ -98,11 +101,41 @@ def test_card_put_back_its_author_begins_anew_and_all_get_what_he_writes():
     camp.post(0, "after it")
     assert comes(camp, "after it", (1, 2), 60) <= 10
     assert camp.world.notices("feed-restarted")
+    (told,) = camp.hosts[0].node.snapshot(camp.hosts[0].now).problems
+    assert told.code == "feed-restarted" and "camp" in told.text and told.remedy
     camp.run(10 * MINUTE)
     assert states_alike(camp)
     before = len(camp.sent)
     camp.run(60 * MINUTE)
     assert on_air(camp, before) < 1_500
+
+
+def test_a_message_behind_a_fork_is_sent_anew_and_shown_once():
+    """Ada writes to Cleo on a branch that Cleo, who is off, will never take."""
+    camp = Camp(3)
+    camp.run(10 * MINUTE)
+    ada, ben, cleo = camp.hosts
+    disk = deepcopy(ada.store)
+    ada.request("post", space="camp", text="x")
+    camp.run(3 * MINUTE)
+    ada.crash()
+    cleo.crash()
+    ben.crash()
+    ada.store = disk
+    ada.start()
+    camp.run(MINUTE)
+    ada.request("message", node=node_text(cleo.node.id), text="are you there?")
+    camp.run(5 * MINUTE)
+    (letter,) = ada.node.messages.outbox.waiting()
+    assert letter.entry is not None
+    before = letter.entry
+    ben.start()
+    camp.run(10 * MINUTE)
+    assert frozen(ada, before[1])
+    cleo.start()
+    camp.run(30 * MINUTE)
+    assert told_texts(cleo.notices, cleo.node.messages) == ["are you there?"]
+    assert letter.state is State.DELIVERED
 
 
 def test_two_branches_are_found_though_nobody_writes():
