@@ -45,6 +45,7 @@ from meshd.runtime.airtime_file import AIRTIME_FILE
 from meshd.runtime.boot import boot_node
 from meshd.runtime.bugs import problem_of
 from meshd.runtime.control import ControlServer
+from meshd.runtime.disk_watch import DiskWatch
 from meshd.runtime.host import HostSide
 from meshd.runtime.listeners import Listeners
 from meshd.runtime.log_lines import set_up_log
@@ -129,6 +130,7 @@ class Daemon:
         self._control: ControlServer | None = None
         self._host: HostSide | None = None
         self._radios: LoraRadios | None = None
+        self._disk = DiskWatch(state.path, self.problem)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -145,6 +147,7 @@ class Daemon:
         self._store = StoreWorker(started.store, self, fault=started.fault)
         self.store_state(started.fault)
         self._check_clock()
+        self._disk.look()
         listen = self.config.listen
         looks = self.config.interfaces or self.config.peers or self.config.radios
         if not looks and listen == LISTEN_ALL:
@@ -203,6 +206,7 @@ class Daemon:
         """Go down: goodbye on the air, the host as it was, everything written."""
         with suppress(OSError):
             self.state.remove_address()
+        self._disk.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -177,6 +177,7 @@ def test_full_disk_refuses_and_loses_nothing_and_heals(lab):
     assert refused and "full" in refused.text and refused.remedy
     shown = problems(daemon)["store-full"]
     assert str(daemon.real) in shown["text"] and shown["remedy"]
+    assert wait_for(lambda: "disk-nearly-full" in problems(daemon), WITHIN_S)
     assert kept <= texts(daemon, space)
     filler.unlink()
     assert wait_for(lambda: "store-full" not in problems(daemon), WITHIN_S)
