@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshd.config.radios import bandwidth_hz
 from meshd.config.regions import law_of
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.errors import UsageError
 from meshd.core.ids import node_text
 from meshd.core.law import SubBand
 from meshd.simulation.lora.port import LoraPort
-from meshd.simulation.media.lora import MODEM_BYTES, LoraAir, Radio, RadioSetting
+from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.simulation.media.medium import Way
+from meshd.simulation.media.modules import kind_of, module_of
 from meshd.simulation.outcome import Json
 
 if TYPE_CHECKING:
@@ -159,15 +161,18 @@ def band_of(plan: MediumPlan) -> SubBand:
     """Return the rule that a channel's radios send under. Raises: UsageError when there is none."""
     setting = setting_of(plan)
     return law_of(plan.region).judge(
-        setting.frequency_hz, setting.modulation.bandwidth_hz, setting.tx_dbm, listens=True
+        setting.frequency_hz,
+        setting.modulation.bandwidth_hz,
+        setting.tx_dbm,
+        listens=setting.module.listens,
     )
 
 
 def setting_of(plan: MediumPlan) -> RadioSetting:
     """Return how the radios of a channel are set. Raises: UsageError when none can be set so."""
-    if plan.modem not in MODEM_BYTES:
-        known = ", ".join(filter(None, MODEM_BYTES))
-        raise UsageError(f"modem {plan.modem!r}: known are {known}")
+    module = module_of(plan.modem)
+    if plan.modem:
+        bandwidth_hz(kind_of(plan.modem), plan.bandwidth_khz)
     modulation = Modulation(
         plan.spreading_factor,
         round(plan.bandwidth_khz * 1000),
@@ -179,5 +184,5 @@ def setting_of(plan: MediumPlan) -> RadioSetting:
         round(plan.frequency_mhz * 1e6),
         plan.tx_dbm,
         plan.noise_figure_db,
-        MODEM_BYTES[plan.modem],
+        module,
     )

@@ -17,7 +17,6 @@ from meshd.simulation.faults.radio import GONE, RadioTrouble, RadioTroubles, Ref
 from meshd.simulation.lora.card import LedgerCard
 from meshd.simulation.lora.purpose import CONTROL, purpose_of
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
-from meshd.wire.lora_frame import FRAME_LEN_MAX
 
 if TYPE_CHECKING:
     from meshd.core.law import Law
@@ -81,15 +80,16 @@ class LoraPort:
         self._plugged += 1
         self._air.attach(self.radio)
         setting = self.radio.setting
-        sizes = range(FRAME_LEN_MAX - setting.extra_bytes + 1)
+        module = setting.module
+        sizes = range(module.frame_max + 1)
         link = RadioLink(
             self.name,
             "simulated",
             setting.frequency_hz,
             setting.modulation,
             int(setting.tx_dbm),
-            tuple(airtime_us(setting.modulation, size + setting.extra_bytes) for size in sizes),
-            listens=True,
+            tuple(airtime_us(setting.modulation, module.on_air(size)) for size in sizes),
+            listens=module.listens,
         )
         self.host.input(self.host.node.radio_up, link)
 
@@ -107,7 +107,7 @@ class LoraPort:
             world.at(world.now + refusal.after_us, self._refused, plugged, refusal)
         elif self._troubles.mute():
             setting = self.radio.setting
-            length_us = airtime_us(setting.modulation, len(frame) + setting.extra_bytes)
+            length_us = airtime_us(setting.modulation, setting.module.on_air(len(frame)))
             world.at(world.now + length_us, self._seems_sent, plugged)
         else:
             self._try(plugged, frame, self._purpose())
@@ -139,10 +139,11 @@ class LoraPort:
             self._sent()
 
     def _try(self, plugged: int, frame: bytes, purpose: str) -> None:
-        """Send when the channel seems free, as modems that listen do: slots of random number."""
+        """Send; modems that listen wait until the channel seems free, slots of random number."""
         if plugged != self._plugged:
             return
-        if not (self.radio.busy() or self._troubles.taken()):
+        listens = self.radio.setting.module.listens
+        if not listens or not (self.radio.busy() or self._troubles.taken()):
             self.radio.transmit(frame, purpose)
             return
         world = self.host.world

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
-from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us, noise_dbm
+from meshd.core.airtime import Modulation, airtime_us, noise_dbm
 from meshd.core.errors import UsageError
+from meshd.simulation.media.modules import BARE, Module
 
 CAPTURE_DB = 6.0
 """How much stronger a frame must be to survive another of its kind."""
@@ -33,19 +34,6 @@ CAD_DEEPER_DB = 3.0
 
 TURNAROUND_US = 600
 """From the end of listening to the first symbol on the air, propagation included."""
-
-MODEM_BYTES = {
-    "": 0,
-    "rnode": 1,
-    "meshcore": 0,
-    "rak3172": 0,
-    "reyax": 8,
-    "rn2483": 0,
-    "ebyte": 5,
-    "meshtastic": 24,
-    "meshtastic-signed": 90,
-}
-"""What a module adds to each frame that it is handed."""
 
 RECEIVED, COLLIDED, DEAF, WEAK = "received", "collided", "deaf", "weak"
 """What became of a frame at one radio; deaf: it was sending itself; weak: below the limit."""
@@ -74,7 +62,7 @@ Bring = Callable[["Radio", "Radio", bytes, float, float], None]
 
 @dataclass(frozen=True, slots=True)
 class RadioSetting:
-    """How a radio is set. `extra_bytes` is what its module adds (`MODEM_BYTES`).
+    """How a radio is set. `module` says what becomes of its frames on the air.
 
     Radios with different sync words do not understand each other; 0x12 is that of private networks.
     """
@@ -83,7 +71,7 @@ class RadioSetting:
     frequency_hz: int = 868_100_000
     tx_dbm: float = 14.0
     noise_figure_db: float = 6.0
-    extra_bytes: int = 0
+    module: Module = BARE
     sync_word: int = 0x12
 
 
@@ -246,9 +234,12 @@ class LoraAir:
     def launch(self, sender: Radio, frame: bytes, purpose: str) -> int:
         """Put a frame on the air; `Radio.transmit` calls this."""
         setting = sender.setting
-        size = len(frame) + setting.extra_bytes
-        if size > FRAME_BYTES_MAX:
-            raise UsageError(f"a frame of {size} bytes; LoRa takes {FRAME_BYTES_MAX}")
+        if len(frame) > setting.module.frame_max:
+            what = setting.module.name or "LoRa"
+            raise UsageError(
+                f"a frame of {len(frame)} bytes; {what} takes {setting.module.frame_max}"
+            )
+        size = setting.module.on_air(len(frame))
         if sender._flight is not None:
             raise UsageError(f"radio {sender.name} is still sending")
         now = self._schedule.now

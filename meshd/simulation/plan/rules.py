@@ -14,7 +14,7 @@ from meshd.core.errors import UsageError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX, MESSAGE_TEXT_MAX
 from meshd.simulation.layout import reach
 from meshd.simulation.lora.medium import band_of, setting_of
-from meshd.simulation.media.lora import MODEM_BYTES
+from meshd.simulation.media.modules import MODULES, module_of
 from meshd.simulation.plan.plan import (
     AIR_BEHAVIOURS,
     AIR_FAULTS,
@@ -34,7 +34,7 @@ from meshd.simulation.plan.plan import (
 )
 from meshd.simulation.plan.schema import HOSTS_MAX, MAP_M
 from meshd.simulation.plan.uses import FAULT_KEYS, MEDIUM_KEYS, fault_keys
-from meshd.simulation.rivals.build import PAYLOAD_MAX
+from meshd.simulation.rivals.build import PAYLOAD_MAX, payload_max
 
 REQUESTS_MAX = 1_000_000
 DELIVERIES_MAX = 20_000_000
@@ -133,9 +133,8 @@ def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> 
         if key in medium and (protocol == "meshd" or medium.get("region")):
             reader.wrong((*path, key), "has no effect: the region says it")
     plan = MediumPlan(**{"name": "", "kind": "lora", **medium})  # type: ignore[arg-type]
-    if plan.modem not in MODEM_BYTES:
-        known = tuple(filter(None, MODEM_BYTES))
-        reader.wrong((*path, "modem"), f'no modem "{plan.modem}"{suggest(plan.modem, known)}')
+    if plan.modem and plan.modem not in MODULES:
+        reader.wrong((*path, "modem"), f'no modem "{plan.modem}"{suggest(plan.modem, MODULES)}')
         return
     try:
         setting_of(plan)
@@ -317,10 +316,13 @@ def _check_rival(reader: Reader, protocol: str, top: Document, listed: Listed) -
         if fault.get("kind") in FAULT_KEYS and fault["kind"] not in POWER_CUTS:
             only = " and ".join(POWER_CUTS)
             reader.wrong(("fault", place, "kind"), f"{protocol} knows {only} only")
+    modems = (item.get("modem", "") for item in listed["medium"] if item.get("kind") == "lora")
+    modem = str(next(modems, ""))
+    module = module_of(modem if modem in MODULES else "")
     for place, item in enumerate(listed["traffic"]):
         if item.get("kind") == "file":
             reader.wrong(("traffic", place, "kind"), f"{protocol} carries no files")
-        limit = PAYLOAD_MAX[protocol]
+        limit = payload_max(protocol, module)
         if cast(int, item.get("size", 0)) > limit:
             reader.wrong(("traffic", place, "size"), f"{protocol} takes {limit} bytes at most")
 

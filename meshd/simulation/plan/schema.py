@@ -215,7 +215,8 @@ MEDIUM = _table(
             "modem",
             "name",
             _title,
-            "lora: a modem whose extra bytes are added to each frame, by its name in radios.md.",
+            "lora: the modem that all have, by its name in radios.md: its longest frame, the bytes "
+            "that it adds, whether it listens first, its bandwidths.",
         ),
         (
             "region",

@@ -21,6 +21,7 @@ from meshd.simulation.layout import places
 from meshd.simulation.lora.medium import setting_of
 from meshd.simulation.media.lora import LoraAir, Radio
 from meshd.simulation.media.medium import Way
+from meshd.simulation.media.modules import Module, module_of
 from meshd.simulation.media.place import PathLoss
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan.plan import POWER_CUTS, MediumPlan, Plan, hosts_of
@@ -39,6 +40,7 @@ PAYLOAD_MAX = {
 }
 """Bytes that one message may have; that of a flood with paths leaves room for 40 hops."""
 
+_LONGEST = {"distance-vector": distance_vector.PACKET_MAX}
 _TYPICAL_BYTES = 50
 Happened = Callable[["RivalHost", Event], None]
 
@@ -174,6 +176,12 @@ class RivalWorld(Schedule):
             observer.frame_sent(radio.name, purpose, size, length_us)
 
 
+def payload_max(protocol: str, module: Module) -> int:
+    """Return how long a message may be whose frames a module takes."""
+    over = _LONGEST.get(protocol, FRAME_BYTES_MAX) - module.frame_max
+    return PAYLOAD_MAX[protocol] - max(over, 0)
+
+
 def build(plan: Plan, seed: int) -> RivalWorld:
     """Return the world of a plan at time 0. Equal plans and seeds give equal worlds.
 
@@ -205,7 +213,7 @@ def _check(plan: Plan) -> None:
             raise UsageError(
                 f"rivals know no fault {fault.kind!r}, only {' and '.join(POWER_CUTS)}"
             )
-    limit = PAYLOAD_MAX[plan.protocol]
+    limit = payload_max(plan.protocol, module_of(_medium(plan).modem))
     for traffic in plan.traffic:
         if traffic.kind == "file":
             raise UsageError("rivals carry no files")

@@ -1,7 +1,8 @@
 """Drives one rival engine on one LoRa radio.
 
 Enters: an engine, a radio, time. Leaves: frames on the air, and events to whoever scores them. A
-station asks before each frame whether the channel is free, and gives the frame back if not.
+station asks before each frame whether the channel is free, and gives the frame back if not; one
+whose module does not listen sends at once.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class Station:
         while (event := engine.poll_event()) is not None:
             self.happened(event)
         if not self.radio.sending and (frame := engine.poll_transmit()) is not None:
-            if self.radio.busy():
+            if self.radio.setting.module.listens and self.radio.busy():
                 engine.refused(frame, now)
             else:
                 self._airtime_us = self.radio.transmit(frame.data, frame.purpose)

@@ -8,7 +8,7 @@ from meshd.config.radios import bandwidth_hz, facts_of, parse
 from meshd.core.errors import ConfigError, UsageError
 from meshd.radio import meshtastic_plan, rak3172, reyax
 from meshd.radio.kinds import KINDS
-from meshd.simulation.media.lora import MODEM_BYTES
+from meshd.simulation.media.modules import MODULES, module_of
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "radios.md"
 GOOD = """
@@ -100,4 +100,5 @@ def test_kind_without_facts():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_simulator_adds_what_a_module_adds(kind):
-    assert MODEM_BYTES[kind] == facts_of(kind).added_bytes
+    assert kind in MODULES
+    assert module_of(kind).added_bytes == facts_of(kind).added_bytes

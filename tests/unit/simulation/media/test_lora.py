@@ -5,6 +5,7 @@ import pytest
 from meshd.core.airtime import Modulation, airtime_us, sensitivity_dbm
 from meshd.core.errors import UsageError
 from meshd.simulation.media.lora import COLLIDED, DEAF, LoraAir, Radio, RadioSetting
+from meshd.simulation.media.modules import Module, module_of
 from meshd.simulation.schedule import Schedule
 
 SF9 = Modulation(9, 125_000, 1, 8)
@@ -211,8 +212,15 @@ def test_strangers_take_their_share_of_the_channel():
 
 
 def test_module_adds_its_bytes():
-    bench = Bench({"ab": 100.0}, settings={"a": RadioSetting(SF9, extra_bytes=8)})
+    bench = Bench({"ab": 100.0}, settings={"a": RadioSetting(SF9, module=Module(added_bytes=8))})
     assert bench.radio["a"].transmit(bytes(20), "data") == airtime_us(SF9, 28)
+
+
+def test_module_takes_no_longer_frames_than_it_does():
+    bench = Bench({"ab": 100.0}, settings={"a": RadioSetting(SF9, module=module_of("reyax"))})
+    with pytest.raises(UsageError, match="193 bytes; reyax takes 192"):
+        bench.radio["a"].transmit(bytes(193), "data")
+    assert bench.radio["a"].transmit(bytes(192), "data") == airtime_us(SF9, 240 + 8)
 
 
 def test_what_cannot_be_sent_is_refused():

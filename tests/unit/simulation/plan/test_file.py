@@ -271,6 +271,14 @@ MISTAKES += [
         RIVAL + LORA + "[[fault]]\nkind='lose'\nat_s=1",
         "f:11: fault.kind: managed-flood knows crash and churn only",
     ),
+    (
+        RIVAL + LORA + "modem='reyax'\n[[traffic]]\nkind='direct'\nsize=170",
+        "f:13: traffic.size: managed-flood takes 168 bytes at most",
+    ),
+    (
+        RIVAL + LORA.replace("125", "62.5") + "modem='reyax'",
+        "f:6: medium: no LoRa radio can be set so: 62.5 kHz: reyax can be set to 125, 250 or 500",
+    ),
     ("letters=true\n" + RIVAL + LORA, "f:1: letters: managed-flood has no direct"),
     (
         HEAD + "[[fault]]\nkind='jam'\nat_s=1",
