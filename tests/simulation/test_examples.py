@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from meshd.cli.simulate import find_plan
+from meshd.simulation.plan.plan import PROTOCOLS
 from meshd.simulation.report.summary import sentences
 from meshd.simulation.run import run_plan
 
@@ -67,3 +68,25 @@ def test_couriers_carry_notes_between_camps():
     total = outcome.value["delivery"]["total"]
     assert outcome.finished and set(outcome.broken) <= THINNED, outcome.violations[:3]
     assert total["delivered"] > total["reachable"]["due"], "nothing was carried further"
+
+
+def test_villages_of_a_valley_reach_each_other_over_the_mountain():
+    outcome = run_plan(shortened("valley", 60.0, keep=8), 1)
+    total = outcome.value["delivery"]["total"]
+    assert outcome.finished and set(outcome.broken) <= THINNED, outcome.violations[:3]
+    assert total["reachable"]["due"] > 0
+    assert total["delivered"] >= 0.9 * total["reachable"]["due"]
+
+
+def test_stations_that_flood_and_the_same_hour_under_each_other_protocol():
+    asked = set()
+    for protocol in PROTOCOLS:
+        plan = replace(find_plan("lora-flood", protocol), duration_s=1200.0, faults=())
+        groups = tuple(replace(group, count=8, spread_m=2000.0) for group in plan.nodes)
+        outcome = run_plan(replace(plan, nodes=groups, settle_s=300.0), 1)
+        assert outcome.finished and outcome.held, outcome.violations[:3]
+        kinds = outcome.value["delivery"]["kinds"]
+        asked.add(tuple((one["asked"], one["due"], one["reachable"]["due"]) for one in kinds))
+        notes = kinds[0]["reachable"]
+        assert notes["delivered"] >= 0.6 * notes["due"] > 0, protocol
+    assert len(asked) == 1
