@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from radios.camp import Camp
+from radios.camp import MINUTE, Camp
 
 from meshd.core.airtime import Modulation
 from meshd.simulation.world import SECOND
@@ -74,3 +74,16 @@ def test_one_per_cent_of_the_hour_at_sf9_is_for_very_small_files():
     camp.run(600)
     assert camp.file(1, "note")["state"] == "here"
     assert status(camp, 0).airtime_hour_ms <= 0.6 * status(camp, 0).airtime_hour_max_ms
+
+
+def test_a_file_reaches_who_lost_its_giver_since_nodes_told_whom_they_hear():
+    camp = Camp(4, without=(3,))
+    camp.run(10 * MINUTE)
+    camp.apart((0, 2))
+    camp.run(10 * MINUTE)
+    camp.put(0, os.urandom(3_000))
+    for _ in range(40):
+        camp.run(MINUTE)
+        if camp.file(2).get("state") == "here":
+            return
+    raise AssertionError(camp.file(2))

@@ -44,6 +44,11 @@ SURVEY_MAX = 64
 SOUGHT_US = 300_000_000
 SOUGHT_MAX = 64
 """How soon an offer of the same file is asked for again, and for how many that is remembered."""
+MISSED_US = (600_000_000, 1_200_000_000)
+MISSED_MAX = 32
+MISSED_ASKS = 4
+"""When a file that is known and was not offered is asked for, for how many, and how often: whoever
+has it may believe that its giver was heard by all."""
 FIRST_US = (500_000, 3_000_000)
 ONWARD_US = (10_000_000, 60_000_000)
 """How soon a file is offered that was put here, and one that came from elsewhere."""
@@ -99,6 +104,7 @@ class AirFiles:
         self._ahead: OrderedDict[bytes, tuple[str, bytes, wire.Offer]] = OrderedDict()
         self._blamed: OrderedDict[bytes, None] = OrderedDict()
         self._sought: OrderedDict[bytes, int] = OrderedDict()
+        self._missed: OrderedDict[_File, tuple[int, int]] = OrderedDict()
         self._looks = 0
         self.blobs: AirBlobs | None = None
 
@@ -120,6 +126,10 @@ class AirFiles:
         self._refs[ref] = (manifest.space, manifest.clear.root)
         if len(self._refs) > WHOLE_MAX:
             self._refs.popitem(last=False)
+        self._missed[manifest.space, manifest.clear.root] = now + self._ctx.jitter(*MISSED_US), 0
+        if len(self._missed) > MISSED_MAX:
+            self._missed.popitem(last=False)
+        self._plan(now)
         ahead = self._ahead.pop(ref, None)
         if ahead is not None:
             self._offered(*ahead, now)
@@ -261,10 +271,12 @@ class AirFiles:
         if self._air is not None:
             self._takings.tick(now)
             self._senders.tick(now)
+            self._ask_for_missed(now)
             self._plan(now)
 
     def _plan(self, now: int) -> None:
-        dues = [self._takings.due_us(), self._senders.due_us(now)]
+        missed_us = min((due_us for due_us, _ in self._missed.values()), default=None)
+        dues = [self._takings.due_us(), self._senders.due_us(now), missed_us]
         due_us = min((due_us for due_us in dues if due_us is not None), default=None)
         if due_us is None:
             self._ctx.timers.cancel(TIMER)
@@ -272,6 +284,24 @@ class AirFiles:
             self._ctx.timers.set(TIMER, max(due_us, now + 1_000))
 
     # --- taking -----------------------------------------------------------------------------------
+
+    def _ask_for_missed(self, now: int) -> None:
+        """Ask for files that are known for long and were never offered."""
+        for file, (due_us, asks) in list(self._missed.items()):
+            if due_us > now:
+                continue
+            manifest = self._catalogue.get(*file)
+            wanted = manifest is not None and self._owner.file_wanted(manifest)
+            if manifest is None or not wanted or self._is_whole(manifest) or asks >= MISSED_ASKS:
+                del self._missed[file]
+                continue
+            self._missed[file] = now + (self._ctx.jitter(*MISSED_US) << asks + 1), asks + 1
+            if self._takings.of(manifest.clear.root) is None and self._looks < LOOKS_MAX:
+                self._look(manifest, partial(self._seek_missing, manifest), content=False)
+
+    def _seek_missing(self, manifest: Manifest, index: bytes | None, now: int) -> None:
+        if index is None:
+            self.seek(manifest, now)
 
     def _offer_heard(self, link: str, node: bytes, offer: wire.Offer, now: int) -> None:
         assert self._air is not None

@@ -395,6 +395,20 @@ def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
     assert drops(ben, DropReason.PIECES_FULL) == 2
 
 
+def test_files_that_nobody_has_are_asked_for_a_few_times():
+    ether = crowd(1)
+    anna, ben = ether.devices
+    ether.radios[0].up = False
+    for number in range(files.MISSED_MAX + 8):
+        anna.put(os.urandom(300), name=f"file {number}")
+    sync(*ether.devices)
+    ben.listed()
+    for _ in range(48):
+        ether.wait(1800)
+    asked = ether.by_sub[Sub.PIECES_WANTED][0]
+    assert 0 < asked <= files.MISSED_MAX * files.MISSED_ASKS
+
+
 def test_a_sender_has_a_known_number_of_files_in_memory():
     ether = crowd(1)
     anna = ether.devices[0]
