@@ -205,7 +205,10 @@ class Mail:
         return sent is not None and sent.to == node
 
     def row(self, space: bytes) -> MetaRow:
-        """Return the row that keeps both lists."""
+        """Return the row that keeps both lists; while in doubt, one that stays so."""
+        key = mail_key(space)
+        if self.doubtful:
+            return MetaRow(key, b"")
         fields: dict[str, object] = {
             "due": [[author.hex(), seq, mark.hex()] for (author, seq), mark in self._due.items()],
             "outbox": [
@@ -215,7 +218,6 @@ class Mail:
         }
         if self._returned:
             fields["returned"] = [[author.hex(), seq] for author, seq in self._returned]
-        key = mail_key(space)
         return MetaRow(key, guarded(dumps(fields, separators=(",", ":")).encode(), key))
 
 

@@ -4,7 +4,7 @@ import pytest
 from devices.letter_net import Net
 
 from meshd.core.errors import RequestError
-from meshd.core.events import EntryRow, MetaRow
+from meshd.core.events import EntryRow, MetaRow, StoreRead
 from meshd.messages.letter import ROW_PREFIX, out_key
 from meshd.space.record import mail_key
 from meshd.store.interface import StoreError, StoreFault
@@ -269,3 +269,24 @@ def test_mail_that_the_disk_does_not_give_stays_in_doubt_until_the_store_is_open
     a.spaces.reload(a.store.load(), a.now)
     a.run()
     assert codes(a) == []
+
+
+def test_what_comes_while_mail_is_in_doubt_does_not_make_its_row_believed():
+    net, a, b = pair()
+    a.text(b, "one")
+    net.run(5)
+    key = mail_key(a.space().id)
+    spoil(a, key, 1)
+    a.start()
+    while not isinstance(a.ctx.events.popleft(), StoreRead):
+        pass  # the disk has not answered yet
+    a.text(b, "two")
+    net.run(5)
+    a = net.restart("a")
+    net.run(20)
+    assert codes(a) == [] and "delivered" not in {row["state"] for row in a.list()}
+    for _ in range(2):
+        net.sync("a", "b")
+        net.run(10)
+    assert b.shown() == ["one", "two"]
+    assert [row["state"] for row in a.list()] == ["delivered"] * 2
