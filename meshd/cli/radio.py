@@ -1,6 +1,7 @@
 """radio: the LoRa radios of this machine."""
 
 import asyncio
+import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
@@ -8,6 +9,7 @@ from meshd.cli import radio_set, radio_trial
 from meshd.cli.main import Command
 from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
+from meshd.runtime.key_file import make_key
 from meshd.runtime.serial.scan import Found, ports, scan
 from meshd.status.text import advice_text, duty_text, radios_text, rows_of, spent_text
 
@@ -35,6 +37,9 @@ def add_radio(parser: ArgumentParser) -> Command:
     common(duty, timeout_s=10.0)
     setting = commands.add_parser("set", help="write a radio into the configuration, or change it")
     radio_set.add_options(setting)
+    key = commands.add_parser("key", help="make a key of your own, so that strangers read nothing")
+    common(key, of_a_node=False)
+    key.add_argument("file", metavar="FILE", help="where to write it; it must not be there yet")
     trying = commands.add_parser(
         "test", help="listen, or send a few frames, and tell what is heard"
     )
@@ -45,11 +50,23 @@ def add_radio(parser: ArgumentParser) -> Command:
 def _radio(options: Namespace) -> int:
     if options.what == "test":
         return radio_trial.run_test(options)
+    if options.what == "key":
+        return _key(options)
     if options.what == "set":
         return radio_set.run_set(options)
     if options.what in ("list", "duty"):
         return _ask(options)
     return asyncio.run(_scan(options))
+
+
+def _key(options: Namespace) -> int:
+    """Make the key of a closed mesh."""
+    path = os.path.abspath(options.file)
+    make_key(path)
+    next_step = f"copy {path} to each node, and there: meshd radio set PORT --key-file {path}"
+    text = f"made {path}: who has it can read, send and relay by the radios that use it"
+    show(options, "radio.key", {"file": path, "next": next_step}, f"{text}\nnext: {next_step}")
+    return Exit.OK
 
 
 def _ask(options: Namespace) -> int:

@@ -51,6 +51,7 @@ _OPTIONS = (
     ("--power", "power_dbm", "DBM", int, "into the antenna; usual: 14, or what the law allows"),
     ("--antenna", "antenna_dbi", "DBI", float, "what the antenna gains; usual: 2.15"),
     ("--module-dbm", "module_dbm", "22|30", int, "Ebyte only: the number after the T in its name"),
+    ("--key-file", "key_file", "FILE", str, "what only your mesh has; `meshd radio key` makes it"),
     ("--rssi-scale", "rssi_scale", "full|half", str, "Ebyte only: how it counts signal strength"),
 )
 _USUAL = {option[2:]: key for option, key, *_ in _OPTIONS if key != "region"}

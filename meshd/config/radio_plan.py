@@ -76,6 +76,7 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
         antenna_dbi=antenna_dbi,
         rssi_scale=read.get("rssi_scale", "full"),
         module_dbm=read.get("module_dbm"),
+        key_file=read.get("key_file"),
     )
     return _judged(radio, named="power_dbm" in read) if law.region else radio
 

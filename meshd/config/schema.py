@@ -233,6 +233,15 @@ RADIO = Table(
             "30. It can not be read from the module, and a wrong one sends 8 dB too much or more.",
             "22",
         ),
+        Key(
+            "key_file",
+            "path",
+            _path,
+            "none",
+            "A file that all radios of a closed mesh share (`meshd radio key FILE` makes it): only "
+            "who has it hears this radio and is heard. Without one it is in the open mesh.",
+            '"/etc/meshd/lora.key"',
+        ),
     ),
     many=True,
     required=("port",),

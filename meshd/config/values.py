@@ -78,7 +78,10 @@ class MqttConfig:
 
 @dataclass(frozen=True, slots=True)
 class RadioConfig:
-    """A LoRa radio on a serial port. Without a region its law is empty, and it stays silent."""
+    """A LoRa radio on a serial port. Without a region its law is empty, and it stays silent.
+
+    `key_file` holds the link key of a closed mesh; it is read when the radio is opened.
+    """
 
     port: str
     kind: str = "auto"
@@ -89,6 +92,7 @@ class RadioConfig:
     antenna_dbi: float = DIPOLE_DBI
     rssi_scale: str = "full"
     module_dbm: int | None = None
+    key_file: str | None = None
 
     @property
     def channel(self) -> tuple[int, Modulation]:

@@ -73,7 +73,8 @@ class TunSend(NamedTuple):
 
 class RadioLink(NamedTuple):
     """A LoRa radio that is set and ready. `airtimes_us` holds what a frame of each size takes on
-    the air, from 0 to the longest that the modem takes, with what the module adds.
+    the air, from 0 to the longest that the modem takes, with what the module adds. `link_key` is
+    32 secret bytes that all in a closed mesh have; None: the key of the open mesh, which is public.
     """
 
     name: str
@@ -84,6 +85,7 @@ class RadioLink(NamedTuple):
     airtimes_us: tuple[int, ...]
     antenna_dbi: float = DIPOLE_DBI
     listens: bool = False
+    link_key: bytes | None = None
 
     @property
     def frame_max(self) -> int:

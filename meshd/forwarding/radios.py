@@ -32,7 +32,7 @@ from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Airtime, Ledger, Priority
 from meshd.link.lora import LoraKeys, LoraLink
-from meshd.link.seal import open_link_key
+from meshd.link.seal import link_key, open_link_key
 from meshd.link.sources import Met, Stranger
 from meshd.routing.lora_rules import rules_for
 from meshd.routing.speaker import Babel
@@ -43,6 +43,7 @@ from meshd.wire.lora_routes import DISTANCE_MAX
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
 OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
+CLOSED_PROTECTION = "encrypted and authenticated: only who has its key_file"
 _SAVE: Key = ("lora", "save")
 
 
@@ -122,7 +123,10 @@ class Radios:
         if known is None or known.radio != radio:
             if known is not None:
                 known.gone(now)
-            known = LoraLink(self._ctx, radio, self._keys, ledger=self._ledger, band=band)
+            keys = self._keys
+            if radio.link_key is not None:
+                keys = keys._replace(link=link_key(radio.link_key))
+            known = LoraLink(self._ctx, radio, keys, ledger=self._ledger, band=band)
             known.ahead_us = self._ahead_us
             self.links[radio.name] = known
             ways = self._routing.radio_up(radio.name, rules_for(radio.modulation), now)
@@ -429,7 +433,7 @@ class Radios:
             spreading_factor=modulation.spreading_factor,
             bandwidth_khz=modulation.bandwidth_hz / 1e3,
             tx_dbm=radio.tx_dbm,
-            protection=OPEN_PROTECTION,
+            protection=OPEN_PROTECTION if radio.link_key is None else CLOSED_PROTECTION,
             band=link.band.name,
             sent=link.sent_frames,
             heard=link.heard_frames,

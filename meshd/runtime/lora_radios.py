@@ -38,10 +38,13 @@ from meshd.radio.modem import (
     Sent,
 )
 from meshd.runtime.airtime_file import AirtimeDisk
+from meshd.runtime.key_file import read_key
 from meshd.runtime.serial.port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
 from meshd.runtime.serial.scan import Found, identify
 
 NO_REGION = "no region"
+KEY_AGAIN_S = 5.0
+"""After so long a key that could not be read is looked for again."""
 CLOCK_STEP_US = 100_000
 """A difference of clocks below this is how long it took to read them."""
 
@@ -235,10 +238,12 @@ class _Radio:
         self._advice: str | None = None
         self._noise_dbm: float | None = None
         self._other = asyncio.Event()
+        self._key: bytes | None = None
         self._plan = RadioPlan(config.frequency_hz, config.modulation, config.tx_dbm)
 
     async def run(self) -> None:
         """Keep it at work until cancelled."""
+        await self._keyed()
         while True:
             if self.config.kind == AUTO:
                 self._kind = await self._identified()
@@ -252,6 +257,16 @@ class _Radio:
                 serving.cancel()
                 with suppress(asyncio.CancelledError):
                     await serving
+
+    async def _keyed(self) -> None:
+        """Read the key of its closed mesh; without it, it stays silent and says why."""
+        while self.config.key_file is not None:
+            try:
+                self._key = read_key(self.config.key_file)
+                return
+            except RequestError as error:
+                self.trouble("no key", f"{error}; it stays silent", error.remedy)
+            await asyncio.sleep(KEY_AGAIN_S)
 
     async def _identified(self) -> str:
         """Ask the port until a modem answers; return its kind."""
@@ -285,6 +300,7 @@ class _Radio:
             tuple(modem.airtime_us(size) for size in range(modem.frame_max + 1)),
             self.config.antenna_dbi,
             modem.listens,
+            self._key,
         )
 
     def trouble(self, state: str, text: str, advice: str) -> None:

@@ -11,6 +11,7 @@ from radios.radio_site import SLACK_S, Site
 from meshd.lab.daemons import wait_for
 from meshd.lab.namespaces import stop
 from meshd.radio.kinds import KINDS
+from meshd.runtime.key_file import make_key
 
 DISCOVERY_S = 5.0
 OPTIONS = {"meshtastic": ["short-fast"]}
@@ -80,6 +81,23 @@ def test_words_for_one_node_go_by_radio_and_their_states_are_told(sites, kind):
     assert (came["id"], came["text"]) == (sent["id"], "at the bridge")
     value = one.daemon.ask("ping", two.daemon.node, "-c", "1", within_s=120)
     assert (value["medium"], value["hops"], value["received"]) == ("lora", 1, 1)
+
+
+def test_radios_with_one_key_file_make_a_closed_mesh_and_without_it_one_is_silent(sites):
+    one, two = sites
+    keys = [site.folder / "lora.key" for site in sites]
+    make_key(str(keys[0]))
+    for site, key in zip(sites, keys, strict=True):
+        site.config.write_text(site.config.read_text() + f'key_file = "{key}"\n')
+    start(sites)
+    assert wait_for(lambda: two.radio()["state"] == "no key", SLACK_S)
+    (problem,) = two.daemon.ask("status")["problems"]
+    assert problem["code"] == "radio-no-key" and "meshd radio key" in problem["remedy"]
+    assert two.radio().get("sent", 0) == 0
+    keys[1].write_text(keys[0].read_text())
+    keys[1].chmod(0o600)
+    meet(sites)
+    assert "key_file" in one.radio()["protection"]
 
 
 def test_a_board_that_repeats_others_is_used_and_its_owner_advised(sites):

@@ -1,0 +1,36 @@
+import pytest
+
+from meshd.core.errors import RequestError
+from meshd.runtime.key_file import make_key, read_key
+
+
+def test_a_key_is_made_once_for_its_owner_only_and_read_back(tmp_path):
+    path = tmp_path / "lora.key"
+    make_key(str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    key = read_key(str(path))
+    assert len(key) == 32 and key.hex() == path.read_text().strip()
+    with pytest.raises(RequestError, match="there is one already"):
+        make_key(str(path))
+    assert read_key(str(path)) == key
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        (b"", 0o600, "not a key of 64 hex digits"),
+        (b"secret\n", 0o600, "not a key of 64 hex digits"),
+        (b"\xff" * 300, 0o600, "not a key of 64 hex digits"),
+        (b"00" * 31 + b"\n", 0o600, "not a key of 64 hex digits"),
+        (b"00" * 32 + b"\n", 0o644, "everybody on this machine may read it"),
+        (None, 0, "No such file"),
+    ],
+)
+def test_what_is_no_key_is_refused_with_a_next_step(tmp_path, content, mode, why):
+    path = tmp_path / "lora.key"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    with pytest.raises(RequestError, match=why) as told:
+        read_key(str(path))
+    assert told.value.remedy and "00" * 8 not in str(told.value)
