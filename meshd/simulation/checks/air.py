@@ -6,7 +6,10 @@ may change between LoRa and IP at any host; but who hangs on a faint IP link, wa
 the last minute is promised nothing. Entries go by radio from holder to holder: members of a space
 that are joined by such holders, or by IP, hold the same bytes, or come nearer to it: what was
 missed is repaired in a hundredth of the time, so that it may take hours. But no replica stands
-still that lacks what another beside it has had for long.
+still that lacks what another beside it has had for long. Over LoRa alone, where all was `easy`,
+they are the same bytes a quarter of an hour after the last fault. Left out are feeds of which
+somebody holds a proof of a fork, and forks between hosts that only LoRa joins: those are looked
+into by sessions (docs/decisions/0014-entries-by-lora.md).
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from typing import TYPE_CHECKING
 from meshd.core.events import EntryRow
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.checks.convergence import difference, forks, is_forked, is_in
+from meshd.simulation.checks.convergence import difference, fork_row, forks, is_forked, is_in
+from meshd.simulation.checks.easy import SAME_US, Easy
 from meshd.simulation.sight import joined
 
 if TYPE_CHECKING:
@@ -40,10 +44,17 @@ class Air(Checker):
     def __init__(self, world: World, plan: Plan) -> None:
         super().__init__(world)
         self._unsettled = graph.Unsettled(plan)
+        self._easy = Easy(plan)
         self._calm_us = plan.faults_end_us
         self._booted: dict[int, int] = {}
         self._grew: dict[tuple[int, bytes], int] = {}
         self._came: dict[tuple[int, bytes, bytes, int], int] = {}
+        self._late: dict[tuple[bytes, bytes], int] = {}
+        self._late_us = plan.end_us - SAME_US
+        self._alone: set[int] = set()
+
+    def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
+        self._easy.sent(name, airtime_us)
 
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
         if self.world.airs:
@@ -52,6 +63,8 @@ class Air(Checker):
                     self._came[host.number, row.space, row.author, row.seq] = self.world.now
                     if not _is_own(host, row):
                         self._grew[host.number, row.space] = self.world.now
+                    elif self.world.now > self._late_us:
+                        self._late.setdefault((row.space, row.author), row.seq)
 
     def started(self, host: AnyHost) -> None:
         self._unsettled.power(host, self.world.now)
@@ -69,6 +82,7 @@ class Air(Checker):
         for group in over_ip:
             for host in group:
                 joins[host.number] = [one.number for one in group if one is not host]
+        self._alone = {number for number, others in joins.items() if not others}
         settled = [self.world.hosts[number] for number in sorted(joins)]
         for one, other in self._in_earshot():
             if one in joins and other in joins:
@@ -123,7 +137,7 @@ class Air(Checker):
             for space in host.node.spaces.all():
                 spaces.setdefault(space.id, []).append(host)
         for space_id, holders in sorted(spaces.items()):
-            forked = forks(holders, space_id)
+            forked = forks(holders, space_id) | self._unproven(holders, space_id)
             numbers = {host.number for host in holders}
             among = {one: [two for two in joins[one] if two in numbers] for one in sorted(numbers)}
             for group in joined(among):
@@ -134,6 +148,33 @@ class Air(Checker):
                     near = [other for other in members if other.number in among[host.number]]
                     if self._stands_still(host, near, space_id, forked):
                         self.fail(host, f"space {space_id.hex()[:8]} stands still: {text}")
+                if self._easy.plan and self._easy.light:
+                    self._same(members, space_id, forked)
+
+    def _same(self, members: list[Host], space_id: bytes, forked: set[str]) -> None:
+        """Compare replicas that had nothing but LoRa, and long enough."""
+        settled = all(self._booted.get(host.number, 0) <= self._late_us for host in members)
+        if not settled or not self._alone.issuperset(host.number for host in members):
+            return
+        for host in members[1:]:
+            text = difference(members[0], host, space_id, forked, self._late)
+            if text:
+                minutes = SAME_US // 60_000_000
+                what = f"is not the same after {minutes} easy minutes: {text}"
+                self.fail(host, f"space {space_id.hex()[:8]} {what}")
+
+    def _unproven(self, holders: list[Host], space_id: bytes) -> set[str]:
+        """Return the feeds that have other bytes under one number at two that have LoRa alone."""
+        found: set[str] = set()
+        known: dict[tuple[bytes, int], bytes] = {}
+        for host in holders:
+            if host.number not in self._alone:
+                continue
+            for (space, author), feed in host.store.entries.items():
+                for seq, data in feed.items() if space == space_id else ():
+                    if known.setdefault((author, seq), data) != data:
+                        found.add(fork_row(space, author))
+        return found
 
     def _stands_still(
         self, host: Host, near: list[Host], space_id: bytes, forked: set[str]
