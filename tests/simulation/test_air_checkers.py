@@ -7,14 +7,17 @@ import pytest
 
 from meshd.core.events import Notice
 from meshd.core.ids import NODE_ID_LEN, node_text
+from meshd.link import seal
+from meshd.link.account import Spending
 from meshd.messages.inbox import Inbox
 from meshd.messages.letter import State
 from meshd.messages.sending import Sending
 from meshd.routing.lora import LoraDialect
 from meshd.simulation.build import build_world
 from meshd.simulation.checks.duty import Duty
+from meshd.simulation.checks.easy import Easy
 from meshd.simulation.checks.letters import Letters
-from meshd.simulation.plan.plan import MediumPlan, NodeGroup, Plan, Terrain, Traffic
+from meshd.simulation.plan.plan import Fault, MediumPlan, NodeGroup, Plan, Terrain, Traffic
 from meshd.simulation.swarm.judge import judge
 from meshd.sync.air.sync import AirSync
 
@@ -130,3 +133,69 @@ def test_no_restart_gives_airtime_back(disk):
 @pytest.mark.parametrize("disk", ["rolled-back", "empty"])
 def test_card_that_went_back_with_a_reboot_knows_no_better(disk):
     assert sent_beyond(disk) == []
+
+
+EASY = replace(
+    PLAN,
+    settle_s=900.0,
+    letters=False,
+    traffic=(replace(PLAN.traffic[0], end_s=100.0),),
+    faults=(Fault("crash", 10.0, 100.0, nodes="n3"),),
+)
+"""One host sleeps through what the others write, and has a quarter of an hour to get it."""
+BUSY = replace(
+    SCARCE,
+    duration_s=500.0,
+    settle_s=1.0,
+    letters=False,
+    media=(replace(SCARCE.media[0], spreading_factor=9),),
+    nodes=SCARCE.nodes[:2],
+    traffic=(replace(PLAN.traffic[0], every_s=10.0),),
+)
+"""Two that say more than the law grants them."""
+
+
+def test_replicas_that_are_not_the_same_after_easy_minutes_are_seen(monkeypatch):
+    assert seen(EASY) == set()
+    monkeypatch.setattr(AirSync, "space_event", lambda self, *args: None)
+    monkeypatch.setattr(AirSync, "tend", lambda self, now: None)
+    found = judge(EASY, 1)
+    assert any("easy minutes" in one.text for one in found), found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"faults": (Fault("crash", 10.0, 60.0, disk="empty"),)},
+        {"faults": (Fault("hostile", 10.0, 60.0, behaviour="air-junk"),)},
+        {"faults": (Fault("jam", 10.0, 700.0),), "duration_s": 800.0},
+        {"media": SCARCE.media},
+        {"settle_s": 899.0},
+    ],
+    ids=["disk", "malice", "long", "law", "time"],
+)
+def test_plan_that_is_not_easy_promises_less(change):
+    assert Easy(EASY).plan
+    assert not Easy(replace(EASY, **change)).plan
+
+
+def test_who_said_much_had_it_not_easy():
+    for names, each_us, light in (("a", 25, True), ("a", 35, False), ("abcdef", 28, False)):
+        easy = Easy(EASY)
+        for name in names:
+            easy.sent(name, each_us * EASY.end_us // 1000)
+        assert easy.light == light
+
+
+def test_ledger_that_counts_a_tenth_is_seen(monkeypatch):
+    assert seen(BUSY) == set()
+    real = Spending.add
+    monkeypatch.setattr(
+        Spending, "add", lambda self, share, us, end_us: real(self, share, us // 10, end_us)
+    )
+    assert "duty" in seen(BUSY)
+
+
+def test_frames_under_one_nonce_are_seen(monkeypatch):
+    monkeypatch.setattr(seal, "frame_nonce", lambda mark, tag: bytes(24))
+    assert any("under one key" in one.text for one in judge(EASY, 1))

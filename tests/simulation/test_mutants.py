@@ -13,6 +13,7 @@ from meshd.core.crypto import TAG_LEN
 from meshd.core.events import Notice, Transmit
 from meshd.core.ids import ALL_NODES
 from meshd.core.limits import MESHD_PORT
+from meshd.neighbour import table as neighbours
 from meshd.routing import chooser
 from meshd.routing.announce import Announcer
 from meshd.routing.learn import Learner
@@ -150,6 +151,16 @@ def files():
     stage.world.run(5 * SECOND)
     hosts[2].request("get", space="camp", name="map", handle=hosts[2].store.files.lend())
     stage.world.run(30 * SECOND)
+    return stage
+
+
+def crowd():
+    """One host shows some hundred faces."""
+    order = Fault("hostile", 0, 50, nodes="n3", behaviour="identities", count=2_000)
+    stage, hosts = camp("writer", Plan("mutant", duration_s=80, settle_s=10**6, faults=(order,)))
+    begun = attacks.begin(stage.world, hosts[3], order)
+    stage.world.run(6 * SECOND)
+    begun.end()
     return stage
 
 
@@ -369,6 +380,10 @@ def entries_not_passed_on(monkeypatch):
     monkeypatch.setattr(Serving, "forward", lambda *args: None)
 
 
+def neighbours_without_end(monkeypatch):
+    monkeypatch.setattr(neighbours, "NEIGHBOURS_PER_LINK_MAX", 10**6)
+
+
 def all_is_feasible(monkeypatch):
     monkeypatch.setattr(SourceTable, "feasible", lambda *args: True)
 
@@ -415,6 +430,8 @@ SEEN = [
     (file_of_zeros, files, "promises"),
     (entries_not_passed_on, talk, "promises"),
     (all_is_feasible, ring, "feasibility"),
+    (all_is_feasible, ring, "loops"),
+    (neighbours_without_end, crowd, "bounds"),
     (hops_cost_nothing, ring, "feasibility"),
     (readers_may_write, reader_usurps, "rights"),
     (all_records_hold, writer_usurps, "rights"),
@@ -437,7 +454,7 @@ def test_nothing_is_seen_where_nothing_is_wrong(scene):
 
 
 @pytest.mark.parametrize(
-    ("mutant", "scene", "checker"), SEEN, ids=[row[0].__name__ for row in SEEN]
+    ("mutant", "scene", "checker"), SEEN, ids=[f"{row[0].__name__}-{row[2]}" for row in SEEN]
 )
 def test_mutant_is_seen(monkeypatch, mutant, scene, checker):
     mutant(monkeypatch)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from meshd.core.airtime import airtime_us
+from meshd.simulation.lora.medium import band_of, setting_of
 from meshd.simulation.observer import Observer
 from meshd.simulation.plan.file import dump, load, parse
 from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.run import run_plan
+from meshd.simulation.swarm.crueller import BANDS, MODEMS
 from meshd.simulation.swarm.judge import judge
-from meshd.simulation.swarm.plans import LATER, random_plan
+from meshd.simulation.swarm.plans import CRUELLER, LATER, random_plan
 from meshd.simulation.swarm.shrink import shrink
 
 SEEDS = (
@@ -18,6 +21,8 @@ SEEDS = (
     *(415, 416, 417, 418, 419, 420, 421, 422, 423, 425),
     *(10_000, 10_027, 10_030, 10_033, 10_042, 10_045, 10_048),
 )
+BEACON = 129
+"""Bytes of a beacon's frame that echoes nothing."""
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.toml"))
 
 
@@ -67,6 +72,24 @@ def test_later_plans_have_islands_of_lora_with_all_that_befalls_radios():
     assert sum(plan.letters for plan in islands) > 100
     assert sum(plan.letters for plan in plans if plan not in islands) > 100
     assert not any(random_plan(seed).letters for seed in range(LATER - 200, LATER))
+
+
+def test_crueller_plans_have_all_laws_and_modules_and_a_frame_that_holds_a_beacon():
+    """Seed 14101: 57 bytes were left under 400 ms, and no beacon ever went out."""
+    plans = [random_plan(seed) for seed in range(CRUELLER + 2, CRUELLER + 400, 3)]
+    islands = [plan for plan in plans if plan.name.startswith("islands")]
+    assert {plan.media[1].modem for plan in islands} == {*MODEMS}
+    kinds = {fault.kind for plan in islands for fault in plan.faults}
+    assert kinds >= {"lose", "duplicate", "reorder", "corrupt", "clog", "partition"}
+    assert max(len(plan.nodes) for plan in islands) > 12
+    assert any(group.walk for plan in islands for group in plan.nodes)
+    laws = set()
+    for plan in islands:
+        air = plan.media[1]
+        laws.add((air.region, air.frequency_mhz, air.spreading_factor, air.bandwidth_khz))
+        setting, most_us = setting_of(air), band_of(air).frame_us_max(air.bandwidth_khz * 1_000)
+        assert airtime_us(setting.modulation, setting.module.on_air(BEACON)) <= most_us
+    assert len(laws) == len({one[:5] for one in BANDS})
 
 
 def test_crowd_of_a_plan_file_founds_spaces_of_its_own():

@@ -8,8 +8,7 @@ that are joined by such holders, or by IP, hold the same bytes, or come nearer t
 missed is repaired in a hundredth of the time, so that it may take hours. But no replica stands
 still that lacks what another beside it has had for long. Over LoRa alone, where all was `easy`,
 they are the same bytes a quarter of an hour after the last fault. Left out are feeds of which
-somebody holds a proof of a fork, and forks between hosts that only LoRa joins: those are looked
-into by sessions (docs/decisions/0014-entries-by-lora.md).
+somebody holds a proof of a fork.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from meshd.core.events import EntryRow
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
-from meshd.simulation.checks.convergence import difference, fork_row, forks, is_forked, is_in
+from meshd.simulation.checks.convergence import difference, forks, is_forked, is_in
 from meshd.simulation.checks.easy import SAME_US, Easy
 from meshd.simulation.sight import joined
 
@@ -137,7 +136,7 @@ class Air(Checker):
             for space in host.node.spaces.all():
                 spaces.setdefault(space.id, []).append(host)
         for space_id, holders in sorted(spaces.items()):
-            forked = forks(holders, space_id) | self._unproven(holders, space_id)
+            forked = forks(holders, space_id)
             numbers = {host.number for host in holders}
             among = {one: [two for two in joins[one] if two in numbers] for one in sorted(numbers)}
             for group in joined(among):
@@ -162,19 +161,6 @@ class Air(Checker):
                 minutes = SAME_US // 60_000_000
                 what = f"is not the same after {minutes} easy minutes: {text}"
                 self.fail(host, f"space {space_id.hex()[:8]} {what}")
-
-    def _unproven(self, holders: list[Host], space_id: bytes) -> set[str]:
-        """Return the feeds that have other bytes under one number at two that have LoRa alone."""
-        found: set[str] = set()
-        known: dict[tuple[bytes, int], bytes] = {}
-        for host in holders:
-            if host.number not in self._alone:
-                continue
-            for (space, author), feed in host.store.entries.items():
-                for seq, data in feed.items() if space == space_id else ():
-                    if known.setdefault((author, seq), data) != data:
-                        found.add(fork_row(space, author))
-        return found
 
     def _stands_still(
         self, host: Host, near: list[Host], space_id: bytes, forked: set[str]

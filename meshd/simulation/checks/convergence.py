@@ -150,14 +150,10 @@ def forks(hosts: list[Host], space_id: bytes) -> set[str]:
     return {key for host in hosts for key in host.store.metas if key.startswith(start)}
 
 
-def fork_row(space: bytes, author: bytes) -> str:
-    """Return the name of the row that proves a fork of a feed."""
-    return f"fork/{space.hex()}/{author.hex()}"
-
-
 def is_forked(key: tuple[bytes, bytes], forked: set[str]) -> bool:
     """Tell whether there is a proof that the feed of this space and author was forked."""
-    return fork_row(*key) in forked
+    space, author = key
+    return f"fork/{space.hex()}/{author.hex()}" in forked
 
 
 def is_in(host: Host, space_id: bytes) -> bool:

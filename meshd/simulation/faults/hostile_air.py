@@ -59,7 +59,7 @@ class OnAir(Attack):
     def tick(self) -> None:
         if self._radio is None or self._radio.sending:
             return
-        frame = self.frame()
+        frame = self.frame()[: self._radio.setting.module.frame_max]
         if frame:
             self._radio.transmit(frame, "hostile")
 

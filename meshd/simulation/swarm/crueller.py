@@ -22,7 +22,9 @@ class Band(NamedTuple):
     factor: int
     bandwidth_khz: float
     scarce: bool = False
-    """Whether a hundredth of the hour is all that there is."""
+    tight: bool = False
+    """scarce: a hundredth of the hour is all that there is. tight: the longest frame holds a
+    beacon, and no bytes of a module beside."""
 
 
 BANDS = (
@@ -32,7 +34,7 @@ BANDS = (
     Band("EU868", 866.0, 14.0, 7, 250.0, scarce=True),
     Band("EU433", 433.5, 10.0, 8, 250.0, scarce=True),
     Band("US915", 906.875, 20.0, 7, 250.0),
-    Band("US915", 906.875, 20.0, 9, 250.0),
+    Band("US915", 906.875, 20.0, 9, 250.0, tight=True),
     Band("US915", 908.0, 20.0, 9, 500.0),
     Band("AU915", 917.0, 20.0, 7, 125.0),
     Band("AS923", 923.6, 13.0, 7, 125.0, scarce=True),
@@ -46,6 +48,8 @@ MODEMS = (
     *("", "", "", "rnode", "meshcore", "rak3172", "reyax", "rn2483", "ebyte"),
     *("meshtastic", "meshtastic-signed"),
 )
+_DEAF, _LISTEN_FIRST = ("reyax", "rn2483"), ("JP920", "KR920")
+"""Modules that do not listen before they talk, and where law demands it."""
 SCARCE_S = 3_600.0
 _KINDS = ("lose", "duplicate", "reorder", "corrupt", "clog", "partition")
 _HOSTS_MAX = 16
@@ -64,10 +68,18 @@ def crueller(plan: Plan, seed: int) -> Plan:
     return replace(
         plan,
         settle_s=settle_s,
-        media=(roof, _set(lora, band, rng.choice(MODEMS))),
+        media=(roof, _set(lora, band, rng.choice(_modems(band)))),
         nodes=nodes,
         faults=tuple(sorted((*plan.faults, *faults), key=lambda one: one.at_s)),
     )
+
+
+def _modems(band: Band) -> tuple[str, ...]:
+    """Return the modules that law and frames of a band allow."""
+    if band.tight:
+        return ("",)
+    listening = tuple(modem for modem in MODEMS if modem not in _DEAF)
+    return listening if band.region in _LISTEN_FIRST else MODEMS
 
 
 def _set(lora: MediumPlan, band: Band, modem: str) -> MediumPlan:

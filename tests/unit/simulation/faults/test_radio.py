@@ -1,5 +1,7 @@
 """LoRa radios that are jammed, unplugged, deaf, mute, refusing, silent, garbled, or abused."""
 
+from dataclasses import replace
+
 import pytest
 
 from meshd.core.drops import DropReason
@@ -42,9 +44,9 @@ class Frames(Observer):
         self.sent[name] = self.sent.get(name, 0) + 1
 
 
-def two(*faults, seed=1):
+def two(*faults, seed=1, air=AIR):
     nodes = tuple(NodeGroup(f"n{x}", media=("air",), x_m=100.0 * x, y_m=500.0) for x in (1, 2))
-    world = build_world(Plan("p", terrain=FLAT, media=(AIR,), nodes=nodes, faults=faults), seed)
+    world = build_world(Plan("p", terrain=FLAT, media=(air,), nodes=nodes, faults=faults), seed)
     world.watch(frames := Frames())
     return world, frames
 
@@ -99,3 +101,13 @@ def test_malice_on_the_air_ends_and_counts_for_no_node(behaviour):
     world.run(300 * SECOND)
     assert "n2" in hears(world)["n1"] and "n1" in hears(world)["n2"]
     assert len(list(world.airs["air"].ways())) == 2
+
+
+def test_malice_sends_no_more_than_its_module_takes():
+    """Seed 14035: a module that adds much takes shorter frames, and refuses others."""
+    air = replace(AIR, modem="meshtastic-signed")
+    world, _ = two(Fault("hostile", 5, 30, nodes="n1", behaviour="air-junk", count=20), air=air)
+    sizes = []
+    world.airs["air"]._air.told = lambda radio, purpose, size, us: sizes.append(size)
+    world.run(36 * SECOND)
+    assert max(sizes) == 255
