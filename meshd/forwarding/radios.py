@@ -16,7 +16,7 @@ from meshd.core.errors import UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
 from meshd.core.identity import Identity
 from meshd.core.ids import address_text, mesh_address, node_text
-from meshd.core.law import HOUR_US, NO_LAW, Budget
+from meshd.core.law import HOUR_US, NO_LAW, Budget, SubBand
 from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import (
@@ -31,7 +31,7 @@ from meshd.forwarding.radio_mesh import RadioMesh
 from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Airtime, Ledger, Priority
-from meshd.link.lora import LoraKeys, LoraLink
+from meshd.link.lora import BEACON_FRAME, LoraKeys, LoraLink, frame_room
 from meshd.link.seal import link_key, open_link_key
 from meshd.link.sources import Met, Stranger
 from meshd.routing.lora_rules import rules_for
@@ -106,20 +106,9 @@ class Radios:
     def up(self, radio: RadioLink, now: int) -> None:
         """A modem is set and takes frames."""
         known = self.links.get(radio.name)
-        try:
-            band = self._ledger.law.judge(
-                radio.frequency_hz,
-                radio.modulation.bandwidth_hz,
-                radio.tx_dbm,
-                antenna_dbi=radio.antenna_dbi,
-                listens=radio.listens,
-            )
-        except UsageError as error:
-            remedy = "choose another frequency, power or radio; docs/regions.md lists what may be"
-            text = f"{radio.name} does not send: {error}"
-            self._refused[radio.name] = Problem("radio-law", text, remedy)
+        band = self._judged(radio)
+        if band is None:
             return
-        self._refused.pop(radio.name, None)
         if known is None or known.radio != radio:
             if known is not None:
                 known.gone(now)
@@ -412,6 +401,31 @@ class Radios:
         )
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _judged(self, radio: RadioLink) -> SubBand | None:
+        """Return where it may send; None, and why it stays silent, where it may not."""
+        try:
+            band = self._ledger.law.judge(
+                radio.frequency_hz,
+                radio.modulation.bandwidth_hz,
+                radio.tx_dbm,
+                antenna_dbi=radio.antenna_dbi,
+                listens=radio.listens,
+            )
+        except UsageError as error:
+            remedy = "choose another frequency, power or radio; docs/regions.md lists what may be"
+            text = f"{radio.name} does not send: {error}"
+            self._refused[radio.name] = Problem("radio-law", text, remedy)
+            return None
+        room = frame_room(radio, band)
+        if room < BEACON_FRAME:
+            text = f"{radio.name} does not send: law and modem leave {room} bytes a frame, and a"
+            remedy = "choose a lower spreading factor, or more bandwidth: meshd radio set"
+            problem = Problem("radio-slow", f"{text} beacon has {BEACON_FRAME}", remedy)
+            self._refused[radio.name] = problem
+            return None
+        self._refused.pop(radio.name, None)
+        return band
 
     def _relay(self, heard: ObjectHeard, now: int) -> None:
         """Hand what a trusted neighbour told on one radio to the others."""

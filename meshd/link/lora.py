@@ -56,6 +56,8 @@ GONE_INTERVALS = 3
 _KEY_LEN, _SIGNATURE_LEN = 32, 64
 _BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
 _BEACON_LEN = len(_BEACON.encode())
+BEACON_FRAME = overhead(FrameKind.BEACON) + _BEACON_LEN
+"""The shortest longest frame of a radio of any use: a beacon of its own, with a seal."""
 _SOURCE_AT = HEAD_LEN - 2 - SHORT_LEN
 _UNOPENED = (DropReason.FRAME_STRANGER, DropReason.FRAME_FORGED)
 
@@ -66,6 +68,12 @@ class LoraKeys(NamedTuple):
     identity: Identity
     link: LinkKey
     boot: int
+
+
+def frame_room(radio: RadioLink, band: SubBand) -> int:
+    """Return the longest frame in bytes that the modem takes and the law lets go in one piece."""
+    limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
+    return bisect_right(radio.airtimes_us, limit_us) - 1
 
 
 class LoraLink:
@@ -81,7 +89,7 @@ class LoraLink:
         self.heard_frames = 0
         self.ahead_us = 0
         self.neighbours = LoraNeighbours()
-        beacon_us = self.airtime_us(overhead(FrameKind.BEACON) + _BEACON_LEN)
+        beacon_us = self.airtime_us(BEACON_FRAME)
         shortest_us = max(BEACON_SHORTEST_US, BEACON_AIRTIMES * beacon_us)
         self.sender = Sender(keys.identity, keys.link, boot=keys.boot, salt=ctx.entropy(SALT_LEN))
         self.sources = Sources(self.sender, (keys.link,))
@@ -112,8 +120,7 @@ class LoraLink:
     @property
     def frame_max(self) -> int:
         """Return the longest frame that the modem takes and the law lets go in one piece."""
-        limit_us = self.band.frame_us_max(self.radio.modulation.bandwidth_hz)
-        return bisect_right(self.radio.airtimes_us, limit_us) - 1
+        return frame_room(self.radio, self.band)
 
     @property
     def waiting(self) -> int:
@@ -314,7 +321,7 @@ class LoraLink:
         answer_us = self.sender.answer_due()
         answers = answer_us is not None and now >= answer_us
         if (wanted or answers) and not self._access.waits(FrameKind.BEACON):
-            room = (self.radio.frame_max - overhead(FrameKind.BEACON) - _BEACON_LEN) // NONCE_LEN
+            room = (self.radio.frame_max - BEACON_FRAME) // NONCE_LEN
             echoes = max(min(self.sender.echoes, room), 0) if answers else 0
             # It is made when it goes, with a counter of that moment: these bytes hold its place.
             self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)

@@ -11,6 +11,7 @@ from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
 from meshd.forwarding.radios import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
+from meshd.link.lora import BEACON_FRAME
 from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
 from meshd.wire.lora_payload import Local
 
@@ -139,6 +140,15 @@ def test_a_radio_that_the_law_forbids_is_a_problem_and_silent():
     assert sent == []
     (problem,) = node.snapshot(60 * S).problems
     assert problem.code == "radio-law" and "30 dBm" in problem.text
+
+
+def test_a_radio_whose_frames_hold_no_beacon_is_a_problem_and_silent():
+    node, sent, saves = _node(EU_LINK._replace(airtimes_us=EU_LINK.airtimes_us[:BEACON_FRAME]))
+    node.handle_timeout(60 * S)
+    _drain(node, sent, saves)
+    assert sent == []
+    (problem,) = node.snapshot(60 * S).problems
+    assert problem.code == "radio-slow" and f"leave {BEACON_FRAME - 1} bytes" in problem.text
 
 
 def test_a_listen_first_band_wants_a_radio_that_listens():
