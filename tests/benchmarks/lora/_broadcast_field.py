@@ -61,6 +61,8 @@ class Played:
 class Told(Field):
     """Stations that tell everybody, at times fixed beforehand."""
 
+    engine = CastStation
+
     def __init__(self, count: int, seed: int, rules: Rules | None, warm_s: int = WARM_S) -> None:
         super().__init__(count, seed)
         self.rules = rules
@@ -71,7 +73,7 @@ class Told(Field):
         self.air.told = self._told
         if rules is not None:
             for number, station in enumerate(self.stations):
-                engine = CastStation(number, self.schedule.random(f"cast {number}"), rules)
+                engine = self.engine(number, self.schedule.random(f"cast {number}"), rules)
                 self.stations[number] = Station(self.schedule, station.radio, engine)
 
     def play(self, load: Load, priority: Callable[[Random], int] = lambda _: 1) -> Played:

@@ -6,7 +6,7 @@ start too, and ten minutes of repair after the last message. *Data alone* are th
 an object. Rows of the bare engine, whose neighbours are all known and believed from the start, show
 what is owed to objects and what to everything else; *an hour later* the nodes have been there for
 an hour when the traffic begins. Managed flood sends no control here; with the notices that its
-nodes send by default it is a row of its own.
+nodes send by default it is a row of its own; so is the bare engine with waits ordered by SNR.
 
 Where the air of nodes goes in a calm field, with shorter starts and the mean of three placements,
 310 ms a delivery: objects 160, their seals 75, routes 28, seals of frames without objects 17, lists
@@ -28,6 +28,7 @@ from statistics import median
 from lora._broadcast_field import WARM_S, Load, Played, Told
 from lora._node_field import NodesTold
 from lora._noticed_field import Noticed
+from lora._snr_station import SnrStation
 from report import Figure
 
 from meshd.core.airtime import LONG_FAST
@@ -46,11 +47,12 @@ NAMES = {
 }
 REACH = {"calm": 97.0, "busy": 70.0, "wide": 94.0}
 FLOOD, NODES, PROMPT, SHARED = "managed flood", "nodes", "bare, prompt", "bare, shared"
+BY_SNR = "bare, shared, by SNR"
 SETTLED, SETTLED_S = "nodes, an hour later", 3600
 NAMED, PLACED = "managed flood with NodeInfo", "managed flood with NodeInfo and position"
 FLOODS = (FLOOD, NAMED, PLACED)
 WHAT = {
-    "calm": (FLOOD, NODES, SETTLED, PROMPT, SHARED, NAMED, PLACED),
+    "calm": (FLOOD, NODES, SETTLED, PROMPT, SHARED, BY_SNR, NAMED, PLACED),
     "busy": (FLOOD, NODES, SHARED),
     "wide": (FLOOD, NODES, SHARED),
 }
@@ -86,6 +88,12 @@ def measure() -> list[Figure]:
     return figures
 
 
+class ToldBySnr(Told):
+    """Waits in the order of SNR."""
+
+    engine = SnrStation
+
+
 def mixed(chance: Random) -> int:
     """Return a priority: most is small text, some is more and some less urgent."""
     return chance.choices((0, 1, 3, 4), (2, 58, 20, 20))[0]
@@ -106,7 +114,8 @@ def _play(job: Job) -> tuple[Job, Played, float]:
     elif what == FLOOD:
         field = Told(load.count, seed, None)
     else:
-        field = Told(load.count, seed, rules_for(LONG_FAST, shared=what == SHARED))
+        made = ToldBySnr if what == BY_SNR else Told
+        field = made(load.count, seed, rules_for(LONG_FAST, shared=what != PROMPT))
     priority: Callable[[Random], int] = mixed if load is BUSY else _text
     return job, field.play(load, priority), time.process_time() - began_s
 
