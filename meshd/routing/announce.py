@@ -28,7 +28,7 @@ from meshd.routing.source import SourceTable
 from meshd.routing.table import RouteTable
 from meshd.routing.updates import UPDATE_INTERVAL_US, WIDE_INTERVAL_US, Updates, retraction
 from meshd.wire import babel, babel_words
-from meshd.wire.babel import Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel import CS_US, Hello, Ihu, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 
 HELLO_INTERVAL_US = 4_000_000
 HELLO_JITTER_US = 50_000
@@ -63,7 +63,6 @@ DUMP_GATHER_US = 200_000
 ACK_WITHIN_CS = 50
 UDP_HEADERS_LEN = 48
 PACKET_LEN_MAX = 1452
-_CS = 10_000
 
 
 class Announcer:
@@ -195,7 +194,7 @@ class Announcer:
         self.unicast(neighbour, tlvs)
 
     def _hello(self, outlet: Outlet) -> Hello:
-        return Hello(outlet.hello_seqno, HELLO_INTERVAL_US // _CS)
+        return Hello(outlet.hello_seqno, HELLO_INTERVAL_US // CS_US)
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -397,7 +396,7 @@ class Announcer:
     def farewell(self) -> None:
         """Retract everything on all links, twice, for nobody acknowledges it."""
         own = self._own
-        cs = UPDATE_INTERVAL_US // _CS
+        cs = UPDATE_INTERVAL_US // CS_US
         tlvs: list[Tlv] = [Retraction(None, 0, cs)]
         for prefix in own.prefixes:
             tlvs.append(Retraction(prefix, own.seqno, cs, prefix.address[8:] == own.router_id))
@@ -450,7 +449,7 @@ class Announcer:
 
 
 def _ihu(neighbour: Neighbour) -> Ihu:
-    cs = IHU_EVERY_HELLOS * HELLO_INTERVAL_US // _CS
+    cs = IHU_EVERY_HELLOS * HELLO_INTERVAL_US // CS_US
     neighbour.told_rxcost = neighbour.rxcost
     return Ihu(neighbour.address, neighbour.rxcost, cs)
 

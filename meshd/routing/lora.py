@@ -28,7 +28,7 @@ from meshd.routing.lora_words import Row, Words
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
-from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel import CS_US, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
 from meshd.wire.lora_routes import (
     DISTANCE_MAX,
     DISTANCE_STEP,
@@ -50,8 +50,6 @@ WISH_HOPS = 2
 HOPS_MAX = 255
 HOPS_LEFT = 16
 """How far a question goes that comes from LoRa, where it carries no count."""
-
-_CS = 10_000
 
 
 class State(NamedTuple):
@@ -416,7 +414,7 @@ class LoraDialect:
     def _take(self, peer: Peer, lesson: Lesson, told: NamedEntry, period: int) -> None:
         """Learn an entry, as Babel would from an update."""
         node, seqno, steps, heard = told
-        interval_cs = period * PERIOD_STEP_US // _CS
+        interval_cs = period * PERIOD_STEP_US // CS_US
         if node != peer.node and (row := self._words.rows.get(node)) is not None:
             row.common += 1
         if node == self.own and heard != peer.hears_us:

@@ -17,15 +17,13 @@ from meshd.routing.own import Own
 from meshd.routing.pages import Pages
 from meshd.routing.source import SourceTable
 from meshd.routing.table import Entry, Route, RouteTable
-from meshd.wire.babel import Retraction, Tlv, Update
+from meshd.wire.babel import CS_US, Retraction, Tlv, Update
 
 UPDATE_INTERVAL_US = 24_000_000
 """Six hellos. With 20 s a mesh of 25 costs 55 B/s a node, with 24 s 50."""
 
 WIDE_INTERVAL_US = 60_000_000
 """The same of a wide table: see docs/decisions/0012-wide-tables.md."""
-
-_CS = 10_000
 
 
 class Updates:
@@ -94,7 +92,7 @@ class Updates:
     def _own_update(self, outlet: Outlet, prefix: Prefix) -> Update:
         own = self._own
         return Update(
-            prefix, own.router_id, own.seqno, 0, self.interval_us // _CS, outlet.link.address
+            prefix, own.router_id, own.seqno, 0, self.interval_us // CS_US, outlet.link.address
         )
 
     def _entry_update(self, outlet: Outlet, entry: Entry, now: int, *, lazy: bool) -> Update | None:
@@ -116,7 +114,7 @@ class Updates:
                 self._pages.touch(entry.prefix)
                 return None
             entry.said = said
-        interval_cs = self.interval_us // _CS
+        interval_cs = self.interval_us // CS_US
         return Update(entry.prefix, *said, interval_cs, outlet.link.address, route.thin)
 
     def _waits(self, entry: Entry, route: Route) -> bool:
@@ -136,7 +134,7 @@ def _horizon(outlet: Outlet, entry: Entry) -> bool:
 
 def retraction(prefix: Prefix, entry: Entry | None) -> Retraction:
     """Return a retraction that names the last seqno known, where the prefix names its origin."""
-    cs = UPDATE_INTERVAL_US // _CS
+    cs = UPDATE_INTERVAL_US // CS_US
     if entry is not None and entry.said is not None and entry.said[0] == prefix.address[8:]:
         return Retraction(prefix, entry.said[1], cs, origin=True)
     return Retraction(prefix, 0, cs)

@@ -15,6 +15,8 @@ from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix, is_link_local
 
 INFINITY = 0xFFFF
+CS_US = 10_000
+"""Intervals are told in centiseconds."""
 MAGIC = 42
 VERSION = 2
 HEADER_LEN = 4

@@ -18,6 +18,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, EntriesQuery
+from meshd.core.law import HOUR_US
 from meshd.space.entries import verify
 from meshd.space.space import Space
 from meshd.sync.air.link import AirLink, Voice
@@ -55,7 +56,6 @@ FAR_SLOW = 6
 QUIET_US = 120_000_000
 QUIET_DOUBLINGS = 9
 """A suspicion that came to nothing is left for so long, then for twice that, …, 17 hours."""
-HOUR_US = 3_600_000_000
 PROBES_MAX = 30
 """Probes that one radio says in an hour."""
 AWAY_US = 5_000_000
