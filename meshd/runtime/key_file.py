@@ -17,7 +17,7 @@ _MAKE = "copy it from a node of that mesh, or begin a mesh with: meshd radio key
 def read_key(path: str) -> bytes:
     """Return the link key in a file. Raises: RequestError where there is none, or all may read it.
 
-    A key that everybody on the machine may read is refused, as OpenSSH does it with keys.
+    A key that everybody on the machine may read is refused; the daemon's group may.
     """
     try:
         with open(path, "rb") as file:

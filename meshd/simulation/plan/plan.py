@@ -1,6 +1,6 @@
 """A plan: the whole of a simulated world as frozen values, which a seed turns into one run.
 
-Enters: a TOML file (`plan_file`) or a swarm's choice. Leaves: values. Times are seconds of virtual
+Enters: a TOML file (`file.py`) or a swarm's choice. Leaves: values. Times are seconds of virtual
 time from the start, distances metres. `nodes` fields name hosts by shell patterns ("roof*", "n3").
 """
 
