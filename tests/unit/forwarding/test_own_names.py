@@ -116,6 +116,20 @@ def test_false_names_cost_a_few_looks_and_names_are_bounded(monkeypatch):
     assert here.node.names.names() == {others[1].node.id: "last"}
 
 
+def test_three_false_names_in_each_frame_of_two_seconds_keep_no_true_one_out():
+    mesh = named("", "")
+    here, other = mesh.hosts
+    mesh.run(MINUTE)
+    node = other.node.id
+    good = other.identity.sign(statement(here.node.options.mesh, other.identity.public, "Ben"))
+    for _ in range(30):
+        mesh.run(2)
+        for number in range(3):
+            heard(here, f"n{number}", node=node, signature=bytes(64))
+    heard(here, "Ben", node=node, signature=good)
+    assert here.node.names.names() == {node: "Ben"}
+
+
 @pytest.mark.parametrize("name", ["", "x" * 65])
 def test_name_without_letters_or_with_too_many_is_not_encoded(name):
     with pytest.raises(UsageError):
