@@ -3,51 +3,29 @@
 They meet by WiFi once, since a space is joined over a session; then only the radios are left.
 """
 
-from radios.mesh import SF7, Mesh
+from random import Random
 
-from meshd.config.regions import law_of
-from meshd.simulation.lora.port import LoraPort
-from meshd.simulation.media.lora import LoraAir, RadioSetting
-from meshd.simulation.world import SECOND, World
+from radios.mesh import Mesh
+
+from meshd.simulation.world import SECOND
 
 MINUTE = 60
 
 
 class Camp(Mesh):
-    """`count` hosts with radios, of whom the first made the space "camp"; `more` have none.
+    """`count` hosts with radios, of whom the first made the space "camp".
 
     Hosts whose numbers are in `without` do not join it. With `line`, each hears only those next
-    to it. `sent` has (name, bytes, seconds) of each frame.
+    to it.
     """
 
-    def __init__(
-        self,
-        count,
-        *,
-        more=0,
-        without=(),
-        line=False,
-        seed=1,
-        modulation=SF7,
-        region="EU868",
-        frequency_hz=869_525_000,
-    ):
+    def __init__(self, count, *, without=(), line=False, seed=1, **options):
+        super().__init__(count, seed=seed, **options)
         self.without = without
-        self.world = World(seed)
-        self.cut = set()
-        self.sent = []
-        self.air = LoraAir(self.world, self.loss_db, told=self._told)
-        self.hosts = [self.world.add_host() for _ in range(count + more)]
+        self._words = Random(f"words {seed}")
         if line:
             self.apart(*((a, b) for a in range(count) for b in range(a + 2, count)))
-        for host in self.hosts[:count]:
-            setting = RadioSetting(modulation, frequency_hz, 14.0)
-            host.lora = LoraPort(host, self.air, setting, law=law_of(region))
-            host.lora.power_on()
         self._join()
-
-    def _told(self, radio, purpose, size, airtime_us):
-        self.sent.append((radio.name, size, self.world.now / SECOND))
 
     def _join(self):
         first, *others = self.members
@@ -88,9 +66,21 @@ class Camp(Mesh):
     def post(self, number, text, **more):
         self.hosts[number].ask("post", space="camp", text=text, **more)
 
+    def letters(self, size):
+        """Return a text that no code makes shorter: another each time, the same in each run."""
+        return self._words.randbytes(size // 2).hex()
+
     def texts(self, number):
         entries = self.hosts[number].ask("log", space="camp", limit=500)["entries"]
         return sorted(str(entry["text"]) for entry in entries if "text" in entry)
+
+    def until_text(self, number, text, limit_s):
+        """Run until a host has a text, as far as its people can tell: they look every 5 s."""
+        for _ in range(limit_s // 5):
+            self.run(5)
+            if text in self.texts(number):
+                return
+        raise AssertionError("not there")
 
     def same(self):
         heads = [

@@ -12,7 +12,10 @@ SF7 = Modulation(7, 125_000)
 
 
 class Mesh:
-    """`count` hosts that hear each other, unless `cut` names a pair of them."""
+    """`count` hosts that hear each other, unless `cut` names a pair of them; `more` have no radio.
+
+    `sent` has (name, bytes, seconds) of each frame.
+    """
 
     def __init__(
         self,
@@ -24,14 +27,16 @@ class Mesh:
         running=True,
         tapes=None,
         frequency_hz=869_525_000,
+        more=0,
     ):
         self.world = World(seed, tapes=tapes) if tapes else World(seed)
         self.cut = set()
-        self.air = LoraAir(self.world, self.loss_db)
-        self.hosts = [self.world.add_host(media=()) for _ in range(count)]
+        self.sent = []
+        self.air = LoraAir(self.world, self.loss_db, told=self._told)
+        self.hosts = [self.world.add_host() for _ in range(count + more)]
         self.setting = RadioSetting(modulation, frequency_hz, 14.0)
         self.law = law_of(region)
-        for host in self.hosts:
+        for host in self.hosts[:count]:
             host.lora = LoraPort(host, self.air, self.setting, law=self.law)
             if running:
                 host.lora.power_on()
@@ -50,6 +55,9 @@ class Mesh:
 
     def loss_db(self, sender, hearer):
         return 999.0 if frozenset((sender.name, hearer.name)) in self.cut else 120.0
+
+    def _told(self, radio, purpose, size, airtime_us):
+        self.sent.append((radio.name, size, self.world.now / SECOND))
 
     def run(self, seconds):
         self.world.run(int(seconds * SECOND))

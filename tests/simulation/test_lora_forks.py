@@ -3,7 +3,6 @@
 `Camp` joins its hosts by WiFi once; afterwards only radios are left.
 """
 
-import os
 from copy import deepcopy
 
 import pytest
@@ -13,10 +12,6 @@ from radios.camp import MINUTE, Camp
 from meshd.core.ids import node_text
 from meshd.messages.letter import State
 from meshd.simulation.world import SECOND
-
-
-def letters(size):
-    return os.urandom(size // 2).hex()
 
 
 def own(host):
@@ -246,13 +241,13 @@ def test_a_relay_between(stranger):
 def test_entries_in_pieces_behind_a_fork():
     camp = Camp(3)
     camp.run(10 * MINUTE)
-    author = rolled_back(camp, letters(4_000), letters(4_000))
-    camp.post(0, letters(20_000))
+    author = rolled_back(camp, camp.letters(4_000), camp.letters(4_000))
+    camp.post(0, camp.letters(20_000))
     camp.post(0, "behind it")
     before = len(camp.sent)
     all_know(camp, author, 20 * MINUTE)
     assert on_air(camp, before) < 5_000
-    text = letters(4_000)
+    text = camp.letters(4_000)
     camp.post(0, text)
     camp.post(0, "after it")
     comes(camp, text, (1, 2), 10 * MINUTE)

@@ -1,26 +1,10 @@
 """Entries that are too long for LoRa as entries come in pieces, and what follows comes too."""
 
-import os
-
 import pytest
 from radios.camp import MINUTE, Camp
 
 from meshd.core.airtime import LONG_FAST
 from meshd.core.ids import node_text
-
-
-def letters(size):
-    """Return a text that no code makes shorter."""
-    return os.urandom(size // 2).hex()
-
-
-def until(camp, number, text, limit_s):
-    """Wait until a host has a text."""
-    for _ in range(limit_s // 5):
-        camp.run(5)
-        if text in camp.texts(number):
-            return
-    raise AssertionError("not there")
 
 
 def airtime_ms(camp):
@@ -33,11 +17,11 @@ def test_a_short_post_after_a_long_one_arrives_within_its_time(size, limit_s):
     camp = Camp(2)
     camp.run(10 * MINUTE)
     before = sum(airtime_ms(camp))
-    text = letters(size)
+    text = camp.letters(size)
     camp.post(0, text)
     camp.run(1)
     camp.post(0, "help, short")
-    until(camp, 1, "help, short", limit_s)
+    camp.until_text(1, "help, short", limit_s)
     assert camp.same()
     assert sum(airtime_ms(camp)) - before < 2_500 + 2.4 * size, "ms: a tenth more than its bytes"
 
@@ -45,9 +29,9 @@ def test_a_short_post_after_a_long_one_arrives_within_its_time(size, limit_s):
 def test_a_long_post_crosses_two_hops_with_a_relay_that_is_a_member():
     camp = Camp(3, line=True)
     camp.run(10 * MINUTE)
-    camp.post(0, letters(3_000))
+    camp.post(0, camp.letters(3_000))
     camp.post(0, "help, short")
-    until(camp, 2, "help, short", 3 * MINUTE)
+    camp.until_text(2, "help, short", 3 * MINUTE)
     camp.until_same(MINUTE)
 
 
@@ -57,29 +41,29 @@ def test_a_long_post_from_an_island_of_wifi_reaches_the_other():
     camp.world.link(one, near)
     camp.world.link(other, far)
     camp.run(10 * MINUTE)
-    camp.post(2, letters(6_000))
+    camp.post(2, camp.letters(6_000))
     camp.post(2, "help, short")
-    until(camp, 3, "help, short", 3 * MINUTE)
+    camp.until_text(3, "help, short", 3 * MINUTE)
     camp.until_same(MINUTE)
 
 
 def test_at_long_fast_three_kilobytes_take_a_minute():
     camp = Camp(2, modulation=LONG_FAST)
     camp.run(10 * MINUTE)
-    camp.post(0, letters(3_000))
+    camp.post(0, camp.letters(3_000))
     camp.post(0, "help, short")
-    until(camp, 1, "help, short", 2 * MINUTE)
+    camp.until_text(1, "help, short", 2 * MINUTE)
 
 
 def test_who_was_off_gets_the_long_entry_when_it_is_back():
     camp = Camp(2)
     camp.run(5 * MINUTE)
     camp.hosts[1].crash()
-    camp.post(0, letters(5_000))
+    camp.post(0, camp.letters(5_000))
     camp.post(0, "help, short")
     camp.run(20 * MINUTE)
     camp.hosts[1].start()
-    until(camp, 1, "help, short", 10 * MINUTE)
+    camp.until_text(1, "help, short", 10 * MINUTE)
 
 
 def test_power_lost_in_the_middle_loses_nothing_and_it_comes_again():
@@ -87,7 +71,7 @@ def test_power_lost_in_the_middle_loses_nothing_and_it_comes_again():
     camp.run(5 * MINUTE)
     camp.post(1, "from the other side")
     camp.run(MINUTE)
-    camp.post(0, letters(20_000))
+    camp.post(0, camp.letters(20_000))
     camp.run(25)
     taking = camp.hosts[1].node.files.lora._takings._takings
     assert [len(one.pieces) > 10 for one in taking.values()] == [True]
@@ -98,7 +82,7 @@ def test_power_lost_in_the_middle_loses_nothing_and_it_comes_again():
         host.start()
     camp.run(MINUTE)
     camp.post(0, "help, short")
-    until(camp, 1, "help, short", 15 * MINUTE)
+    camp.until_text(1, "help, short", 15 * MINUTE)
     assert "from the other side" in camp.texts(0)
     camp.until_same(MINUTE)
 
@@ -120,9 +104,9 @@ def test_author_and_receiver_are_told_how_long_it_takes_and_what_waits_for_it():
     camp = Camp(2)
     camp.run(10 * MINUTE)
     assert "waits" not in post(camp, 1, "short")
-    assert "waits" not in post(camp, 1, letters(1_800))
+    assert "waits" not in post(camp, 1, camp.letters(1_800))
     camp.until_same(20 * MINUTE)
-    told = post(camp, 0, letters(20_000))["waits"]
+    told = post(camp, 0, camp.letters(20_000))["waits"]
     assert told == "goes by LoRa in pieces, about 47 s on lora0; what you write next comes after it"
     post(camp, 0, "help, short")
     post(camp, 0, "another")
@@ -130,27 +114,27 @@ def test_author_and_receiver_are_told_how_long_it_takes_and_what_waits_for_it():
     assert "of this node (20 kB) goes by LoRa on lora0: about " in said(camp, 0)
     assert "(20 kB) waits for pieces by LoRa: " in said(camp, 1)
     assert said(camp, 1).endswith("; 2 entries wait for it")
-    until(camp, 1, "another", 2 * MINUTE)
+    camp.until_text(1, "another", 2 * MINUTE)
     assert (said(camp, 0), said(camp, 1)) == ("", "")
 
 
 def test_what_no_hour_holds_is_told_in_hours():
     camp = Camp(2, modulation=LONG_FAST)
     camp.run(10 * MINUTE)
-    assert "in pieces, about 1 h on lora0" in post(camp, 0, letters(20_000))["waits"]
+    assert "in pieces, about 1 h on lora0" in post(camp, 0, camp.letters(20_000))["waits"]
 
 
 def test_between_strangers_it_waits_for_wifi_and_both_sides_say_so():
     camp = Camp(3, line=True, without=(1,))
     camp.run(10 * MINUTE)
-    told = post(camp, 0, letters(3_000))["waits"]
+    told = post(camp, 0, camp.letters(3_000))["waits"]
     assert told.startswith("waits for WiFi: nobody who hears lora0 shares the space")
     post(camp, 0, "help, short")
     camp.run(5 * MINUTE)
     assert "1 entry of " in said(camp, 2)
     assert said(camp, 2).endswith(", which is missing")
     camp.world.link(camp.hosts[0], camp.hosts[2])
-    until(camp, 2, "help, short", MINUTE)
+    camp.until_text(2, "help, short", MINUTE)
     assert said(camp, 2) == ""
 
 
@@ -158,7 +142,7 @@ def test_nothing_is_said_of_lora_where_wifi_has_all():
     camp = Camp(2)
     camp.world.link(*camp.hosts)
     camp.run(2 * MINUTE)
-    assert "waits" not in post(camp, 0, letters(20_000))
+    assert "waits" not in post(camp, 0, camp.letters(20_000))
     camp.until_same(10)
 
 
@@ -166,7 +150,7 @@ def test_a_long_message_to_one_goes_in_pieces_and_says_so():
     camp = Camp(2)
     camp.run(10 * MINUTE)
     one, other = camp.hosts
-    told = one.ask("message", node=node_text(other.node.id), text=letters(2_500))
+    told = one.ask("message", node=node_text(other.node.id), text=camp.letters(2_500))
     assert told["waits"].startswith("goes as an entry of camp, in pieces")
     camp.run(2 * MINUTE)
     (sent,) = one.ask("messages")["messages"]

@@ -1,8 +1,8 @@
 """Who lies about long entries over LoRa, or writes too many, and what it costs the others."""
 
-import os
 from copy import deepcopy
 from functools import lru_cache
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,17 +16,7 @@ from meshd.wire.air_entry import blob_ref
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import Piece
 
-
-def letters(size):
-    return os.urandom(size // 2).hex()
-
-
-def until(camp, number, text, limit_s):
-    for _ in range(limit_s // 5):
-        camp.run(5)
-        if text in camp.texts(number):
-            return
-    raise AssertionError("not there")
+FALSE = Random("false bytes")
 
 
 def author_of(host):
@@ -70,14 +60,14 @@ def test_false_bytes_are_no_entry_and_their_signer_is_believed_no_more():
     camp.run(10 * MINUTE)
     ada, ben, eve = camp.hosts
     ref = next_ref(ben, ada)
-    give(ben, eve, offer(ben, eve, ref, os.urandom(3_000)))
+    give(ben, eve, offer(ben, eve, ref, FALSE.randbytes(3_000)))
     assert "pieces-wrong" in drops(ben)
     assert not ben.node.files.lora._takings._takings
-    offer(ben, eve, ref, os.urandom(3_001))
+    offer(ben, eve, ref, FALSE.randbytes(3_001))
     assert not ben.node.files.lora._takings._takings
-    camp.post(0, letters(3_000))
+    camp.post(0, camp.letters(3_000))
     camp.post(0, "true words")
-    until(camp, 1, "true words", 2 * MINUTE)
+    camp.until_text(1, "true words", 2 * MINUTE)
     assert camp.same()
 
 
@@ -85,7 +75,7 @@ def test_an_entry_of_another_number_or_author_is_not_taken_for_what_was_offered(
     camp = Camp(3)
     camp.run(10 * MINUTE)
     ada, ben, eve = camp.hosts
-    camp.post(2, letters(3_000))
+    camp.post(2, camp.letters(3_000))
     until_same = camp.until_same(3 * MINUTE)
     assert until_same < 3 * MINUTE
     space, author = author_of(eve)
@@ -104,13 +94,13 @@ def test_who_writes_much_takes_no_hour_of_a_relay_from_who_writes_little():
     camp.world.link(gate, ada)
     camp.run(10 * MINUTE)
     for _ in range(5):
-        camp.post(2, letters(30_000))
+        camp.post(2, camp.letters(30_000))
     camp.run(30 * MINUTE)
     status = gate.node.snapshot(gate.now).radios[0]
     assert 0.2 < status.airtime_hour_ms / status.airtime_hour_max_ms < 0.3, "half of the bulk"
-    camp.post(3, letters(3_000))
+    camp.post(3, camp.letters(3_000))
     camp.post(3, "help, short")
-    until(camp, 1, "help, short", 2 * MINUTE)
+    camp.until_text(1, "help, short", 2 * MINUTE)
     assert len(gate.node.files.lora._senders._sendings) <= sending.SENDINGS_MAX
 
 
@@ -120,7 +110,7 @@ def test_all_that_one_wrote_comes_in_the_end():
     camp.world.link(gate, cleo)
     camp.run(10 * MINUTE)
     for _ in range(3):
-        camp.post(2, letters(30_000))
+        camp.post(2, camp.letters(30_000))
     camp.post(2, "help, short")
     for _ in range(30):
         camp.run(10 * MINUTE)
@@ -146,7 +136,7 @@ def test_a_long_entry_on_the_other_branch_of_a_fork_is_taken_and_given_once():
     camp.run(MINUTE)
     camp.post(0, "y")
     camp.run(2 * MINUTE)
-    camp.post(0, letters(20_000))
+    camp.post(0, camp.letters(20_000))
     ben.start()
     camp.run(20 * MINUTE)
     assert "fork-suspected" in drops(ben)
@@ -179,22 +169,22 @@ def test_an_author_with_the_same_short_id_keeps_no_entry_of_another_out():
     (true,) = names.authors(name)
     space, own = author_of(ben)
     names._by_id[name] = [(space.id, own), true]
-    text = letters(3_000)
+    text = camp.letters(3_000)
     camp.post(0, text)
-    until(camp, 1, text, 2 * MINUTE)
+    camp.until_text(1, text, 2 * MINUTE)
     camp.post(0, "help, short")
-    until(camp, 1, "help, short", MINUTE)
+    camp.until_text(1, "help, short", MINUTE)
 
 
 def test_a_strangers_offer_keeps_nobody_from_asking_for_long():
     camp = Camp(4, without=(3,))
     camp.run(10 * MINUTE)
     ada, ben, cleo, eve = camp.hosts
-    offer(ben, eve, next_ref(ben, ada), os.urandom(3_000))
+    offer(ben, eve, next_ref(ben, ada), FALSE.randbytes(3_000))
     assert ben.node.air._long.coming(ben.now)
     camp.run(2 * MINUTE)
     assert not ben.node.air._long.coming(ben.now)
-    offer(ben, cleo, next_ref(ben, ada), os.urandom(3_000))
+    offer(ben, cleo, next_ref(ben, ada), FALSE.randbytes(3_000))
     camp.run(2 * MINUTE)
     assert ben.node.air._long.coming(ben.now)
 
