@@ -3,56 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from worlds.lora_pair import AIR, hears, two
 
 from meshd.core.drops import DropReason
-from meshd.simulation.build import build_world
-from meshd.simulation.lora.medium import radios
-from meshd.simulation.observer import Observer
-from meshd.simulation.plan.plan import (
-    AIR_BEHAVIOURS,
-    MODEM_MODES,
-    Fault,
-    MediumPlan,
-    NodeGroup,
-    Plan,
-    Terrain,
-)
+from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES, Fault
 from meshd.simulation.world import SECOND
-
-AIR = MediumPlan(
-    "air",
-    "lora",
-    tx_dbm=14.0,
-    frequency_mhz=869.525,
-    bandwidth_khz=250.0,
-    spreading_factor=7,
-    region="EU868",
-)
-FLAT = Terrain(2_000, 1_000, shadowing_db=0.0, asymmetry_db=0.0)
-
-
-class Frames(Observer):
-    """Counts the frames that nodes gave to their radios, and those on the air."""
-
-    def __init__(self):
-        self.given, self.sent = {}, {}
-
-    def radio_sent(self, host, frame):
-        self.given[host.name] = self.given.get(host.name, 0) + 1
-
-    def frame_sent(self, name, purpose, size, airtime_us):
-        self.sent[name] = self.sent.get(name, 0) + 1
-
-
-def two(*faults, seed=1, air=AIR):
-    nodes = tuple(NodeGroup(f"n{x}", media=("air",), x_m=100.0 * x, y_m=500.0) for x in (1, 2))
-    world = build_world(Plan("p", terrain=FLAT, media=(air,), nodes=nodes, faults=faults), seed)
-    world.watch(frames := Frames())
-    return world, frames
-
-
-def hears(world):
-    return {one["host"]: [row["host"] for row in one["hears"]] for one in radios(world)}
 
 
 def dropped(host):

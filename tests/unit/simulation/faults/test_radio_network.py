@@ -1,47 +1,14 @@
 """Faults of the network between LoRa radios: what they lose, spoil, double and delay."""
 
 import pytest
+from worlds.lora_pair import hears, two
 
-from meshd.simulation.build import build_world
-from meshd.simulation.lora.medium import radios
-from meshd.simulation.observer import Observer
-from meshd.simulation.plan.plan import Fault, MediumPlan, NodeGroup, Plan, Terrain
+from meshd.simulation.plan.plan import Fault
 from meshd.simulation.world import SECOND
 
-AIR = MediumPlan(
-    "air",
-    "lora",
-    tx_dbm=14.0,
-    frequency_mhz=869.525,
-    bandwidth_khz=250.0,
-    spreading_factor=7,
-    region="EU868",
-)
-FLAT = Terrain(2_000, 1_000, shadowing_db=0.0, asymmetry_db=0.0)
 BOTH = {"n1": ["n2"], "n2": ["n1"]}
 NOBODY = {"n1": [], "n2": []}
 UNOPENED = {"frame-malformed", "frame-foreign", "frame-forged", "frame-stranger", "beacon-forged"}
-
-
-class Frames(Observer):
-    """Counts the frames on the air."""
-
-    def __init__(self):
-        self.sent = 0
-
-    def frame_sent(self, name, purpose, size, airtime_us):
-        self.sent += 1
-
-
-def two(*faults, seed=1):
-    nodes = tuple(NodeGroup(f"n{x}", media=("air",), x_m=100.0 * x, y_m=500.0) for x in (1, 2))
-    world = build_world(Plan("p", terrain=FLAT, media=(AIR,), nodes=nodes, faults=faults), seed)
-    world.watch(frames := Frames())
-    return world, frames
-
-
-def hears(world):
-    return {one["host"]: [row["host"] for row in one["hears"]] for one in radios(world)}
 
 
 def drops(host):
@@ -70,7 +37,7 @@ def drops(host):
 def test_fault_keeps_radios_apart_as_long_as_it_lasts(fault, heard):
     world, frames = two(fault)
     world.run(59 * SECOND)
-    assert frames.sent > 4, "senders notice nothing"
+    assert frames.total > 4, "senders notice nothing"
     assert hears(world) == heard
     world.run(600 * SECOND)
     assert hears(world) == BOTH
@@ -82,18 +49,18 @@ def test_nothing_of_a_corrupt_frame_is_believed():
     assert hears(world) == BOTH
     for host in world.hosts:
         host.node.radios.links["lora0"].trickle.start(host.now)
-    before, sent = [drops(host) for host in world.hosts], frames.sent
+    before, sent = [drops(host) for host in world.hosts], frames.total
     arrived = []
     for host in world.hosts:
         link = host.node.radios.links["lora0"]
         link._arrived = Spy(arrived)
     world.run(90 * SECOND)
-    assert frames.sent - sent > 4
+    assert frames.total - sent > 4
     named = {}
     for host, was in zip(world.hosts, before, strict=True):
         for reason, count in drops(host).items():
             named[reason] = named.get(reason, 0) + count - was.get(reason, 0)
-    assert sum(named.get(reason, 0) for reason in UNOPENED) == frames.sent - sent
+    assert sum(named.get(reason, 0) for reason in UNOPENED) == frames.total - sent
     assert {reason for reason, count in named.items() if count} <= UNOPENED
     assert {type(one).__name__ for one in arrived} <= {"Stranger"}
 
@@ -117,9 +84,9 @@ def test_doubled_frame_is_taken_once():
     world, frames = two(Fault("duplicate", 0, 60, share=1.0))
     world.run(60 * SECOND)
     seen = [drops(host).get("frame-replayed", 0) for host in world.hosts]
-    assert sum(seen) >= frames.sent * 2 // 3
+    assert sum(seen) >= frames.total * 2 // 3
     for host in world.hosts:
-        assert host.node.radios.links["lora0"].heard_frames > frames.sent // 2
+        assert host.node.radios.links["lora0"].heard_frames > frames.total // 2
 
 
 def test_late_frame_does_not_reach_who_has_lost_its_power_or_its_modem():
@@ -163,6 +130,6 @@ def test_same_seed_same_fate():
             seed=seed,
         )
         world.run(120 * SECOND)
-        return world.processed, frames.sent, [drops(host) for host in world.hosts]
+        return world.processed, frames.total, [drops(host) for host in world.hosts]
 
     assert fate(3) == fate(3) != fate(4)

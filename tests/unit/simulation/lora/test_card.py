@@ -3,24 +3,14 @@
 from random import Random
 
 import pytest
+from worlds.lora_pair import hosts
 
 from meshd.core.events import AirtimeSave
-from meshd.simulation.build import build_world
 from meshd.simulation.disk import SNAPSHOT_AGE_US
 from meshd.simulation.lora.card import LedgerCard
-from meshd.simulation.plan.plan import Fault, MediumPlan, NodeGroup, Plan, Terrain
+from meshd.simulation.plan.plan import Fault
 from meshd.simulation.world import SECOND
 
-AIR = MediumPlan(
-    "air",
-    "lora",
-    tx_dbm=14.0,
-    frequency_mhz=869.525,
-    bandwidth_khz=250.0,
-    spreading_factor=7,
-    region="EU868",
-)
-FLAT = Terrain(2_000, 1_000, shadowing_db=0.0, asymmetry_db=0.0)
 OLD, NEW = b"old", b"new"
 LATER = SNAPSHOT_AGE_US + 10
 
@@ -91,8 +81,7 @@ def test_many_writes_are_forgotten_once_they_are_older_than_any_snapshot():
 
 
 def host_of(*faults):
-    nodes = (NodeGroup("n1", media=("air",), x_m=100.0, y_m=500.0),)
-    world = build_world(Plan("p", terrain=FLAT, media=(AIR,), nodes=nodes, faults=faults), 1)
+    world = hosts(1, *faults)
     return world, world.hosts[0]
 
 
