@@ -14,7 +14,7 @@ PACKAGE = ROOT / "meshd"
 STORE_INTERFACE = PACKAGE / "store" / "interface.py"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-HELPERS = ("babel", "daemons", "devices", "radios", "vectors", "worlds")
+HELPERS = ("daemons", "devices", "radios", "speakers", "vectors", "worlds")
 
 PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session", "space", "sync"}
 PURE |= {"messages"}

@@ -3,10 +3,10 @@
 from random import Random
 
 import pytest
-from babel.air import SECOND, Air, Station, link_address
-from babel.second_opinion import babel_packet, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from speakers.air import SECOND, Air, Station, link_address
+from speakers.second_opinion import babel_packet, names
 
 from meshd.core.errors import WireError
 from meshd.core.events import Datagram, Link, LinkKind

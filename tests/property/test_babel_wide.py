@@ -6,9 +6,9 @@ them announces feasibly has a route.
 """
 
 import pytest
-from babel.talk import LINK, Talk, numbered
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from speakers.talk import LINK, Talk, numbered
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY

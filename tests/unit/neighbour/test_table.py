@@ -1,6 +1,6 @@
 """The neighbour table: deadlines, budget, room."""
 
-from babel.air import SECOND, link_address
+from speakers.air import SECOND, link_address
 
 from meshd.core.events import Link, LinkKind
 from meshd.neighbour.cost import INFINITY

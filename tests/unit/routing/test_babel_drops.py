@@ -1,8 +1,8 @@
 """Each reason why a Babel speaker refuses something, provoked once."""
 
 import pytest
-from babel.air import SECOND, link_address, node_address
-from babel.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
+from speakers.air import SECOND, link_address, node_address
+from speakers.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import host_prefix, parse_prefix

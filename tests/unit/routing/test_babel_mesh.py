@@ -1,7 +1,7 @@
 """Babel speakers on one medium under virtual time: they meet, converge, lose links and heal."""
 
 import pytest
-from babel.air import Air, Station, grid, node_address
+from speakers.air import Air, Station, grid, node_address
 
 from meshd.core.events import LinkKind
 from meshd.core.ids import host_prefix

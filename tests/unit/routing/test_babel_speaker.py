@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 import pytest
-from babel.air import SECOND, link_address
-from babel.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
+from speakers.air import SECOND, link_address
+from speakers.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
 from meshd.core.drops import DropReason
 from meshd.core.events import (

@@ -1,7 +1,7 @@
 """Dumps as others read them: what did not change costs nothing, and is never mistaken."""
 
 import pytest
-from babel.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
+from speakers.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix

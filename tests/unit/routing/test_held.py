@@ -1,6 +1,6 @@
 """Prefixes that lost their route are held within bounds, whoever makes routes come and go."""
 
-from babel.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
+from speakers.talk import GREETING, LINK, OTHER, PEER, Talk, numbered, update
 
 from meshd.core.ids import Prefix
 from meshd.neighbour.table import Neighbour

@@ -1,7 +1,7 @@
 """Feasibility distances are kept while they are announced, and some minutes longer."""
 
 import pytest
-from babel.talk import GREETING, LINK, Talk, numbered, update
+from speakers.talk import GREETING, LINK, Talk, numbered, update
 
 from meshd.core.ids import Prefix
 from meshd.wire.babel import Hello, Ihu, Retraction, Update

@@ -1,7 +1,7 @@
 """What a wide table says, and when: along with hellos, and a little worse only if that lasts."""
 
 import pytest
-from babel.talk import GREETING, LINK, PEER, Talk, numbered
+from speakers.talk import GREETING, LINK, PEER, Talk, numbered
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from babel.air import link_address, node_address
+from speakers.air import link_address, node_address
 
 from meshd.core.ids import Prefix, address_text, host_prefix, parse_prefix
 from meshd.wire import babel

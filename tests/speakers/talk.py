@@ -1,6 +1,6 @@
 """One Babel speaker on one link, and the test speaks for its neighbours."""
 
-from babel.air import SECOND, Station, link_address
+from speakers.air import SECOND, Station, link_address
 
 from meshd.core.drops import DropReason
 from meshd.core.events import Datagram, Link, LinkKind
