@@ -21,6 +21,7 @@ from meshd.core.limits import BABEL_PORT
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.exempt import Exempt
+from meshd.space.record import fork_key
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Row, Transmit
@@ -146,14 +147,13 @@ class Convergence(Checker):
 
 def forks(hosts: list[Host], space_id: bytes) -> set[str]:
     """Return the names of the rows that prove forks in a space, on any of these disks."""
-    start = f"fork/{space_id.hex()}/"
+    start = fork_key(space_id, b"")
     return {key for host in hosts for key in host.store.metas if key.startswith(start)}
 
 
 def is_forked(key: tuple[bytes, bytes], forked: set[str]) -> bool:
     """Tell whether there is a proof that the feed of this space and author was forked."""
-    space, author = key
-    return f"fork/{space.hex()}/{author.hex()}" in forked
+    return fork_key(*key) in forked
 
 
 def is_in(host: Host, space_id: bytes) -> bool:

@@ -24,6 +24,7 @@ from meshd.simulation.checks.entries import (
     losing,
     name_of,
 )
+from meshd.space.record import fork_key
 
 if TYPE_CHECKING:
     from meshd.core.events import Reply, Row
@@ -139,5 +140,5 @@ class Promises(Checker):
 
 
 def _frozen(hosts: list[Host], entry: Entry) -> bool:
-    key = f"fork/{entry.space.hex()}/{entry.author.hex()}"
+    key = fork_key(entry.space, entry.author)
     return any(key in host.store.metas for host in hosts)

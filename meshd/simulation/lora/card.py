@@ -1,8 +1,9 @@
 """The file of the airtime ledger on a simulated card: what it holds, and what a card forgets.
 
 Enters: states that a node wants kept, the card's fate while the power was off. Leaves: the state at
-the next boot. A write is there or not, never half: the daemon's is atomic. Whoever boots was off,
-so no memory outside of the card knows of a later state. Must not know: what a state says.
+the next boot. A write is there or not, never half: the daemon writes two files, each after the
+other, and a whole one is left. Whoever boots was off, so no memory outside of the card knows of a
+later state. Must not know: what a state says.
 """
 
 from __future__ import annotations
