@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from meshd.core.drops import DropReason
+from meshd.link.sources import Report
+from meshd.store.interface import StoreFault
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "meshd"
@@ -258,6 +260,53 @@ def test_drop_reasons_are_used_and_tested():
     for reason in DropReason:
         assert reason.name in used, f"{reason} is used nowhere"
         assert reason.name in tested or reason.value in quoted, f"{reason} is tested nowhere"
+
+
+def test_every_problem_and_notice_is_explained_once():
+    """Scripts read these words, so people must find them, and none that is told no more."""
+    page = text(ROOT / "docs" / "problems.md")
+    told = [
+        re.findall(r"^\| `([a-z0-9-]+)`(?: !)? \| \S.* \| \S.* \|$", part, re.M)
+        for part in page.split("## Notices")
+    ]
+    codes = words_given("Problem", "_warn") | {fault.value for fault in StoreFault}
+    states = words_given("trouble") | words_of("_STATES", "NO_REGION", "state")
+    codes |= {f"radio-{state.replace(' ', '-')}" for state in states}
+    kinds = words_given("Notice") | {f"radio-{report.value}" for report in Report}
+    assert [sorted(part) for part in told] == [sorted(codes), sorted(kinds)]
+
+
+def words_given(*names: str) -> set[str]:
+    """Return the words that calls of these names begin with."""
+    calls = [
+        node.args[0]
+        for path in MODULES
+        for node in walked(path)
+        if isinstance(node, ast.Call) and node.args
+        if ast.unparse(node.func).split(".")[-1] in names
+    ]
+    return {word for first in calls for word in plain_words(first)}
+
+
+def words_of(*names: str) -> set[str]:
+    """Return the words that the daemon's radios have under these names."""
+    nodes = [
+        node.value
+        for node in walked(PACKAGE / "runtime" / "lora_radios.py")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names
+    ]
+    return {word for node in nodes for word in plain_words(node)}
+
+
+def plain_words(node: ast.expr) -> list[str]:
+    """Return the words that an expression may be: itself, one of two, or one of a table."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.IfExp):
+        return plain_words(node.body) + plain_words(node.orelse)
+    if isinstance(node, ast.Dict):
+        return [word for value in node.values for word in plain_words(value)]
+    return []
 
 
 def test_one_process_holds_many_nodes():
