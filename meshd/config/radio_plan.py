@@ -89,6 +89,9 @@ def clash(one: RadioConfig, others: Sequence[RadioConfig]) -> PlanError | None:
         if one.law.region and other.law.region and one.law.region != other.law.region:
             where = f"another radio of this node is in {other.law.region}; a node is in one"
             return PlanError("region", where)
+        if one.key_file != other.key_file:
+            text = "the radios of a node have one, or none, so that no mesh leaks"
+            return PlanError("key_file", text)
         if one.law.region and one.channel == other.channel:
             same = "another radio of this node has the same frequency and data rate"
             return PlanError("port", f"{same}: they would only disturb each other")

@@ -60,12 +60,21 @@ class Configured(NamedTuple):
     plan: RadioPlan
 
 
+LEVEL_MAX = 200.0
+"""No signal or noise is further from zero, in dB or dBm."""
+
+
 class Heard(NamedTuple):
     """A frame from the air; signal figures where the modem tells them."""
 
     frame: bytes
     rssi_dbm: float | None
     snr_db: float | None
+
+
+def plausible(level: float | None) -> float | None:
+    """Return a level in dB or dBm; None for what no receiver can mean, NaN too."""
+    return level if level is not None and abs(level) <= LEVEL_MAX else None
 
 
 class Sent(NamedTuple):

@@ -25,13 +25,13 @@ def read_key(path: str) -> bytes:
             line = file.readline(256)
     except OSError as error:
         raise _wrong(path, str(error.strerror), _MAKE.format(path=path)) from error
-    if mode & stat.S_IROTH:
-        raise _wrong(path, "everybody on this machine may read it", f"chmod o-rwx {path}")
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise _wrong(path, "everybody on this machine may read or write it", f"chmod o-rwx {path}")
     try:
         key = bytes.fromhex(line.strip().decode("ascii"))
     except ValueError:
         key = b""
-    if len(key) != KEY_LEN:
+    if len(key) != KEY_LEN or not any(key):
         text = f"its first line is not a key of {2 * KEY_LEN} hex digits"
         raise _wrong(path, text, _MAKE.format(path=path))
     return key

@@ -36,6 +36,7 @@ from meshd.radio.modem import (
     Opened,
     RadioPlan,
     Sent,
+    plausible,
 )
 from meshd.runtime.airtime_file import AirtimeDisk
 from meshd.runtime.key_file import read_key
@@ -201,7 +202,7 @@ class LoraRadios:
             case Configured(plan):
                 node.radio_up(radio.link(plan), _now())
             case Heard(frame, rssi_dbm, snr_db):
-                node.radio_heard(name, frame, rssi_dbm, snr_db, _now())
+                node.radio_heard(name, frame, plausible(rssi_dbm), plausible(snr_db), _now())
             case Sent():
                 node.radio_sent(name, _now())
             case NotSent(reason, maybe):
@@ -318,7 +319,7 @@ class _Radio:
                 self._up(plan)
                 self._owner.problem(self.name, None)
             case Noise(dbm):
-                self._noise_dbm = dbm
+                self._noise_dbm = plausible(dbm)
             case Advised(advice):
                 self._advised(advice)
             case Broken(reason, advice):

@@ -88,6 +88,10 @@ MISTAKES = [
         "f:5: radio.port: another radio of this node has the same frequency",
     ),
     (
+        f'{EU}[[radio]]\nport = "/dev/b"\nregion = "EU868"\nkey_file = "/etc/k"\n',
+        "f:7: radio.key_file: the radios of a node have one, or none",
+    ),
+    (
         f'[[radio]]\n{PORT}region = "US915"\nspreading_factor = 11\nbandwidth_khz = 250\n',
         "f:4: radio.spreading_factor: SF11 at 250 kHz is too slow here: one frame may take 400 ms",
     ),

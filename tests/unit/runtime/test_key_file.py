@@ -21,8 +21,10 @@ def test_a_key_is_made_once_for_its_owner_only_and_read_back(tmp_path):
         (b"", 0o600, "not a key of 64 hex digits"),
         (b"secret\n", 0o600, "not a key of 64 hex digits"),
         (b"\xff" * 300, 0o600, "not a key of 64 hex digits"),
-        (b"00" * 31 + b"\n", 0o600, "not a key of 64 hex digits"),
-        (b"00" * 32 + b"\n", 0o644, "everybody on this machine may read it"),
+        (b"01" * 31 + b"\n", 0o600, "not a key of 64 hex digits"),
+        (b"00" * 32 + b"\n", 0o600, "not a key of 64 hex digits"),
+        (b"01" * 32 + b"\n", 0o644, "everybody on this machine may read or write it"),
+        (b"01" * 32 + b"\n", 0o622, "everybody on this machine may read or write it"),
         (None, 0, "No such file"),
     ],
 )
@@ -33,4 +35,4 @@ def test_what_is_no_key_is_refused_with_a_next_step(tmp_path, content, mode, why
         path.chmod(mode)
     with pytest.raises(RequestError, match=why) as told:
         read_key(str(path))
-    assert told.value.remedy and "00" * 8 not in str(told.value)
+    assert told.value.remedy and "01" * 8 not in str(told.value)
