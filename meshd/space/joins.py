@@ -66,7 +66,7 @@ class Joins:
         seed = waiting.seed if waiting else spaces.ctx.entropy(crypto.KEY_LEN)
         record = JoiningRecord(invitation.encode(), seed, person)
         self._waiting[invitation.space] = record
-        spaces.commit((MetaRow(joining_key(invitation.space), record.encode()),), _ignore)
+        spaces.commit((record.row(invitation.space),), _ignore)
         return self._joining(invitation.space)
 
     def all(self) -> list[Joining]:

@@ -1,7 +1,7 @@
 """What is kept of a space beside its entries, as compact JSON in named meta rows.
 
 Enters: values of this folder. Leaves: bytes for `MetaRow` and back. Keys are in it, but in no repr.
-Rows that hold a key end in a digest: a flipped bit is damage, not another key.
+Rows that hold a key end in a digest with their name: a flipped bit is damage, not another key.
 Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
 `aside/ID/AUTHOR/DIGEST`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import WireError
+from meshd.core.events import MetaRow
 from meshd.core.guard import guarded, unguarded
 from meshd.wire.genesis import GENESIS_LEN, space_id
 from meshd.wire.membership import Rank
@@ -37,9 +38,9 @@ class SpaceRecord(NamedTuple):
         """The space's id."""
         return space_id(self.genesis)
 
-    def encode(self) -> bytes:
-        """Return compact JSON, byte strings in hex; then a line with its digest."""
-        fields = {
+    def row(self) -> MetaRow:
+        """Return its row: compact JSON, byte strings in hex; then a line with the digest."""
+        fields: dict[str, object] = {
             "version": 0,
             "genesis": self.genesis.hex(),
             "name": self.name,
@@ -49,7 +50,7 @@ class SpaceRecord(NamedTuple):
             "rank": int(self.rank),
             "former": [author.hex() for author in self.former],
         }
-        return guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+        return _row(space_key(self.id), fields)
 
     def __repr__(self) -> str:
         return f"SpaceRecord(id={self.id.hex()[:16]}, rank={self.rank.name})"
@@ -62,10 +63,10 @@ class JoiningRecord(NamedTuple):
     seed: bytes
     name: str
 
-    def encode(self) -> bytes:
-        """Return compact JSON and a line with its digest."""
-        fields = {"link": self.link, "seed": self.seed.hex(), "name": self.name}
-        return guarded(dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+    def row(self, space: bytes) -> MetaRow:
+        """Return the row of that space's join: compact JSON and a line with the digest."""
+        fields: dict[str, object] = {"link": self.link, "seed": self.seed.hex(), "name": self.name}
+        return _row(joining_key(space), fields)
 
     def __repr__(self) -> str:
         return "JoiningRecord()"
@@ -133,26 +134,25 @@ def unpack_fork(data: bytes) -> tuple[int, bytes, bytes]:
     return seq, data[_FORK.size : end], data[end:]
 
 
-def _unguarded(data: bytes) -> bytes:
-    if b"\n" not in data:
-        return data  # written before rows had a digest; a lost line break leaves no JSON
-    return unguarded(data)
+def _row(key: str, fields: dict[str, object]) -> MetaRow:
+    text = dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return MetaRow(key, guarded(text.encode(), key))
 
 
-def decode_space(data: bytes) -> SpaceRecord:
-    """Decode a kept space.
+def decode_space(key: str, data: bytes) -> SpaceRecord:
+    """Decode a space kept in the row `key`.
 
     Raises: WireError.
     """
     try:
-        fields = loads(_unguarded(data))
+        fields = loads(unguarded(data, key))
         if fields["version"] != 0:
             raise WireError("the space was written by a newer version of meshd")
-        key = fields["epoch_key"]
+        epoch_key = fields["epoch_key"]
         record = SpaceRecord(
             genesis=bytes.fromhex(fields["genesis"]),
             name=str(fields["name"]),
-            epoch_key=None if key is None else bytes.fromhex(key),
+            epoch_key=None if epoch_key is None else bytes.fromhex(epoch_key),
             fetch=bytes.fromhex(fields["fetch"]),
             seed=bytes.fromhex(fields["seed"]),
             rank=Rank(fields["rank"]),
@@ -166,13 +166,13 @@ def decode_space(data: bytes) -> SpaceRecord:
     return record
 
 
-def decode_joining(data: bytes) -> JoiningRecord:
-    """Decode a kept join.
+def decode_joining(key: str, data: bytes) -> JoiningRecord:
+    """Decode a join kept in the row `key`.
 
     Raises: WireError.
     """
     try:
-        fields = loads(_unguarded(data))
+        fields = loads(unguarded(data, key))
         record = JoiningRecord(
             str(fields["link"]), bytes.fromhex(fields["seed"]), str(fields["name"])
         )

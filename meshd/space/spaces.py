@@ -12,7 +12,7 @@ from meshd.core import crypto
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, WireError
-from meshd.core.events import Answer, EntryRow, FeedImage, MetaRow, Notice, Row, StoreImage
+from meshd.core.events import Answer, EntryRow, FeedImage, Notice, Row, StoreImage
 from meshd.core.identity import Identity
 from meshd.core.ids import encode_text, node_text
 from meshd.core.snapshot import Problem, SpaceStatus
@@ -40,7 +40,6 @@ from meshd.space.record import (
     SpaceRecord,
     decode_joining,
     decode_space,
-    space_key,
 )
 from meshd.space.space import Space, Taken
 from meshd.space.succession import Succession
@@ -277,7 +276,7 @@ class Spaces:
         taken = space.write(draft, time_s=self.wall_s(now) or 0)
         assert isinstance(taken, Taken)
         self._spaces[space.id] = space
-        taken = taken._replace(rows=(MetaRow(space_key(space.id), record.encode()), *taken.rows))
+        taken = taken._replace(rows=(record.row(), *taken.rows))
         self.commit_own(space, space.author, taken, self._added(space, done))
         return space
 
@@ -285,13 +284,13 @@ class Spaces:
         """Take in a space that this node joined, with what the store held of it already."""
         space = self._spaces.get(record.id)
         if space is not None:
-            self.commit((MetaRow(space_key(record.id), space.record().encode()),), done)
+            self.commit((space.record().row(),), done)
             return space
         space = self._spaces[record.id] = self._build(record)
         if record.id in self._lost:
             feeds, membership, metas = self._lost.pop(record.id)
             space.load(record, metas, feeds, membership)
-        self.commit((MetaRow(space_key(record.id), record.encode()),), self._added(space, done))
+        self.commit((record.row(),), self._added(space, done))
         return space
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -355,9 +354,7 @@ class Spaces:
         for key, value in image.metas.items():
             try:
                 if key.startswith(SPACE_PREFIX):
-                    record = decode_space(value)
-                    if key != space_key(record.id):
-                        raise WireError("it is kept under another name")
+                    record = decode_space(key, value)
                     space = self._spaces.get(record.id) or self._build(record)
                     rows = membership.get(record.id, [])
                     bad = space.load(record, image.metas, feeds.get(record.id, []), rows)
@@ -367,7 +364,7 @@ class Spaces:
                         self._mend(space)
                     self.plan_receipts(space, now)
                 elif key.startswith(JOINING_PREFIX):
-                    joining = decode_joining(value)
+                    joining = decode_joining(key, value)
                     waiting[parse_link(joining.link).space] = joining
                 elif not key.startswith(KNOWN_ROWS):
                     raise WireError("no row of this name is known")

@@ -7,12 +7,11 @@ the old key's rights. Ref: docs/wire-format.md#membership.
 
 from meshd.core import crypto
 from meshd.core.drops import DropReason
-from meshd.core.events import MetaRow, Notice
+from meshd.core.events import Notice
 from meshd.core.snapshot import Problem
 from meshd.space.entries import Draft
 from meshd.space.membership import successor_statement
 from meshd.space.ports import Held
-from meshd.space.record import space_key
 from meshd.space.space import Space
 from meshd.wire.entry import Kind
 from meshd.wire.membership import Successor
@@ -57,7 +56,7 @@ class Succession:
             spaces.ctx.drop(taken)
             return
         before = space.author
-        kept = MetaRow(space_key(space.id), space.succeed(seed).encode())
+        kept = space.succeed(seed).row()
         taken = taken._replace(rows=(kept, *taken.rows))
         spaces.commit_own(space, space.author, taken, None)
         fields: dict[str, object] = {"space": space.text_id, "old": before.hex()}

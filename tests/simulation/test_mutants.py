@@ -306,15 +306,15 @@ def text_in_the_clear_part(monkeypatch):
 def relay_keeps_the_key(monkeypatch):
     known = []
 
-    def change(encode):
+    def change(row):
         def keeping(self):
             if self.epoch_key is not None:
                 known.append(self.epoch_key)
-            return encode(self._replace(epoch_key=known[-1] if known else None))
+            return row(self._replace(epoch_key=known[-1] if known else None))
 
         return keeping
 
-    wrapped(monkeypatch, SpaceRecord, "encode", change)
+    wrapped(monkeypatch, SpaceRecord, "row", change)
 
 
 def routes_never_expire(monkeypatch):

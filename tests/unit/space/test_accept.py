@@ -377,7 +377,8 @@ def test_heirs_that_know_nothing_of_each_other_crowd_nobody_out(pair, monkeypatc
 def test_keys_are_in_no_repr(pair):
     anna, _ = pair
     space = anna.space()
-    record = decode_space(anna.store.metas[space_key(space.id)])
+    key = space_key(space.id)
+    record = decode_space(key, anna.store.metas[key])
     assert record == space.record()
     shown = repr(record) + repr(space.keys) + str(vars(anna.spaces)) + repr(anna.identity)
     for secret in (record.epoch_key, record.seed, record.fetch, anna.identity.device_seed):
@@ -413,6 +414,15 @@ def test_every_flipped_bit_of_a_space_record_is_told(pair, part):
         codes = {problem.code for problem in anna.spaces.problems.values()}
         assert codes >= {"space-damaged", "space-lost"} and anna.spaces.all() == []
         del anna.store.metas[name.decode()]
+
+
+def test_space_record_without_its_digest_is_told(pair):
+    anna, _ = pair
+    key = space_key(anna.space().id)
+    anna.store.metas[key] = anna.store.metas[key].rpartition(b"\n")[0]
+    anna.start()
+    codes = {problem.code for problem in anna.spaces.problems.values()}
+    assert codes == {"space-damaged", "space-lost"} and anna.spaces.all() == []
 
 
 def test_space_whose_record_is_gone_is_joined_again_over_its_old_entries(pair):

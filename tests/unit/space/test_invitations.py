@@ -11,6 +11,7 @@ from meshd.space import joins as joins_module
 from meshd.space import spaces as spaces_module
 from meshd.space import verbs
 from meshd.space.invitations import REFUSALS, InviteKeys, refusal
+from meshd.space.record import joining_key
 from meshd.store.interface import StoreError, StoreFault
 from meshd.wire import genesis as wire_genesis
 from meshd.wire import invitation as wire
@@ -282,6 +283,21 @@ def test_kept_joins_are_bounded_and_the_oldest_is_forgotten(anna, monkeypatch):
     assert second.space not in {first.space, third.space}
     assert [joining.space for joining in ben.spaces.joins.all()] == [first.space, third.space]
     assert len([key for key in ben.store.metas if key.startswith("joining/")]) == 2
+
+
+@pytest.mark.parametrize("change", ["no digest", "another row's"])
+def test_kept_join_is_refused_without_its_own_digest(anna, change):
+    ben = Device("ben")
+    link = ben.spaces.joins.start(link_of(anna), "ben")
+    other = ben.spaces.joins.start(link_of(founder("olga")), "ben")
+    ben.run()
+    key, metas = joining_key(link.space), ben.store.metas
+    bare = metas[key].rpartition(b"\n")[0]
+    metas[key] = bare if change == "no digest" else metas[joining_key(other.space)]
+    ben.start()
+    ben.run()
+    assert [joining.space for joining in ben.spaces.joins.all()] == [other.space]
+    assert ben.kinds("space-damaged")
 
 
 def test_spaces_are_bounded(anna, monkeypatch):
