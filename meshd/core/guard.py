@@ -8,6 +8,8 @@ from meshd.core.crypto import digest
 from meshd.core.errors import WireError
 
 GUARD_LEN = 16
+DAMAGES = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading a row raises when it is not what was written: bad JSON and UTF-8 are of these."""
 
 
 def guarded(value: bytes, name: str = "") -> bytes:

@@ -6,11 +6,11 @@ checksum, and people. Must not know: how it travels.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
-from meshd.core.guard import guarded, unguarded
+from meshd.core.guard import DAMAGES, guarded, unguarded
 from meshd.core.ids import NODE_ID_LEN, node_text
 
 ROW_PREFIX = "letter/"
@@ -209,7 +209,7 @@ def decode_letter(key: str, value: bytes) -> Letter:
         if entry is not None:
             space, author, seq = entry
             letter.entry = (bytes.fromhex(space), bytes.fromhex(author), int(seq))
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise WireError("a kept message is damaged") from error
     return letter
 
@@ -228,7 +228,7 @@ def decode_got(key: str, value: bytes) -> Got:
             told=bool(fields["told"]),
             keys=_keys(fields),
         )
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise WireError("a kept message is damaged") from error
 
 
@@ -236,9 +236,6 @@ def rows_of(metas: dict[str, bytes], what: str) -> list[tuple[str, bytes]]:
     """Return the kept rows of one sort, `out`, `in` or `window`, in order."""
     start = f"{ROW_PREFIX}{what}/"
     return [(key, metas[key]) for key in sorted(metas) if key.startswith(start)]
-
-
-_DAMAGES = (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError)
 
 
 def _node(text: object) -> bytes:

@@ -5,11 +5,11 @@ airtime for the ledger, or a sentence for the owner. Must not know: the serial p
 Ref: hardware/radios/meshtastic.toml, docs/regions.md.
 """
 
+from meshd.core.law import HOUR_US
 from meshd.radio.modem import SECOND, BoardAired
 from meshd.radio.protobuf import MalformedError, Message
 
 TELEMETRY_APP = 67
-HOUR_US = 3_600 * SECOND
 UP_S_MAX = 1 << 32
 
 REPEATS = (

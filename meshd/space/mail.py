@@ -11,12 +11,12 @@ Mail whose row is damaged is in doubt: until it is made anew from the entries, n
 
 from collections import Counter
 from collections.abc import Callable
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from typing import NamedTuple
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
-from meshd.core.guard import guarded, unguarded
+from meshd.core.guard import DAMAGES, guarded, unguarded
 from meshd.space.entries import Opened
 from meshd.space.record import mail_key
 from meshd.wire import payload
@@ -235,9 +235,6 @@ def load_mail(space: bytes, data: bytes | None) -> Mail:
             mail._outbox[bytes.fromhex(author), int(seq)] = sent
         for author, seq in fields.get("returned", []):
             mail._returned[bytes.fromhex(author), int(seq)] = None
-    except _DAMAGES:
+    except (WireError, *DAMAGES):
         return Mail(doubtful=True)
     return mail
-
-
-_DAMAGES = (WireError, JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError)

@@ -6,14 +6,14 @@ Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
 `aside/ID/AUTHOR/DIGEST`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
 """
 
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
-from meshd.core.guard import guarded, unguarded
+from meshd.core.guard import DAMAGES, guarded, unguarded
 from meshd.wire.genesis import GENESIS_LEN, space_id
 from meshd.wire.membership import Rank
 
@@ -158,7 +158,7 @@ def decode_space(key: str, data: bytes) -> SpaceRecord:
             rank=Rank(fields["rank"]),
             former=tuple(bytes.fromhex(author) for author in fields["former"]),
         )
-    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except DAMAGES as error:
         raise WireError("kept space is damaged") from error
     keys = (record.fetch, record.seed, record.epoch_key or record.fetch, *record.former)
     if len(record.genesis) != GENESIS_LEN or any(len(key) != KEY_LEN for key in keys):
@@ -176,7 +176,7 @@ def decode_joining(key: str, data: bytes) -> JoiningRecord:
         record = JoiningRecord(
             str(fields["link"]), bytes.fromhex(fields["seed"]), str(fields["name"])
         )
-    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except DAMAGES as error:
         raise WireError("kept join is damaged") from error
     if len(record.seed) != KEY_LEN:
         raise WireError("kept join is damaged")

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from meshd.core.law import HOUR_US
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.host import Host
 from meshd.simulation.lora.medium import band_of
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from meshd.simulation.media.medium import Port
     from meshd.simulation.plan.plan import Plan
     from meshd.simulation.world import World
-
-HOUR_US = 3_600_000_000
 
 
 class Duty(Checker):

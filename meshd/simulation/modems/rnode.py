@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from meshd.core.airtime import Modulation, airtime_us, noise_dbm
 from meshd.core.errors import UsageError
+from meshd.core.law import HOUR_US
 from meshd.simulation.media.lora import Radio, RadioSetting, TimeAndChance
 from meshd.simulation.modems import kiss
 from meshd.simulation.modems.emulator import Emulator
@@ -30,7 +31,7 @@ _ARGUMENT_BYTES = {_FREQUENCY: 4, _BANDWIDTH: 4, 0x0B: 2, 0x0C: 2}
 _LONG = Struct(">I")
 _CHANNEL_REPORT = Struct(">HHHHBBB")
 _PHYSICAL_REPORT = Struct(">HHHHHH")
-_SHORT_US, _HOUR_US = 15 * SECOND, 3_600 * SECOND
+_SHORT_US = 15 * SECOND
 _BANDS = (0.07, 0.33, 0.59, 0.85)
 _SPLIT = 0x01
 _BOOT_US = 1_500_000
@@ -307,9 +308,9 @@ class RnodeEmulator(Emulator):
         now_load = 10_000 if self.radio.busy() else round(self._share(_SHORT_US) * 10_000)
         report = _CHANNEL_REPORT.pack(
             round(self._share(_SHORT_US) * 10_000),
-            round(self._share(_HOUR_US) * 10_000),
+            round(self._share(HOUR_US) * 10_000),
             now_load,
-            round(self._share(_HOUR_US) * 10_000),
+            round(self._share(HOUR_US) * 10_000),
             level,
             level,
             0xFF,
@@ -319,7 +320,7 @@ class RnodeEmulator(Emulator):
     def _share(self, window_us: int) -> float:
         """Return the share of a window until now that this radio was sending."""
         now = self.schedule.now
-        while self._sent_us and self._sent_us[0][0] < now - _HOUR_US:
+        while self._sent_us and self._sent_us[0][0] < now - HOUR_US:
             self._sent_us.popleft()
         inside = sum(length for end, length in self._sent_us if now - window_us <= end <= now)
         return min(inside / window_us, 1.0)

@@ -27,6 +27,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.law import HOUR_US
 from meshd.simulation.rivals.engine import (
     ACK,
     CONTROL,
@@ -48,7 +49,6 @@ _KINDS = (_TEXT, _GROUP, _ACK, _PATH, _ADVERT)
 _INNER = Struct(">IHB")
 _ADVERT_BYTES = 120
 _PATH_MAX = 64
-_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Rules:
     direct_factor: float = 0.1
     silence_factor: float = 1.0
     busy_us: int = 200_000
-    advert_us: int = 47 * _HOUR_US
+    advert_us: int = 47 * HOUR_US
     patience_airtimes: int = 12
 
 
