@@ -4,10 +4,14 @@ import itertools
 
 import pytest
 
+from meshd.simulation.anyworld import AnyHost
 from meshd.simulation.build import build_world
+from meshd.simulation.media.medium import Port
 from meshd.simulation.observer import Observer
-from meshd.simulation.plan.plan import BEHAVIOURS, FAULTS, Fault, NodeGroup, Plan, Terrain
+from meshd.simulation.plan.plan import FAULTS, IP_BEHAVIOURS, Fault, NodeGroup, Plan, Terrain
 from meshd.simulation.world import SECOND, World
+
+IN_SPACES = ("withhold", "fork", "usurp", "forge")
 
 
 def world_of(*faults: Fault, count: int = 4, seed: int = 1) -> World:
@@ -26,6 +30,17 @@ class Bells(Observer):
 
     def fault(self, kind: str, text: str, *, begins: bool) -> None:
         self.rung.append((self.world.now // SECOND, f"{kind} {text}", begins))
+
+
+class Boots(Observer):
+    """Keeps which hosts start, and when."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.seen: list[tuple[str, int]] = []
+
+    def started(self, host: AnyHost) -> None:
+        self.seen.append((host.name, self.world.now // SECOND))
 
 
 def test_observers_hear_of_begin_and_end():
@@ -48,10 +63,45 @@ def test_every_fault_ends_and_the_world_heals(kind):
     assert world.run_until(world.connected, 60 * SECOND)
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_hostile_hosts_begin_and_end(behaviour):
+class HostileFrames(Observer):
+    """Keeps who sent hostile frames, and in which seconds."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.sent: list[tuple[str, int]] = []
+
+    def hostile_sent(self, port: Port, size: int, airtime_us: int) -> None:
+        self.sent.append((port.host.name, self.world.now // SECOND))
+
+
+@pytest.mark.parametrize("behaviour", [kind for kind in IP_BEHAVIOURS if kind not in IN_SPACES])
+def test_hostile_hosts_send_from_begin_to_end(behaviour):
     world = world_of(Fault("hostile", at_s=5, for_s=10, nodes="n1", behaviour=behaviour))
+    frames = HostileFrames(world)
+    world.watch(frames)
     world.run(30 * SECOND)
+    assert {name for name, _ in frames.sent} == {"n1"}
+    seconds = [second for _, second in frames.sent]
+    assert (min(seconds), max(seconds)) == (5, 14)
+
+
+def test_copy_of_a_card_runs_from_begin_to_end():
+    world = world_of(Fault("hostile", at_s=5, for_s=10, nodes="n1", behaviour="fork"))
+    world.run(4 * SECOND)
+    assert len(world.hosts) == 4
+    world.run(6 * SECOND)
+    assert world.hosts[4].running and world.hosts[4].identity == world.hosts[0].identity
+    world.run(6 * SECOND)
+    assert [host.running for host in world.hosts] == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize("behaviour", ["withhold", "usurp", "forge"])
+def test_hostile_members_go_on_to_the_end(behaviour):
+    world = world_of(Fault("hostile", at_s=5, for_s=10, nodes="n1", behaviour=behaviour))
+    boots = Boots(world)
+    world.watch(boots)
+    world.run(30 * SECOND)
+    assert boots.seen == [("n1", 15)], "its sessions begin anew when it is honest again"
 
 
 @pytest.mark.parametrize("mode", ["", "uniform", "isolate", "one-way"])
