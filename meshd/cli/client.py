@@ -196,9 +196,10 @@ def _decode(line: bytes) -> dict[str, object]:
 
 
 def _error(answer: dict[str, object]) -> RequestError:
-    code = answer.get("code")
+    code, reached = answer.get("code"), answer.get("reached")
     return RequestError(
         str(answer.get("error") or "the daemon refused"),
         code=_CODES.get(code, Exit.ERROR) if isinstance(code, int) else Exit.ERROR,
         remedy=str(answer.get("remedy") or ""),
+        reached=reached if isinstance(reached, dict) else None,
     )

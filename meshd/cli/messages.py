@@ -1,12 +1,11 @@
 """message, messages: a few words to one node, and what became of them."""
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 
 from meshd.cli.client import GRACE_S, Client, state_dir
 from meshd.cli.main import Command
-from meshd.cli.output import awaited, common, connect, positive, show, talk
+from meshd.cli.output import awaited, common, connect, positive, show, show_late, talk
 from meshd.cli.spaces import standard_input, when
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import MESSAGE_TEXT_MAX
@@ -53,10 +52,10 @@ def _message(options: Namespace) -> int:
                 value = client.call("message.wait", {**wait, "timeout_s": timeout_s})
             except RequestError as error:
                 late = error
-    show(options, "message", value, "")
     if late:
-        sys.stdout.flush()
+        show_late(options, "message", value, late)
         raise late
+    show(options, "message", value, "")
     over = value.get("state") in ("delivered", "read")
     more = "" if over else f"; meshd messages shows how far it comes{_undo(value)}"
     talk(f"{_state(value)}{_waits(value)}{more}")

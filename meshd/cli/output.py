@@ -11,6 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 
 from meshd.cli.client import Client, state_dir
+from meshd.core.errors import RequestError
 from meshd.status.text import clean, size, visible, visible_json
 
 SPACE_HELP = "a space's name, or the beginning of its id"
@@ -88,6 +89,16 @@ def show(
     elif text:
         shown = visible(text)
         print(paint(shown) if paint else shown)
+
+
+def show_late(options: Namespace, name: str, value: dict[str, object], late: RequestError) -> None:
+    """Print what is written though a wait for more ended: how far it came, and the error.
+
+    It is one object, with the fields of meshd.error/1 in it; the caller raises `late` then.
+    """
+    told = {"error": late.text, "code": int(late.code), "remedy": late.remedy}
+    show(options, name, {**value, **(late.reached or {}), **told}, "")
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

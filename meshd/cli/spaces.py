@@ -18,6 +18,7 @@ from meshd.cli.output import (
     print_json,
     say,
     show,
+    show_late,
     talk,
 )
 from meshd.core.errors import Exit, RequestError, WireError
@@ -315,10 +316,10 @@ def _post(options: Namespace) -> int:
                 value |= client.call("wait", wait)
             except RequestError as error:
                 late = error
-    show(options, "post", value, "")
     if late:
-        sys.stdout.flush()
+        show_late(options, "post", value, late)
         raise late
+    show(options, "post", value, "")
     waits = f"; {clean(value['waits'])}" if value.get("waits") else ""
     talk(f"written{_promises(value)}{waits}")
     return Exit.OK

@@ -38,13 +38,24 @@ class UsageError(MeshdError):
 
 
 class RequestError(MeshdError):
-    """A local request that cannot be met. Carries the exit code and what to do next."""
+    """A local request that cannot be met. Carries the exit code and what to do next.
 
-    def __init__(self, text: str, *, code: Exit = Exit.ERROR, remedy: str = "") -> None:
+    `reached` is the value as far as it came, of a request that was met in part.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: Exit = Exit.ERROR,
+        remedy: str = "",
+        reached: dict[str, object] | None = None,
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.code = code
         self.remedy = remedy
+        self.reached = reached
 
 
 class ConfigError(RequestError):

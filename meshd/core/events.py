@@ -336,13 +336,17 @@ class StoreImage(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The end of a local request: a JSON-able value, or an error with its exit code and remedy."""
+    """The end of a local request: a JSON-able value, or an error with its exit code and remedy.
+
+    `reached`: beside an error, the value as far as it came.
+    """
 
     ticket: int
     value: dict[str, object] | None
     error: str = ""
     code: int = 0
     remedy: str = ""
+    reached: dict[str, object] | None = None
 
     @classmethod
     def refusal(cls, ticket: int, error: RequestError) -> "Reply":

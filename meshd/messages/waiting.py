@@ -75,7 +75,8 @@ class Waits:
             remedy = "nothing more is tried; write it again if it is still wanted"
         elif letter.state is State.DELIVERED:
             remedy = "a receiver tells that it was read only with `read_receipts = true`"
-        self._ctx.emit(Reply(ticket, None, text, int(Exit.TEMPORARY), remedy))
+        reached = letter.shown(self._node)
+        self._ctx.emit(Reply(ticket, None, text, int(Exit.TEMPORARY), remedy, reached))
 
     def _drop(self, ticket: int) -> None:
         self._waits.pop(ticket, None)

@@ -70,6 +70,7 @@ def line_of(message: dict[str, object]) -> bytes:
 
 def error_line(number: int | str | None, error: RequestError) -> bytes:
     """Return the answer to a request that failed; `number` None when it had none."""
+    reached = {} if error.reached is None else {"reached": to_json(error.reached)}
     return line_of(
         {
             "id": number,
@@ -77,6 +78,7 @@ def error_line(number: int | str | None, error: RequestError) -> bytes:
             "error": error.text,
             "code": int(error.code),
             "remedy": error.remedy,
+            **reached,
         }
     )
 
@@ -86,4 +88,5 @@ def reply_line(number: int | str, reply: Reply) -> bytes:
     if reply.value is not None:
         return line_of({"id": number, "ok": True, "value": to_json(reply.value)})
     code = Exit(reply.code) if reply.code in Exit.__members__.values() else Exit.ERROR
-    return error_line(number, RequestError(reply.error, code=code, remedy=reply.remedy))
+    error = RequestError(reply.error, code=code, remedy=reply.remedy, reached=reply.reached)
+    return error_line(number, error)

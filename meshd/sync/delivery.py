@@ -97,7 +97,8 @@ class Deliveries:
             f"delivered to {len(held.delivered_to)}: not yet {wanted}"
         )
         remedy = "it stays queued and goes on by itself; wait longer or move nearer to a member"
-        self._ctx.emit(Reply(ticket, None, text, Exit.TEMPORARY, remedy))
+        reached = _shown(waiting, held)
+        self._ctx.emit(Reply(ticket, None, text, Exit.TEMPORARY, remedy, reached))
         return waiting
 
     def waiting(self, ticket: int) -> bool:
@@ -117,13 +118,16 @@ class Deliveries:
             return
         self._waits.pop(waiting.ticket, None)
         self._ctx.timers.cancel(("sync", "waited", waiting.ticket))
-        receivers = set(held.delivered_to)
         if waiting.message and not waiting.kept and waiting.to:
-            receivers.add(waiting.to)
-        value: dict[str, object] = {
-            "seq": waiting.seq,
-            "written": True,
-            "kept_by": [node_text(node) for node in held.kept_by],
-            "delivered_to": [node_text(node) for node in sorted(receivers)],
-        }
-        self._ctx.emit(Reply(waiting.ticket, value))
+            held = held._replace(delivered_to=tuple({*held.delivered_to, waiting.to}))
+        self._ctx.emit(Reply(waiting.ticket, _shown(waiting, held)))
+
+
+def _shown(waiting: Waiting, held: Delivery) -> dict[str, object]:
+    """Return what people see of an entry that is waited for."""
+    return {
+        "seq": waiting.seq,
+        "written": True,
+        "kept_by": [node_text(node) for node in held.kept_by],
+        "delivered_to": [node_text(node) for node in sorted(held.delivered_to)],
+    }

@@ -39,9 +39,17 @@ def test_message_waits_for_a_state_when_asked(host, capsys):
 
 
 def test_message_that_is_late_shows_what_is_written_and_exits_with_75(host, capsys):
-    host.answers["message.wait"] = RequestError("is sent: not yet", code=Exit.TEMPORARY)
+    late = RequestError("is sent: not yet", code=Exit.TEMPORARY, remedy="wait")
+    host.answers["message.wait"] = late
     code, out, err = say(capsys, "message", OTHER, "hi", "--wait", "delivered", "--json")
     assert code == Exit.TEMPORARY and json.loads(out)["state"] == "queued" and "not yet" in err
+    late.reached = {"state": "sent", "reached": "sent"}
+    code, out, err = say(capsys, "message", OTHER, "hi", "--wait", "delivered", "--json")
+    value = json.loads(out)
+    assert (code, value["schema"], value["number"]) == (Exit.TEMPORARY, "meshd.message/1", 7)
+    assert (value["state"], value["reached"]) == ("sent", "sent")
+    assert (value["error"], value["code"], value["remedy"]) == ("is sent: not yet", 75, "wait")
+    assert say(capsys, "message", OTHER, "hi", "--wait", "delivered")[1] == ""
 
 
 def test_message_reads_standard_input(host, capsys, monkeypatch):

@@ -189,9 +189,14 @@ def test_post_waits_for_what_is_asked(host, capsys):
 
 
 def test_post_that_is_not_delivered_yet_is_code_75_and_still_written(host, capsys):
-    host.answers["wait"] = RequestError("not yet", code=Exit.TEMPORARY, remedy="wait")
+    held = {"kept_by": [OTHER], "delivered_to": []}
+    late = RequestError("not yet", code=Exit.TEMPORARY, remedy="wait", reached=held)
+    host.answers["wait"] = late
     code, out, err = say(capsys, "post", "garden", "x", "--wait", "delivered", "--json")
     assert code == Exit.TEMPORARY and json.loads(out)["state"] == "written" and "not yet" in err
+    value = json.loads(out)
+    assert (value["kept_by"], value["delivered_to"]) == ([OTHER], [])
+    assert (value["error"], value["code"], value["remedy"]) == ("not yet", 75, "wait")
 
 
 @pytest.mark.parametrize("text", ["kept", "kept:0", "kept:x", "seen", "kept:99999"])

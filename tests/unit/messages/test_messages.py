@@ -189,6 +189,7 @@ def test_waiting_for_a_state_is_answered_when_it_is_reached_or_with_how_far_it_c
     ticket = one.begin("message.wait", number=number, timeout_s=9)
     net.run(10)
     assert "queued" in one.replies[ticket].error
+    assert one.replies[ticket].reached["state"] == "queued"
 
 
 def test_read_is_told_only_by_who_wants_that_and_only_once_it_was_seen():

@@ -34,6 +34,7 @@ def test_relay_is_nobody_to_whom_a_note_is_delivered():
     )
     assert reply.code == 75
     assert "kept by 1, delivered to 0" in reply.error
+    assert (len(reply.reached["kept_by"]), reply.reached["delivered_to"]) == (1, [])
 
 
 def test_relay_that_says_member_is_believed_neither():
