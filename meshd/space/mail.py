@@ -6,11 +6,11 @@ feed of the very node it was addressed to, for the very entry: own numbers are u
 card was put back, and a receipt for what had the number before delivers nothing. A letter that came
 to a receiver without the key for it is given back: it waits on, until who sent it has sent it anew.
 So is one behind a fork of the own feed, since its receiver may follow the other branch.
-Mail whose row is damaged is in doubt: until it is made anew from the entries, nothing is delivered.
+Mail whose row is damaged or gone is in doubt: nothing is delivered until it is made anew.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json import dumps, loads
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
 from meshd.core.guard import DAMAGES, guarded, unguarded
 from meshd.space.entries import Opened
-from meshd.space.record import mail_key
+from meshd.space.record import MAIL_PREFIX, mail_key
 from meshd.wire import payload
 from meshd.wire.entry import Kind
 from meshd.wire.payload import Receipt
@@ -222,8 +222,11 @@ class Mail:
 
 
 def load_mail(space: bytes, data: bytes | None) -> Mail:
-    """Return what was kept of a space; it is in doubt when its row is damaged."""
-    mail = Mail()
+    """Return what was kept of a space; it is in doubt when its row is damaged, or not there.
+
+    The row is written with the space itself: where there is none, one was lost.
+    """
+    mail = Mail(doubtful=data is None)
     if data is None:
         return mail
     try:
@@ -238,3 +241,9 @@ def load_mail(space: bytes, data: bytes | None) -> Mail:
     except (WireError, *DAMAGES):
         return Mail(doubtful=True)
     return mail
+
+
+def stray_mail(keys: Iterable[str], spaces: Iterable[bytes]) -> list[str]:
+    """Return the names of rows of mail that belong to none of these spaces."""
+    known = {mail_key(space) for space in spaces}
+    return [key for key in keys if key.startswith(MAIL_PREFIX) and key not in known]

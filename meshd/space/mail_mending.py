@@ -1,4 +1,4 @@
-"""Mail whose row was damaged is made anew from the entries of its space.
+"""Mail whose row was damaged, or is gone, is made anew from the entries of its space.
 
 Enters: spaces whose mail is in doubt, pages of their feeds from the store. Leaves: mail as it was,
 and its row. First all messages are noted, then what receipts and prekeys say of them. Until the end
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from meshd.core.context import Context
 from meshd.core.errors import WireError
-from meshd.core.events import Answer, EntriesQuery
+from meshd.core.events import Answer, EntriesQuery, Row
 from meshd.space.entries import Opened
 from meshd.space.space import Space
 from meshd.wire import payload
@@ -18,6 +18,11 @@ from meshd.wire.entry import Kind
 PAGE_BYTES = 256 * 1024
 _MESSAGES = (Kind.MESSAGE, Kind.LETTER)
 _WORDS = (Kind.RECEIPT, Kind.PREKEY)
+
+
+def first_rows(space: Space) -> tuple[Row, ...]:
+    """Return what is written of a space first, together: so a row that is not there is lost."""
+    return space.record().row(), space.mail.row(space.id)
 
 
 class _Job:

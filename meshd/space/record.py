@@ -19,6 +19,12 @@ from meshd.wire.membership import Rank
 
 SPACE_PREFIX = "space/"
 JOINING_PREFIX = "joining/"
+MAIL_PREFIX = "mail/"
+KNOWN_ROWS = (
+    *(SPACE_PREFIX, JOINING_PREFIX, "head/", "fork/", "aside/", MAIL_PREFIX, "file/", "letter/"),
+    *("prekey/", "boot", "babel-"),
+)
+"""How the names of all rows of a store begin, of whatever part."""
 _FORK = Struct("!II")
 
 
@@ -104,7 +110,7 @@ def aside_key(space: bytes, author: bytes, digest: bytes) -> str:
 
 def mail_key(space: bytes) -> str:
     """Return the row name of the messages under way."""
-    return f"mail/{space.hex()}"
+    return MAIL_PREFIX + space.hex()
 
 
 def prekey_start(space: bytes) -> str:

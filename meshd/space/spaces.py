@@ -30,11 +30,13 @@ from meshd.space.feed import (
 from meshd.space.invitations import member_card, parse_link
 from meshd.space.joins import Joins
 from meshd.space.keys import SpaceKeys, commit, fetch_key_of
-from meshd.space.mail_mending import MailMending
+from meshd.space.mail import stray_mail
+from meshd.space.mail_mending import MailMending, first_rows
 from meshd.space.ports import AirWaits, Done, no_rows
 from meshd.space.reading import LogReader
 from meshd.space.record import (
     JOINING_PREFIX,
+    KNOWN_ROWS,
     SPACE_PREFIX,
     JoiningRecord,
     SpaceRecord,
@@ -57,11 +59,6 @@ APPENDS_MAX = 1024
 PROBLEMS_MAX = 16
 NOT_YET = DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING
 """Why an entry is refused that may be offered again, when more of its space is known."""
-KNOWN_ROWS = (
-    *("space/", "joining/", "head/", "fork/", "aside/", "mail/", "file/", "letter/"),
-    *("prekey/", "boot", "babel-"),
-)
-"""How the names of all rows of a store begin, of whatever part."""
 _REMEDY = (
     "stop meshd and put a copy of store.db back if there is one; "
     "else join the space again with a new invitation"
@@ -276,7 +273,7 @@ class Spaces:
         taken = space.write(draft, time_s=self.wall_s(now) or 0)
         assert isinstance(taken, Taken)
         self._spaces[space.id] = space
-        taken = taken._replace(rows=(record.row(), *taken.rows))
+        taken = taken._replace(rows=(*first_rows(space), *taken.rows))
         self.commit_own(space, space.author, taken, self._added(space, done))
         return space
 
@@ -290,7 +287,9 @@ class Spaces:
         if record.id in self._lost:
             feeds, membership, metas = self._lost.pop(record.id)
             space.load(record, metas, feeds, membership)
-        self.commit((record.row(),), self._added(space, done))
+        self.commit(first_rows(space), self._added(space, done))
+        if space.mail.doubtful:
+            self._mend(space)
         return space
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -369,9 +368,7 @@ class Spaces:
                 elif not key.startswith(KNOWN_ROWS):
                     raise WireError("no row of this name is known")
             except (WireError, RequestError) as error:
-                fields: dict[str, object] = {"row": key, "why": str(error)}
-                self.ctx.emit(Notice("space-damaged", fields, warning=True))
-                self._warn("space-damaged", f"the store's row {key[:80]!r} is damaged: {error}")
+                self._tell_row(key, str(error))
         self._spaces = held
         self.joins.load(waiting)
         self._lost = {
@@ -379,15 +376,20 @@ class Spaces:
             for lost in feeds
             if lost not in held
         }
+        for key in stray_mail(image.metas, (*held, *feeds)):
+            self._tell_row(key, "it belongs to no space that is here")
         for lost in self._lost:
             name = encode_text(lost)
             self.ctx.emit(Notice("space-lost", {"space": name}, warning=True))
             text = f"the store holds entries of the space {name}, but its record is damaged or gone"
             self._warn("space-lost", text)
 
+    def _tell_row(self, key: str, why: str) -> None:
+        self.ctx.emit(Notice("space-damaged", {"row": key, "why": why}, warning=True))
+        self._warn("space-damaged", f"the store's row {key[:80]!r} is damaged: {why}")
+
     def _mend(self, space: Space) -> None:
-        fields: dict[str, object] = {"space": space.text_id}
-        self.ctx.emit(Notice("mail-damaged", fields, warning=True))
+        self.ctx.emit(Notice("mail-damaged", {"space": space.text_id}, warning=True))
         self._warn("mail-damaged", mail_damaged(space))
         self.mending.start(space)
 

@@ -213,6 +213,35 @@ def test_damaged_mail_delivers_nothing_and_is_made_anew_from_the_entries():
     assert [row["state"] for row in a.list()] == ["delivered"] * 2
 
 
+def test_mail_whose_name_is_damaged_delivers_nothing_and_is_made_anew():
+    net, a, b = pair()
+    a.text(b, "one")
+    net.run(5)
+    key = mail_key(a.space().id)
+    good = a.store.metas[key]
+    for place in range(0, len(key), 3):
+        other = key[:place] + chr(ord(key[place]) ^ 1) + key[place + 1 :]
+        a.store.metas[other] = a.store.metas.pop(key)
+        a.start()
+        a.messages.handle_timer(("messages", "stored"), a.now)
+        assert codes(a) == ["mail-damaged", "space-damaged"] and a.states() == []
+        a.run()
+        assert codes(a) == ["space-damaged"] and a.store.metas[key] == good
+        del a.store.metas[other]
+    del a.store.metas[key]
+    a.start()
+    assert codes(a) == ["mail-damaged"]
+    a.run()
+    assert codes(a) == [] and a.store.metas[key] == good and "delivered" not in a.states()
+
+
+def test_mail_of_a_space_is_kept_from_its_first_write_on():
+    _, a, b = pair()
+    for device in (a, b):
+        device.start()
+        assert mail_key(device.space().id) in device.store.metas and codes(device) == []
+
+
 def test_what_was_delivered_stays_so_when_mail_is_made_anew_and_is_not_told_twice():
     net, a, b = pair()
     a.text(b, "one")
