@@ -414,6 +414,14 @@ def test_no_files_import_each_other_in_a_circle():
     assert not graph, f"a circle: {sorted(graph)}"
 
 
+def test_red_runs_can_be_played_again():
+    """Tests without a daemon of their own draw no bytes that nobody can draw again."""
+    for folder in ("unit", "simulation", "devices", "radios", "worlds"):
+        for path in sorted((ROOT / "tests" / folder).rglob("*.py")):
+            word = re.search(r"\b(urandom|token_bytes)\(", text(path))
+            assert not word, f"{path}: take bytes_of(size, seed) of devices/seeded_bytes.py"
+
+
 def test_every_helper_of_tests_helps():
     everywhere = "\n".join(map(text, TESTS))
     for room in HELPERS:

@@ -1,14 +1,13 @@
 """Files over LoRa between the daemon's own nodes, on a simulated air with the law on."""
 
-import os
-
 import pytest
+from devices.seeded_bytes import bytes_of
 from radios.camp import MINUTE, Camp
 
 from meshd.core.airtime import Modulation
 from meshd.simulation.world import SECOND
 
-DATA = os.urandom(10_000)
+DATA = bytes_of(10_000)
 
 
 def received(camp, number, name="map"):
@@ -81,7 +80,7 @@ def test_a_file_reaches_who_lost_its_giver_since_nodes_told_whom_they_hear():
     camp.run(10 * MINUTE)
     camp.apart((0, 2))
     camp.run(10 * MINUTE)
-    camp.put(0, os.urandom(3_000))
+    camp.put(0, bytes_of(3_000))
     for _ in range(40):
         camp.run(MINUTE)
         if camp.file(2).get("state") == "here":

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 from daemons.fake_host import FILE, SPACE, served
+from devices.seeded_bytes import bytes_of
 
 from meshd.cli.main import main
 from meshd.cli.output import ProgressBar
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Progress
 
-DATA = os.urandom(100_000)
+DATA = bytes_of(100_000)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import threading
 import weakref
 
 import pytest
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.errors import UsageError
 from meshd.core.events import (
@@ -300,7 +301,7 @@ def test_close_commits_what_is_queued(tmp_path):
 
 
 def test_file_goes_in_and_out_through_the_threads(tmp_path):
-    plain = os.urandom(3_000_000)
+    plain = bytes_of(3_000_000)
     (tmp_path / "in").write_bytes(plain)
     key = b"k" * 32
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.crypto import chunk_name
 from meshd.store.chunks import ChunkFolder
@@ -94,6 +95,6 @@ def test_folder_in_the_way_is_named(tmp_path):
 @pytest.mark.parametrize("size", [1, 256 * 1024, 300_001, 1024 * 1024, 1024 * 1024 + 16])
 @pytest.mark.parametrize("durable", [False, True])
 def test_chunk_of_any_size_is_whole(folder, size, durable):
-    data = os.urandom(size)
+    data = bytes_of(size)
     assert folder.keep(chunk_name(data), data, durable=durable)
     assert folder.read(chunk_name(data)) == data

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.crypto import chunk_name, chunk_nonce, seal, unseal
 from meshd.core.events import (
@@ -98,7 +99,7 @@ def test_group_with_a_conflict_leaves_nothing(store):
 
 
 def test_chunk_is_kept_under_its_name_only(store):
-    data = os.urandom(1000)
+    data = bytes_of(1000)
     name = chunk_name(data)
     assert store.answer(KeepQuery(name, data + b"!", durable=False)) is False
     assert store.answer(ChunkQuery(name, 0, 0)) is None
@@ -110,7 +111,7 @@ def test_chunk_is_kept_under_its_name_only(store):
 
 
 def test_file_is_sealed_and_unsealed_chunk_by_chunk(store, lend):
-    plain = os.urandom(CHUNK_BYTES + 5)
+    plain = bytes_of(CHUNK_BYTES + 5)
     source, _ = lend(plain)
     sealed = [store.answer(SealQuery(source, KEY, place)) for place in (0, 1)]
     assert [length for _, length in sealed] == [CHUNK_BYTES, 5]
@@ -136,7 +137,7 @@ def test_unseal_refuses_what_is_not_held_or_does_not_open(store, lend):
 
 
 def test_chunk_that_comes_is_checked_kept_and_written_at_once(store, lend):
-    plain = os.urandom(CHUNK_BYTES)
+    plain = bytes_of(CHUNK_BYTES)
     sealed = seal(KEY, chunk_nonce(1), plain)
     name, parts = chunk_name(sealed), (sealed[:65536], sealed[65536:])
     target, read_back = lend()

@@ -4,12 +4,13 @@ import errno
 import os
 
 import pytest
+from devices.seeded_bytes import bytes_of
 
 from meshd.store import direct
 from meshd.store.handles import FileHandles
 from meshd.store.interface import StoreError
 
-DATA = os.urandom(1024 * 1024)
+DATA = bytes_of(1024 * 1024)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 from contextlib import closing, contextmanager
 
 import pytest
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.crypto import chunk_name
 from meshd.core.events import ChunkQuery, EntriesQuery, EntryRow, KeepQuery, MetaRow
@@ -173,7 +174,7 @@ def test_full_disk_fails_the_commit_and_loses_nothing(tmp_path):
 
 
 def test_full_disk_refuses_a_chunk_and_leaves_no_piece(tmp_path):
-    data = os.urandom(100_000)
+    data = bytes_of(100_000)
     with closing(SqliteStore(tmp_path)) as store:
         with file_size_limit(50_000), pytest.raises(StoreError) as caught:
             store.answer(KeepQuery(chunk_name(data), data, durable=True))

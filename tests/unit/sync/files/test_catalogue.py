@@ -1,9 +1,8 @@
 """Which files a space has: read once from the feeds, bounded, and only what is sound."""
 
-import os
-
 import pytest
 from devices.file_devices import MIB, household, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.drops import DropReason
 from meshd.core.events import EntriesQuery
@@ -103,7 +102,7 @@ def test_large_feed_is_read_in_batches(monkeypatch):
 
 def test_store_that_cannot_read_leaves_the_list_for_later():
     (anna,) = household("anna")
-    anna.put(os.urandom(MIB))
+    anna.put(bytes_of(MIB))
     anna.start()
     anna.read_fault = lambda query: True
     assert anna.listed() == []

@@ -1,9 +1,8 @@
 """Files between nodes: put, get from several, resume, and peers that misbehave."""
 
-import os
-
 import pytest
 from devices.file_devices import MIB, FileNet, drops, household, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
@@ -12,7 +11,7 @@ from meshd.sync.files import catalogue, fetch, files, layout, serving
 from meshd.sync.files.air import files as air_files
 from meshd.wire import file_messages as wire
 
-DATA = os.urandom(3 * MIB + 17)
+DATA = bytes_of(3 * MIB + 17)
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_file_that_nobody_looked_for_has_no_state(pair, monkeypatch):
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB])
 def test_every_size_comes_through(size):
     anna, ben = household("anna", "ben")
-    data = os.urandom(size)
+    data = bytes_of(size)
     anna.put(data)
     sync(anna, ben)
     net = FileNet(anna, ben)
@@ -70,7 +69,7 @@ def test_every_size_comes_through(size):
 def test_index_of_two_levels_comes_through(monkeypatch):
     monkeypatch.setattr(layout, "INDEX_NAMES_MAX", 3)
     anna, ben = household("anna", "ben")
-    data = os.urandom(6 * MIB + 5)
+    data = bytes_of(6 * MIB + 5)
     ticket = anna.put(data)
     assert anna.reply(ticket).value
     sync(anna, ben)
@@ -197,7 +196,7 @@ def test_chunks_that_are_held_are_not_asked_again(pair):
 
 def test_chunks_come_from_several_peers_at_once():
     anna, ben, carl = household("anna", "ben", "carl")
-    data = os.urandom(8 * MIB)
+    data = bytes_of(8 * MIB)
     anna.put(data)
     sync(anna, ben, carl)
     net = FileNet(anna, ben, carl)
@@ -370,7 +369,7 @@ def test_full_disk_ends_a_put_and_takes_its_chunks_back(pair):
     anna, _, _ = pair
     before = dict(anna.store.chunks.held)
     anna.read_fault = lambda query: isinstance(query, SealQuery) and query.place == 2
-    ticket = anna.put(os.urandom(9 * MIB), name="large")
+    ticket = anna.put(bytes_of(9 * MIB), name="large")
     reply = anna.reply(ticket)
     assert reply.error == "no room" and reply.remedy
     assert anna.store.chunks.held == before

@@ -1,17 +1,17 @@
 """Relays keep files whole that they cannot read: promises, room for them, and what is lost."""
 
-import os
 from itertools import pairwise
 
 import pytest
 from devices.file_devices import MIB, FileDevice, FileNet, drops, household, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
 from meshd.sync.files import keeping
 from meshd.wire import file_messages as wire
 
-DATA = os.urandom(3 * MIB + 17)
+DATA = bytes_of(3 * MIB + 17)
 
 
 def with_relay(*names, quota_bytes=100 * MIB):
@@ -83,7 +83,7 @@ def test_relay_refuses_what_does_not_fit_and_evicts_nothing():
     net = FileNet(anna, rose)
     net.link(anna, rose)
     anna.put(DATA, name="first")
-    anna.put(os.urandom(2 * MIB), name="second")
+    anna.put(bytes_of(2 * MIB), name="second")
     sync(anna, rose)
     net.settle()
     assert drops(rose, DropReason.FILE_QUOTA) == 1
@@ -125,7 +125,7 @@ def test_relay_that_finds_nobody_pauses_and_news_end_the_pause():
 def test_relay_takes_few_files_at_a_time():
     anna, rose = with_relay("anna", "rose")
     for number in range(9):
-        anna.put(os.urandom(50), name=f"file {number}")
+        anna.put(bytes_of(50, number), name=f"file {number}")
     sync(anna, rose)
     net = FileNet(anna, rose)
     net.link(anna, rose)

@@ -1,15 +1,14 @@
 """Files to many over LoRa: what it costs, losses, late comers, islands, relays."""
 
-import os
-
 import pytest
 from devices.ether import Ether, all_have, crowd, has, put
 from devices.file_devices import MIB, household, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.wire.lora_payload import Sub
 
-DATA = os.urandom(10_000)
-SMALL = os.urandom(1_500)
+DATA = bytes_of(10_000)
+SMALL = bytes_of(1_500)
 
 
 @pytest.mark.parametrize("count", [1, 5, 12])

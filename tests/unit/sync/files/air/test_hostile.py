@@ -1,10 +1,9 @@
 """Who lies about files over LoRa, or floods, and what it costs those who hear it."""
 
-import os
-
 import pytest
 from devices.ether import all_have, crowd, has, manifest_of, put
 from devices.file_devices import drops, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.core.drops import DropReason
 from meshd.core.identity import Identity
@@ -14,8 +13,8 @@ from meshd.sync.files.air.erasure import mark_of
 from meshd.wire import lora_pieces as wire
 from meshd.wire.lora_payload import Sub
 
-DATA = os.urandom(10_000)
-SMALL = os.urandom(1_500)
+DATA = bytes_of(10_000)
+SMALL = bytes_of(1_500)
 
 
 def listen(ether, sub):
@@ -39,7 +38,7 @@ def test_forged_pieces_spoil_no_more_than_their_own_place():
     tag = wire.Offer.decode(listen(ether, Sub.OFFER)[0]).tag
     for number in range(66):
         ether.inject(
-            eve.identity.node, Sub.PIECE, wire.Piece(tag, number, 0, os.urandom(229)).encode()
+            eve.identity.node, Sub.PIECE, wire.Piece(tag, number, 0, bytes_of(229, number)).encode()
         )
     before = ether.bytes
     ether.wait(1800)
@@ -123,7 +122,9 @@ def test_a_false_offer_under_the_tag_of_a_true_one_keeps_nothing_away(monkeypatc
         until(ether, Sub.PIECE)
     tag = giving.tag
     monkeypatch.setattr(wire.Offer, "tag", property(lambda offer: tag))
-    false = giving.offer._replace(digests=tuple(os.urandom(8) for _ in giving.offer.digests))
+    false = giving.offer._replace(
+        digests=tuple(bytes_of(8, at) for at, _ in enumerate(giving.offer.digests))
+    )
     signature = eve.identity.sign(false.signed)
     ether.inject(eve.identity.node, Sub.OFFER, false._replace(signature=signature).encode())
     assert len(cleo.files.lora._takings._named(tag)) == (1 if first else 2)
@@ -150,7 +151,7 @@ def test_takings_have_equal_parts_by_giver_and_one_stays_free():
     anna, ben, mallory, nick = ether.devices
     ether.radios[0].up = False
     for number in range(2 * taking.TAKINGS_MAX):
-        anna.put(os.urandom(3000), name=f"file {number}")
+        anna.put(bytes_of(3000, number), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
     manifests = list(ben.files._catalogue.all(anna.spaces.all()[0].id) or ())
@@ -166,7 +167,7 @@ def test_takings_have_equal_parts_by_giver_and_one_stays_free():
 
     def offer(giver, manifest):
         ref = wire.ref_of(manifest.space, manifest.clear.root)
-        packed = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+        packed = pack(ref, bytes_of(32 + manifest.clear.size, ref), 237)
         signed = packed.offer._replace(signature=giver.identity.sign(packed.offer.signed))
         ether.inject(giver.identity.node, Sub.OFFER, signed.encode())
         ether.inject(giver.identity.node, Sub.MARKS, packed.marks(0).encode())
@@ -192,7 +193,7 @@ def test_members_who_together_bring_too_little_keep_nobody_out(monkeypatch, soon
     anna, ben, *bad = ether.devices
     ether.radios[0].up = False
     for number in range(taking.TAKINGS_MAX + 1):
-        anna.put(os.urandom(9000), name=f"file {number}")
+        anna.put(bytes_of(9000, number), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
     takings = ben.files.lora._takings
@@ -204,7 +205,7 @@ def test_members_who_together_bring_too_little_keep_nobody_out(monkeypatch, soon
 
     def offer(giver, manifest):
         ref = wire.ref_of(manifest.space, manifest.clear.root)
-        one = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+        one = pack(ref, bytes_of(32 + manifest.clear.size, ref), 237)
         signed = one.offer._replace(signature=giver.identity.sign(one.offer.signed))
         ether.inject(giver.identity.node, Sub.OFFER, signed.encode())
         for number in range(len(one.runs)):
@@ -230,7 +231,7 @@ def test_forged_marks_are_nothing():
     until(ether, Sub.MARKS)
     tag = wire.Offer.decode(listen(ether, Sub.OFFER)[0]).tag
     for number in range(6):
-        forged = wire.Marks(tag, number, os.urandom(176))
+        forged = wire.Marks(tag, number, bytes_of(176, number))
         ether.inject(ether.devices[2].identity.node, Sub.MARKS, forged.encode())
     ether.wait(600)
     assert all_have(ether, DATA)
@@ -259,7 +260,7 @@ def test_who_signs_what_is_no_such_file_is_believed_no_more():
     manifest = manifest_of(anna)
     ref = wire.ref_of(manifest.space, manifest.clear.root)
     ben.listed()
-    false = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+    false = pack(ref, bytes_of(32 + manifest.clear.size, ref), 237)
     offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
     ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
     for number in range(len(false.runs)):
@@ -285,7 +286,7 @@ def test_an_offer_of_another_size_is_no_offer_of_the_file():
     manifest = manifest_of(anna)
     ben.listed()
     ref = wire.ref_of(manifest.space, manifest.clear.root)
-    false = pack(ref, os.urandom(900), 237)
+    false = pack(ref, bytes_of(900), 237)
     offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
     ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
     assert drops(ben, DropReason.PIECES_WRONG) == 1
@@ -331,7 +332,7 @@ def test_who_offers_and_gives_nothing_makes_room_for_another():
     anna, ben, eve = ether.devices
     ether.radios[0].up = False
     for number in range(taking.TAKINGS_MAX + 1):
-        anna.put(os.urandom(3000), name=f"file {number}")
+        anna.put(bytes_of(3000, number), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
     space = anna.spaces.all()[0]
@@ -339,7 +340,7 @@ def test_who_offers_and_gives_nothing_makes_room_for_another():
     for giver, manifests in ((eve, most), (anna, [last])):
         for manifest in manifests:
             ref = wire.ref_of(space.id, manifest.clear.root)
-            packed = pack(ref, os.urandom(32 + manifest.clear.size), 237)
+            packed = pack(ref, bytes_of(32 + manifest.clear.size, ref), 237)
             signature = giver.identity.sign(packed.offer.signed)
             offer = packed.offer._replace(signature=signature)
             ether.inject(giver.identity.node, Sub.OFFER, offer.encode())
@@ -380,14 +381,14 @@ def test_a_known_number_of_files_comes_at_a_time_and_members_come_first():
     anna, ben, eve = ether.devices
     ether.radios[0].up = False
     for number in range(taking.TAKINGS_MAX + 1):
-        anna.put(os.urandom(3000), name=f"file {number}")
+        anna.put(bytes_of(3000, number), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
     anna.listed()
     space = anna.spaces.all()[0]
     for manifest in anna.files._catalogue.all(space.id) or ():
         false = pack(
-            wire.ref_of(space.id, manifest.clear.root), os.urandom(32 + manifest.clear.size), 237
+            wire.ref_of(space.id, manifest.clear.root), bytes_of(32 + manifest.clear.size), 237
         )
         offer = false.offer._replace(signature=eve.identity.sign(false.offer.signed))
         ether.inject(eve.identity.node, Sub.OFFER, offer.encode())
@@ -400,7 +401,7 @@ def test_files_that_nobody_has_are_asked_for_a_few_times():
     anna, ben = ether.devices
     ether.radios[0].up = False
     for number in range(files.MISSED_MAX + 8):
-        anna.put(os.urandom(300), name=f"file {number}")
+        anna.put(bytes_of(300, number), name=f"file {number}")
     sync(*ether.devices)
     ben.listed()
     for _ in range(48):
@@ -414,7 +415,7 @@ def test_a_sender_has_a_known_number_of_files_in_memory():
     anna = ether.devices[0]
     ether.radios[1].hears = []
     for number in range(sending.SENDINGS_MAX + 3):
-        anna.put(os.urandom(1000 + number), name=f"file {number}")
+        anna.put(bytes_of(1000 + number, number), name=f"file {number}")
     sync(*ether.devices)
     assert len(anna.files.lora._senders._sendings) <= sending.SENDINGS_MAX
 
@@ -423,7 +424,7 @@ def test_memory_of_offers_and_nodes_is_bounded():
     ether = crowd(1)
     anna, ben = ether.devices
     for number in range(100):
-        false = pack(number.to_bytes(8, "big"), os.urandom(500), 237)
+        false = pack(number.to_bytes(8, "big"), bytes_of(500, number), 237)
         offer = false.offer._replace(signature=anna.identity.sign(false.offer.signed))
         ether.inject(anna.identity.node, Sub.OFFER, offer.encode())
     lora = ben.files.lora

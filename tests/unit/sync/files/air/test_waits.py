@@ -1,14 +1,14 @@
 """Files that wait, for WiFi, for airtime or for their giver, and what people are told of it."""
 
-import os
 import re
 
 from devices.ether import crowd, has, put
 from devices.file_devices import MIB, household, sync
+from devices.seeded_bytes import bytes_of
 
 from meshd.wire.lora_payload import Sub
 
-DATA = os.urandom(10_000)
+DATA = bytes_of(10_000)
 
 
 def test_a_large_file_waits_for_wifi_and_everybody_says_so():
@@ -16,7 +16,7 @@ def test_a_large_file_waits_for_wifi_and_everybody_says_so():
     anna, ben = ether.devices
     for radio in ether.radios:
         radio.left_us = radio.hour_us = 216_000_000
-    reply = put(ether, os.urandom(2 * MIB))
+    reply = put(ether, bytes_of(2 * MIB))
     text = "waits for WiFi: 2.1 MB would take 4 days on lora0; files up to 19 kB go by LoRa"
     assert reply.value["waits"] == text
     assert [one.fields["why"] for one in anna.notices if one.kind == "file-waits"] == [text]
@@ -37,7 +37,7 @@ def test_nothing_is_said_to_wait_for_wifi_where_a_session_takes_it():
     for radio in ether.radios:
         radio.left_us = radio.hour_us = 216_000_000
     ether.link(anna, ben)
-    data = os.urandom(2 * MIB)
+    data = bytes_of(2 * MIB)
     assert "waits" not in put(ether, data).value
     assert not [one for one in anna.notices if one.kind == "file-waits"]
     (line,) = ben.listed()
@@ -52,7 +52,7 @@ def test_a_neighbour_without_a_session_still_waits_for_wifi():
     for radio in ether.radios:
         radio.left_us = radio.hour_us = 216_000_000
     ether.link(*ether.devices[:2])
-    assert put(ether, os.urandom(2 * MIB)).value["waits"].startswith("waits for WiFi")
+    assert put(ether, bytes_of(2 * MIB)).value["waits"].startswith("waits for WiFi")
     (line,) = ether.devices[2].listed()
     assert line["state"] == "waits-for-wifi"
 
