@@ -25,6 +25,8 @@ class NeighbourStatus:
     """One neighbour on one link. Costs as in Babel; `reach` is the share of hellos heard.
 
     `names` are those that spaces vouch for; `calls_itself` is its own word, and nobody else's.
+    `last_heard_s` ago something of it was heard; over LoRa, `usual_silence_s` is how long one that
+    is there may well be silent.
     """
 
     link: str
@@ -40,6 +42,8 @@ class NeighbourStatus:
     rssi_dbm: float | None = None
     names: tuple[str, ...] = ()
     calls_itself: str | None = None
+    last_heard_s: float | None = None
+    usual_silence_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,6 +384,8 @@ class Radios:
                 cost=self.meshes[name].ways.cost(row.node),
                 reach=round(row.reach, 3),
                 age_s=round((now - row.met_us) / 1e6, 3),
+                last_heard_s=round((now - row.heard_us) / 1e6, 3),
+                usual_silence_s=link.usual_us(row) // 1_000_000,
                 session=node_text(row.node) in connected,
                 snr_db=None if row.snr_db is None else round(row.snr_db, 1),
                 rssi_dbm=None if row.rssi_dbm is None else round(row.rssi_dbm, 1),

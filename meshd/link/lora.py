@@ -52,6 +52,8 @@ KNOWN_INTERVALS, FEW = 6, 2
 where more are in earshot than that: who missed it asks for it."""
 GONE_INTERVALS = 3
 """A neighbour is forgotten after so many of the longest intervals without a word of it."""
+USUAL_INTERVALS, USUAL_LEAST_US = 2, 120_000_000
+"""Nobody wonders at a neighbour that is silent for so many of the intervals of its beacons."""
 
 _KEY_LEN, _SIGNATURE_LEN = 32, 64
 _BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
@@ -130,6 +132,19 @@ class LoraLink:
     def airtime_us(self, size: int) -> int:
         """Return how long a frame of so many bytes is on the air."""
         return self.radio.airtimes_us[min(size, self.radio.frame_max)]
+
+    def usual_us(self, row: LoraNeighbour) -> int:
+        """Return for how long a neighbour that is there may well be silent.
+
+        Its intervals double as this node's do: what they are by now follows from when it began; of
+        one that this node met later they may be the longest.
+        """
+        interval_us = longest_us = self.trickle.longest_us
+        if row.began_us is not None:
+            shortest_us = self.trickle.shortest_us
+            doublings = ((row.heard_us - row.began_us) // shortest_us).bit_length()
+            interval_us = min(shortest_us << doublings, longest_us)
+        return max(USUAL_INTERVALS * interval_us, row.gap_us, USUAL_LEAST_US)
 
     # --- the modem --------------------------------------------------------------------------------
 

@@ -15,13 +15,15 @@ COUNTED_MAX = 64
 GAP_MAX = 32
 """Lost frames that one gap counts for: a node may have been away for a while."""
 _SMOOTHING = 4
+YOUNG_FRAMES = 8
+"""Who is met with a counter up to that has just begun, so its beacons still come often."""
 
 
 class LoraNeighbour:
     """One device as this radio hears it. Signals are smoothed; None where the modem tells none."""
 
     __slots__ = (
-        *("boot", "counter", "heard_us", "lost", "met_us", "node", "proven"),
+        *("began_us", "boot", "counter", "gap_us", "heard_us", "lost", "met_us", "node", "proven"),
         *("received", "rssi_dbm", "snr_db"),
     )
 
@@ -29,6 +31,8 @@ class LoraNeighbour:
         assert len(node) == NODE_ID_LEN
         self.node = node
         self.met_us = self.heard_us = now
+        self.began_us: int | None = None
+        self.gap_us = 0
         self.boot = self.counter = -1
         self.proven = False
         self.received = self.lost = 0
@@ -41,7 +45,9 @@ class LoraNeighbour:
         return self.received / max(self.received + self.lost, 1)
 
     def frame(self, counter: int) -> None:
-        """Count a frame, and those missing before it."""
+        """Count a frame, and those missing before it; the first of a boot tells how old that is."""
+        if self.counter < 0:
+            self.began_us = self.heard_us if counter <= YOUNG_FRAMES else None
         if self.counter >= 0 and counter > self.counter:
             self.lost += min(counter - self.counter - 1, GAP_MAX)
         elif 0 <= counter < self.counter and self.lost:
@@ -75,6 +81,7 @@ class LoraNeighbours:
         if len(self._known) >= NEIGHBOURS_MAX:
             del self._known[giving_way(self._known.items())]
         self._known[node] = found
+        found.gap_us = max(found.gap_us, now - found.heard_us)
         found.heard_us = now
         return found
 

@@ -81,7 +81,17 @@ class Neighbour:
     """
 
     __slots__ = (
-        *("address", "answers", "budget", "cost", "greeted_us", "greetings", "healed", "hop"),
+        *(
+            "address",
+            "answers",
+            "budget",
+            "cost",
+            "greeted_us",
+            "greetings",
+            "healed",
+            "heard_us",
+            "hop",
+        ),
         *("link", "multicast", "origin", "rxcost", "since_us", "timer", "told_rxcost", "txcost"),
         *("unicast", "up", "_dump_us", "_hello_due", "_hello_us", "_ihu_due", "_seen"),
         *("_ack_wanted", "_unicast_due", "_unicast_us"),
@@ -92,7 +102,7 @@ class Neighbour:
         self.address = address
         self.hop = (link.name, address)
         self.timer = ("routing", "neighbour", link.name, address)
-        self.since_us = now
+        self.since_us = self.heard_us = now
         self.budget = Budget(now)
         self.answers = Budget(now, ANSWER_BYTES_PER_S, ANSWER_BYTES_MAX)
         self._dump_us = now
@@ -125,6 +135,7 @@ class Neighbour:
 
         Then what it heard of us is void too (RFC 8966 Appendix A.1).
         """
+        self.heard_us = now
         history = self.unicast if unicast else self.multicast
         same = history.heard(seqno)
         if not same:
@@ -155,6 +166,7 @@ class Neighbour:
                 return False
             self._ihu_due = now + heard[1]
         history.heard_next()
+        self.heard_us = now
         self._hello_us, self._hello_due = interval_us, now + interval_us * 3 // 2
         return True
 

@@ -58,6 +58,7 @@ def neighbour_status(
         cost=neighbour.cost,
         reach=history.heard_count / history.samples if history.samples else 0.0,
         age_s=(now - neighbour.since_us) / 1e6,
+        last_heard_s=(now - neighbour.heard_us) / 1e6,
         session=node is not None and node in connected,
     )
 

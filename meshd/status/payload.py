@@ -19,7 +19,7 @@ CHANGE_MIN = 0.05
 CHANGE_MIN_DB = 3.0
 """Decibels are a logarithm already, and a signal wavers by one or two."""
 _INFINITE = 0xFFFF
-_NEVER_A_CHANGE = {"seq", "up", "age", "drops", "sent", "heard", "tx_15s_pct"}
+_NEVER_A_CHANGE = {"seq", "up", "age", "heard_s", "drops", "sent", "heard", "tx_15s_pct"}
 _DECIBELS = ("_db", "_dbm")
 _SECONDS_15_MS, _HOUR_MS = 15_000, 3_600_000
 
@@ -117,6 +117,8 @@ def _head(snapshot: NodeSnapshot) -> Json:
 def _neighbour(row: NeighbourStatus) -> Json:
     shown: Json = {"id": row.node} if row.node else {"addr": row.address}
     shown |= {"if": row.link, "q": _quality(row), "age": int(row.age_s)}
+    if row.last_heard_s is not None:
+        shown["heard_s"] = int(row.last_heard_s)
     for name, cost in (("cost", row.cost), ("rxcost", row.rxcost), ("txcost", row.txcost)):
         if cost < _INFINITE:
             shown[name] = cost

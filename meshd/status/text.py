@@ -92,6 +92,15 @@ def _age(value_s: float) -> str:
     return span(int(value_s))
 
 
+SILENT_S = 120
+"""Who was heard within that time is heard now, as people say it."""
+
+
+def _ago(value_s: float) -> str:
+    """Return how long ago something was, to the minute where it was not just now."""
+    return f"{span(value_s // 60 * 60 if value_s > SILENT_S else int(value_s))} ago"
+
+
 def count(amount: int, word: str) -> str:
     """Return `1 node`, `2 nodes`."""
     return f"{amount} {word}" if amount == 1 else f"{amount} {word}s"
@@ -107,7 +116,7 @@ def status_text(value: Row) -> str:
         ("links", _links(value)),
         ("radios", radios_text(value) + _unheard(value)),
         ("airtime", duty_text(value)),
-        ("neighbours", neighbours_text(value)),
+        ("neighbours", neighbours_text(value) + _silence(value)),
         ("peers", _peers(value)),
         ("sync", _sync(value)),
         ("problems", _problems(value)),
@@ -122,13 +131,13 @@ def headline(value: Row) -> str:
     """Return the one line that answers how this node is."""
     problems = len(rows_of(value, "problems"))
     alone = not _near(value) and not _up(value)
-    word = "DEGRADED" if problems else "ALONE" if alone else "OK"
+    word = "DEGRADED" if problems else "ALONE" if alone else "QUIET" if _quiet(value) else "OK"
     who = grouped(value.get("node")) or "-"
     if value.get("name"):
         who = f"{clean(value['name'])} ({who})"
     thin = _thin(value)
     facts = [
-        count(_near(value), "neighbour"),
+        count(_near(value), "neighbour") + _last_heard(value),
         count(_nodes(value), "node") + (f" ({thin} by a thin path)" if thin else ""),
         "nobody to sync with" if alone else _synced(value),
     ]
@@ -148,6 +157,35 @@ def _unheard(value: Row) -> str:
     return (
         "\nno neighbour is heard: is another radio of the same kind on, with its antenna,"
         "\nset to the same frequency, spreading factor and bandwidth?"
+    )
+
+
+def _last_heard(value: Row) -> str:
+    """Say when the last word of anybody was heard, where that is a while ago."""
+    rows = rows_of(value, "neighbours")
+    since_s = min((number(row, "last_heard_s") for row in rows), default=0)
+    if since_s <= SILENT_S:
+        return ""
+    return f"{', the last one' if len(rows) > 1 else ''} heard {_ago(since_s)}"
+
+
+def _quiet(value: Row) -> bool:
+    """Tell whether nobody at all was heard for longer than is usual on a slow radio."""
+    return not _up(value) and all(
+        number(row, "last_heard_s") > number(row, "usual_silence_s") > 0
+        for row in rows_of(value, "neighbours")
+    )
+
+
+def _silence(value: Row) -> str:
+    """Say what silence of neighbours by radio means, where all are silent for long."""
+    rows = rows_of(value, "neighbours")
+    if not rows or not _quiet(value):
+        return ""
+    usual_s = max(number(row, "usual_silence_s") for row in rows)
+    return (
+        f"\nnobody was heard for longer than is usual, {span(usual_s)} at most: are the others on,"
+        "\nand in range? meshd ping NODE asks one of them"
     )
 
 
@@ -239,6 +277,11 @@ def neighbours_text(value: Row) -> str:
         for row in listed
     ]
     head: tuple[str, ...] = ("node", "link", "address", "cost", "heard", "session", "known for")
+    if any(number(row, "last_heard_s") > SILENT_S for row in listed):
+        head = (*head, "last heard")
+        for place, row in enumerate(listed):
+            ago = _ago(number(row, "last_heard_s")) if "last_heard_s" in row else None
+            rows[place] = (*rows[place], ago)
     if any(_called(row) for row in listed):
         head = (*head, "name")
         rows = [(*shown, _called(row)) for shown, row in zip(rows, listed, strict=True)]

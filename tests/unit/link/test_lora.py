@@ -11,7 +11,7 @@ from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
 from meshd.forwarding.radios import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
-from meshd.link.lora import BEACON_FRAME
+from meshd.link.lora import BEACON_FRAME, USUAL_INTERVALS, USUAL_LEAST_US
 from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
 from meshd.wire.lora_payload import Local
 
@@ -79,6 +79,46 @@ def test_lost_beacons_and_silence_show():
     mesh.run(3 * 3600)
     assert mesh.known(one) == []
     assert any(notice.kind == "radio-neighbour-lost" for notice in one.notices)
+
+
+def test_who_went_soon_is_silent_for_longer_than_usual_soon():
+    mesh = Mesh(2)
+    mesh.until_complete()
+    one, two = mesh.hosts
+    mesh.run(60)
+    (row,) = one.node.snapshot(one.now).neighbours
+    assert row.last_heard_s < row.usual_silence_s
+    two.crash()
+    mesh.run(11 * 60)
+    (row,) = one.node.snapshot(one.now).neighbours
+    assert 11 * 60 <= row.last_heard_s < 13 * 60
+    assert 120 <= row.usual_silence_s < row.last_heard_s
+
+
+def test_of_two_that_are_there_none_is_silent_for_longer_than_usual_for_long():
+    mesh = Mesh(2)
+    mesh.until_complete()
+    looks = late = 0
+    for _ in range(360):
+        mesh.run(60)
+        for host in mesh.hosts:
+            (row,) = host.node.snapshot(host.now).neighbours
+            looks, late = looks + 1, late + (row.last_heard_s > row.usual_silence_s)
+    assert late / looks < 0.05
+
+
+def test_who_was_met_late_may_be_silent_for_two_of_the_longest_intervals():
+    mesh = Mesh(2, running=False)
+    one, two = mesh.hosts
+    one.lora.power_on()
+    mesh.run(3600)
+    two.lora.power_on()
+    mesh.until_complete(60)
+    (row,) = two.node.snapshot(two.now).neighbours
+    link = two.node.radios.links["lora0"]
+    assert row.usual_silence_s == USUAL_INTERVALS * link.trickle.longest_us // S
+    (row,) = one.node.snapshot(one.now).neighbours
+    assert row.usual_silence_s == USUAL_LEAST_US // S
 
 
 def test_a_restarted_node_is_a_new_boot_of_a_known_neighbour():
