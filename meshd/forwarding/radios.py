@@ -30,7 +30,7 @@ from meshd.forwarding.radio_events import (
 from meshd.forwarding.radio_mesh import RadioMesh
 from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
-from meshd.link.ledger import Airtime, Ledger, Priority
+from meshd.link.ledger import AGE_FIRST_US, Airtime, Ledger, Priority
 from meshd.link.lora import BEACON_FRAME, LoraKeys, LoraLink, frame_room
 from meshd.link.seal import link_key, open_link_key
 from meshd.link.sources import Met, Stranger
@@ -45,7 +45,7 @@ SAVE_AGAIN_US = 10_000_000
 OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
 CLOSED_PROTECTION = "encrypted and authenticated: only who has its key_file"
 _SAVE: Key = ("lora", "save")
-
+_AGE: Key = ("lora", "age")
 
 ObjectHandler = Callable[[ObjectHeard, int], None]
 LocalHandler = Callable[[LocalHeard, int], None]
@@ -498,3 +498,5 @@ class Radios:
             wanted = self._ledger.poll_state(now + self._ahead_us)
             if wanted is not None:
                 self._ctx.emit(AirtimeSave(*wanted))
+        if self.links:
+            self._ctx.timers.set_earlier(_AGE, now + AGE_FIRST_US)

@@ -7,10 +7,11 @@ fell silent counts as sent.
 
 The disk must not be behind: a restart would give airtime back. So the stored state holds a *claim*
 beside what was spent: airtime that may have been used since. Nothing is reserved beyond the claim
-on disk, and after a restart the claim counts as spent. Times in the state are believed only within
-the boot that wrote them; otherwise all of it counts as just spent. A damaged state counts as
-a whole hour spent. An old state put back unseen is the one thing that this cannot know: whoever
-learns of it calls `assume_spent`.
+on disk, and after a restart the claim counts as spent. Times in the state are those of the boot
+that wrote them. In another boot only ages hold: what was so old when the state was written is at
+least so old now; so it is also written while nothing is claimed, or who restarts ever again would
+have no hour that ends. A damaged state counts as a whole hour spent. An old state put back unseen
+is the one thing that this cannot know: whoever learns of it calls `assume_spent`.
 
 Must not know: modems, queues, files.
 Ref: docs/wire-format.md#airtime-ledger, docs/regions.md.
@@ -43,6 +44,15 @@ again and again would have no hour left to say that it is there."""
 
 LATE_US = 60_000_000
 """How much later than anybody knows a silent modem may still send what it was handed."""
+
+AGE_FIRST_US = 60_000_000
+AGE_US = 600_000_000
+"""A state is written so long after the last one at the latest: first soon, then twice as long each
+time up to this. A next boot knows no more of how old things are."""
+
+BOOT_CONTROL_PARTS = 8
+"""This part of control's tenth is each boot's own, or one frame, whatever former ones sent: who
+never says that it is there has nobody to talk to."""
 
 CONTROL_PERCENT = 10
 RELAYED_PERCENT = 60
@@ -112,7 +122,10 @@ class _Held(NamedTuple):
 class _Till(Spending):
     """The spending of a present sub-band, what is reserved in it, and what the disk covers."""
 
-    __slots__ = ("claim_us", "claims", "held_us", "pending", "sub_band", "used_us", "wanted_us")
+    __slots__ = (
+        *("claim_us", "claims", "held_us", "pending", "spare_us", "sub_band", "used_us"),
+        "wanted_us",
+    )
 
     def __init__(self, sub_band: SubBand) -> None:
         super().__init__(sub_band.low_hz, sub_band.high_hz)
@@ -120,6 +133,7 @@ class _Till(Spending):
         self.held_us = [0, 0, 0, 0]
         self.claim_us = self.claims = self.used_us = self.wanted_us = 0
         self.pending: tuple[int, int] | None = None
+        self.spare_us = 0
 
     def holds(self, share: Share) -> int:
         return self.totals_us[share] + self.held_us[share]
@@ -145,6 +159,8 @@ class Ledger:
         self._number = 0
         self._saving = 0
         self._saving_now = False
+        self._aging_us = AGE_FIRST_US
+        self._written_us = self._offered_us = self._now
         if state is not None:
             self._restore(state)
 
@@ -171,6 +187,8 @@ class Ledger:
         if band.limited and till.used_us + airtime_us > till.claim_us:
             till.wanted_us = max(till.wanted_us, airtime_us)
             return Wait(DropReason.AIRTIME_UNSAVED, None)
+        if share is Share.CONTROL and till.holds(share) + airtime_us > _tenth_us(till):
+            till.spare_us = max(till.spare_us - airtime_us, 0)
         till.used_us += airtime_us
         till.held_us[share] += airtime_us
         self._number += 1
@@ -266,9 +284,11 @@ class Ledger:
 
         One is under way at a time; `stored` or `store_failed` ends it.
         """
-        if self._saving_now or not any(self._wanting(till) for till in self._tills.values()):
+        if self._saving_now:
             return None
         self._expire(now)
+        if not self._aged() and not any(self._wanting(till) for till in self._tills.values()):
+            return None
         for till in self._tills.values():
             claim_us = till.claim_us - till.used_us
             if self._wanting(till):
@@ -280,6 +300,7 @@ class Ledger:
             till.pending = (max(claim_us, 0), till.used_us)
         self._saving += 1
         self._saving_now = True
+        self._offered_us = self._now
         return self._saving, self._state(final=False)
 
     def final_state(self, now: int) -> bytes:
@@ -294,6 +315,9 @@ class Ledger:
         if number != self._saving or not self._saving_now:
             raise UsageError(f"state {number} is not being stored")
         self._saving_now = False
+        if self._offered_us - self._written_us >= self._aging_us:
+            self._aging_us = min(2 * self._aging_us, AGE_US)
+        self._written_us = self._offered_us
         for till in self._tills.values():
             if till.pending is not None:
                 claim_us, used_us = till.pending
@@ -355,7 +379,7 @@ class Ledger:
             return self._wait(DropReason.AIRTIME_SPENT, till, None, over_us, airtime_us > hour_us)
         for bounded, most_us in bounds:
             over_us = till.holds(bounded) + airtime_us - most_us
-            if over_us > 0:
+            if over_us > 0 and not (bounded is Share.CONTROL and _spared(till, airtime_us)):
                 never = airtime_us > most_us
                 return self._wait(DropReason.AIRTIME_SHARE, till, bounded, over_us, never)
         most_us = hour_us * ceiling // 100 - kept_us
@@ -373,6 +397,14 @@ class Ledger:
         at_us = till.when_free(over_us, share=share)
         # What frees enough may be a frame that is still reserved, or another region's spending.
         return Wait(reason, at_us if at_us is not None else self._now + BUCKET_US)
+
+    def _aged(self) -> bool:
+        """Tell whether the disk no longer knows how old things are."""
+        if self._now - self._written_us < self._aging_us:
+            return False
+        return bool(self._elsewhere) or any(
+            till.sub_band.limited and till.total_us for till in self._tills.values()
+        )
 
     def _wanting(self, till: _Till) -> bool:
         """Tell whether a claim is used up so far that a new one should be on its way."""
@@ -397,18 +429,35 @@ class Ledger:
         except WireError:
             self.assume_spent(self._now)
             return
-        proven = state.boot == self._boot and state.now_us <= self._now
+        same = state.boot == self._boot and state.now_us <= self._now
+        # Rounded up once, for all buckets alike: each boot makes them younger by 30 s at most.
+        later = 0 if same else -((state.now_us - self._now) // BUCKET_US)
+        last = (self._now + LATE_US) // BUCKET_US + 1
         for account in state.accounts:
             key = (account.low_hz, account.high_hz)
             spending = self._tills.get(key) or self._elsewhere.get(key)
             if spending is None:
                 spending = self._elsewhere[key] = Spending(*key)
             for bucket in account.buckets:
-                end_us = bucket.number * BUCKET_US if proven else self._now + LATE_US
+                end_us = min(bucket.number + later, last) * BUCKET_US
                 for share in Share:
                     spending.add(share, bucket[1 + share], end_us)
             spending.add(Share.UNKNOWN, account.claim_us, self._now + LATE_US)
+        if not same:
+            for till in self._tills.values():
+                till.spare_us = _tenth_us(till) // BOOT_CONTROL_PARTS
         self._expire(self._now)
         if len(self._tills) + len(self._elsewhere) > ACCOUNTS_MAX:
             self._elsewhere.clear()
             self.assume_spent(self._now)
+
+
+def _spared(till: _Till, airtime_us: int) -> bool:
+    """Tell whether a control frame is within what is this boot's own; its first one always is."""
+    if till.spare_us == _tenth_us(till) // BOOT_CONTROL_PARTS > 0:
+        return airtime_us <= _tenth_us(till)
+    return airtime_us <= till.spare_us
+
+
+def _tenth_us(till: _Till) -> int:
+    return till.sub_band.airtime_us_max * CONTROL_PERCENT // 100

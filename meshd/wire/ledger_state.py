@@ -21,12 +21,15 @@ MICROSECONDS_MAX = 0xFFFF_FFFF
 
 _HEAD = Struct(f">B{BOOT_LEN}sQB")
 _ACCOUNT = Struct(">IIIB")
-_BUCKET = Struct(">IIIII")
+_BUCKET = Struct(">iIIII")
 _PERSON = b"meshd-ledger"
 
 
 class Bucket(NamedTuple):
-    """Airtime that ended in one stretch of time: its number, then µs by share."""
+    """Airtime that ended in one stretch of time: its number, then µs by share.
+
+    The number is below zero where it was before this boot.
+    """
 
     number: int
     control_us: int = 0

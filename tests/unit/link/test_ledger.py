@@ -19,6 +19,7 @@ from meshd.link.ledger import (
 from meshd.wire.ledger_state import ACCOUNTS_MAX, BUCKETS_MAX, Account, Bucket, LedgerState
 
 SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 BAND = SubBand("M", 868_000_000, 868_600_000, 14, "erp", 10_000)
 FREE = SubBand("F", 902_000_000, 928_000_000, 30, "eirp", dwell_us=400_000)
 LAW = Law("XX", (BAND, FREE))
@@ -225,10 +226,105 @@ def test_same_boot_keeps_the_times():
 @pytest.mark.parametrize(
     ("boot", "now"), [(b"c" * 16, 2 * HOUR_US), (BOOT, 99 * SECOND_US)], ids=["reboot", "past"]
 )
-def test_time_that_is_not_proven_counts_all_as_just_spent(boot, now):
+def test_time_that_is_not_proven_is_as_long_ago_as_when_it_was_written(boot, now):
     later = made(state_after(20, 100 * SECOND_US), boot, now)
-    assert later.left_us(BAND, now + HOUR_US + LATE_US - 1) == 16 * SECOND_US
-    assert later.left_us(BAND, now + HOUR_US + LATE_US + BUCKET_US) == 36 * SECOND_US
+    assert later.left_us(BAND, now + HOUR_US - 1) == 16 * SECOND_US
+    assert later.left_us(BAND, now + HOUR_US + BUCKET_US) == 36 * SECOND_US
+
+
+def test_age_is_kept_over_reboots_that_have_their_clock_begin_anew():
+    ledger = made()
+    send(ledger, frame(20), 0)
+    state = ledger.final_state(40 * MINUTE_US)
+    for _ in range(3):
+        assert LedgerState.decode(state).accounts[0].buckets[0].number <= 0
+        ledger = made(state, BOOT[1:] + bytes([state[16] ^ 1]), 0)
+        assert ledger.left_us(BAND, 0) == 16 * SECOND_US
+        state = ledger.final_state(0)
+    assert ledger.left_us(BAND, 20 * MINUTE_US - 1) == 16 * SECOND_US
+    assert ledger.left_us(BAND, 20 * MINUTE_US + BUCKET_US) == 36 * SECOND_US
+
+
+def test_claim_of_a_boot_before_counts_as_just_sent_and_late():
+    ledger = made()
+    ledger.reserve(frame(1.8), 0)
+    later = made(save(ledger, 30 * MINUTE_US), b"c" * 16, 0)
+    assert later.left_us(BAND, HOUR_US + LATE_US - 1) == (36 - 1.8) * SECOND_US
+
+
+def test_state_is_written_while_nothing_is_sent_too_and_ever_more_seldom():
+    ledger = made()
+    send(ledger, frame(0.01), 0)
+    written = []
+    for minute in range(1, 50):
+        if (wanted := ledger.poll_state(minute * MINUTE_US)) is not None:
+            ledger.store_failed(wanted[0])
+            ledger.stored(ledger.poll_state(minute * MINUTE_US)[0])
+            written.append(minute)
+    assert written == [1, 3, 7, 15, 25, 35, 45]
+
+
+def test_nothing_is_written_while_there_is_nothing_to_grow_old():
+    assert made().poll_state(HOUR_US) is None
+    ledger = made(state_after(20, 0), b"c" * 16, 0)
+    assert ledger.poll_state(30 * MINUTE_US) is not None
+    assert made(state_after(20, 0)).poll_state(2 * HOUR_US) is None
+
+
+def spent_by_control(boots):
+    """Return a ledger at the start of another boot: ones before it had control's tenth and more."""
+    state = None
+    for boot in range(boots):
+        ledger = made(state, bytes([boot]) * 16)
+        while isinstance(send(ledger, frame(0.2, CONTROL)), Reservation):
+            pass
+        state = ledger.final_state(0)
+    return made(state, b"z" * 16)
+
+
+def test_control_of_former_boots_does_not_close_the_last_beacon():
+    assert isinstance(send(spent_by_control(1), frame(3.6, CONTROL)), Reservation)
+    ledger = spent_by_control(1)
+    for _ in range(2):
+        assert isinstance(send(ledger, frame(0.2, CONTROL)), Reservation)
+    refused = send(ledger, frame(0.2, CONTROL))
+    assert refused.reason is DropReason.AIRTIME_SHARE
+
+
+def test_what_control_has_in_each_boot_is_within_the_law_and_leaves_text_its_place():
+    assert spent_by_control(20).left_us(BAND, 0) > 0.6 * 36 * SECOND_US
+    ledger = spent_by_control(120)
+    assert ledger.left_us(BAND, 0) < SECOND_US
+    assert send(ledger, frame(1, CONTROL)).reason is DropReason.AIRTIME_SPENT
+
+
+def test_restart_within_a_boot_gives_control_nothing_more():
+    ledger = made()
+    while isinstance(send(ledger, frame(0.2, CONTROL)), Reservation):
+        pass
+    assert isinstance(send(made(ledger.final_state(0)), frame(0.2, CONTROL)), Wait)
+
+
+@pytest.mark.parametrize("minutes", [5, 55])
+def test_power_that_fails_all_day_silences_nobody(minutes):
+    """Each boot has a burst of beacons at its start, one each five minutes and four texts."""
+    state, starts = None, []
+    for boot in range(24 * 60 // minutes):
+        ledger = made(state, boot.to_bytes(16), 20 * SECOND_US)
+        ledger.prepare(BAND)
+        gone = [0, 0]
+        for half in range(2 * minutes):
+            now = 20 * SECOND_US + half * MINUTE_US // 2
+            if (wanted := ledger.poll_state(now)) is not None:
+                ledger.stored(wanted[0])
+                state = wanted[1]
+            if half < 6 or half % 10 == 0:
+                gone[0] += isinstance(send(ledger, frame(0.225, CONTROL), now), Reservation)
+            if half % 30 == 1:
+                gone[1] += isinstance(send(ledger, frame(0.2, OWN, TEXT), now), Reservation)
+        starts.append(gone)
+    assert min(beacons for beacons, _ in starts) >= (1 if minutes < 10 else 6)
+    assert all(texts == -(-minutes // 15) for _, texts in starts)
 
 
 def test_crash_costs_what_was_claimed_and_no_more():
