@@ -35,8 +35,7 @@ class Survey:
     def busiest(self, tally: Tally, bucket_s: float) -> list[Json]:
         """Return where and when the air of each medium was fullest.
 
-        A host finds the channel taken when it sends itself or hears another; of what two send at
-        once, both count.
+        A host finds the channel taken when it sends itself or hears another.
         """
         found = []
         for name in (*self._world.media, *self._world.airs):

@@ -8,7 +8,7 @@ own, whatever it pretends to be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from meshd.core.limits import BABEL_PORT, MESHD_PORT
@@ -44,18 +44,39 @@ class Tally:
         self._totals: dict[str, list[int]] = {}
         self._curves: list[dict[str, list[int]]] = [{} for _ in range(buckets)]
         self._air: dict[tuple[str, int], list[int]] = {}
+        self._flights: dict[tuple[str, int], list[tuple[int, int]]] = {}
 
     def on_air(self, medium: str, host: int, airtime_us: int, now: int) -> None:
-        """Note that a host held the channel of a medium."""
+        """Note that a host held the channel of a medium; it waits for its turn, maybe."""
         found = self._air.get((medium, host))
         if found is None:
             found = self._air[medium, host] = [0] * len(self._curves)
         found[min(now // self._bucket_us, len(found) - 1)] += airtime_us
 
+    def frame(self, medium: str, host: int, airtime_us: int, now: int) -> None:
+        """Note a frame that begins now, whoever sends beside it."""
+        self._flights.setdefault((medium, host), []).append((now, now + airtime_us))
+
     def air(self, medium: str, hosts: Iterable[int]) -> list[int]:
-        """Return how long these hosts together were on the air in each stretch of time, in µs."""
+        """Return how long at least one of these hosts was on the air in each stretch, in µs.
+
+        What is sent at once counts once. When a frame that waited its turn began is not known:
+        such frames are added up, to a full stretch at most.
+        """
+        hosts = list(hosts)
         curves = [self._air[medium, host] for host in hosts if (medium, host) in self._air]
-        return [sum(column) for column in zip(*curves, strict=True)]
+        found = [sum(column) for column in zip(*curves, strict=True)] or [0] * len(self._curves)
+        flights = [one for host in hosts for one in self._flights.get((medium, host), ())]
+        for begins_us, ends_us in _united(flights):
+            self._spread(found, begins_us, ends_us)
+        return [min(taken_us, self._bucket_us) for taken_us in found]
+
+    def _spread(self, found: list[int], begins_us: int, ends_us: int) -> None:
+        """Add a time to the stretches that it lies in."""
+        last = min((ends_us - 1) // self._bucket_us, len(found) - 1)
+        for place in range(begins_us // self._bucket_us, last + 1):
+            here_us = place * self._bucket_us
+            found[place] += min(ends_us, here_us + self._bucket_us) - max(begins_us, here_us)
 
     def add(self, purpose: str, size: int, airtime_us: int, now: int) -> None:
         """Count one frame."""
@@ -78,6 +99,19 @@ class Tally:
     def bucket(self, place: int) -> Json:
         """Return what was sent in one stretch of time, by purpose."""
         return {name: _named(counts) for name, counts in self._curves[place].items()}
+
+
+def _united(flights: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Return the times in which there is at least one of these."""
+    begins_us = ends_us = 0
+    for start_us, stop_us in sorted(flights):
+        if start_us > ends_us:
+            if ends_us > begins_us:
+                yield begins_us, ends_us
+            begins_us = start_us
+        ends_us = max(ends_us, stop_us)
+    if ends_us > begins_us:
+        yield begins_us, ends_us
 
 
 def _named(counts: list[int]) -> Json:
@@ -106,7 +140,7 @@ class Listener(Observer):
 
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         self._tally.add(purpose, size, airtime_us, self._world.now)
-        self._tally.on_air(self._lora, self._numbers[name], airtime_us, self._world.now)
+        self._tally.frame(self._lora, self._numbers[name], airtime_us, self._world.now)
 
     def _add(self, port: Port, purpose: str, size: int, airtime_us: int) -> None:
         now = self._world.now

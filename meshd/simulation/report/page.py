@@ -21,7 +21,7 @@ from meshd.simulation.report.summary import (
     verdicts,
     worst,
 )
-from meshd.simulation.report.words import amount
+from meshd.simulation.report.words import amount, whole
 
 PLOTS = "pip install matplotlib"
 _NUMBERS_MAX = 200
@@ -209,9 +209,7 @@ def _sent(value: Json) -> str:
         shown.append([name, str(one["frames"]), amount(one["bytes"]), airtime])
     busiest = [["medium", "fullest", "around", "at"]]
     for item in value["sent"]["busiest"]:
-        busiest.append(
-            [item["medium"], f"{item['percent']:.2g} %", item["host"], span(item["at_s"])]
-        )
+        busiest.append([item["medium"], whole(item["percent"]), item["host"], span(item["at_s"])])
     air = f"<h2>How full the air was</h2>\n{table(busiest)}" if len(busiest) > 1 else ""
     return f"<section><h2>What it was for</h2>\n{table(shown)}{air}</section>"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from meshd.core.spans import span
 from meshd.simulation.outcome import Json
-from meshd.simulation.report.words import amount, counted, delay, listed, share
+from meshd.simulation.report.words import amount, counted, delay, listed, share, whole
 
 WORDS = {
     "broadcast": "notes to all",
@@ -91,7 +91,7 @@ def sentences(value: Json) -> list[str]:
     for item in value["sent"]["busiest"]:
         said.append(
             f"The air of {item['medium']} was fullest around {item['host']}, "
-            f"{item['percent']:.2g} % {_when(item['at_s'])}."
+            f"{whole(item['percent'])} {_when(item['at_s'])}."
         )
     said += [_heard_by_radio(one) for one in value.get("radios", ())[:_RADIOS_MAX]]
     virtual = f"{value['nodes']} nodes, {span(value['virtual_s'])} of virtual time"

@@ -35,6 +35,11 @@ def share(delivered: int, due: int) -> str:
     return f"{min(max(100 * delivered / due, 0.1), 99.9):.1f} %"
 
 
+def whole(percent: float) -> str:
+    """Return a share as whole percents; a little is not nothing."""
+    return "under 1 %" if 0 < percent < 1 else f"{percent:.0f} %"
+
+
 def counted(count: int, what: str) -> str:
     """Return "no faults", "1 fault", "2 faults"."""
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

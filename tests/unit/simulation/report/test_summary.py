@@ -192,3 +192,20 @@ def test_lists_and_amounts_are_words():
     assert listed(["a"]) == "a" and listed(["a", "b", "c"]) == "a, b and c"
     assert listed(["a", "b", "c"], 2) == "a, b and 1 more"
     assert amount(999.7) == "1 kB"
+
+
+def test_air_is_told_in_whole_percents():
+    busiest = [
+        {"medium": name, "percent": percent, "host": "inn", "at_s": 60.0}
+        for name, percent in (("lora", 99.6), ("roof", 0.2))
+    ]
+    value = outcome(6, 12)
+    value["sent"] |= {"busiest": busiest, "by_purpose": {"data": dict.fromkeys(KEYS, 1)}}
+    said = sentences(value)
+    assert "The air of lora was fullest around inn, 100 % at 1 min." in said
+    assert "The air of roof was fullest around inn, under 1 % at 1 min." in said
+    text = page(value, command="meshd simulate x", plots=False)
+    assert "100\N{NO-BREAK SPACE}%</td>" in text and "under 1\N{NO-BREAK SPACE}%</td>" in text
+
+
+KEYS = ("frames", "bytes", "airtime_us")
