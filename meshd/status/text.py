@@ -154,10 +154,26 @@ def _unheard(value: Row) -> str:
     """Say what to look at where a radio is up and no neighbour at all is heard."""
     if _near(value) or not any(row.get("state") == "up" for row in rows_of(value, "radios")):
         return ""
+    if foreign := _foreign(value):
+        return (
+            f"\n{count(foreign, 'frame')} of another mesh heard, none of this one: frequency and"
+            "\nantennas are right; have both the same key_file, or both none?"
+        )
     return (
         "\nno neighbour is heard: is another radio of the same kind on, with its antenna,"
         "\nset to the same frequency, spreading factor and bandwidth?"
     )
+
+
+def _foreign(value: Row) -> int:
+    """Count the frames of other meshes, where radios heard some and no others; else 0."""
+    drops = value.get("drops")
+    by_link = drops.get("frame-foreign") if isinstance(drops, dict) else None
+    foreign: Row = by_link if isinstance(by_link, dict) else {}
+    radios = rows_of(value, "radios")
+    if any(number(row, "heard") > number(foreign, str(row.get("name"))) for row in radios):
+        return 0
+    return int(sum(number(foreign, str(row.get("name"))) for row in radios))
 
 
 def _last_heard(value: Row) -> str:
@@ -324,11 +340,12 @@ def radios_text(value: Row) -> str:
             _unit(row, "noise_dbm", "dBm"),
             row.get("sent"),
             row.get("heard"),
+            str(row["protection"]).split(":")[0] if "protection" in row else None,
         )
         for row in rows_of(value, "radios")
     ]
     head = ("name", "port", "state", "modem", "region", "channel", "power", "noise")
-    return table((*head, "sent", "heard"), rows) if rows else ""
+    return table((*head, "sent", "heard", "protection"), rows) if rows else ""
 
 
 def advice_text(value: Row) -> str:

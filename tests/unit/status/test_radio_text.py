@@ -56,6 +56,16 @@ def test_list_shows_how_loud_the_channel_is_while_nobody_sends():
     assert "-117 dBm" in status_text({"radios": [{**UP, "noise_dbm": -117.0}]})
 
 
+def test_list_shows_which_radios_are_closed():
+    closed = {**UP, "protection": "encrypted and authenticated: only who has its key_file"}
+    opened = {**UP, "protection": "checksum only: the key of the open mesh is public"}
+    head, first, second, gone = radios_text({"radios": [closed, opened, GONE]}).splitlines()
+    at = head.index("protection")
+    assert first[at:] == "encrypted and authenticated"
+    assert second[at:] == "checksum only" and gone[at:] == "-"
+    assert "encrypted and authenticated" in status_text({"radios": [closed]})
+
+
 def test_duty_shows_what_is_left_for_whom_and_what_the_hour_went_for():
     head, row = duty_text(VALUE).splitlines()
     assert [word for word in head.split("  ") if word][-4:] == [

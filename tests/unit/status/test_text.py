@@ -191,3 +191,19 @@ def test_radio_that_hears_nobody_says_what_to_look_at():
         {"radios": [{"name": "lora0", "state": "away"}]},
     ):
         assert "same frequency" not in status_text({**value, **other})
+
+
+def test_radio_that_hears_another_mesh_alone_asks_for_the_key_and_not_for_antennas():
+    radio = {"name": "lora0", "state": "up", "heard": 10}
+    value = {"radios": [radio], "drops": {"frame-foreign": {"lora0": 10}}}
+    said = status_text(value)
+    assert "10 frames of another mesh heard" in said and "same key_file" in said
+    assert "same frequency" not in said
+    for other in (
+        {"radios": [{**radio, "heard": 11}]},
+        {"drops": {"frame-foreign": {"lora1": 10}}},
+    ):
+        said = status_text({**value, **other})
+        assert "same frequency" in said and "another mesh" not in said
+    nothing = {"radios": [{**radio, "heard": 0}], "drops": {}}
+    assert "same frequency" in status_text(nothing)
