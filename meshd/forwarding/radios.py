@@ -370,10 +370,7 @@ class Radios:
         return tuple(self._refused.values())
 
     def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
-        """Return who is heard by each radio, and what a hop to them costs.
-
-        `connected` holds the nodes that a session is open with.
-        """
+        """Return who each radio hears; `connected` holds the nodes that a session is open with."""
         return tuple(
             NeighbourStatus(
                 link=name,
