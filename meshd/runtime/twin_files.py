@@ -8,6 +8,7 @@ returned. A file system that writes to a new place each time (btrfs, f2fs, those
 need room all the same; then a write fails, and nothing is lost. Must not know: what states mean.
 """
 
+import errno
 import os
 from contextlib import suppress
 
@@ -18,6 +19,8 @@ from meshd.wire.kept_record import KeptRecord
 COPY = ".copy"
 FILE_BYTES_MAX = 1 << 20
 _DAMAGED = -1
+_BAD = (errno.EIO, errno.EISDIR)
+"""A bad block, or a folder where the file should be: another file takes its place."""
 _PADDING = b"\xff"
 """No zeros: who copies a file with long runs of them may leave holes, which have no blocks."""
 
@@ -37,16 +40,17 @@ class TwinFiles:
         Raises: OSError; WireError where there are files, and no whole record in them.
         """
         found: list[KeptRecord] = []
-        damage: WireError | None = None
+        damage: WireError | OSError | None = None
+        self._numbers = dict.fromkeys(self._paths(), _DAMAGED)
         for path in self._paths():
-            self._numbers[path] = _DAMAGED
             try:
                 with open(path, "rb") as file:
                     record = KeptRecord.decode(file.read(FILE_BYTES_MAX), self._person)
             except FileNotFoundError:
                 continue
-            except WireError as error:
-                damage = error
+            except (WireError, OSError) as error:
+                # One that cannot be read may be whole later on: that is worth more to be told.
+                damage = damage if isinstance(damage, OSError) else error
                 continue
             self._numbers[path] = record.number
             found.append(record)
@@ -57,7 +61,7 @@ class TwinFiles:
     def write(self, record: KeptRecord) -> None:
         """Make a record durable in both files, each after the other. Raises: OSError."""
         if not self._numbers:
-            with suppress(WireError):
+            with suppress(WireError, OSError):
                 self.read()
         data = record.encode(self._person)
         for path in sorted(self._paths(), key=self._numbers.__getitem__):
@@ -69,20 +73,31 @@ class TwinFiles:
         return self.path, self.path + COPY
 
     def _write(self, path: str, data: bytes) -> None:
-        """Write in place; make the file anew where it is missing or too short for that."""
+        """Write in place; make the file anew where that cannot be, or its place is bad."""
+        try:
+            fits = self._rewritten(path, data)
+        except OSError as error:
+            if error.errno not in _BAD:
+                raise
+            fits = False
+        if not fits:
+            with suppress(OSError):
+                os.rmdir(path)
+            self._make(path, data)
+
+    def _rewritten(self, path: str, data: bytes) -> bool:
+        """Write in place, or tell that the file is missing or too short for that."""
         try:
             opened = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
-            self._make(path, data)
-            return
+            return False
         try:
             fits = os.fstat(opened).st_size >= max(len(data), self._size_bytes)
             if fits:
                 _rewrite(opened, data)
         finally:
             os.close(opened)
-        if not fits:
-            self._make(path, data)
+        return fits
 
     def _make(self, path: str, data: bytes) -> None:
         size = -(-len(data) // self._size_bytes) * self._size_bytes

@@ -86,6 +86,19 @@ def test_one_copy_is_enough(path, gone):
     assert left_us(again) == HOUR_US - 1_000_000 and not again.suspicion
 
 
+@pytest.mark.parametrize("bad", ["", COPY])
+def test_one_unreadable_file_silences_nobody(path, bad):
+    file = opened(path)
+    send(file)
+    file.close()
+    left = left_us(file)
+    os.unlink(path + bad)
+    os.mkdir(path + bad)
+    again = opened(path)
+    assert not again.suspicion and left_us(again) == left
+    send(again)
+
+
 def test_removed_files_spend_the_hour(path):
     file = opened(path)
     send(file)

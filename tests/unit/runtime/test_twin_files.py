@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.errors import WireError
+from meshd.runtime.counters_file import Counters, CountersFile
 from meshd.runtime.twin_files import COPY, TwinFiles
 from meshd.wire.kept_record import KeptRecord
 
@@ -66,6 +67,35 @@ def test_file_that_is_gone_is_made_again(tmp_path, name):
     assert files(tmp_path / "f").read() == (1, b"state")
     kept.write(KeptRecord(2, b"next"))
     assert os.stat(tmp_path / name).st_size == SIZE
+
+
+@pytest.mark.parametrize("name", ["f", "f" + COPY])
+def test_folder_in_the_place_of_one_file_is_passed_over_and_gives_way(tmp_path, name):
+    files(tmp_path / "f").write(KeptRecord(1, b"state"))
+    os.unlink(tmp_path / name)
+    os.mkdir(tmp_path / name)
+    kept = files(tmp_path / "f")
+    assert kept.read() == (1, b"state")
+    kept.write(KeptRecord(2, b"next"))
+    assert os.stat(tmp_path / name).st_size == SIZE
+    assert files(tmp_path / "f").read() == (2, b"next")
+
+
+def test_what_cannot_be_read_is_told_where_the_other_one_is_not_whole(tmp_path):
+    os.mkdir(tmp_path / "f")
+    with pytest.raises(IsADirectoryError):
+        files(tmp_path / "f").read()
+    kept = files(tmp_path / "f")
+    kept.write(KeptRecord(1, b"state"))
+    assert files(tmp_path / "f").read() == (1, b"state")
+
+
+def test_unreadable_counters_stop_no_start(tmp_path):
+    os.mkdir(tmp_path / "counters")
+    counters = CountersFile(str(tmp_path / "counters"))
+    assert counters.read() is None
+    counters.write(Counters(7, 8))
+    assert CountersFile(str(tmp_path / "counters")).read() == (7, 8)
 
 
 def test_damage_of_both_is_told_and_of_one_is_passed_over(tmp_path):
