@@ -330,10 +330,8 @@ class Radios:
 
     def poll_event(self) -> RadioEvent | None:
         """Return the next event of any radio, for `dispatch`."""
-        for mesh in self.meshes.values():
-            if (event := mesh.poll_event()) is not None:
-                return event
-        return None
+        events = (mesh.poll_event() for mesh in self.meshes.values())
+        return next((event for event in events if event is not None), None)
 
     def dispatch(self, event: RadioEvent, now: int) -> None:
         """Give an event to the part of the node that asked for its kind."""
