@@ -11,7 +11,7 @@ from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted
 from meshd.space.spaces import NOT_YET
 from meshd.sync.air.aside import Aside, Parts
-from meshd.sync.air.forks import AirForks
+from meshd.sync.air.forks import FORGED, SAID, AirForks, Why
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
@@ -75,7 +75,7 @@ class Arrivals:
         result = self._spaces.accept(space, author, data, now)
         if isinstance(result, DropReason):
             if result is DropReason.FORK_SUSPECTED and came in self._links:
-                self._suspect(self._links[came], key[:2], now)
+                self._suspect(self._links[came], key[:2], now, why=SAID)
             return result
         if isinstance(result, Accepted):
             if len(self._came) >= CAME_MAX:
@@ -161,8 +161,8 @@ class Arrivals:
             link.offers.said(key, now)
         return taken
 
-    def _suspect(self, link: AirLink, feed: Feed, now: int) -> None:
-        self._forks.suspect(link, link.voice(feed[0], now), feed, now)
+    def _suspect(self, link: AirLink, feed: Feed, now: int, *, why: Why = FORGED) -> None:
+        self._forks.suspect(link, link.voice(feed[0], now), feed, now, why=why)
 
     def _keep(self, link: AirLink, key: Key, thin: Thin) -> None:
         if not self._aside.keep(key, thin, link.name):

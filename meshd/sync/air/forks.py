@@ -7,12 +7,14 @@ stubs of it to who may lack it. A stub is an entry without its body: so it goes 
 long the entry is, and proves itself to whoever knows the author.
 
 Nothing is believed that is not signed. A suspicion costs one short word, asked a few times and then
-left for ever longer; an answer costs a frame, within the part of the neighbour by whom was asked.
+left for ever longer; what strangers forge makes nobody deaf to what members say. An answer costs a
+frame, within the part of the neighbour by whom was asked.
 Ref: docs/wire-format.md#entries-over-lora.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -23,6 +25,7 @@ from meshd.space.entries import verify
 from meshd.space.space import Space
 from meshd.sync.air.link import AirLink, Voice
 from meshd.sync.air.names import Feed, Names, feed_name
+from meshd.sync.air.quiet import Quiet
 from meshd.sync.air.shows import Show, Shows
 from meshd.sync.air.thin import stub, whole_stub
 from meshd.sync.ports import PassingPort
@@ -42,7 +45,6 @@ from meshd.wire.lora_payload import Sub
 SUSPECTS_MAX = 32
 ENDS_MAX = 12
 """Feeds whose ends are asked about when a neighbour has the same heads and another state."""
-QUIET_MAX = 256
 STEPS_MAX = 8
 """Numbers of one feed in a probe: those at its end, then each twice as far from it."""
 TRIES_MAX = 3
@@ -53,14 +55,28 @@ LATER_US = 20_000_000, 40_000_000
 """How soon is asked, and how soon by who was asked and found that the other has another entry."""
 AGAIN_US = 30_000_000, 60_000_000
 FAR_SLOW = 6
-QUIET_US = 120_000_000
-QUIET_DOUBLINGS = 9
-"""A suspicion that came to nothing is left for so long, then for twice that, …, 17 hours."""
+FORGED_DOUBLINGS = 9
+"""What nobody signed, and came to nothing, is left for 2 minutes, then twice that, …, 17 hours."""
+MEMBER_DOUBLINGS = 2
+"""What a member's words say is left for 8 minutes at most, whatever strangers sent before."""
 PROBES_MAX = 30
 """Probes that one radio says in an hour."""
+FORGED_PROBES_MAX = 20
+FORGED_MAX = 16
+"""So many of them, and of `SUSPECTS_MAX`, for what nobody signed."""
 AWAY_US = 5_000_000
 READS_MAX = 64
 """Questions to the store that may wait; beyond it words of others are not answered."""
+
+
+class Why(NamedTuple):
+    """Why a feed is suspected: whether a member said so, or its author; how soon it is asked."""
+
+    signed: bool
+    wait_us: tuple[int, int]
+
+
+SAID, SHOWN, FORGED = Why(True, SOON_US), Why(True, LATER_US), Why(False, SOON_US)
 
 Found = tuple[entries.Entry, entries.Entry]
 """The own entry and another one, both signed, under one number."""
@@ -69,11 +85,12 @@ Found = tuple[entries.Entry, entries.Entry]
 class _Suspect:
     """A feed that may have two branches, and how far the search is."""
 
-    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "tries")
+    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "signed", "tries")
 
-    def __init__(self, link: str, *, far: bool) -> None:
+    def __init__(self, link: str, *, far: bool, signed: bool) -> None:
         self.link = link
         self.far = far
+        self.signed = signed
         self.marks: tuple[Mark, ...] = ()
         self.due_us: int | None = None
         self.tries = 0
@@ -102,7 +119,7 @@ class AirForks:
         self._passing = passing
         self._links = links
         self._suspects: dict[Feed, _Suspect] = {}
-        self._quiet: OrderedDict[Feed, tuple[int, int]] = OrderedDict()
+        self._quiet = {False: Quiet(FORGED_DOUBLINGS), True: Quiet(MEMBER_DOUBLINGS)}
         self._probed: dict[str, deque[int]] = {}
 
     # --- suspicion --------------------------------------------------------------------------------
@@ -116,27 +133,38 @@ class AirForks:
         *,
         high: int = 0,
         steps: int = STEPS_MAX,
-        late: bool = False,
+        why: Why = SAID,
     ) -> None:
-        """Ask who holds another entry of a feed, at `high` or some before it, else at its end."""
+        """Ask who holds another entry of a feed, at `high` or some before it, else at its end.
+
+        What may be `FORGED` has its own bounds.
+        """
+        signed = why.signed
         space = self._spaces.get(feed[0])
         known = space.feeds.get(feed[1]) if space is not None else None
-        if space is None or known is None or known.frozen or feed in self._suspects:
+        if space is None or known is None or known.frozen:
+            return
+        asked = self._suspects.get(feed)
+        if asked is not None and (asked.signed or not signed or asked.found is not None):
             return
         top = min(high or known.durable_seq, known.durable_seq)
-        if top < 1 or now < self._quiet.get(feed, (0, 0))[0]:
+        if top < 1 or self._quiet[signed].has(feed, now):
             return
-        if len(self._suspects) >= SUSPECTS_MAX:
+        if asked is None and self._is_full(signed):
             link.drop(DropReason.AIR_WANTS_FULL)
             return
-        one = self._suspects[feed] = _Suspect(link.name, far=voice.far)
-        due_us = now + self._slow(voice.far, LATER_US if late else SOON_US)
+        one = self._suspects[feed] = _Suspect(link.name, far=voice.far, signed=signed)
+        due_us = now + self._slow(voice.far, why.wait_us)
         self._aim(one, feed, _steps(top)[:steps], due_us, now)
 
     def unlike(self, link: AirLink, voice: Voice, space: Space, now: int) -> None:
         """A neighbour has the same heads and another state: some feed has two branches."""
-        quiet = {author for (_, author), (until_us, _) in self._quiet.items() if now < until_us}
-        feeds = [one for one, feed in space.feeds.items() if not feed.frozen and one not in quiet]
+        quiet = self._quiet[True]
+        feeds = [
+            one
+            for one, feed in space.feeds.items()
+            if not feed.frozen and not quiet.has((space.id, one), now)
+        ]
         if len(feeds) > ENDS_MAX:
             feeds = sorted(self._ctx.rng.sample(feeds, ENDS_MAX))
         for author in feeds:
@@ -150,7 +178,8 @@ class AirForks:
         def look(data: bytes | None, at: int) -> None:
             if data is not None and data[-len(thin.signature) :] != thin.signature:
                 link.drop(DropReason.FORK_SUSPECTED)
-                self.suspect(link, link.voice(feed[0], at), feed, at, high=thin.seq)
+                voice = link.voice(feed[0], at)
+                self.suspect(link, voice, feed, at, high=thin.seq, why=FORGED)
 
         self._entry(feed, thin.seq, look, now)
 
@@ -177,11 +206,11 @@ class AirForks:
         marks: list[Mark] = []
         space: Space | None = None
         room = min((room - PROBE_HEAD) // MARK_LEN_MAX, MARKS_MAX)
-        for feed, one in tuple(self._suspects.items()):
+        for feed, one in sorted(self._suspects.items(), key=lambda item: not item[1].signed):
             due = one.due_us is not None and one.due_us <= now
             if not due or (one.link, one.far) != (link.name, voice.far):
                 continue
-            if space is None and self._may_probe(link.name, now):
+            if space is None and self._may_probe(link.name, one, now):
                 space = self._spaces.get(feed[0])
             if space is None or feed[0] != space.id or len(marks) + len(one.marks) > room:
                 one.due_us = now + self._ctx.jitter(*SOON_US)
@@ -197,9 +226,15 @@ class AirForks:
         self._probed[link.name].append(now)
         return Probe(self._names.salt, self._names.tag(space), tuple(marks))
 
-    def _may_probe(self, link: str, now: int) -> bool:
+    def _may_probe(self, link: str, one: _Suspect, now: int) -> bool:
         times = self._probed.setdefault(link, deque(maxlen=PROBES_MAX))
-        return len(times) < PROBES_MAX or now - times[0] > HOUR_US
+        most = PROBES_MAX if one.signed else FORGED_PROBES_MAX
+        return len(times) < most or now - times[-most] > HOUR_US
+
+    def _is_full(self, signed: bool) -> bool:
+        """Tell whether no further feed may be suspected; what is forged leaves room for others."""
+        forged = sum(not one.signed for one in self._suspects.values())
+        return len(self._suspects) >= SUSPECTS_MAX or (not signed and forged >= FORGED_MAX)
 
     def _aim(self, one: _Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
         """Ask about these entries when their marks are known."""
@@ -226,11 +261,7 @@ class AirForks:
         if one.found is not None:
             self._prove(feed, one, now)
             return
-        _, times = self._quiet.pop(feed, (0, 0))
-        if len(self._quiet) >= QUIET_MAX:
-            self._quiet.popitem(last=False)
-        quiet_us = now + (QUIET_US << min(times, QUIET_DOUBLINGS))
-        self._quiet[feed] = (quiet_us, times + 1)
+        self._quiet[one.signed].add(feed, now)
 
     # --- what others ask --------------------------------------------------------------------------
 
@@ -289,7 +320,7 @@ class AirForks:
                 None,
             )
             if first is not None:
-                self.suspect(link, voice, feed, at, high=first, late=True)
+                self.suspect(link, voice, feed, at, high=first, why=SHOWN)
                 self._entry(feed, first, shown, at)
 
         def shown(data: bytes | None, at: int) -> None:
@@ -313,36 +344,44 @@ class AirForks:
 
     def stub(self, link: AirLink, thin: Thin, now: int, *, node: bytes) -> None:
         """Take a stub; with an own entry of its number it may be a proof."""
-        feeds = self._names.authors(thin.author)
-        if node and node not in map(self._node_of, feeds):  # no twin hears its own node
-            self.shows.heard(link.name, thin, node, now)
         if len(self._reads) >= READS_MAX:
             link.drop(DropReason.AIR_FLOOD)
             return
-        for feed in feeds:
-            self._stub(link, feed, thin, now)
+        for feed in self._names.authors(thin.author):
+            self._stub(link, feed, thin, now, node=node)
 
-    def _stub(self, link: AirLink, feed: Feed, thin: Thin, now: int) -> None:
+    def _stub(self, link: AirLink, feed: Feed, thin: Thin, now: int, *, node: bytes) -> None:
         space = self._spaces.get(feed[0])
         known = space.feeds.get(feed[1]) if space is not None else None
-        if space is None or known is None or known.frozen:
+        if space is None or known is None:
             return
         theirs = whole_stub(space, thin)
-        if thin.seq > known.durable_seq:
-            if verify(*feed, theirs):
+        if known.frozen or thin.seq > known.durable_seq:
+            if not verify(*feed, theirs):
+                link.drop(DropReason.ENTRY_SIGNATURE)
+                return
+            self._true(link, feed, thin, now, node=node)
+            if not known.frozen:
                 link.voice(space.id, now).wants.add(feed, thin.seq, now)
             return
 
         def compare(data: bytes | None, at: int) -> None:
             mine = None if data is None else _decoded(data)
-            if mine is None or mine.digest(*feed) == theirs.digest(*feed):
-                return
-            if not verify(*feed, theirs):
+            same = mine is not None and mine.digest(*feed) == theirs.digest(*feed)
+            if not same and not verify(*feed, theirs):
                 link.drop(DropReason.ENTRY_SIGNATURE)
+                return
+            self._true(link, feed, thin, at, node=node)
+            if mine is None or same:
                 return
             self._differ(link, feed, (mine.erased(), theirs), at)
 
         self._entry(feed, thin.seq, compare, now)
+
+    def _true(self, link: AirLink, feed: Feed, thin: Thin, now: int, *, node: bytes) -> None:
+        """Note who showed a stub, now that it is known to be signed: junk silences nobody."""
+        if node and node != self._node_of(feed):  # no twin hears its own node
+            self.shows.heard(link.name, thin, node, now)
 
     def _differ(self, link: AirLink, feed: Feed, found: Found, now: int) -> None:
         """Two signed entries: prove it, or go on to the first difference."""
@@ -352,11 +391,11 @@ class AirForks:
             return
         one = self._suspects.get(feed)
         if one is None:
-            one = _Suspect(link.name, far=link.voice(space.id, now).far)
+            one = _Suspect(link.name, far=link.voice(space.id, now).far, signed=True)
         seq = found[0].head.seq
         if one.found is not None and one.found[0].head.seq <= seq:
             return
-        one.found = found
+        one.found, one.signed = found, True
         one.rounds += 1
         first = seq == 1 or found[0].head.prev == found[1].head.prev
         if first or one.rounds > ROUNDS_MAX or len(self._suspects) >= SUSPECTS_MAX:
@@ -377,7 +416,8 @@ class AirForks:
     def proven(self, feed: Feed, served: Iterable[bytes], now: int) -> None:
         """A fork is proven, wherever: show it to all who may not know it."""
         self._suspects.pop(feed, None)
-        self._quiet.pop(feed, None)
+        for quiet in self._quiet.values():
+            quiet.forget(feed)
         reached = frozenset(served)
         for link in self._links.values():
             for voice in (link.near, link.far):

@@ -80,9 +80,10 @@ class AirSync:
         self._states: dict[bytes, State] = {}
         self._acks = Acks(spaces)
         self._reads = reads = Reads(ctx, "air")
+        self._fork_reads = Reads(ctx, "air")
         shows = Shows(blobs.reached)
         self._forks = forks = AirForks(
-            ctx, names, passing, reads=reads, shows=shows, links=self._links
+            ctx, names, passing, reads=self._fork_reads, shows=shows, links=self._links
         )
         self._arrivals = Arrivals(names, passing, self._links, forks)
         self._long = LongEntries(ctx, names, passing, blobs, self._arrivals.accept)
@@ -161,11 +162,13 @@ class AirSync:
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:
         """Take an answer of the store."""
-        self._reads.done(token, answer, now)
+        for reads in (self._reads, self._fork_reads):
+            reads.done(token, answer, now)
 
     def read_failed(self, token: int, why: str, now: int) -> None:
         """Take a failure of the store."""
-        self._reads.failed(token, why, now)
+        for reads in (self._reads, self._fork_reads):
+            reads.failed(token, why, now)
 
     def reload(self, now: int) -> None:
         """Heads went back to what the store holds."""

@@ -111,6 +111,80 @@ def test_forged_entries_make_a_node_ask_ever_more_seldom(net):
     assert sum(frame.size for frame in net.named("PROBE", since=begin)) < 3_000
 
 
+def test_what_strangers_forge_makes_nobody_deaf_to_what_members_say(net):
+    net.anna.post("hello")
+    net.run(MINUTE)
+    data = entry_of(net.anna).encode()
+    thin = contract(net.anna.home, net.anna.home.author, data, whole=True)
+    for number in range(7):
+        fields = {"seq": thin.seq + 1, "prev": number.to_bytes(4, "big")}
+        net.ben.hear_object(net.cleo.node, forged(thin, **fields))
+        net.run(60 * MINUTE, until=lambda: not net.ben.air._forks._suspects)
+        if number < 6:
+            net.run((2 << number) * MINUTE)
+    author = put_back(net)
+    begin = net.now
+    net.together(net.ben, net.cleo)
+    houses = (net.ben, net.cleo)
+    net.run(30 * MINUTE, until=lambda: all(one.home.feeds[author].frozen for one in houses))
+    assert net.now - begin < 10 * MINUTE
+
+
+def forged(thin, **fields):
+    return bytes([ObjectKind.ENTRY]) + thin._replace(**fields).encode()
+
+
+def test_a_members_word_takes_the_place_of_a_forged_suspicion(net):
+    net.anna.post("hello")
+    net.run(MINUTE)
+    link, feed = net.ben.air._links["l0"], (net.ben.home.id, net.anna.home.author)
+    one = net.ben.air._forks
+    one.suspect(link, link.near, feed, net.now, high=1, why=forks.FORGED)
+    one.suspect(link, link.near, feed, net.now, why=forks.FORGED)
+    assert [mark.seq for mark in one._suspects[feed].marks] == [1]
+    one.suspect(link, link.near, feed, net.now)
+    assert one._suspects[feed].signed and len(one._suspects) == 1
+    net.run(20 * MINUTE)
+    assert not one._suspects
+    for why in (forks.FORGED, forks.SAID):
+        one.suspect(link, link.near, feed, net.now + 9 * MINUTE, why=why)
+    assert one._suspects, "left alone for minutes"
+
+
+def test_stubs_with_junk_around_a_true_signature_silence_nobody(net):
+    net.anna.post("hello")
+    net.run(5 * MINUTE)
+    entry, feed = entry_of(net.anna), (net.ben.home.id, net.anna.home.author)
+    link = net.ben.air._links["l0"]
+    net.ben.air._forks.shows = queue = Shows(lambda link, node: True)
+    queue.add("l0", Show(stub(entry), False, net.now + MINUTE, least=2), net.now)
+    for junk in (bytes(32), b"x" * 32):
+        for giver in (net.anna, net.cleo):
+            hear(net.ben, giver, Sub.ENTRY, stub(entry)._replace(sealed=junk))
+    assert len(queue) == 1 and not queue._shown
+    net.ben.home.feeds[feed[1]].frozen = True
+    hear(net.ben, net.cleo, Sub.ENTRY, stub(entry)._replace(sealed=bytes(32)))
+    assert len(queue) == 1 and not queue._shown
+    queue.heard("l0", stub(entry), b"another", net.now)
+    hear(net.ben, net.cleo, Sub.ENTRY, stub(entry))
+    assert not len(queue), link.name
+
+
+def test_repairs_under_way_leave_forks_their_own_reads(net):
+    author = put_back(net)
+    waiting = net.ben.air._reads
+    waiting._waiting.extend([(None, None)] * forks.READS_MAX)
+    net.ben.radios.up = net.cleo.radios.up = True
+    name, begin = feed_name(net.ben.home, author), net.now
+    net.together(net.ben, net.cleo)
+    seq = net.ben.home.feeds[author].seq
+    hear(net.ben, net.cleo, Sub.PROBE, probe_of(net.cleo, [Mark(name, seq, b"lies")]))
+    net.run(30 * SECOND)
+    waiting._waiting.clear()
+    assert not net.ben.drops(DropReason.AIR_FLOOD)
+    assert net.named("ENTRY", since=begin)
+
+
 def test_a_forged_stub_proves_nothing(net):
     net.anna.post("hello")
     net.run(MINUTE)
