@@ -9,11 +9,14 @@ Must not know: what frames hold; the law, but for naming it.
 import asyncio
 import logging
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import replace
+from shlex import quote
 from typing import Protocol
 
+from meshd.config.paths import SYSTEM_STATE_DIR, default_state_dir
 from meshd.config.values import AUTO, RadioConfig, radio_name
 from meshd.core.drops import DropReason
 from meshd.core.errors import RequestError, UsageError
@@ -63,6 +66,7 @@ _CHOOSE = (
     "lists them); then start meshd again"
 )
 
+_COMMAND = re.compile(r"meshd radio (?:set /\S+(?: --set-board)?|list\b|duty\b)")
 _AGAIN = "it is tried again by itself, every half minute at least"
 _KEEP = "leave the files `airtime` of the state directory alone, and copy none back"
 
@@ -86,6 +90,7 @@ class LoraRadios:
     ) -> None:
         self._host = host
         self._path = airtime_path
+        self.folder = os.path.dirname(airtime_path)
         self._disk: AirtimeDisk | None = None
         self._ahead_us = 0
         self._final: bytes | None = None
@@ -306,6 +311,7 @@ class _Radio:
 
     def trouble(self, state: str, text: str, advice: str) -> None:
         """Note why it does not work, for `status`."""
+        advice = of_node(advice, self._owner.folder)
         self._state, self._advice = state, advice
         code = "radio-" + state.replace(" ", "-")
         where = f"{self.name} ({self.config.port})"
@@ -326,13 +332,14 @@ class _Radio:
                 self._noise_dbm = None
                 state = _STATES.get(reason, str(reason))
                 self.trouble(state, f"{event.cause}; {_AGAIN}", event.remedy)
-                self._advice = advice
+                self._advice = of_node(advice, self._owner.folder)
                 if reason is DropReason.MODEM_OTHER_KIND and self.config.kind == AUTO:
                     self._other.set()
         self._owner.told(self, event)
 
     def _advised(self, advice: str) -> None:
         """Show what its owner should know though it works; "": nothing any more."""
+        advice = of_node(advice, self._owner.folder)
         self._advice = advice or None
         cause, _, remedy = advice.partition(": ")
         where = f"{self.name} ({self.config.port})"
@@ -385,3 +392,10 @@ class _Radio:
 
 def _now() -> int:
     return time.monotonic_ns() // 1000
+
+
+def of_node(advice: str, folder: str) -> str:
+    """Return advice whose commands name the state directory, where it is not the usual one."""
+    if folder in (default_state_dir(), SYSTEM_STATE_DIR):
+        return advice
+    return _COMMAND.sub(lambda found: f"{found[0]} --state-dir {quote(folder)}", advice)
