@@ -121,7 +121,11 @@ def _check(options: Namespace) -> None:
         try:
             choice(options.protocol, PROTOCOLS)
         except ValueError as error:
-            raise RequestError(f"--protocol: {error}", code=Exit.USAGE) from error
+            raise RequestError(
+                f"--protocol: {error}",
+                code=Exit.USAGE,
+                remedy=f"take one of {', '.join(PROTOCOLS)}, or leave it out for the plan's own",
+            ) from error
     if options.json and options.log == "-":
         raise RequestError(
             "--json and --log - would mix on stdout", code=Exit.USAGE, remedy="give --log a FILE"

@@ -303,3 +303,5 @@ def test_protocol_of_the_command_stands_for_that_of_the_plan(tmp_path, capsys):
     capsys.readouterr()
     assert main(["simulate", str(path), "--protocol", "manged-flood"]) == Exit.USAGE
     assert 'did you mean "managed-flood"?' in capsys.readouterr().err
+    assert main(["simulate", str(path), "--protocol", "bogus"]) == Exit.USAGE
+    assert "next: take one of meshd, " in capsys.readouterr().err
