@@ -4,17 +4,21 @@ Enters: a radio of the configuration that the law allows. Leaves: what its board
 """
 
 import asyncio
+import os
 from argparse import Namespace
 from typing import Any
 
+from meshd.cli.client import Client, state_dir
 from meshd.cli.output import talk
 from meshd.config.values import AUTO, RadioConfig
 from meshd.core.errors import Exit, RequestError
 from meshd.radio.meshtastic import Meshtastic
 from meshd.radio.modem import RadioPlan
 from meshd.runtime.serial.board import Board, look_at_board, set_board
+from meshd.status.text import rows_of
 
 KIND = Meshtastic.kind
+_DAEMON_S = 3.0
 
 
 def set_now(options: Namespace, radio: RadioConfig) -> Board:
@@ -24,6 +28,12 @@ def set_now(options: Namespace, radio: RadioConfig) -> Board:
             f"--set-board is for Meshtastic boards, and this radio is {radio.kind}",
             code=Exit.USAGE,
             remedy="leave it out: meshd sets every other kind itself when it starts",
+        )
+    if _in_use(options, radio.port):
+        raise RequestError(
+            f"{radio.port}: the daemon uses this board; it and the configuration are as they were",
+            code=Exit.HARDWARE,
+            remedy="stop meshd run first, then give this command again",
         )
 
     def tell(text: str) -> None:
@@ -36,6 +46,20 @@ def set_now(options: Namespace, radio: RadioConfig) -> Board:
     except RequestError as error:
         text = f"{error.text}; the configuration is as it was"
         raise RequestError(text, code=error.code, remedy=error.remedy) from error
+
+
+def _in_use(options: Namespace, port: str) -> bool:
+    """Tell whether a running daemon's radio at this port is up: it will not let go of it."""
+    try:
+        with Client(state_dir(options.state_dir), timeout_s=_DAEMON_S) as client:
+            status = client.call("status")
+    except RequestError:
+        return False  # None runs, or it does not say: the port will tell.
+    device = os.path.realpath(port)
+    return any(
+        radio.get("state") == "up" and os.path.realpath(str(radio.get("port"))) == device
+        for radio in rows_of(status, "radios")
+    )
 
 
 def remark(options: Namespace, radio: RadioConfig) -> str:

@@ -20,6 +20,7 @@ from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
 from meshd.config.schema import RADIO
 from meshd.config.values import AUTO, RADIO_KINDS, RadioConfig, choice
+from meshd.core.alike import nearest
 from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
 from meshd.radio.kinds import KINDS
 from meshd.runtime.disk import write_atomically
@@ -29,6 +30,8 @@ from meshd.runtime.serial.scan import Found, identify
 _NO_REGION = "no region is chosen, so this radio would send nothing; nothing was written"
 _KEYS = {key.name: key for key in RADIO.keys}
 _ASK_MAX_S = 10.0
+_BESIDE_PLAN = ("antenna_dbi", "key_file", "rssi_scale")
+"""What may change without a word to the board: it does not know them."""
 _MEND = "mend the file first; docs/configuration.md describes every key"
 _OPTIONS = (
     (
@@ -99,7 +102,7 @@ def _converter(key: str, kind: type) -> Callable[[str], object]:
 
     def convert(text: str) -> object:
         try:
-            value = kind(text)
+            value = os.path.abspath(text) if key == "key_file" and text else kind(text)
         except (ValueError, OverflowError):
             raise ValueError(f'"{text}" is no number') from None
         _KEYS[key].convert(value)
@@ -131,8 +134,7 @@ def run_set(options: Namespace) -> int:
     index, tables = _place(text, file, options.port)
     wanted = _wanted(options)
     if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
-        known = next((radio.law.region for radio in before if radio.law.region), "")
-        raise no_region(_NO_REGION, known)
+        raise _without_region(options.port, file, before)
     if index == len(tables):
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
@@ -140,16 +142,17 @@ def run_set(options: Namespace) -> int:
     board = radio_board.set_now(options, radio) if options.set_board else None
     if edited.text != text:
         _write(file, edited.text)
-    asks = not board and (options.kind or made or index == len(tables))
-    remark = _remark(options, radio) if asks else ""
+    planned = any(change.key not in _BESIDE_PLAN for change in edited.changes)
+    asks = not board and (options.kind or made or index == len(tables) or planned)
+    remarks = (_keyless(radio), _remark(options, radio) if asks else "")
     value = {
         "file": file,
         "created": made and edited.text != text,
         "changes": [change._asdict() for change in edited.changes],
         "radio": _fields(radio),
         **({"board": radio_board.fields(board)} if board else {}),
-        "remark": remark,
-        "next": _next(folder, options.config)
+        "remark": "; ".join(remark for remark in remarks if remark),
+        "next": _next(folder, options.config, changed=bool(edited.changes))
         if edited.changes or (board and board.written)
         else "",
     }
@@ -166,6 +169,22 @@ def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]
         if os.path.realpath(str(table["port"])) == device:
             return index, tables
     return len(tables), tables
+
+
+def _without_region(port: str, file: str, radios: tuple[RadioConfig, ...]) -> RequestError:
+    """Return what to say of a port that has no region: it may be a slip of one that has."""
+    known = next((radio.law.region for radio in radios if radio.law.region), "")
+    error = no_region(_NO_REGION, known)
+    folder, name = os.path.split(os.path.abspath(port))
+    beside = [radio.port for radio in radios if os.path.dirname(radio.port) == folder]
+    near = nearest(name, [os.path.basename(one) for one in beside])
+    if near is None or os.path.exists(port):
+        return error
+    return RequestError(
+        f"no radio {port} is in {file}; nothing was written",
+        code=Exit.USAGE,
+        remedy=f"did you mean {os.path.join(folder, near)}? For one radio more: {error.remedy}",
+    )
 
 
 def _wanted(options: Namespace) -> dict[str, Value | None]:
@@ -236,6 +255,16 @@ def _fields(radio: RadioConfig) -> dict[str, object]:
     }
 
 
+def _keyless(radio: RadioConfig) -> str:
+    """Return what is to be done where the radio's key file is missing, "" where it is there."""
+    if radio.key_file is None or os.path.exists(radio.key_file):
+        return ""
+    return (
+        f"{radio.key_file} is not there now: copy it from a node of that mesh, or begin a mesh "
+        f"with meshd radio key {radio.key_file}"
+    )
+
+
 def _remark(options: Namespace, radio: RadioConfig) -> str:
     """Return what is not as written at the port now, "" when nothing is; it sets nothing."""
     if not os.path.exists(radio.port):
@@ -252,7 +281,8 @@ def _remark(options: Namespace, radio: RadioConfig) -> str:
     if found.kind:
         return f"what answers there is {found.kind}, not {radio.kind}: --kind {found.kind}"
     if "has it open" in found.problem:
-        return ""  # Who has it open is the daemon, or will be told by it.
+        who, _, _ = found.problem.partition(":")  # Mostly the daemon, and it tells what it finds.
+        return f"{radio.port} was not asked what is on it: {who}"
     return f"no {radio.kind} answered there now; meshd radio scan --port {radio.port} tells more"
 
 
@@ -264,14 +294,17 @@ async def _found(radio: RadioConfig) -> Found:
         return Found(radio.port)
 
 
-def _next(folder: str, config: str | None) -> str:
-    """Return what makes the daemon use what has changed."""
-    if os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
-        return "the daemon reads its file when it starts: start it again, then meshd radio list"
-    said = f" --config {config}" if config else f" --state-dir {folder}"
+def _next(folder: str, config: str | None, *, changed: bool) -> str:
+    """Return what makes the daemon use what was written: a file that `changed`, or a board."""
     usual = folder == state_dir(None)
-    words = "" if usual and not config else said
     where = "" if usual else f" --state-dir {folder}"
+    if os.path.exists(os.path.join(folder, CONTROL_SOCKET)):
+        lists = f"meshd radio list{where}"
+        if changed:
+            return f"the daemon reads its file when it starts: start it again, then {lists}"
+        return f"the daemon takes the board at its next try, within half a minute: {lists}"
+    said = f" --config {config}" if config else f" --state-dir {folder}"
+    words = "" if usual and not config else said
     return f"meshd run{words}, then meshd radio list{where} shows how it is"
 
 

@@ -7,12 +7,14 @@ import types
 from dataclasses import replace
 
 import pytest
+from daemons.fake_host import served
 
 from meshd.cli import radio_set
 from meshd.cli.main import main
 from meshd.config.loader import load
 from meshd.core.airtime import Modulation
 from meshd.core.errors import Exit
+from meshd.core.snapshot import RadioStatus
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +107,7 @@ def test_port_that_is_not_there_is_written_with_a_remark_and_the_next_step(file,
         ({"kind": "rnode"}, ""),
         ({"kind": "meshcore"}, "what answers there is meshcore, not rnode: --kind meshcore"),
         ({"problem": "nothing answers"}, "no rnode answered there now; meshd radio scan --port"),
-        ({"problem": "another program has it open"}, ""),
+        ({"problem": "another program has it open: stop it"}, "PORT was not asked what is on it"),
     ],
 )
 def test_what_answers_at_the_port_is_compared(tmp_path, capsys, monkeypatch, found, said):
@@ -114,9 +116,76 @@ def test_what_answers_at_the_port_is_compared(tmp_path, capsys, monkeypatch, fou
         return replace(asked, **found)
 
     monkeypatch.setattr(radio_set, "identify", identify)
-    (tmp_path / "tty").touch()
-    set_radio(str(tmp_path / "tty"), "--region", "EU868", "--kind", "rnode", "--json")
-    assert json.loads(capsys.readouterr().out)["remark"].startswith(said)
+    port = tmp_path / "tty"
+    port.touch()
+    said = said.replace("PORT", str(port))
+    set_radio(str(port), "--region", "EU868", "--kind", "rnode", "--json")
+    told = json.loads(capsys.readouterr().out)["remark"]
+    assert told.startswith(said) and bool(told) is bool(said)
+    set_radio(str(port), "--sf", "8", "--json")
+    assert json.loads(capsys.readouterr().out)["remark"] == told
+    set_radio(str(port), "--antenna", "3", "--json")
+    assert json.loads(capsys.readouterr().out)["remark"] == ""
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_board_that_was_set_while_the_file_stays_needs_no_restart(
+    file, tmp_path, capsys, monkeypatch, running
+):
+    words = types.SimpleNamespace(words=lambda: "SF9")
+    board = types.SimpleNamespace(written=True, before=words, after=words)
+    monkeypatch.setattr(radio_set.radio_board, "set_now", lambda *_: board)
+    if running:
+        (tmp_path / "control.sock").touch()
+    where = ("--set-board", "--state-dir", str(tmp_path), "--json")
+    monkeypatch.delenv("MESHD_STATE_DIR")
+    set_radio("/dev/a", "--region", "EU868", *where)
+    first = json.loads(capsys.readouterr().out)["next"]
+    assert ("start it again" in first) is running
+    set_radio("/dev/a", *where)
+    then = json.loads(capsys.readouterr().out)["next"]
+    assert ("at its next try" in then) is running and "start it again" not in then
+    assert all(f"meshd radio list --state-dir {tmp_path}" in one for one in (first, then))
+
+
+def test_board_that_the_daemon_uses_is_refused_at_once(file, tmp_path, capsys, monkeypatch):
+    async def never(*_):
+        raise AssertionError("the port was opened")
+
+    monkeypatch.setattr(radio_set.radio_board, "set_board", never)
+    set_radio("/dev/a", "--region", "EU868")
+    capsys.readouterr()
+    with served(tmp_path) as (host, _):
+        host.now = replace(host.now, radios=(RadioStatus("lora0", "/dev/a", "up", "meshtastic"),))
+        assert set_radio("/dev/a", "--set-board", "--json") == Exit.HARDWARE
+    value = json.loads(capsys.readouterr().out)
+    assert value["schema"] == "meshd.error/1" and "the daemon uses this board" in value["error"]
+    assert "stop meshd run" in value["remedy"]
+
+
+def test_key_file_may_be_relative_and_is_told_when_it_is_missing(
+    file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert set_radio("/dev/a", "--region", "EU868", "--key-file", "./lora.key") == 0
+    key = tmp_path / "lora.key"
+    assert load(str(file)).radios[0].key_file == str(key)
+    assert f"{key} is not there now: copy it" in capsys.readouterr().out
+    key.touch()
+    set_radio("/dev/a", "--key-file", "lora.key")
+    assert "lora.key is not there" not in capsys.readouterr().out
+
+
+def test_slip_of_a_port_is_asked_about(file, tmp_path, capsys):
+    (tmp_path / "board").touch()
+    set_radio(str(tmp_path / "board"), "--region", "EU868")
+    before = file.read_text()
+    assert set_radio(str(tmp_path / "boar"), "--power", "10") == Exit.USAGE
+    said = capsys.readouterr().err
+    assert f"did you mean {tmp_path}/board? For one radio more: " in said
+    assert "--region EU868" in said and file.read_text() == before
+    set_radio(str(tmp_path / "other"), "--power", "10")
+    assert "did you mean" not in capsys.readouterr().err
 
 
 def test_ebyte_without_its_pins_is_not_asked(tmp_path, capsys):
