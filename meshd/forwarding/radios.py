@@ -137,8 +137,7 @@ class Radios:
         self, name: str, frame: bytes, rssi_dbm: float | None, snr_db: float | None, *, now: int
     ) -> None:
         """A frame came from the air."""
-        link = self.links.get(name)
-        if link is None:
+        if (link := self.links.get(name)) is None:
             self._ctx.drop(DropReason.UNKNOWN_LINK, name)
             return
         link.heard(frame, rssi_dbm, snr_db, now)
@@ -490,8 +489,7 @@ class Radios:
             else:
                 self._ctx.timers.cancel(("lora", "link", name))
         if self._ctx.timers.deadline(_SAVE) is None:
-            wanted = self._ledger.poll_state(now + self._ahead_us)
-            if wanted is not None:
+            if (wanted := self._ledger.poll_state(now + self._ahead_us)) is not None:
                 self._ctx.emit(AirtimeSave(*wanted))
         if self.links:
             self._ctx.timers.set_earlier(_AGE, now + AGE_FIRST_US)
