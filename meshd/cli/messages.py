@@ -145,7 +145,9 @@ def message_text(row: Row, *, full: bool = False) -> str:
     said = "\n    ".join(clean(line) for line in shown)
     if len("\n".join(shown)) < len("\n".join(lines)):
         said += f" … ({len(text)} characters in all; --full shows them)"
-    other = grouped(row.get("node"))
+    names = row.get("names")
+    known = ", ".join(clean(name) for name in names) if isinstance(names, list) else ""
+    other = known or grouped(row.get("node"))
     if row.get("way") == "out":
         number = f"; number {clean(row.get('number'))}" if row.get("state") == "queued" else ""
         state = f"{_state(row)}{_waits(row)}{number}"

@@ -116,19 +116,23 @@ class People:
             if member.node == node and member.name
         ]
 
-    def named(self, *neighbours: NeighbourStatus) -> tuple[NeighbourStatus, ...]:
-        """Return neighbours with the names that are known of them."""
-        said = self.names()
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Return the names that spaces vouch for, by the id of the node as text."""
         vouched: dict[str, dict[str, None]] = {}
         for space in self._spaces.all():
             for member in space.members():
                 if member.node and member.name:
                     vouched.setdefault(node_text(member.node), {})[member.name] = None
+        return {node: tuple(names) for node, names in vouched.items()}
+
+    def named(self, *neighbours: NeighbourStatus) -> tuple[NeighbourStatus, ...]:
+        """Return neighbours with the names that are known of them."""
+        said, vouched = self.names(), self.members()
         own_words = {node_text(node): name for node, name in said.items()}
         return tuple(
             replace(
                 row,
-                names=tuple(vouched.get(row.node or "", ())),
+                names=vouched.get(row.node or "", ()),
                 calls_itself=own_words.get(row.node or ""),
             )
             for row in neighbours

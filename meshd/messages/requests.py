@@ -99,8 +99,11 @@ class MessageRequests:
         rows.sort(key=lambda row: row[0])
         rows = rows[-limit:]
         shown: list[dict[str, object]] = []
+        members = self._people.members()
         room = _REPLY_BYTES
         for _, value, text in reversed(rows):
+            if names := members.get(str(value["node"])):
+                value["names"] = list(names)
             room -= len(str(value)) + 16
             if room < 0 and shown:
                 break

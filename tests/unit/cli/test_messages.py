@@ -7,6 +7,7 @@ import pytest
 from daemons.fake_host import NODE, OTHER, served
 
 from meshd.cli.main import main
+from meshd.cli.messages import message_text
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import MESSAGE_TEXT_MAX
 
@@ -147,3 +148,12 @@ def test_long_texts_are_cut_in_the_list_unless_all_is_wanted(host, capsys, text)
     full = say(capsys, "messages", "--full")[1]
     assert full.count("x") >= text.count("x") and full.count("line") == text.count("line")
     assert json.loads(say(capsys, "messages", "--json")[1])["messages"][0]["text"] == text
+
+
+def test_messages_calls_people_by_the_names_that_spaces_vouch_for():
+    row = {"way": "in", "node": OTHER, "text": "hi", "time": 1795219200, "read": True}
+    assert message_text(row) == "2026-11-21 00:00Z  from qrst-uvwx-yz23-4567: hi"
+    named = {**row, "names": ["Ben", "B\x1b"]}
+    assert message_text(named) == "2026-11-21 00:00Z  from Ben, B\ufffd: hi"
+    own = {**named, "way": "out", "names": ["Ben"], "state": "sent"}
+    assert message_text(own) == "2026-11-21 00:00Z  to Ben: hi  [sent]"

@@ -26,6 +26,8 @@ def test_a_text_goes_two_lora_hops_and_is_delivered_when_its_receiver_says_so():
     sent, got = net["a"].list()[0], net["c"].list()[0]
     assert sent["id"] == got["id"] == f"{node_text(net['a'].node)}-1"
     assert sent["state"] == "delivered" and got["text"] == "hello"
+    assert (sent["names"], got["names"]) == (["c"], ["a"]), "their space vouches for them"
+    assert (sent["node"], got["node"]) == (node_text(net["c"].node), node_text(net["a"].node))
 
 
 def test_a_text_goes_by_ip_hop_by_hop():
