@@ -24,6 +24,9 @@ from meshd.status.text import (
     status_text,
 )
 
+_OWN_MESSAGES = ("message-state",)
+"""Notices of what became of an own message: `node` is its receiver."""
+
 Value = dict[str, object]
 
 
@@ -38,6 +41,12 @@ def _status(options: Namespace) -> int:
     with connect(options) as client:
         value = client.call("status")
     show(options, "status", value, "" if options.json else status_text(value), paint=_coloured)
+    means = ("links", "radios", "sessions", "problems")
+    if not options.json and not any(rows_of(value, key) for key in means):
+        talk(
+            "no interface, no radio and no peer is given: this node looks for nobody, and meets"
+            " only who names this one as its --peer"
+        )
     return Exit.DEGRADED if options.check and value.get("problems") else Exit.OK
 
 
@@ -97,7 +106,7 @@ def _watch(options: Namespace) -> int:
         talk("watching; Ctrl-C ends it")
         for notice in client.watch():
             if options.json:
-                print_json("notice", notice)
+                print_json("notice", {"time": round(time.time(), 3), **notice})
                 continue
             say(f"{time.strftime('%H:%M:%S')} {notice_text(notice, names)}")
     return Exit.OK
@@ -130,7 +139,8 @@ def notice_text(notice: Row, names: Names) -> str:
         said += f" in {names.of(space)}"
     author, node = fields.pop("author", None), fields.pop("node", None)
     if node or author:
-        said += f" from {clean(grouped(node) or str(author)[:16])}"
+        way = "to" if notice.get("kind") in _OWN_MESSAGES else "from"
+        said += f" {way} {clean(grouped(node) or str(author)[:16])}"
     if notice.get("kind") == "entry":
         mine = " (own)" if fields.get("own") else ""
         return f"{said}: {clean(fields.get('entry_kind', '-'))}{mine}"
