@@ -13,6 +13,7 @@ from meshd.recording.tape import Tape
 from meshd.simulation.anyworld import AnyHost, AnyWorld
 from meshd.simulation.build import build_world
 from meshd.simulation.checks import all_checkers
+from meshd.simulation.checks.air import Air
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.correspondents import Correspondents
@@ -22,7 +23,7 @@ from meshd.simulation.host import Host
 from meshd.simulation.lora.medium import radios
 from meshd.simulation.observer import Observer, Violation
 from meshd.simulation.outcome import Json, Outcome, seconds
-from meshd.simulation.plan.hints import warnings
+from meshd.simulation.plan.hints import crowded_lora, warnings
 from meshd.simulation.plan.plan import Plan, hosts_of
 from meshd.simulation.rivals.build import build
 from meshd.simulation.rivals.people import RivalPeople
@@ -139,7 +140,7 @@ def _run(
         "checked": [checker.name for checker in checkers],
         "delivery": {"total": people.score.total(), "kinds": people.score.kinds()},
         "hosts": people.score.hosts([host.name for host in world.hosts]),
-        "islands": {"begin": first, "end": survey.islands()},
+        "islands": {"begin": first, "end": survey.islands(), "by_lora": not world.media},
         "sent": {**tally.totals(), "busiest": survey.busiest(tally, seconds(span.bucket_us))},
         "faults": faults.listed(),
         "warnings": warnings(plan),
@@ -154,7 +155,9 @@ def _set_up(plan: Plan, seed: int, tapes: Tapes) -> Parts:
     """Return the world, its people, and who watches the rules: of rivals, that of the law."""
     if plan.protocol == "meshd":
         world = build_world(plan, seed, tapes=_second_lives(plan, tapes))
+        hurried, _ = crowded_lora(plan)
         people, checkers = People(world, plan), all_checkers(world, plan)
+        checkers = [one for one in checkers if not (hurried and isinstance(one, Air))]
         crowd: list[Observer] = [Crowd(world, plan)] if plan.crowd else []
         crowd += [Correspondents(world, plan)] if plan.letters else []
         return Parts(world, people, checkers, crowd)

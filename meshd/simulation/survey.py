@@ -27,8 +27,11 @@ class Survey:
         return self._map
 
     def islands(self) -> list[list[str]]:
-        """Return the names of those whom working links join now, the largest island first."""
-        found = islands(self._world, LOSS_MAX)
+        """Return the names of those whom working links join now, the largest island first.
+
+        Links by LoRa count where there are no others.
+        """
+        found = islands(self._world, LOSS_MAX, by_lora=not self._world.media)
         found.sort(key=lambda island: (-len(island), island[0].number))
         return [[host.name for host in island] for island in found]
 

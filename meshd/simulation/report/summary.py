@@ -17,7 +17,7 @@ WORDS = {
     "file": "files",
     "total": "everything",
 }
-_RADIOS_MAX, _HEARD_MAX = 8, 4
+_RADIOS_MAX, _HEARD_MAX = 4, 4
 _GOOD, _FAIR = 99.0, 90.0
 _ISLANDS_MAX = 4
 _WORST_MAX = 5
@@ -93,7 +93,7 @@ def sentences(value: Json) -> list[str]:
             f"The air of {item['medium']} was fullest around {item['host']}, "
             f"{whole(item['percent'])} {_when(item['at_s'])}."
         )
-    said += [_heard_by_radio(one) for one in value.get("radios", ())[:_RADIOS_MAX]]
+    said += _radios(value.get("radios", []))
     virtual = f"{value['nodes']} nodes, {span(value['virtual_s'])} of virtual time"
     said.append(f"{virtual}, {counted(len(value['faults']), 'fault')}.")
     if not value["checked"]:
@@ -109,6 +109,19 @@ def sentences(value: Json) -> list[str]:
             "end was not checked."
         )
     return said
+
+
+def _radios(radios: list[Json]) -> list[str]:
+    """Tell of each radio where there are few, else of all in one sentence."""
+    if len(radios) <= _RADIOS_MAX:
+        return [_heard_by_radio(one) for one in radios]
+    near = sorted(len(one["hears"]) for one in radios)
+    most = max(radios, key=lambda one: float(one["hour_s"]))
+    return [
+        f"By LoRa each of {len(radios)} radios hears {near[0]} to {near[-1]} others, half of them "
+        f"at least {near[len(near) // 2]}; {most['host']} sent most, {most['hour_s']:g} s of the "
+        "last hour."
+    ]
 
 
 def _heard_by_radio(one: Json) -> str:
@@ -155,7 +168,9 @@ def _apart(value: Json) -> list[str]:
     said = []
     begin, end = value["islands"]["begin"], value["islands"]["end"]
     if len(begin) > 1:
-        links = "links other than LoRa" if value.get("radios") else "links"
+        links = "links"
+        if value.get("radios") and not value["islands"].get("by_lora"):
+            links += " other than LoRa"
         said.append(f"At the beginning {links} joined the nodes into {_islands(begin)}.")
     if len(end) > 1 and end != begin:
         said.append(f"In the end they were {_islands(end)}.")

@@ -209,3 +209,17 @@ def test_air_is_told_in_whole_percents():
 
 
 KEYS = ("frames", "bytes", "airtime_us")
+
+
+def test_many_radios_are_one_sentence_and_lora_alone_is_not_called_other():
+    radios = [
+        {"host": f"n{count}", "hears": [None] * count, "frames": 1, "hour_s": 9.0 + count}
+        for count in range(5)
+    ]
+    value = outcome(6, 12, radios=radios)
+    value["islands"]["by_lora"] = True
+    said = [one for one in sentences(value) if "LoRa" in one]
+    assert said == [
+        "By LoRa each of 5 radios hears 0 to 4 others, half of them at least 2; n4 sent most, "
+        "13 s of the last hour."
+    ]
