@@ -223,7 +223,7 @@ class LongEntries:
         if not sending.todo or left_us is None:
             return ""
         size, left = bytes_text(sending.offer.size), span(max(left_us // 1_000_000, 1))
-        return f"({size}) goes by LoRa on {sending.link}: about {left} more"
+        return f"({size}) goes by LoRa on {sending.link}: {left} more at least"
 
     def coming(self, now: int) -> list[Feed]:
         """Return the feeds of which an entry comes in pieces now: it need not be asked for.

@@ -81,4 +81,4 @@ def post_waits(
         return f"waits for WiFi: {why}; {_AFTER}" if why else ""
     took_us, name = min(ways)
     took = span(max(took_us // 1_000_000, 1))
-    return f"goes by LoRa in pieces, about {took} on {name}; {_AFTER}"
+    return f"goes by LoRa in pieces, {took} at least on {name}; {_AFTER}"
