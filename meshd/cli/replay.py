@@ -90,9 +90,11 @@ def _text(value: dict[str, object]) -> str:
 
 
 def _watcher(options: Namespace) -> Watcher:
-    """Print what the node is told (>) and what it does (<), a line each."""
+    """Print what the node is told (>) and what it does (<), by the scale of --until."""
+    began_us: list[int] = []
 
     def line(now: int, sign: str, text: str) -> None:
+        now -= began_us[0] if began_us else 0
         text = text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
         key = "told" if sign == ">" else "did"
         value: dict[str, object] = {"at_us": now, key: text}
@@ -102,6 +104,8 @@ def _watcher(options: Namespace) -> Watcher:
             say(f"{now / 1e6:.6f} {sign} {text}")
 
     def told(now: int, said: Input) -> None:
+        if said.at is not None and not began_us:
+            began_us.append(said.at)
         line(now, ">", " ".join([said.verb.name, *map(repr, said.args)]))
 
     def did(now: int, output: Output) -> None:

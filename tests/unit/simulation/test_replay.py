@@ -205,6 +205,10 @@ def test_command_shows_the_state_and_names_a_difference(recording, tmp_path, cap
     shown = capsys.readouterr().out
     assert "> receive 'w0'" in shown
     assert "< Transmit(" in shown
+    times = [
+        float(row.split()[0]) for row in shown.splitlines() if row.split()[1:2] in ([">"], ["<"])
+    ]
+    assert min(times) == 0 and max(times) <= 3, "one scale with --until"
     told = lines(recording)
     told[3]["seen"] = "00"
     path.write_bytes(unlines(told))
