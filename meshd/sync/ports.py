@@ -117,6 +117,13 @@ class HeardPort(Protocol):
     def body(self) -> bytes: ...
 
 
+class ObjectPort(HeardPort, Protocol):
+    """What is for everybody, and when it was new, by the age that its sender told."""
+
+    @property
+    def born_us(self) -> int: ...
+
+
 class LocalPort(HeardPort, Protocol):
     """A LOCAL item; `trusted` when its sender is known to be there now."""
 

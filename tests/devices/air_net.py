@@ -147,10 +147,12 @@ class AirHouse(House):
         owner.read_done(read.token, self.store.answer(read.query), self.net.now)
         self.drain()
 
-    def hear_object(self, node, body):
+    def hear_object(self, node, body, born_us=0):
         if self.has_radio and not self.radios.has(body):
             self.radios.keep(body)
-            self.air.object(SimpleNamespace(link="l0", node=node, body=body), self.net.now)
+            born_us = born_us or self.net.now
+            heard = SimpleNamespace(link="l0", node=node, body=body, born_us=born_us)
+            self.air.object(heard, self.net.now)
             self.drain()
             return True
         return False
@@ -163,7 +165,10 @@ class AirHouse(House):
 
 
 class AirNet(SyncNet):
-    """The air: who hears whom (all, but for `deaf`), what was sent, what is lost."""
+    """The air: who hears whom (all, but for `deaf`), what was sent, what is lost.
+
+    An object takes any part of `takes_us` to each who hears it.
+    """
 
     house_kind = AirHouse
 
@@ -172,6 +177,8 @@ class AirNet(SyncNet):
         self.deaf = set()
         self.frames = []
         self.loss = 0.0
+        self.takes_us = 500 * MS
+        self.born_us = {}
 
     def house(self, name, **options):
         house = self.houses[name] = AirHouse(self, name, **options)
@@ -200,13 +207,18 @@ class AirNet(SyncNet):
     def object(self, house, body, relayed=False):
         """Send an object by a house, and have whoever did not know it send it on."""
         self._count(house, ObjectKind(body[0]).name, FRAME + OBJECT + len(body), relayed)
+        self.born_us.setdefault(body, self.now)
         after = self.now + airtime_us(SF7, FRAME + OBJECT + len(body))
         for other in self.in_earshot(house):
             if self.rng.random() >= self.loss:
-                self.at(after + self.rng.randint(0, 500 * MS), self._object, house, other, body)
+                self.at(
+                    after + self.rng.randint(0, self.takes_us), self._object, house, other, body
+                )
 
     def _object(self, sender, hearer, body):
-        if hearer in self.in_earshot(sender) and hearer.hear_object(sender.node, body):
+        if hearer in self.in_earshot(sender) and hearer.hear_object(
+            sender.node, body, self.born_us[body]
+        ):
             further = [each for each in self.in_earshot(hearer) if not each.radios.has(body)]
             if further:
                 self.object(hearer, body, relayed=True)

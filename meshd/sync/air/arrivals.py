@@ -15,12 +15,14 @@ from meshd.sync.air.forks import FORGED, SAID, AirForks, Why
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
+from meshd.sync.air.states import State
 from meshd.sync.air.thin import expand
 from meshd.sync.ports import PassingPort
 from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
 
 GAP_US = 45_000_000
-"""What comes before its predecessor: that may be on its way by another relay."""
+"""What comes before its predecessor: that may be on its way by another relay. While much
+comes it is waited for as long as for any other entry."""
 REPAIRED_MAX = 8
 """After so many entries that a neighbour sent, others are told what is held now."""
 CAME_MAX = 256
@@ -32,8 +34,14 @@ class Arrivals:
     """What came by all radios of a node."""
 
     def __init__(
-        self, names: Names, passing: PassingPort, links: dict[str, AirLink], forks: AirForks
+        self,
+        names: Names,
+        passing: PassingPort,
+        links: dict[str, AirLink],
+        forks: AirForks,
+        states: dict[bytes, State],
     ) -> None:
+        self._states = states
         self._forks = forks
         self._names = names
         self._spaces = names.spaces
@@ -51,8 +59,18 @@ class Arrivals:
         """Return by which radio an entry came, once; EVERYWHERE for an object."""
         return self._came.pop(key, None)
 
-    def data(self, link: AirLink, body: bytes, now: int, *, part: bool, giver: bytes = b"") -> None:
-        """Take the bytes of an entry, or of a part of one; `giver`: the neighbour who sent it.
+    def data(
+        self,
+        link: AirLink,
+        body: bytes,
+        now: int,
+        *,
+        part: bool,
+        giver: bytes = b"",
+        born_us: int | None = None,
+    ) -> None:
+        """Take the bytes of an entry, or of a part of one; `giver`: the neighbour who sent it, or
+        `born_us`: when an object that everybody gets was new.
 
         Raises: WireError.
         """
@@ -64,7 +82,7 @@ class Arrivals:
             if thin.is_stub:
                 self._forks.stub(link, thin, now, node=giver)
             else:
-                self._heard(link, thin, now, node=giver)
+                self._heard(link, thin, now, node=giver, born_us=born_us)
 
     def accept(self, key: Key, data: bytes, came: str, now: int) -> DropReason | bool:
         """Hand an entry to its space; return whether it is new, or why it is none."""
@@ -88,7 +106,7 @@ class Arrivals:
         """Membership changed: try what was not understood."""
         for thin, name in self._aside.take_strangers():
             if name in self._links:
-                self._heard(self._links[name], thin, now)
+                self._heard(self._links[name], thin, now, born_us=now)
         for key in self._aside.of(space):
             self.retry(key, now)
 
@@ -97,11 +115,19 @@ class Arrivals:
         kept = self._aside.take(key)
         if kept is not None and kept[1] in self._links:
             link = self._links[kept[1]]
-            taken = self._take(link, key[:2], kept[0], now, repair=True)
+            taken = self._take(link, key[:2], kept[0], now)
             if isinstance(taken, DropReason):
                 link.drop(taken)
 
-    def _heard(self, link: AirLink, thin: Thin, now: int, *, node: bytes = b"") -> None:
+    def _heard(
+        self,
+        link: AirLink,
+        thin: Thin,
+        now: int,
+        *,
+        node: bytes = b"",
+        born_us: int | None = None,
+    ) -> None:
         """Take an entry; who it is by is tried among all whom its id may mean."""
         feeds = self._names.feeds(thin)
         if not feeds:
@@ -109,7 +135,7 @@ class Arrivals:
             return
         taken: DropReason | bool = False
         for feed in feeds:
-            taken = self._take(link, feed, thin, now, repair=bool(node))
+            taken = self._take(link, feed, thin, now, born_us=born_us)
             if taken is True:
                 break
         if isinstance(taken, DropReason):
@@ -123,9 +149,12 @@ class Arrivals:
                 link.near.talk.changed(now)
 
     def _take(
-        self, link: AirLink, feed: Feed, thin: Thin, now: int, *, repair: bool
+        self, link: AirLink, feed: Feed, thin: Thin, now: int, *, born_us: int | None = None
     ) -> DropReason | bool:
-        """Judge an entry as one of a feed; return whether it is new, or why it is not one."""
+        """Judge an entry as one of a feed; return whether it is new, or why it is not one.
+
+        `born_us` is given for objects.
+        """
         space_id, author = feed
         space = self._spaces.get(space_id)
         if space is None:
@@ -140,7 +169,7 @@ class Arrivals:
         if thin.seq > held + 1:
             self._keep(link, key, thin)
             wants = link.voice(space_id, now).wants
-            refused = wants.add(feed, thin.seq - 1, now, wait_us=GAP_US)
+            refused = wants.add(feed, thin.seq - 1, now, wait_us=self._gap_us(space_id, now))
             if refused is not None:
                 link.drop(refused)
             return False
@@ -150,16 +179,23 @@ class Arrivals:
         if isinstance(data, DropReason):
             if data in NOT_YET:
                 self._keep(link, key, thin)
-                link.voice(space_id, now).wants.add(feed, thin.seq, now, wait_us=GAP_US)
+                wants = link.voice(space_id, now).wants
+                wants.add(feed, thin.seq, now, wait_us=self._gap_us(space_id, now))
             elif data is DropReason.FORK_SUSPECTED:
                 self._suspect(link, feed, now)
             return data
-        taken = self.accept(key, data, link.name if repair else EVERYWHERE, now)
+        taken = self.accept(key, data, link.name if born_us is None else EVERYWHERE, now)
         if isinstance(taken, DropReason) and taken in NOT_YET:
             self._keep(link, key, thin)
         elif taken is True:
             link.offers.said(key, now)
+            if born_us is not None and (state := self._states.get(space_id)) is not None:
+                state.arrived(max(0, now - born_us), now)
         return taken
+
+    def _gap_us(self, space: bytes, now: int) -> int:
+        state = self._states.get(space)
+        return state.settle_us(now) if state is not None and state.busy(now) else GAP_US
 
     def _suspect(self, link: AirLink, feed: Feed, now: int, *, why: Why = FORGED) -> None:
         self._forks.suspect(link, link.voice(feed[0], now), feed, now, why=why)

@@ -63,12 +63,11 @@ class AirLink:
     ) -> None:
         self.name = name
         self.offers = Offers()
-        self.near = Voice(
-            AirWants(names, ctx.rng), Talk(names, states, ctx.rng, now, pace=NEAR), far=False
-        )
+        near = Talk(names, states, ctx.rng, now, pace=NEAR)
+        self.near = Voice(AirWants(names, ctx.rng), near, far=False)
         self.far = Voice(
             AirWants(names, ctx.rng, slow=FAR_SLOW),
-            Talk(names, states, ctx.rng, now, pace=FAR),
+            Talk(names, states, ctx.rng, now, pace=FAR, near=near),
             far=True,
         )
         self._node = names.spaces.identity.node

@@ -4,11 +4,13 @@ Enters: entries as they are applied, feeds that were forked. Leaves: states of 1
 one hash a feed, over its author, number and last entry. Equal states, equal spaces. Of a forked
 feed only that counts, since each branch is followed by some and neither grows. The last states are
 remembered with the entry that ended each: a neighbour that is still in one of them lacks exactly
-what came since, and is told so without a question.
+what came since, and is told so without a question. How old entries were when the broadcast brought
+them is remembered too: twice as long is waited before one is taken for missing.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from heapq import nlargest
 from typing import NamedTuple
 
 from meshd.core.crypto import digest
@@ -19,6 +21,14 @@ HISTORY_MAX = 256
 """States remembered of one space."""
 _LEN = 16
 _MODULUS = 1 << 8 * _LEN
+
+ARRIVALS_MAX = 8
+ARRIVALS_US = 900_000_000
+"""Arrivals by broadcast that are remembered, and for how long."""
+BUSY = 3
+"""So many that came while another may be on its way: hardly two nodes hold the same then."""
+SETTLE_US = 120_000_000, 600_000_000
+"""What is younger is taken to be on its way: at least, and however late entries come."""
 
 LONG_AGO_US = -(1 << 62)
 """The time of an entry that is told to who lacks it though it may be on its way."""
@@ -36,10 +46,11 @@ class Change(NamedTuple):
 class State:
     """The present state of one space and how it came about."""
 
-    __slots__ = ("_feeds", "_total", "history")
+    __slots__ = ("_arrivals", "_feeds", "_total", "history")
 
     def __init__(self, space: Space) -> None:
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
+        self._arrivals: deque[tuple[int, int]] = deque(maxlen=ARRIVALS_MAX)
         self._feeds: dict[bytes, int] = {}
         self._total = 0
         for author, feed in space.feeds.items():
@@ -57,6 +68,22 @@ class State:
         """Note one more entry; `entry` is its hash."""
         self.history.append(Change(self.now, author, seq, now))
         self._put(author, _term(author, seq, entry))
+
+    def arrived(self, age_us: int, now: int) -> None:
+        """Note that the broadcast brought an entry, and how old."""
+        self._arrivals.append((now, age_us))
+
+    def settle_us(self, now: int) -> int:
+        """Return how long entries may be on their way: twice what most took lately."""
+        least_us, most_us = SETTLE_US
+        ages = (age_us for at_us, age_us in self._arrivals if at_us > now - ARRIVALS_US)
+        usual_us = 2 * [*nlargest(2, ages), 0, 0][1]
+        return max(least_us, min(usual_us, most_us))
+
+    def busy(self, now: int) -> bool:
+        """Tell whether so much comes that hardly two nodes hold the same."""
+        since_us = now - self.settle_us(now)
+        return sum(at_us > since_us for at_us, _ in self._arrivals) >= BUSY
 
     def forked(self, author: bytes, now: int) -> None:
         """Note that a feed was forked: who is in an earlier state lacks the proof."""

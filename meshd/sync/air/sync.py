@@ -39,7 +39,7 @@ from meshd.sync.air.status import Written, post_waits, told_of
 from meshd.sync.air.thin import fitting
 from meshd.sync.air.words import Asker, Words
 from meshd.sync.files.air.blobs import AirBlobs
-from meshd.sync.ports import HeardPort, LocalPort, PassingPort, RadiosPort
+from meshd.sync.ports import HeardPort, LocalPort, ObjectPort, PassingPort, RadiosPort
 from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
 from meshd.wire.entry import Kind
@@ -85,7 +85,7 @@ class AirSync:
         self._forks = forks = AirForks(
             ctx, names, passing, reads=self._fork_reads, shows=shows, links=self._links
         )
-        self._arrivals = Arrivals(names, passing, self._links, forks)
+        self._arrivals = Arrivals(names, passing, self._links, forks, self._states)
         self._long = LongEntries(ctx, names, passing, blobs, self._arrivals.accept)
         self._words = Words(names, passing, self._long, reads=reads, forks=forks, planned=self._arm)
         self._look_us = 0
@@ -178,7 +178,7 @@ class AirSync:
 
     # --- from the air -----------------------------------------------------------------------------
 
-    def object(self, heard: HeardPort, now: int) -> None:
+    def object(self, heard: ObjectPort, now: int) -> None:
         """Take an object that is an entry or a part of one."""
         self._begin()
         link = self._links.get(heard.link)
@@ -189,7 +189,8 @@ class AirSync:
             if kind == ObjectKind.WORD:
                 self._far(link, heard, body, now)
                 return
-            self._arrivals.data(link, body, now, part=kind == ObjectKind.ENTRY_PART)
+            part = kind == ObjectKind.ENTRY_PART
+            self._arrivals.data(link, body, now, part=part, born_us=heard.born_us)
         except WireError:
             link.drop(DropReason.AIR_MALFORMED)
         self._arm(link, now)

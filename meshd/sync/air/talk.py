@@ -4,7 +4,8 @@ Enters: digests and heads of neighbours, what this node holds, time. Leaves: the
 and findings: what a neighbour lacks, what this node lacks. Digests are said seldom (Trickle). A
 neighbour in a former state of this node's lacks what came since. A state that is not known here
 is answered after a while, when what is on its way has come, by this node's own: then one of both
-knows what the other lacks, or neither does, and only then heads are said.
+knows what the other lacks, or neither does, and only then heads are said. While so much comes that
+hardly two are in one state, no digest is answered by another: heads are said at once, and seldom.
 A word of a neighbour changes nothing but what is sent: it is no acknowledgement.
 """
 
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from meshd.core.trickle import Trickle
 from meshd.space.space import Space
 from meshd.sync.air.names import Names, blinded, head_of
-from meshd.sync.air.states import State
+from meshd.sync.air.states import SETTLE_US, State
 from meshd.sync.air.symbols import Symbols
 from meshd.wire.air_messages import (
     DIGESTS_HEAD,
@@ -49,7 +50,8 @@ class Pace(NamedTuple):
     """How a dialogue is paced.
 
     shortest_us, doublings, redundancy: of Trickle
-    settle_us   what was applied since then may still be on its way to others; so with theirs
+    settle_us   what was applied since then may still be on its way to others; so with theirs;
+                longer where the broadcast takes longer
     heads_us    how long heads wait: an answer may come that makes them needless
     spoken_us   so long others are taken to remember what this node said
     """
@@ -62,7 +64,7 @@ class Pace(NamedTuple):
     spoken_us: int
 
 
-NEAR = Pace(30_000_000, 5, 2, 120_000_000, (5_000_000, 15_000_000), 600_000_000)
+NEAR = Pace(30_000_000, 5, 2, SETTLE_US[0], (5_000_000, 15_000_000), 600_000_000)
 """Among neighbours."""
 FAR = Pace(900_000_000, 5, 1, 1_800_000_000, (30_000_000, 120_000_000), 7_200_000_000)
 """With nodes behind others that do not hold the space; what is said goes through the whole mesh."""
@@ -77,12 +79,16 @@ class Behind(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """A neighbour has a feed up to a number; `author` is its short name if nobody here knows it."""
+    """A neighbour has a feed up to a number; `author` is its short name if nobody here knows it.
+
+    `wait_us`: so long it may be on its way here.
+    """
 
     node: bytes
     space: bytes
     author: bytes
     seq: int
+    wait_us: int = 0
 
 
 class Unlike(NamedTuple):
@@ -108,8 +114,17 @@ class Talk:
     """The dialogue with all neighbours of one radio, or with all who are behind them."""
 
     def __init__(
-        self, names: Names, states: dict[bytes, State], rng: Random, now: int, *, pace: Pace
+        self,
+        names: Names,
+        states: dict[bytes, State],
+        rng: Random,
+        now: int,
+        *,
+        pace: Pace,
+        near: "Talk | None" = None,
     ) -> None:
+        """`near`: the dialogue in earshot, for the one with all behind it."""
+        self._near = near
         self._spaces = names.spaces
         self._names = names
         self._states = states
@@ -185,6 +200,8 @@ class Talk:
         found: list[Finding] = []
         lacks: list[tuple[bytes, int]] = []
         theirs: dict[bytes, int] = {}
+        state = self._state(space)
+        wait_us = state.settle_us(now) if state.busy(now) else 0
         for feed, seq in message.heads:
             author = self._names.author(space.id, feed) or feed
             theirs[author] = seq
@@ -196,7 +213,7 @@ class Talk:
                     found.append(Unlike(node, space.id, author))
             elif seq > _held(space, author):
                 last = seq if len(author) != len(feed) else 1
-                found.append(Ahead(node, space.id, author, last))
+                found.append(Ahead(node, space.id, author, last, wait_us))
         for author in _by_rank(space):
             held = _held(space, author)
             if theirs.get(author) == FORKED:
@@ -204,12 +221,14 @@ class Talk:
             first = theirs.get(author, held if message.partial else 0) + 1
             last = min(held, first + LACKS_MAX - len(lacks) - 1)
             lacks += [(author, seq) for seq in range(first, last + 1)]
-        flying = self._state(space).young(now - self._pace.settle_us)
+        flying = state.young(now - self._settle_us(state, now))
         old = tuple(name for name in lacks if name not in flying)
         if old:
             found.append(Behind(node, space.id, old))
+        elif not found and state.busy(now):
+            self._headed[space.id] = (state.now, 0, now)  # for now others know as much
         elif lacks:
-            self._soon_us = self._soon_us or now + self._pace.settle_us
+            self._soon_us = self._soon_us or now + self._settle_us(state, now)
         elif not found and self._is_vain(node, space):
             found.append(Unlike(node, space.id))
         return found
@@ -257,11 +276,9 @@ class Talk:
                     return self._heads(space, now, room - HEADS_HEAD)
         if (batch := self._symbols.build(now, room)) is not None:
             return batch
-        asked = self._due_checks(now)
+        asked = dict.fromkeys((*self._due_checks(now), *self._soon(now)))
         wanted = self._trickle.poll(now, silent=False) if now >= self._trickle.due_us else False
-        if self._soon_us is not None and self._soon_us <= now:
-            self._soon_us, wanted = None, True
-        listed = self._listed(now) if wanted else asked
+        listed = self._listed(now) if wanted else list(asked)
         if not listed or not self._known or room < DIGESTS_HEAD + TAG_LEN + STATE_LEN:
             return None
         return self._digests(listed, now, room - DIGESTS_HEAD)
@@ -275,9 +292,8 @@ class Talk:
         state = self._state(space)
         since = state.since(lambda one: blinded(space, node, word.salt, one) == word.state)
         if since is not None:
-            old = tuple(
-                (one.author, one.seq) for one in since if one.at_us <= now - self._pace.settle_us
-            )
+            until_us = now - self._settle_us(state, now)
+            old = tuple((one.author, one.seq) for one in since if one.at_us <= until_us)
             return Behind(node, space.id, old) if old else None
         if len(self._words) >= NEIGHBOURS_MAX:
             del self._words[next(iter(self._words))]
@@ -297,6 +313,14 @@ class Talk:
             state = self._states[space.id] = State(space)
         return state
 
+    def _settle_us(self, state: State, now: int) -> int:
+        return max(self._pace.settle_us, state.settle_us(now))
+
+    def _check_us(self, state: State, now: int) -> int:
+        """Return when to look again at what is not understood while much comes."""
+        wait_us = self._settle_us(state, now) + self._rng.randint(0, self._pace.shortest_us)
+        return now + wait_us
+
     def _heard_mine(self, space: Space, now: int) -> bool:
         """Tell whether neighbours have heard of the present state lately, and not known it."""
         state, at_us = self._said.get(space.id, (b"", 0))
@@ -310,21 +334,41 @@ class Talk:
                 continue
             del self._words[node, space_id]
             space = self._spaces.get(space_id)
-            if space is None or _knows(self._state(space), space, node, word):
+            if space is None or _knows(state := self._state(space), space, node, word):
                 continue
-            self._words[node, space_id] = word._replace(check_us=None)
-            if self._heard_mine(space, now):
+            busy = state.busy(now)
+            again_us = self._check_us(state, now) if busy else None
+            self._words[node, space_id] = word._replace(check_us=again_us)
+            if busy or self._heard_mine(space, now):
                 self._plan_heads(space, now)
             else:
                 asked[space_id] = None
         return list(asked)
 
+    def _soon(self, now: int) -> list[bytes]:
+        """Return the spaces that are to be named soon, if it is time; the busy ones later."""
+        if self._soon_us is None or self._soon_us > now:
+            return []
+        self._soon_us, calm = None, []
+        for space_id in self._listed(now):
+            space = self._spaces.get(space_id)
+            if space is None or not (state := self._state(space)).busy(now):
+                calm.append(space_id)
+            else:
+                self._soon_us = self._check_us(state, now)
+        return calm
+
     def _listed(self, now: int) -> list[bytes]:
         """Return the spaces to be named: those that neighbours share, and at first all; to who is
-        far those that have members elsewhere.
+        far those that have members elsewhere, but for busy ones that somebody in earshot repairs.
         """
-        if self._pace is FAR:
-            return [space.id for space in self._spaces.all() if _is_elsewhere(space, self._known)]
+        if self._near is not None:
+            return [
+                space.id
+                for space in self._spaces.all()
+                if _is_elsewhere(space, self._known)
+                if not (self._near.shares(space.id, now) and self._state(space).busy(now))
+            ]
         every = [space.id for space in self._spaces.all()]
         if self._trickle.interval_us == self._trickle.shortest_us:
             return every
@@ -345,10 +389,15 @@ class Talk:
 
     def _plan_heads(self, space: Space, now: int) -> None:
         """Say heads soon; the same ones again only after longer and longer pauses."""
-        state, times, at_us = self._headed.get(space.id, (b"", 0, 0))
-        if state != self._state(space).now or now >= at_us + (
-            HEADS_AGAIN * self._pace.shortest_us << times
-        ):
+        said, times, at_us = self._headed.get(space.id, (b"", 0, -SHARED_US))
+        state = self._state(space)
+        if state.busy(now):
+            due_us = at_us + self._settle_us(state, now)
+        elif said == state.now:
+            due_us = at_us + (HEADS_AGAIN * self._pace.shortest_us << times)
+        else:
+            due_us = now
+        if due_us <= now:
             self._heads_us.setdefault(space.id, now + self._rng.randint(*self._pace.heads_us))
 
     def _heads(self, space: Space, now: int, room: int) -> Heads:

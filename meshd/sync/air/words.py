@@ -84,7 +84,7 @@ class Words:
                 self._send_all(asker, finding.space, finding.entries, now)
             elif isinstance(finding, Ahead):
                 feed = (finding.space, finding.author)
-                refused = asker.voice.wants.add(feed, finding.seq, now)
+                refused = asker.voice.wants.add(feed, finding.seq, now, wait_us=finding.wait_us)
                 if refused is not None:
                     asker.link.drop(refused)
             elif isinstance(finding, Unlike):
