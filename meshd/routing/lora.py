@@ -80,7 +80,7 @@ class LoraDialect:
         self._words = words = Words(
             learner, rules, spoken=state.spoken, near=self.peers.keys(), now=state.now
         )
-        self._reader = Reader(learner.ctx, words, self._known, link=link.name)
+        self._reader = Reader(learner.ctx, words, self._known, own=self.own, link=link.name)
 
     # --- inputs -----------------------------------------------------------------------------------
 

@@ -80,10 +80,11 @@ class Peer:
 
 
 class Reader:
-    """Reads for one radio. `known` returns node and seqno for a short address of one node."""
+    """Reads for one radio of `own`. `known` returns node and seqno for a short address of one."""
 
-    def __init__(self, ctx: Context, words: Words, known: Known, *, link: str) -> None:
+    def __init__(self, ctx: Context, words: Words, known: Known, *, own: bytes, link: str) -> None:
         self._ctx = ctx
+        self._own = own
         self._words = words
         self._known = known
         self._link = link
@@ -177,14 +178,17 @@ class Reader:
         return known[0], nearest(seqno, known[1])
 
     def _certain(self, peer: Peer, group: Group) -> list[NamedEntry]:
-        """Return those entries of a group of which the neighbour said whom it means."""
+        """Return what holds of a group whatever its seqnos are: what is lost, and who hears us.
+
+        Only the check says which number seven bits stand for. A word that others overtook, in the
+        teller's own queue or on the way, would be read as one of 128 numbers later, and such a
+        route is feasible to everybody.
+        """
         found = []
-        for short, seqno, metric, heard in group.entries:
-            meant = peer.names.meant(short, None if metric == UNREACHABLE else seqno)
-            if meant is not None:
-                found.append(NamedEntry(*meant, metric, heard))
-                if metric < UNREACHABLE:
-                    peer.names.note(*meant)
+        for short, _, metric, heard in group.entries:
+            meant = peer.names.meant(short, None)
+            if meant is not None and (metric == UNREACHABLE or meant[0] == self._own):
+                found.append(NamedEntry(meant[0], 0, UNREACHABLE, heard))
         return found
 
     def _ask(self, peer: Peer, group: Group, now: int) -> None:

@@ -3,8 +3,9 @@
 from radios.talk import S, Talker, node
 
 from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
+from meshd.neighbour.cost import INFINITY
 from meshd.routing.lora_names import NAMES_MAX, SPOKEN_MAX, STEP_MAX, Names, Spoken, check_of
-from meshd.wire.lora_routes import Ask, NamedEntry, RouteEntry, Routes
+from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, RouteEntry, Routes
 
 OWN, B, C = 1, 2, 3
 SHORT = b"\x77\x77"
@@ -15,6 +16,20 @@ def next_hops(talker, target):
     """Return by which neighbours there are routes to a NodeId."""
     entry = talker.babel._table.entries.get(host_prefix(mesh_address(OPEN_MESH_ID, target)))
     return {route.neighbour.address[6:] for route in entry.routes} if entry else set()
+
+
+def route_to(talker, target):
+    entry = talker.babel._table.entries[host_prefix(mesh_address(OPEN_MESH_ID, target))]
+    (route,) = entry.routes
+    return route
+
+
+def seqno_of(talker, target):
+    return route_to(talker, target).seqno
+
+
+def advertised(talker, target):
+    return route_to(talker, target).advertised
 
 
 def hearing(*neighbours):
@@ -91,6 +106,38 @@ def test_seven_bits_are_never_read_as_a_seqno_that_is_too_late():
         _, read = names.meant(SHORT, told & 127)
         assert (told - read) % 0x10000 < 0x8000
         assert missed >= 128 or read == told
+
+
+def test_words_that_were_overtaken_are_not_read_as_later_seqnos():
+    talker = hearing(B)
+    talker.lora.learn(node(B), Routes(0, named=(NamedEntry(ONE, 195, 8, False),)), S)
+    late = short_of(B, ONE, 195)
+    talker.lora.learn(node(B), Routes(0, named=(NamedEntry(ONE, 212, 11, False),)), 2 * S)
+    talker.lora.learn(node(B), late, 3 * S)
+    assert seqno_of(talker, ONE) == 212
+    talker.lora.learn(node(B), Routes(0, named=(NamedEntry(node(C), 1, 9, False),)), 4 * S)
+    assert seqno_of(talker, ONE) <= 212
+
+
+def test_of_a_group_with_a_stranger_only_what_is_lost_is_believed_at_once():
+    talker = hearing(B)
+    named = (NamedEntry(ONE, 5, 12, False), NamedEntry(node(C), 7, 12, False))
+    talker.lora.learn(node(B), Routes(0, named=named), S)
+    entries = (
+        RouteEntry(SHORT, 6, 12, False),
+        RouteEntry(node(C)[:2], 0, UNREACHABLE, False),
+        RouteEntry(b"\x66\x66", 1, 12, False),
+        RouteEntry(node(OWN)[:2], 0, 12, False),
+    )
+    stranger = b"\x66\x66stranger"
+    said = [(ONE, 6), (node(C), 0), (stranger, 1), (node(OWN), 0)]
+    check = check_of(node(B), said)
+    assert talker.lora.ways(node(B)[:2])
+    talker.lora.learn(node(B), Routes(0, entries=entries, checks=(check,)), 2 * S)
+    assert seqno_of(talker, ONE) == 5 and not talker.lora.ways(node(B)[:2])
+    assert advertised(talker, node(C)) == INFINITY
+    talker.lora.learn(node(B), Routes(0, named=(NamedEntry(stranger, 1, 12, False),)), 3 * S)
+    assert seqno_of(talker, ONE) == 6
 
 
 def test_what_is_remembered_of_names_is_bounded():
