@@ -172,7 +172,8 @@ def test_no_region_no_frame_and_advice(sites):
     assert (status["state"], status["sent"]) == ("no region", 0)
     (problem,) = one.daemon.ask("status")["problems"]
     assert problem["code"] == "radio-no-region"
-    assert f"meshd radio set {one.port} --region NAME" in problem["remedy"]
+    advised = f"meshd radio set {one.port} --state-dir {one.daemon.state} --region NAME"
+    assert advised in problem["remedy"]
 
 
 def test_another_kind_than_configured_is_named(sites):

@@ -322,15 +322,12 @@ def routes_never_expire(monkeypatch):
 
 
 def renewed_by_the_beginning(monkeypatch):
-    def refresh(self, neighbour, data, now):
-        known = self.remembered.get(neighbour)
-        for kept, lease in known.leases.items() if known is not None else ():
-            if kept[4:20] == data[4:20]:
-                lease.expires_us = now + lease.hold_us
-                return True
-        return False
+    def known(self, neighbour, data):
+        memory = self.remembered.get(neighbour)
+        leases = memory.leases.items() if memory is not None else ()
+        return next((lease for kept, lease in leases if kept[4:20] == data[4:20]), None)
 
-    monkeypatch.setattr(Learner, "refresh", refresh)
+    monkeypatch.setattr(Learner, "known", known)
 
 
 def nothing_let_go(monkeypatch):
