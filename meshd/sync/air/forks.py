@@ -173,6 +173,7 @@ class AirForks:
     def differs(self, link: AirLink, feed: Feed, thin: Thin, now: int) -> None:
         """Look at an entry that is here already: another one under its number shows a fork."""
         if len(self._reads) >= READS_MAX:
+            link.drop(DropReason.AIR_FLOOD)
             return
 
         def look(data: bytes | None, at: int) -> None:

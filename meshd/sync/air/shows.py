@@ -17,6 +17,8 @@ AGAIN_US = 25_000_000
 AGAIN_DOUBLINGS = 8
 """A stub is shown again after so long, twice that, …, whoever asks."""
 HEARD_US = 600_000_000
+GIVERS_MAX = 16
+"""Who showed one stub; of more, who invents nodes could make any number."""
 
 
 class Show(NamedTuple):
@@ -74,7 +76,8 @@ class Shows:
         if now - known.heard_us > HEARD_US:
             known.givers.clear()
         known.heard_us = now
-        known.givers.add(node)
+        if len(known.givers) < GIVERS_MAX:
+            known.givers.add(node)
         waiting = self._waiting.get((link, thin.signature))
         if waiting is not None and self._was_heard(link, known, waiting.least, now):
             del self._waiting[link, thin.signature]

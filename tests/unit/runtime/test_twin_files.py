@@ -2,12 +2,12 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
 import pytest
+from daemons.small_disk import boxed, need_small_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -247,16 +247,9 @@ again.write(KeptRecord(51, b"and on"))
 """
 
 
-def in_small_disk(folder, *argv):
-    """Run a command in a user namespace of its own, with a disk of 1 MB at `folder`."""
-    shell = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"'
-    box = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", shell, str(folder)]
-    return subprocess.run([*box, *argv], check=False, capture_output=True, text=True, timeout=60)
-
-
 def test_a_disk_filled_to_the_last_byte_takes_every_further_write(tmp_path):
-    if shutil.which("unshare") is None or in_small_disk(tmp_path, "true").returncode:
-        pytest.skip("this host lets nobody mount a tmpfs in a user namespace")
-    ended = in_small_disk(tmp_path, sys.executable, "-c", FULL, str(tmp_path))
+    need_small_disk(tmp_path)
+    argv = boxed(tmp_path, "1m", sys.executable, "-c", FULL, str(tmp_path))
+    ended = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert not list(tmp_path.iterdir()), "all of that was on the small disk"

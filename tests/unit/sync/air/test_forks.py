@@ -253,6 +253,16 @@ def test_stubs_that_wait_are_bounded_and_come_ever_more_seldom():
     assert queue.due_us("l0") is None, "all have just heard it"
 
 
+def test_who_invents_nodes_is_remembered_as_few_givers_and_stops_no_stub():
+    queue = Shows(lambda link, node: node == b"all")
+    one = SimpleNamespace(signature=b"one")
+    for number in range(1_000):
+        queue.heard("l0", one, number.to_bytes(2, "big"), 0)
+    (known,) = queue._shown.values()
+    assert len(known.givers) == shows.GIVERS_MAX
+    assert queue.add("l0", Show(one, False, 0), 0) and queue.next("l0", 0) is not None
+
+
 def test_a_stub_is_the_entry_without_its_body(net):
     net.anna.post("hello")
     net.run(MINUTE)
