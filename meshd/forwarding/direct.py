@@ -10,39 +10,22 @@ Must not know: keys, airtime law, how ways are found.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from enum import Enum
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from meshd.core.drops import DropReason, Drops
 from meshd.core.errors import UsageError
 from meshd.core.ids import EVERYONE
-from meshd.forwarding.carried import Carried, Key, Places
+from meshd.forwarding.carried import Carried, Key
 from meshd.forwarding.direct_rules import Rules
 from meshd.forwarding.own_direct import ATTEMPT_DOUBTED, Own
-from meshd.forwarding.passed import Passed, Seen, answer_to, message
+from meshd.forwarding.passed import message
+from meshd.forwarding.relay import CALLED, Policy, Relay, Send, Ways
 from meshd.wire.lora_routes import BODY_MAX, Answer, Direct, Receipt
 
 OWN_MAX = 32
-CALLED = 4
-"""Who was called for, not named, waits up to so many long frames: the first takes it over."""
-
-
-class Ways(Protocol):
-    """Where destinations are; `routing/lora.py` knows."""
-
-    def ways(self, short: bytes) -> list[tuple[bytes, int]]:
-        """Return neighbours nearer to a node, best first."""
-
-    def distance(self, short: bytes) -> int:
-        """Return how far a node is, DISTANCE_MAX when no way is known."""
-
-    def failed(self, short: bytes, now: int, *, own: bool) -> None:
-        """Note that a neighbour stayed silent, on a message of this node's own or of others."""
-
-    def want(self, short: bytes, now: int) -> None:
-        """Ask for a way."""
 
 
 class State(Enum):
@@ -52,21 +35,6 @@ class State(Enum):
     SENT = "sent"
     DELIVERED = "delivered"
     GIVEN_UP = "given up"
-
-
-class Send(NamedTuple):
-    """An item to send now. Hand it back to `sent` once it has left the air.
-
-    `once`: less urgent. `ingress`: the neighbour that handed it over, empty: own.
-    """
-
-    next_hop: bytes
-    destination: bytes
-    hop_limit: int
-    item: Direct | Answer | Receipt
-    key: Key | None
-    once: bool = False
-    ingress: bytes = b""
 
 
 class Arrived(NamedTuple):
@@ -95,9 +63,7 @@ Event = Arrived | Changed
 
 
 class Forwarder:
-    """The direct messages of one radio. `leaves` tells to whom the way leaves LoRa here, `over`
-    which neighbour has had its part of what is passed on.
-    """
+    """The direct messages of one radio."""
 
     def __init__(
         self,
@@ -108,11 +74,12 @@ class Forwarder:
         *,
         drops: Drops,
         link: str,
-        leaves: Callable[[bytes], bool] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.own = own
-        self.over: Callable[[bytes], bool] = lambda ingress: False
-        self._leaves = leaves
+        self._policy = policy or Policy()
+        self._relay = Relay(ways, rules, rng, drops=drops, link=link, policy=self._policy)
+        self._carried, self._seen = self._relay.carried, self._relay.seen
         self.rules = rules
         self.drops = drops
         self._link = link
@@ -120,9 +87,6 @@ class Forwarder:
         self._rng = rng
         self._next = rng.getrandbits(16)
         self._own: dict[int, Own] = {}
-        self._carried = Places()
-        self._seen = Passed()
-        self._receipts: deque[tuple[bytes, Receipt]] = deque(maxlen=8)
         self._events: deque[Event] = deque()
 
     # --- requests ---------------------------------------------------------------------------------
@@ -149,7 +113,7 @@ class Forwarder:
         seen = self._seen.note(message(arrived.origin, arrived.number, arrived.body), self.own)
         seen.done = True
         seen.answer, seen.via = Answer(arrived.number, 0, tag), self.own
-        self._pass_answer(arrived.origin, seen.answer, now=now)
+        self._relay.pass_answer(arrived.origin, seen.answer, now=now)
 
     def confirm(self, number: int) -> None:
         """Take an own message as delivered: its answer's tag was right."""
@@ -179,7 +143,7 @@ class Forwarder:
         item = heard.item
         if isinstance(item, Receipt):
             if named:
-                self._receipted(sender, item)
+                self._relay.receipted(sender, item)
         elif isinstance(item, Direct):
             if item.attempt < self.rules.attempts:
                 self._direct(sender, heard, item, named=named, now=now)
@@ -190,7 +154,7 @@ class Forwarder:
                 own.answered()
                 return item.tag
         else:
-            self._overheard_answer(sender, heard, item, named=named, now=now)
+            self._relay.overheard_answer(sender, heard, item, named=named, now=now)
         return None
 
     def handle_timeout(self, now: int) -> None:
@@ -202,22 +166,22 @@ class Forwarder:
             if carried.due_us <= now and not carried.flying:
                 if self._exhausted(carried):
                     self._fail(key, carried, now)
-                elif carried.ingress and self.over(carried.ingress):
+                elif carried.ingress and self._policy.over(carried.ingress):
                     del self._carried[key]
-                    self._let_go(key)
+                    self._relay.let_go(key)
 
     def due_us(self) -> int | None:
         """Return when `handle_timeout` or `poll_transmit` has something to do."""
         dues = [own.due_us for own in self._own.values()]
         dues += [one.due_us for one in self._carried.values() if not one.flying]
-        if self._receipts:
+        if self._relay.receipts:
             dues.append(0)
         return min(dues, default=None)
 
     def poll_transmit(self, now: int) -> Send | None:
         """Return what to send now: receipts first, then answers, then messages."""
-        if self._receipts:
-            to, receipt = self._receipts.popleft()
+        if self._relay.receipts:
+            to, receipt = self._relay.receipts.popleft()
             return Send(to, to, 0, receipt, None)
         ready = [
             key
@@ -343,51 +307,24 @@ class Forwarder:
         if key[0] != self.own or key[2]:
             self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)
 
-    def _passed_on(self, key: Key, sender: bytes, distance: int, destination: bytes) -> bool:
-        """Tell whether an item was heard from where it should go: the next hop, or one nearer."""
-        carried = self._carried.get(key)
-        if carried is not None and (carried.via == sender or distance < carried.below):
-            return True
-        return distance < self._ways.distance(destination)
-
-    def _settled(self, key: Key) -> None:
-        """A nearer node has it: this one need not send it any more."""
-        if key in self._carried:
-            via = self._carried.pop(key).via
-            if key in self._seen:
-                self._seen[key].done, self._seen[key].via = True, via
-
-    def _receipted(self, sender: bytes, said: Receipt) -> None:
-        """Who was sent a message, or anybody if all were, says that it has passed it on."""
-        sent = {
-            key: carried.left_us
-            for key, carried in self._carried.items()
-            if key[:3] == (said.origin, said.number, said.answer)
-            and carried.via in (sender, EVERYONE)
-        }
-        if sent:  # of those that differ in body or tag alone it means the one it heard just now
-            self._settled(max(sent, key=lambda key: sent[key]))
-
     def _direct(self, sender: bytes, heard: Send, item: Direct, *, named: bool, now: int) -> None:
         key = message(item.origin, item.number, item.body)
         if item.origin == self.own:
-            if self._passed_on(key, sender, item.distance, heard.destination):
-                self._settled(key)
+            if self._relay.passed_on(key, sender, item.distance, heard.destination):
+                self._relay.settled(key)
             return
         seen = self._seen.note(key, sender)
-        if heard.destination == self.own or (
-            named and self._leaves is not None and self._leaves(heard.destination)
-        ):
+        if heard.destination == self.own or (named and self._policy.leaves(heard.destination)):
             if seen.answer is not None and seen.via == self.own:
-                self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
+                self._relay.pass_answer(item.origin, seen.answer, now=now, ingress=sender)
             else:
                 hops = self.rules.hop_limit - heard.hop_limit + 1
                 numbered = (item.origin, item.number, item.body)
                 self._events.append(Arrived(*numbered, heard.destination, max(hops, 1)))
             return
         distance = self._ways.distance(heard.destination)
-        if self._passed_on(key, sender, item.distance, heard.destination):
-            self._settled(key)
+        if self._relay.passed_on(key, sender, item.distance, heard.destination):
+            self._relay.settled(key)
             seen.done = True
             return
         if not named and not (heard.next_hop == EVERYONE and distance < item.distance):
@@ -397,104 +334,9 @@ class Forwarder:
                 seen.attempt, carried.item = item.attempt, item
             return
         if seen.answer is not None and named and item.attempt < ATTEMPT_DOUBTED:
-            self._pass_answer(item.origin, seen.answer, now=now, ingress=sender)
+            self._relay.pass_answer(item.origin, seen.answer, now=now, ingress=sender)
         elif seen.attempt >= item.attempt:
             if named:
-                self._receipt(sender, key, seen)
-        elif self._carry(key, heard, sender, named=named, now=now):
+                self._relay.receipt(sender, key, seen)
+        elif self._relay.carry(key, heard, sender, named=named, now=now):
             seen.attempt = item.attempt
-
-    def _carry(self, key: Key, heard: Send, sender: bytes, *, named: bool, now: int) -> bool:
-        """Take a message or answer to pass it on; False when it is dropped."""
-        if not heard.hop_limit:
-            self.drops.count(DropReason.DIRECT_HOP_LIMIT, self._link)
-            return False
-        if self.over(sender):
-            self.drops.count(DropReason.DIRECT_FULL, self._link)
-            return False
-        assert not isinstance(heard.item, Receipt)
-        span_us = self.rules.frame_us
-        due_us = now + self._rng.randint(0, span_us // 4 if named else CALLED * span_us)
-        to = (heard.destination, heard.hop_limit - 1)
-        below = 0 if named else heard.item.distance
-        return self._place(key, Carried(heard.item, *to, due_us, ingress=sender, below=below))
-
-    def _place(self, key: Key, carried: Carried) -> bool:
-        """Have something wait here; what gives way to it may come again."""
-        place = self._carried.take(key, carried)
-        if not place.taken:
-            self.drops.count(DropReason.DIRECT_FULL, self._link)
-        elif place.gone is not None:
-            self._let_go(place.gone)
-        return place.taken
-
-    def _let_go(self, key: Key) -> None:
-        """Pass something on no more: there is no room for it, or no airtime of its neighbour's."""
-        self.drops.count(DropReason.DIRECT_FULL, self._link)
-        if key in self._seen:
-            self._seen[key].attempt = -1
-
-    # --- answers ----------------------------------------------------------------------------------
-
-    def _pass_answer(
-        self, origin: bytes, answer: Answer, *, now: int, ingress: bytes = b""
-    ) -> None:
-        key = answer_to(origin, answer)
-        due_us = now + self._rng.randint(0, self.rules.frame_us // 8)
-        carried = self._carried.get(key)
-        if carried is not None:
-            carried.due_us = min(carried.due_us, due_us)
-        else:
-            self._place(key, Carried(answer, origin, self.rules.hop_limit, due_us, ingress=ingress))
-
-    def _overheard_answer(
-        self, sender: bytes, heard: Send, item: Answer, *, named: bool, now: int
-    ) -> None:
-        """An answer says that the message arrived; who is asked to passes it on."""
-        origin = heard.destination
-        self._answered(sender, origin, item)
-        key = answer_to(origin, item)
-        distance = self._ways.distance(origin)
-        if self._passed_on(key, sender, item.distance, origin):
-            self._settled(key)
-            self._seen.note(key, sender).done = True
-            return
-        nearer = heard.next_hop == EVERYONE and distance < item.distance
-        if key in self._carried or not (named or nearer):
-            return
-        seen = self._seen.note(key, sender)
-        if seen.done or seen.attempt >= 0:
-            if named:
-                self._receipt(sender, key, seen)
-            return
-        if self._carry(key, heard, sender, named=named, now=now):
-            seen.attempt = 0
-
-    def _answered(self, sender: bytes, origin: bytes, answer: Answer) -> None:
-        """End what an answer says has arrived. Nobody here can prove it.
-
-        What has not left waits for who sends it again, once: later answers do not stop it.
-        """
-        waits = set()
-        for one in [one for one in self._carried if one[:3] == (origin, answer.number, False)]:
-            carried, seen = self._carried[one], self._seen.get(one)
-            if self._ended(carried, sender):
-                self._settled(one)
-            elif carried.left_us < 0 and seen is not None and not seen.put_off:
-                del self._carried[one]
-                seen.put_off, seen.attempt = True, -1
-                waits.add(one)
-        self._seen.answered(origin, answer, sender, but=waits | self._carried.keys())
-
-    def _ended(self, carried: Carried, sender: bytes) -> bool:
-        """Tell whether an answer ends a message here: it has left, and to there, if in doubt."""
-        item = carried.item
-        if carried.left_us < 0 or isinstance(item, Answer) or item.attempt < ATTEMPT_DOUBTED:
-            return carried.left_us >= 0
-        return sender in (carried.via, *(via for via, _ in self._ways.ways(carried.destination)))
-
-    def _receipt(self, sender: bytes, key: Key, seen: Seen) -> None:
-        """Tell a neighbour that tries in vain that this node has passed the item on already."""
-        if seen.receipts < self.rules.tries:
-            seen.receipts += 1
-            self._receipts.append((sender, Receipt(key[0], key[1], answer=key[2])))

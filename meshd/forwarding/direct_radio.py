@@ -11,10 +11,11 @@ from meshd.core.airtime import airtime_us
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.ids import EVERYONE, SHORT_LEN
-from meshd.forwarding.direct import Arrived, Forwarder, Send
+from meshd.forwarding.direct import Arrived, Forwarder
 from meshd.forwarding.direct_rules import rules_for
 from meshd.forwarding.link_port import LinkPort
 from meshd.forwarding.radio_events import DirectAnswered, DirectArrived, DirectChanged, RadioEvent
+from meshd.forwarding.relay import Policy, Send
 from meshd.forwarding.turns import RelayParts, part_of
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
@@ -32,7 +33,7 @@ _STRANGER = bytes(SHORT_LEN)
 """As next hop: a neighbour that is not this node."""
 
 
-class DirectRadio:
+class DirectRadio(Policy):
     """The direct messages that one radio carries."""
 
     def __init__(self, ctx: Context, link: LinkPort, ways: LoraDialect, parts: RelayParts) -> None:
@@ -42,6 +43,8 @@ class DirectRadio:
         self._own = ways.own[:SHORT_LEN]
         self._parts = parts
         self.name = link.radio.name
+        self._ways = ways
+        self._sends: list[tuple[Send, Outgoing]] = []
         self.forwarder = Forwarder(
             self._own,
             ways,
@@ -49,10 +52,8 @@ class DirectRadio:
             ctx.rng,
             drops=ctx.drops,
             link=self.name,
-            leaves=lambda to: ways.leaves(to) is not None,
+            policy=self,
         )
-        self.forwarder.over = self._over
-        self._sends: list[tuple[Send, Outgoing]] = []
 
     @property
     def waits(self) -> bool:
@@ -121,10 +122,14 @@ class DirectRadio:
                 break
             self._hand_over(found, now)
 
-    def _over(self, source: bytes) -> bool:
+    def leaves(self, to: bytes) -> bool:
+        """Tell whether the way to a node leaves LoRa here."""
+        return self._ways.leaves(to) is not None
+
+    def over(self, ingress: bytes) -> bool:
         """Tell whether a neighbour has had its part of the relaying, with what is on its way."""
-        ahead = (outgoing.size for send, outgoing in self._sends if send.ingress == source)
-        return self._parts.over(part_of(source), sum(map(self._link.airtime_us, ahead)))
+        ahead = (outgoing.size for send, outgoing in self._sends if send.ingress == ingress)
+        return self._parts.over(part_of(ingress), sum(map(self._link.airtime_us, ahead)))
 
     def withdraw(self, number: int) -> bool:
         """Take an own direct message back; False where it has left, or is with the modem."""

@@ -9,8 +9,9 @@ from radios.talk import S, Talker, node, plain
 from meshd.core.drops import Drops
 from meshd.core.errors import WireError
 from meshd.forwarding.carried import CARRIED_MAX
-from meshd.forwarding.direct import Arrived, Forwarder, Send
+from meshd.forwarding.direct import Arrived, Forwarder
 from meshd.forwarding.direct_rules import Rules as DirectRules
+from meshd.forwarding.relay import Send
 from meshd.routing.lora_names import check_of, grouped
 from meshd.routing.lora_words import Rules
 from meshd.wire import lora_routes

@@ -14,16 +14,29 @@ from meshd.forwarding.direct import (
     Arrived,
     Changed,
     Forwarder,
-    Send,
     State,
 )
 from meshd.forwarding.direct_rules import Rules, rules_for
 from meshd.forwarding.passed import SEEN_MAX, message
+from meshd.forwarding.relay import Policy, Send
 from meshd.wire.lora_routes import ATTEMPT_MAX, Answer, Direct, Receipt
 
 S = 1_000_000
 A, B, C, D = b"\x00a", b"\x00b", b"\x00c", b"\x00d"
 TAG = b"answered"
+
+
+class Radio(Policy):
+    """Whose way leaves LoRa at this node, and whoever has had its part."""
+
+    def __init__(self, behind=(), full=()):
+        self.behind, self.full = behind, full
+
+    def leaves(self, to):
+        return to in self.behind
+
+    def over(self, ingress):
+        return ingress in self.full
 
 
 class Line:
@@ -333,7 +346,7 @@ def test_one_neighbour_that_fills_a_relay_leaves_the_others_their_part():
         number for number in range(CARRIED_MAX) if message(A, number, b"x") not in node._carried
     )
     node.receive(C, direct(node, number=gone), named=True, now=S)
-    assert not node._receipts  # of what gave way nobody is told that it was passed on
+    assert not node._relay.receipts  # of what gave way nobody is told that it was passed on
 
 
 def test_who_drops_at_the_hop_limit_says_nothing_and_is_not_blamed():
@@ -387,7 +400,7 @@ def test_a_message_to_somebody_behind_this_node_is_told_with_its_destination_and
         Random(1),
         drops=Drops(),
         link="lora0",
-        leaves=lambda short: short == D,
+        policy=Radio(behind=[D]),
     )
     heard = Send(B, D, 6, Direct(A, 1, 0, 3, b"x"), None)
     gateway.receive(A, heard, named=False, now=0)
@@ -477,13 +490,13 @@ def test_the_highest_attempt_of_a_stranger_shuts_no_later_body_out():
         heard = Send(B, D, 7, Direct(A, 1, 3, 3, body), None)
         relay.receive(A, heard, named=True, now=0)
         assert message(A, 1, body) in relay._carried
-    assert not relay._receipts
+    assert not relay._relay.receipts
 
 
 def test_a_neighbour_that_has_had_its_part_of_the_hour_is_passed_on_no_more():
     full, drops = set(), Drops()
-    relay = Forwarder(B, Line(B, [A, B, C, D]), Rules(S), Random(1), drops=drops, link="lora0")
-    relay.over = full.__contains__
+    ways, policy = Line(B, [A, B, C, D]), Radio(full=full)
+    relay = Forwarder(B, ways, Rules(S), Random(1), drops=drops, link="lora0", policy=policy)
     relay.receive(A, direct(relay, number=1), named=True, now=0)
     relay.receive(C, Send(B, A, 7, Direct(D, 1, 0, 3, b"y"), None), named=True, now=0)
     full.add(A)
@@ -496,6 +509,6 @@ def test_a_neighbour_that_has_had_its_part_of_the_hour_is_passed_on_no_more():
     full.clear()
     for number in (1, 2):
         relay.receive(A, direct(relay, number), named=True, now=2 * S)
-    assert not relay._receipts, "neither was passed on"
+    assert not relay._relay.receipts, "neither was passed on"
     sent = [relay.poll_transmit(4 * S) for _ in range(2)]
     assert {send.item.number for send in sent} == {1, 2}

@@ -7,8 +7,9 @@ from unit.forwarding.test_direct import TAG, A, Air, B, C, D, Line, S, State
 
 from meshd.core.drops import Drops
 from meshd.core.ids import EVERYONE
-from meshd.forwarding.direct import Arrived, Forwarder, Send
+from meshd.forwarding.direct import Arrived, Forwarder
 from meshd.forwarding.direct_rules import Rules
+from meshd.forwarding.relay import Send
 from meshd.wire.lora_routes import Answer, Direct, Receipt
 
 STRANGER = b"\x00s"
