@@ -5,12 +5,14 @@ ConfigError that lists every mistake as `file:line: key: what is wrong`. Dialect
 numbers; a test keeps both equal.
 """
 
+from math import log
 from typing import Any, NamedTuple
 
 from meshd.config.facts import read_fact
 from meshd.config.reader import Document, Reader, read_document
-from meshd.config.table import Key, Table, boolean, each, filled, integer, text
+from meshd.config.table import Key, Table, boolean, each, filled, integer, number, text
 from meshd.config.values import AUTO
+from meshd.core.airtime import SNR_LIMIT_DB, Modulation
 from meshd.core.errors import UsageError
 
 _REMEDY = "mend the file; it comes with meshd and is nobody's configuration"
@@ -19,9 +21,16 @@ _REMEDY = "mend the file; it comes with meshd and is nobody's configuration"
 BANDWIDTHS_KHZ = (7.8, 10.4, 15.6, 20.8, 31.25, 41.7, 62.5, 125.0, 250.0, 500.0)
 """What a LoRa chip can be set to."""
 
+_RATE_RATIO = 1.25
+"""An air rate stands for a modulation whose bit rate is nearer to it than this."""
+
 
 class RadioFacts(NamedTuple):
-    """What people and code need to know of a kind of radio. `usb`: "vendor:product" in hex."""
+    """What people and code need to know of a kind of radio. `usb`: "vendor:product" in hex.
+
+    `bands_mhz`: low and high edges, none where it takes all; `channel_mhz`: how far its channels
+    are apart, from each low edge on, 0 where it takes any frequency.
+    """
 
     kind: str
     names: tuple[str, ...]
@@ -35,7 +44,10 @@ class RadioFacts(NamedTuple):
     wiring: str
     limits: tuple[str, ...]
     unknown: tuple[str, ...]
+    bands_mhz: tuple[tuple[float, float], ...]
+    channel_mhz: float
     bandwidths_khz: tuple[float, ...]
+    air_rates: tuple[int, ...]
     sources: tuple[tuple[str, str], ...]
 
 
@@ -91,6 +103,7 @@ RADIO = Table(
         Key("limits", "list", _TEXTS, "", "what one should know"),
         Key("unknown", "list", _TEXTS, "", "what nobody looked at yet"),
         Key("bands_mhz", "list", _bands, "all", "what it can be set to"),
+        Key("channel_mhz", "number", number(0, 100), "0", "from one channel to the next; 0: any"),
         Key("bandwidths_khz", "list", _bandwidths, "all", "what it can be set to"),
         Key("air_rates", "list", _rates, "[]", "of modules that name no spreading factor"),
         Key("preamble", "integer", integer(4, 65_535), "", "symbols, where it is fixed"),
@@ -135,6 +148,65 @@ def bandwidth_hz(kind: str, khz: float) -> int:
     return round(khz * 1000)
 
 
+def check_frequency(kind: str, mhz: float) -> None:
+    """Take a frequency that a kind of radio can be set to. Raises: UsageError with the nearest."""
+    facts = facts_of(kind)
+    if not facts.bands_mhz:
+        return
+    near_mhz = min(
+        (_nearest_mhz(mhz, band, facts.channel_mhz) for band in facts.bands_mhz),
+        key=lambda one: abs(one - mhz),
+    )
+    if abs(near_mhz - mhz) < 1e-6:
+        return
+    bands = " and ".join(f"{low:g} to {high:g}" for low, high in facts.bands_mhz)
+    apart = f", in steps of {facts.channel_mhz:g} MHz" if facts.channel_mhz else ""
+    raise UsageError(
+        f"{mhz:g} MHz: {kind} can be set to {bands} MHz{apart}; the nearest is {near_mhz:g} MHz"
+    )
+
+
+def _nearest_mhz(mhz: float, band: tuple[float, float], step_mhz: float) -> float:
+    low_mhz, high_mhz = band
+    within_mhz = min(max(mhz, low_mhz), high_mhz)
+    if not step_mhz:
+        return within_mhz
+    return low_mhz + step_mhz * round((within_mhz - low_mhz) / step_mhz)
+
+
+def check_rate(kind: str, modulation: Modulation) -> None:
+    """Take a modulation that an air rate stands for, where a kind of radio has such.
+
+    Raises: UsageError with the nearest modulation that can be had.
+    """
+    rates = facts_of(kind).air_rates
+    if not rates or _is_a_rate(modulation, rates):
+        return
+    others = (
+        modulation._replace(spreading_factor=factor, bandwidth_hz=round(khz * 1000))
+        for khz in facts_of(kind).bandwidths_khz[-3:]
+        for factor in SNR_LIMIT_DB
+    )
+    nearest = min(
+        (one for one in others if _is_a_rate(one, rates)),
+        key=lambda one: abs(log(one.bits_per_s / modulation.bits_per_s)),
+    )
+    known = ", ".join(map(str, rates))
+    raise UsageError(
+        f"{_named(modulation)} is {modulation.bits_per_s:.0f} bit/s: {kind} knows no spreading "
+        f"factors, but {known} bit/s; the nearest that can be had is {_named(nearest)}"
+    )
+
+
+def _is_a_rate(modulation: Modulation, rates: tuple[int, ...]) -> bool:
+    bits_per_s = modulation.bits_per_s
+    return any(max(rate / bits_per_s, bits_per_s / rate) < _RATE_RATIO for rate in rates)
+
+
+def _named(modulation: Modulation) -> str:
+    return f"SF{modulation.spreading_factor} at {modulation.bandwidth_hz / 1000:g} kHz"
+
+
 def parse(content: str, file: str) -> RadioFacts:
     """Parse TOML text; `file` is its name in messages. Raises: ConfigError."""
     document = read_document(content, file, remedy=_REMEDY)
@@ -148,7 +220,8 @@ def parse(content: str, file: str) -> RadioFacts:
 
 
 def _facts(read: Document, sources: list[Document]) -> RadioFacts:
-    read = {"bandwidths_khz": BANDWIDTHS_KHZ, **read}
+    usual = {"bands_mhz": (), "channel_mhz": 0.0, "air_rates": ()}
+    read = {**usual, "bandwidths_khz": BANDWIDTHS_KHZ, **read}
     values: dict[str, Any] = {name: read[name] for name in RadioFacts._fields[:-1]}
     named = tuple((str(source["what"]), str(source["quality"])) for source in sources)
     return RadioFacts(**values, sources=named)

@@ -11,7 +11,7 @@ from meshd.simulation.observer import Observer
 from meshd.simulation.plan.file import dump, load, parse
 from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.run import run_plan
-from meshd.simulation.swarm.crueller import BANDS, MODEMS
+from meshd.simulation.swarm.crueller import BANDS, MODEMS, RASTER
 from meshd.simulation.swarm.judge import judge
 from meshd.simulation.swarm.plans import CRUELLER, LATER, random_plan
 from meshd.simulation.swarm.shrink import shrink
@@ -89,7 +89,13 @@ def test_crueller_plans_have_all_laws_and_modules_and_a_frame_that_holds_a_beaco
         laws.add((air.region, air.frequency_mhz, air.spreading_factor, air.bandwidth_khz))
         setting, most_us = setting_of(air), band_of(air).frame_us_max(air.bandwidth_khz * 1_000)
         assert airtime_us(setting.modulation, setting.module.on_air(BEACON)) <= most_us
-    assert len(laws) == len({one[:5] for one in BANDS})
+        dumped = dump(plan)
+        assert parse(dumped, "again.toml") == plan
+    known = {(one.region, one.frequency_mhz, one.factor, one.bandwidth_khz) for one in BANDS}
+    assert laws - known == {
+        (one.region, one.frequency_mhz, one.factor, one.bandwidth_khz) for one in RASTER.values()
+    }
+    assert known <= laws
 
 
 def test_crowd_of_a_plan_file_founds_spaces_of_its_own():

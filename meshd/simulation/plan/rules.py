@@ -8,13 +8,14 @@ does not read) is a mistake here. Must not know: TOML, worlds.
 from typing import cast
 
 from meshd.config.locate import Path
+from meshd.config.radios import check_frequency, check_rate
 from meshd.config.reader import Document, Reader
 from meshd.config.values import suggest
 from meshd.core.errors import UsageError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX, MESSAGE_TEXT_MAX
 from meshd.simulation.layout import reach
 from meshd.simulation.lora.medium import band_of, setting_of
-from meshd.simulation.media.modules import MODULES, module_of
+from meshd.simulation.media.modules import MODULES, kind_of, module_of
 from meshd.simulation.plan.plan import (
     AIR_BEHAVIOURS,
     AIR_FAULTS,
@@ -137,10 +138,16 @@ def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> 
         reader.wrong((*path, "modem"), f'no modem "{plan.modem}"{suggest(plan.modem, MODULES)}')
         return
     try:
-        setting_of(plan)
+        setting = setting_of(plan)
     except UsageError as error:
         reader.wrong(path, f"no LoRa radio can be set so: {error}")
         return
+    try:
+        if plan.modem:
+            check_frequency(kind_of(plan.modem), plan.frequency_mhz)
+            check_rate(kind_of(plan.modem), setting.modulation)
+    except UsageError as error:
+        reader.wrong((*path, "modem"), str(error))
     if protocol == "meshd" and not plan.region:
         reader.wrong(path, '"region" is missing: whose law the radios keep, as "EU868"')
     elif plan.region:

@@ -216,7 +216,7 @@ MEDIUM = _table(
             "name",
             _title,
             "lora: the modem that all have, by its name in radios.md: its longest frame, the bytes "
-            "that it adds, whether it listens first, its bandwidths.",
+            "that it adds, whether it listens first, its frequencies and bandwidths.",
         ),
         (
             "region",

@@ -48,6 +48,11 @@ MODEMS = (
     *("", "", "", "rnode", "meshcore", "rak3172", "reyax", "rn2483", "ebyte"),
     *("meshtastic", "meshtastic-signed"),
 )
+RASTER = {
+    True: Band("EU868", 868.125, 14.0, 7, 125.0, scarce=True),
+    False: Band("AU915", 917.125, 20.0, 7, 125.0),
+}
+"""What an Ebyte takes, whose channels are 1 MHz apart: in Europe and elsewhere."""
 _DEAF, _LISTEN_FIRST = ("reyax", "rn2483"), ("JP920", "KR920")
 """Modules that do not listen before they talk, and where law demands it."""
 SCARCE_S = 3_600.0
@@ -60,15 +65,17 @@ def crueller(plan: Plan, seed: int) -> Plan:
     rng = Random(f"crueller {seed}")
     band = rng.choice(BANDS)
     roof, lora = plan.media
-    settle_s = plan.settle_s + (SCARCE_S if band.scarce else 0.0)
     nodes = _more(rng, plan) if rng.random() < 0.1 else plan.nodes
     nodes = _walking(rng, nodes, plan) if rng.random() < 0.1 else nodes
     names = [group.name for group in nodes]
     faults = [_fault(rng, names, plan.duration_s) for _ in range(rng.choice((0, 1, 1, 2)))]
+    modem = rng.choice(_modems(band))
+    if modem == "ebyte":
+        band = RASTER[band.region.startswith("EU")]
     return replace(
         plan,
-        settle_s=settle_s,
-        media=(roof, _set(lora, band, rng.choice(_modems(band)))),
+        settle_s=plan.settle_s + (SCARCE_S if band.scarce else 0.0),
+        media=(roof, _set(lora, band, modem)),
         nodes=nodes,
         faults=tuple(sorted((*plan.faults, *faults), key=lambda one: one.at_s)),
     )

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from meshd.config.radios import bandwidth_hz, facts_of, parse
+from meshd.config.radios import bandwidth_hz, check_frequency, facts_of, parse
+from meshd.core.airtime import Modulation
 from meshd.core.errors import ConfigError, UsageError
-from meshd.radio import meshtastic_plan, rak3172, reyax
+from meshd.radio import ebyte, meshtastic_plan, rak3172, reyax, rn2483
 from meshd.radio.kinds import KINDS
+from meshd.radio.modem import Broken, RadioPlan
 from meshd.simulation.media.modules import MODULES, module_of
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "radios.md"
@@ -91,6 +93,32 @@ def test_bandwidth_that_no_radio_has_is_refused_with_those_it_has():
         bandwidth_hz("rn2483", 62.5)
     with pytest.raises(ConfigError, match=r"must be a list of some of 7.8, 10.4"):
         parse("bandwidths_khz = [100]\n" + GOOD, "x.toml")
+
+
+def test_bands_and_air_rates_are_those_of_the_dialect():
+    facts = facts_of("ebyte")
+    assert facts.air_rates == ebyte.AIR_RATES and facts.channel_mhz == ebyte.CHANNEL_STEP_HZ / 1e6
+    assert facts.bands_mhz == tuple(
+        (low / 1e6, (low + ebyte.CHANNEL_STEP_HZ * (count - 1)) / 1e6)
+        for low, count in ebyte.BANDS_HZ
+    )
+    edges = sorted(edge for bands in rn2483.BANDS_HZ.values() for edge in bands)
+    assert facts_of("rn2483").bands_mhz == tuple((low / 1e6, high / 1e6) for low, high in edges)
+
+
+@pytest.mark.parametrize("hz", [869_525_000, 850_000_000, 410_125_000, 700_000_000])
+def test_nearest_channel_is_the_one_that_the_dialect_names(hz):
+    modem = ebyte.Ebyte(RadioPlan(hz, Modulation(), tx_dbm=14), module_dbm=22)
+    modem.open(0)
+    broken = [event for event in iter(modem.poll_event, None) if isinstance(event, Broken)]
+    if hz == 410_125_000:
+        check_frequency("ebyte", hz / 1e6)
+        assert not broken
+        return
+    with pytest.raises(UsageError) as error:
+        check_frequency("ebyte", hz / 1e6)
+    nearest = error.value.args[0].rpartition("the nearest is ")[2]
+    assert nearest in broken[0].advice
 
 
 def test_kind_without_facts():

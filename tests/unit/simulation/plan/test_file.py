@@ -279,6 +279,22 @@ MISTAKES += [
         RIVAL + LORA.replace("125", "62.5") + "modem='reyax'",
         "f:6: medium: no LoRa radio can be set so: 62.5 kHz: reyax can be set to 125, 250 or 500",
     ),
+    (
+        ONE.replace("868.3", "869.525") + "modem='ebyte'",
+        "f:13: medium.modem: 869.525 MHz: ebyte can be set to 850.125 to 930.125 and 410.125 to "
+        "493.125 MHz, in steps of 1 MHz; the nearest is 869.125 MHz",
+    ),
+    (
+        ONE.replace("868.3", "868.125") + "modem='ebyte'",
+        "f:13: medium.modem: SF9 at 125 kHz is 1757 bit/s: ebyte knows no spreading factors, but "
+        "300, 1200, 2400, 4800, 9600, 19200, 38400, 62500 bit/s; the nearest that can be had is "
+        "SF10 at 250 kHz",
+    ),
+    (
+        RIVAL + EU868.replace("868.3", "890") + "modem='rn2483'",
+        "f:13: medium.modem: 890 MHz: rn2483 can be set to 433.05 to 434.79 and 863 to 870 and "
+        "902 to 928 MHz; the nearest is 902 MHz",
+    ),
     ("letters=true\n" + RIVAL + LORA, "f:1: letters: managed-flood has no direct"),
     (
         HEAD + "[[fault]]\nkind='jam'\nat_s=1",
@@ -370,3 +386,9 @@ def test_rules_are_those_of_the_protocol_that_is_asked_for():
         parse(ONE + "[[traffic]]\nkind='file'\n", "f", protocol="distance-vector")
     with pytest.raises(ConfigError, match='"region" is missing'):
         parse(RIVAL + EU868, "f", protocol="meshd")
+
+
+def test_plan_with_a_module_on_its_channel_and_at_one_of_its_rates_is_taken():
+    near = EU868.replace("868.3", "868.125").replace("factor=9", "factor=7")
+    (air,) = parse(HEAD + near + "region='EU868'\nmodem='ebyte'", "f").media
+    assert (air.modem, air.frequency_mhz, air.spreading_factor) == ("ebyte", 868.125, 7)
