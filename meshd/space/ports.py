@@ -10,7 +10,8 @@ from typing import Protocol
 from meshd.core.context import Context
 from meshd.core.events import Row
 from meshd.core.identity import Identity
-from meshd.core.snapshot import Problem, SpaceStatus
+from meshd.core.snapshot import SpaceStatus
+from meshd.space.damages import Damages
 from meshd.space.entries import Draft
 from meshd.space.feed import SpaceEvent
 from meshd.space.reading import LogReader
@@ -30,7 +31,7 @@ class Held(Protocol):
     """The spaces that a node holds."""
 
     ctx: Context
-    problems: dict[str, Problem]
+    damages: Damages
 
     def all(self) -> list[Space]:
         """Return all spaces in order of their id."""

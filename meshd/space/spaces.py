@@ -14,8 +14,9 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import Answer, EntryRow, FeedImage, Notice, Row, StoreImage
 from meshd.core.identity import Identity
-from meshd.core.ids import encode_text, node_text
+from meshd.core.ids import node_text
 from meshd.core.snapshot import Problem, SpaceStatus
+from meshd.space.damages import Damages
 from meshd.space.entries import Draft
 from meshd.space.feed import (
     Accepted,
@@ -45,7 +46,7 @@ from meshd.space.record import (
 )
 from meshd.space.space import Space, Taken
 from meshd.space.succession import Succession
-from meshd.space.telling import found, mail_damaged, refused, status_of
+from meshd.space.telling import found, refused, status_of
 from meshd.space.verbs import Verbs
 from meshd.wire import genesis as wire_genesis
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
@@ -56,13 +57,8 @@ SPACES_MAX = 64
 """Spaces of one node; only its own people make it grow."""
 APPENDS_MAX = 1024
 """Own entries that wait for the disk; a further one is refused to its caller."""
-PROBLEMS_MAX = 16
 NOT_YET = DropReason.AUTHOR_UNKNOWN, DropReason.MEMBERSHIP_MISSING
 """Why an entry is refused that may be offered again, when more of its space is known."""
-_REMEDY = (
-    "stop meshd and put a copy of store.db back if there is one; "
-    "else join the space again with a new invitation"
-)
 RECEIPT_DELAY_US = 1_000_000
 _WALL_MAX_S = 0xFFFFFFFF - 20 * 365 * 86400
 
@@ -80,7 +76,7 @@ class Spaces:
         self._pending: dict[int, Done] = {}
         self._own_pending = 0
         self.closed = False
-        self.problems: dict[str, Problem] = {}
+        self.damages = Damages(ctx)
         self._lost: dict[bytes, tuple[list[FeedImage], list[EntryRow], dict[str, bytes]]] = {}
         self.reader = LogReader(ctx)
         self.mending = MailMending(ctx, self._mended)
@@ -129,7 +125,7 @@ class Spaces:
 
     def told(self) -> tuple[Problem, ...]:
         """Return what is damaged in the store, for `status`."""
-        return tuple(self.problems.values())
+        return self.damages.told()
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -348,7 +344,7 @@ class Spaces:
             membership.setdefault(row.space, []).append(row)
         held: dict[bytes, Space] = {}
         waiting: dict[bytes, JoiningRecord] = {}
-        self.problems = {}
+        self.damages.forget()
         self.mending.forget()
         for key, value in image.metas.items():
             try:
@@ -358,7 +354,7 @@ class Spaces:
                     rows = membership.get(record.id, [])
                     bad = space.load(record, image.metas, feeds.get(record.id, []), rows)
                     held[record.id] = space
-                    self._tell_damaged(space, bad)
+                    self.damages.feeds(space, bad)
                     if space.mail.doubtful:
                         self._mend(space)
                     self.plan_receipts(space, now)
@@ -368,7 +364,7 @@ class Spaces:
                 elif not key.startswith(KNOWN_ROWS):
                     raise WireError("no row of this name is known")
             except (WireError, RequestError) as error:
-                self._tell_row(key, str(error))
+                self.damages.row(key, str(error))
         self._spaces = held
         self.joins.load(waiting)
         self._lost = {
@@ -377,33 +373,19 @@ class Spaces:
             if lost not in held
         }
         for key in stray_mail(image.metas, (*held, *feeds)):
-            self._tell_row(key, "it belongs to no space that is here")
+            self.damages.row(key, "it belongs to no space that is here")
         for lost in self._lost:
-            name = encode_text(lost)
-            self.ctx.emit(Notice("space-lost", {"space": name}, warning=True))
-            text = f"the store holds entries of the space {name}, but its record is damaged or gone"
-            self._warn("space-lost", text)
-
-    def _tell_row(self, key: str, why: str) -> None:
-        self.ctx.emit(Notice("space-damaged", {"row": key, "why": why}, warning=True))
-        self._warn("space-damaged", f"the store's row {key[:80]!r} is damaged: {why}")
+            self.damages.lost(lost)
 
     def _mend(self, space: Space) -> None:
-        self.ctx.emit(Notice("mail-damaged", {"space": space.text_id}, warning=True))
-        self._warn("mail-damaged", mail_damaged(space))
+        self.damages.mail(space)
         self.mending.start(space)
 
     def _mended(self, space: Space, now: int) -> None:
         """Keep the mail that was made anew, and go on with it."""
         self.commit((space.mail.row(space.id),), lambda why, at: None)
-        self.problems.pop(mail_damaged(space), None)
-        self.ctx.emit(Notice("mail-mended", {"space": space.text_id}))
+        self.damages.mail_mended(space)
         self.on_mended(space, now)
-
-    def _warn(self, code: str, text: str) -> None:
-        """Show a damage in `status`, until the store is read again; the log has all of them."""
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems[text] = Problem(code, text, _REMEDY)
 
     def _build(self, record: SpaceRecord) -> Space:
         genesis = wire_genesis.decode(record.genesis)
@@ -478,15 +460,6 @@ class Spaces:
         for author, seq in space.mail.take_delivered():
             fields: dict[str, object] = {"space": space.text_id, "author": author.hex()}
             self.ctx.emit(Notice("delivered", fields | {"seq": seq}))
-
-    def _tell_damaged(self, space: Space, authors: list[bytes]) -> None:
-        for author in authors:
-            fields: dict[str, object] = {"space": space.text_id, "author": author.hex()}
-            self.ctx.emit(Notice("feed-damaged", fields, warning=True))
-            who = space.person_of(author) or author.hex()[:16]
-            self._warn(
-                "feed-damaged", f"the feed of {who} in {space.name} is damaged: it is frozen"
-            )
 
     def _added(self, space: Space, done: Done) -> Done:
         def finished(why: str, now: int) -> None:

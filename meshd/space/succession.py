@@ -62,7 +62,7 @@ class Succession:
         fields: dict[str, object] = {"space": space.text_id, "old": before.hex()}
         fields |= {"new": space.author.hex()}
         spaces.ctx.emit(Notice("feed-restarted", fields, warning=True))
-        spaces.problems[f"feed-restarted {space.text_id}"] = _problem(space)
+        spaces.damages.restarted(space, _problem(space))
 
     def _forked_at(self, space: Space, *, forked: bool) -> int | None:
         """Return from where on nobody else may hold our own feed; None: from nowhere we know.

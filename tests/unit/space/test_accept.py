@@ -396,9 +396,9 @@ def test_damaged_rows_are_told_and_the_rest_lives_on(pair):
     anna.run()
     assert [space.name for space in anna.spaces.all()] == ["home"]
     assert anna.kinds("space-damaged") and anna.kinds("feed-damaged")
-    codes = {problem.code for problem in anna.spaces.problems.values()}
+    codes = {problem.code for problem in anna.spaces.told()}
     assert codes == {"space-damaged", "space-lost", "feed-damaged"}
-    assert all(problem.remedy for problem in anna.spaces.problems.values())
+    assert all(problem.remedy for problem in anna.spaces.told())
 
 
 @pytest.mark.parametrize("part", ["name", "value"])
@@ -411,7 +411,7 @@ def test_every_flipped_bit_of_a_space_record_is_told(pair, part):
         (name if part == "name" else data)[place] ^= 1
         anna.store.metas[name.decode()] = bytes(data)
         anna.start()
-        codes = {problem.code for problem in anna.spaces.problems.values()}
+        codes = {problem.code for problem in anna.spaces.told()}
         assert codes >= {"space-damaged", "space-lost"} and anna.spaces.all() == []
         del anna.store.metas[name.decode()]
 
@@ -421,7 +421,7 @@ def test_space_record_without_its_digest_is_told(pair):
     key = space_key(anna.space().id)
     anna.store.metas[key] = anna.store.metas[key].rpartition(b"\n")[0]
     anna.start()
-    codes = {problem.code for problem in anna.spaces.problems.values()}
+    codes = {problem.code for problem in anna.spaces.told()}
     assert codes == {"space-damaged", "space-lost"} and anna.spaces.all() == []
 
 
@@ -431,7 +431,7 @@ def test_space_whose_record_is_gone_is_joined_again_over_its_old_entries(pair):
     meet(anna, ben)
     del ben.store.metas[space_key(ben.space().id)]
     ben.start()
-    assert [problem.code for problem in ben.spaces.problems.values()] == ["space-lost"]
+    assert [problem.code for problem in ben.spaces.told()] == ["space-lost"]
     join(ben, anna, anna.ask("invite", space="home", role="writer").value["url"])
     meet(anna, ben)
     ben.ask("post", space="home", text="again")
