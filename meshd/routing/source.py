@@ -16,8 +16,8 @@ from meshd.routing.shares import Shares
 SOURCES_MAX = 8192
 SOURCE_GC_US = 180_000_000
 OUTLIVES_US = 30_000_000
-"""A source is kept for so much longer than any route to its prefix is believed, but not for more
-than `SOURCE_KEPT_US`: each of a wide table's may be held for 210 s."""
+"""A source is kept for so much longer than any word on its prefix is believed, ours by neighbours
+or theirs here, but no more than `SOURCE_KEPT_US`: each of a wide table's may be held for 210 s."""
 SOURCE_KEPT_US = 240_000_000
 COLLECT_US = 30_000_000
 
@@ -26,9 +26,10 @@ class Source:
     """The feasibility distance of one source, when it was last used, and through whom.
 
     `other` is the next source of the same prefix: a prefix with two router-ids is rare.
+    `believed_us`: how long neighbours hold what we said of it, at most.
     """
 
-    __slots__ = ("metric", "other", "router_id", "seqno", "used_us", "via")
+    __slots__ = ("believed_us", "metric", "other", "router_id", "seqno", "used_us", "via")
 
     def __init__(
         self, router_id: bytes, seqno: int, metric: int, *, now: int, via: Neighbour
@@ -37,6 +38,7 @@ class Source:
         self.seqno = seqno
         self.metric = metric
         self.used_us = now
+        self.believed_us = 0
         self.via = via
         self.other: Source | None = None
 
@@ -80,7 +82,14 @@ class SourceTable:
         return metric < source.metric if ahead == 0 else ahead < 0x8000
 
     def announced(
-        self, key: tuple[Prefix, bytes], seqno: int, metric: int, via: Neighbour, *, now: int
+        self,
+        key: tuple[Prefix, bytes],
+        seqno: int,
+        metric: int,
+        via: Neighbour,
+        *,
+        now: int,
+        believed_us: int = 0,
     ) -> bool:
         """Note a finite update that we are about to send (RFC 8966 §3.7.3).
 
@@ -98,8 +107,8 @@ class SourceTable:
             self._idle[prefix] = None
             self._count += 1
             self._shares[via] += 1
-            return True
         source.used_us = max(source.used_us, now)
+        source.believed_us = max(source.believed_us, believed_us)
         if newer(seqno, source.seqno):
             source.seqno, source.metric = seqno, metric
         elif seqno == source.seqno and metric < source.metric:
@@ -124,8 +133,8 @@ class SourceTable:
         """Forget sources not announced for long, twice a minute at most; return which.
 
         `announced` returns the router-id under which a prefix is announced at present, and
-        `believed_us` how long a route to it may live. Only the prefixes are looked at of which a
-        source is new, or was retired.
+        `believed_us` how long a route to it may live here. Only the prefixes are looked at of which
+        a source is new, or was retired.
         """
         if now - self._collected_us < COLLECT_US:
             return []
@@ -133,8 +142,10 @@ class SourceTable:
         forgotten: list[Prefix] = []
         for prefix in tuple(self._idle):
             alive, idle, source = announced(prefix), False, self._sources.get(prefix)
-            kept_us = min(max(SOURCE_GC_US, believed_us(prefix) + OUTLIVES_US), SOURCE_KEPT_US)
+            theirs_us = believed_us(prefix)
             while source is not None:
+                word_us = max(theirs_us, source.believed_us) + OUTLIVES_US
+                kept_us = min(max(SOURCE_GC_US, word_us), SOURCE_KEPT_US)
                 if source.router_id == alive:
                     source.used_us = max(source.used_us, now)
                 elif now - source.used_us < kept_us:

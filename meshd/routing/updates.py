@@ -48,6 +48,11 @@ class Updates:
         """How often the table is said; each update tells it."""
         return WIDE_INTERVAL_US if self._table.wide else UPDATE_INTERVAL_US
 
+    @property
+    def believed_us(self) -> int:
+        """How long neighbours hold what it says."""
+        return self.interval_us * 7 // 2
+
     def announced(self, prefix: Prefix) -> bytes | None:
         """Return the router-id under which we announce `prefix` at present."""
         entry = self._table.entries.get(prefix)
@@ -105,11 +110,13 @@ class Updates:
         said = (route.router_id, route.seqno, metric)
         if lazy and entry.said is not None and (entry.says(route) or self._waits(entry, route)):
             said = entry.said
-        key = (entry.prefix, route.router_id)
-        if said != entry.said or self._sources.get(*key) is None:
-            if not lazy:
+        key, believed_us = (entry.prefix, route.router_id), self.believed_us
+        source = self._sources.get(*key)
+        if said != entry.said or source is None or source.believed_us < believed_us:
+            if not lazy and (said != entry.said or source is None):
                 self._pages.touch(entry.prefix)
-            if not self._sources.announced(key, *said[1:], route.neighbour, now=now):
+            via = route.neighbour
+            if not self._sources.announced(key, *said[1:], via, now=now, believed_us=believed_us):
                 self._ctx.drop(DropReason.BABEL_SOURCES_FULL, route.neighbour.link.name)
                 self._pages.touch(entry.prefix)
                 return None

@@ -3,8 +3,9 @@
 Enters: the packets that hosts send, read by `updates`. Leaves: violations. For each host a source
 table is kept from its own announcements alone: the best distance that it told for each prefix and
 router-id. Each selected route must be strictly better than that. An entry goes 180 s after the last
-announcement, as RFC 8966 §3.5.5 allows, and a host that lost power begins anew (see `loops`). There
-is no exemption for hostile members: what they say is judged by each host's own table.
+announcement, as RFC 8966 §3.5.5 allows, but not before neighbours must have forgotten that, by the
+interval that it told. A host that lost power begins anew (see `loops`). There is no exemption for
+hostile members: what they say is judged by each host's own table.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from meshd.simulation.world import World
 
 FORGET_US = 180_000_000
+BELIEVED_US = 210_000_000
+"""No update is believed for longer, whatever interval it tells."""
 HOSTS_A_MINUTE = 100
 """Routes in use are judged as they change; each minute all of so many hosts are judged again."""
 
@@ -37,7 +40,7 @@ class Feasibility(Checker):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._reader = Reader()
-        self._best: dict[int, dict[Source, tuple[int, int, int]]] = {}
+        self._best: dict[int, dict[Source, tuple[int, int, int]]] = {}  # and until when
         self._minutes = 0
 
     def started(self, host: AnyHost) -> None:
@@ -53,10 +56,12 @@ class Feasibility(Checker):
                 continue
             source = (said.prefix, said.router_id)
             known = best.get(source)
-            if known is None or now - known[2] >= FORGET_US or _before(said, known):
-                best[source] = (said.seqno, said.metric, now)
+            until = now + max(FORGET_US, min(said.interval_us * 7 // 2, BELIEVED_US))
+            if known is None or now >= known[2]:
+                best[source] = (said.seqno, said.metric, until)
             else:
-                best[source] = (known[0], known[1], now)
+                seqno, metric = said[2:4] if _before(said, known) else known[:2]
+                best[source] = (seqno, metric, max(until, known[2]))
 
     def route_changed(self, host: Host, address: bytes) -> None:
         self._check(host, (address, 128))
@@ -82,7 +87,7 @@ class Feasibility(Checker):
             return
         router_id, seqno, advertised = route
         known = self._best.get(host.number, {}).get((prefix, router_id))
-        if known is None or self.world.now - known[2] >= FORGET_US:
+        if known is None or self.world.now >= known[2]:
             return
         if not _before(Said(prefix, router_id, seqno, advertised), known):
             self.fail(

@@ -4,6 +4,7 @@ import pytest
 from speakers.talk import GREETING, LINK, Talk, numbered, update
 
 from meshd.core.ids import Prefix
+from meshd.routing.table import WIDE
 from meshd.wire.babel import Hello, Ihu, Retraction, Update
 
 NODE = numbered(1)
@@ -63,6 +64,20 @@ def test_source_outlives_what_a_neighbour_said_before_and_not_since(talk):
         keep_up(talk, 4)
         assert talk.metric(NODE) is None
     keep_up(talk, 60)
+    assert not known(talk, NODE)
+
+
+def test_source_outlives_what_neighbours_believe_of_a_wide_table(talk):
+    """Swarm 14403: held for 210 s by others, it was forgotten after 180, and they were believed."""
+    many = [update(numbered(number)) for number in range(2, WIDE + 20)]
+    for first in range(0, len(many), 40):
+        talk.say(*many[first : first + 40])
+    talk.say(update(NODE))
+    keep_up(talk, 60)
+    talk.say(Retraction(NODE, 0, 2400))
+    keep_up(talk, 220)
+    assert known(talk, NODE)
+    keep_up(talk, 120)
     assert not known(talk, NODE)
 
 
