@@ -28,10 +28,6 @@ def seqno_of(talker, target):
     return route_to(talker, target).seqno
 
 
-def advertised(talker, target):
-    return route_to(talker, target).advertised
-
-
 def hearing(*neighbours):
     talker = Talker(OWN)
     for number in neighbours:
@@ -119,6 +115,16 @@ def test_words_that_were_overtaken_are_not_read_as_later_seqnos():
     assert seqno_of(talker, ONE) <= 212
 
 
+def test_who_is_meant_by_one_short_address_is_not_taken_for_whom_the_same_item_names():
+    """Islands 14251: a name that bad memory made up took the seqno and the way of a true one."""
+    talker = hearing(B)
+    named = (NamedEntry(TWO, 129, 31, False),)
+    check = check_of(node(B), [(ONE, 130)])
+    entries = (RouteEntry(SHORT, 130 & 127, 13, False),)
+    talker.lora.learn(node(B), Routes(0, entries=entries, checks=(check,), named=named), S)
+    assert (seqno_of(talker, TWO), route_to(talker, TWO).advertised) == (129, 31 * 256)
+
+
 def test_of_a_group_with_a_stranger_only_what_is_lost_is_believed_at_once():
     talker = hearing(B)
     named = (NamedEntry(ONE, 5, 12, False), NamedEntry(node(C), 7, 12, False))
@@ -135,7 +141,7 @@ def test_of_a_group_with_a_stranger_only_what_is_lost_is_believed_at_once():
     assert talker.lora.ways(node(B)[:2])
     talker.lora.learn(node(B), Routes(0, entries=entries, checks=(check,)), 2 * S)
     assert seqno_of(talker, ONE) == 5 and not talker.lora.ways(node(B)[:2])
-    assert advertised(talker, node(C)) == INFINITY
+    assert route_to(talker, node(C)).advertised == INFINITY
     talker.lora.learn(node(B), Routes(0, named=(NamedEntry(stranger, 1, 12, False),)), 3 * S)
     assert seqno_of(talker, ONE) == 6
 
