@@ -75,7 +75,7 @@ def test_source_outlives_what_neighbours_believe_of_a_wide_table(talk):
     talk.say(update(NODE))
     keep_up(talk, 60)
     talk.say(Retraction(NODE, 0, 2400))
-    keep_up(talk, 220)
+    keep_up(talk, 236)
     assert known(talk, NODE)
     keep_up(talk, 120)
     assert not known(talk, NODE)
