@@ -9,6 +9,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.errors import WireError
+from meshd.core.events import FeedImage
+from meshd.wire import entry as wire
 
 RECENT = 32
 """Entries of a feed whose digests are remembered, until the next start."""
@@ -53,6 +55,18 @@ def decode_head(data: bytes) -> tuple[int, bytes]:
         raise WireError("kept feed head length")
     seq, running = _HEAD.unpack(data)
     return seq, running
+
+
+def load_feed(image: FeedImage, head: bytes) -> tuple[FeedHead, bool]:
+    """Return a feed as the store held it, and whether its kept `head` fits its last entry."""
+    try:
+        seq, running = decode_head(head)
+        digest = wire.decode(image.last).digest(image.space, image.author)
+    except WireError:
+        seq, running, digest = 0, bytes(32), b""
+    feed = FeedHead(running, image.seq, digest, image.seq, image.bytes_total)
+    feed.recent.extend((digest,) if digest else ())
+    return feed, seq == image.seq
 
 
 class Member(NamedTuple):

@@ -15,7 +15,7 @@ from meshd.space import entries
 from meshd.space.acks import Acks
 from meshd.space.cards import Cards
 from meshd.space.entries import Draft, Opened, Place
-from meshd.space.feed import Duplicate, FeedHead, Member, decode_head
+from meshd.space.feed import Duplicate, FeedHead, Member, load_feed
 from meshd.space.keys import SpaceKeys
 from meshd.space.mail import Mail, load_mail
 from meshd.space.membership import (
@@ -25,10 +25,9 @@ from meshd.space.membership import (
     decode_record,
     recompute,
 )
+from meshd.space.other_branches import OtherBranches
 from meshd.space.record import (
     SpaceRecord,
-    aside_key,
-    aside_start,
     fork_key,
     head_key,
     mail_key,
@@ -44,8 +43,6 @@ from meshd.wire.membership import InviteCard, Rank, Record
 
 FEEDS_MAX = 1024
 """Admissions with feeds in one space; a further one's entries are refused. Its heirs count once."""
-ASIDE_MAX = 64
-"""Membership records of one forked feed that are kept beside the branch that is followed."""
 
 
 class Taken(NamedTuple):
@@ -248,12 +245,11 @@ class Space:
         except WireError:
             return DropReason.ENTRY_MALFORMED
         head, digest = entry.head, entry.digest(self.id, author)
-        kept = self.aside.get(author, {})
         if author not in self.log.forked or head.kind >= MEMBERSHIP_KINDS or entry.body is None:
             return DropReason.FEED_FROZEN
-        if digest in kept or self.log.holds(digest):
+        if self.aside.holds(author, digest) or self.log.holds(digest):
             return Duplicate(head.seq)
-        if len(kept) >= ASIDE_MAX:
+        if self.aside.is_full(author):
             return DropReason.FEED_FROZEN
         if head.epoch_id != self.keys.epoch_id:
             return DropReason.EPOCH_UNKNOWN
@@ -262,9 +258,8 @@ class Space:
         record = self._judge(author, entry, digest)
         if isinstance(record, DropReason):
             return record
-        self.aside.setdefault(author, {})[digest] = data
         self._learn_card(author, entry, record, digest)
-        return Taken(entry, data, (MetaRow(aside_key(self.id, author, digest), data),))
+        return Taken(entry, data, (self.aside.keep(author, digest, data),))
 
     # --- load -------------------------------------------------------------------------------------
 
@@ -293,13 +288,8 @@ class Space:
         damaged = [image.author for image in feeds if not self._load_feed(image, metas)]
         rows: dict[bytes, tuple[EntryRow, Entry]] = {}
         signed: list[Signed] = []
-        self._load_aside(metas)
-        aside = [
-            EntryRow(self.id, author, 0, data, True)
-            for author, kept in self.aside.items()
-            for data in kept.values()
-        ]
-        for row in (*membership, *aside):
+        self.aside.load(metas)
+        for row in (*membership, *self.aside.rows()):
             try:
                 entry = wire.decode(row.data)
                 judged = decode_record(entry.head.kind, entry.clear)
@@ -319,32 +309,9 @@ class Space:
             self._learn_card(row.author, entry, held.record, held.digest)
         return damaged
 
-    def _load_aside(self, metas: dict[str, bytes]) -> None:
-        start = aside_start(self.id)
-        for key in sorted(metas):
-            if not key.startswith(start):
-                continue
-            author_text, _, named = key.removeprefix(start).partition("/")
-            try:
-                author = bytes.fromhex(author_text)
-                digest = wire.decode(metas[key]).digest(self.id, author)
-            except (ValueError, WireError):
-                continue
-            if digest.hex() == named:
-                self.aside.setdefault(author, {})[digest] = metas[key]
-
     def _load_feed(self, image: FeedImage, metas: dict[str, bytes]) -> bool:
-        kept = metas.get(head_key(self.id, image.author), b"")
-        try:
-            seq, running = decode_head(kept)
-            digest = wire.decode(image.last).digest(self.id, image.author)
-        except WireError:
-            seq, running, digest = 0, bytes(32), b""
-        whole = seq == image.seq
-        frozen = fork_key(self.id, image.author) in metas or not whole
-        size = image.bytes_total
-        feed = FeedHead(running, image.seq, digest, image.seq, size, frozen)
-        feed.recent.extend((digest,) if digest else ())
+        feed, whole = load_feed(image, metas.get(head_key(self.id, image.author), b""))
+        feed.frozen = not whole or fork_key(self.id, image.author) in metas
         self.feeds[image.author] = feed
         self.acks.began(image.author, image.seq)
         return whole
@@ -357,7 +324,7 @@ class Space:
 
     def _forget(self) -> None:
         self.feeds: dict[bytes, FeedHead] = {}
-        self.aside: dict[bytes, dict[bytes, bytes]] = {}
+        self.aside = OtherBranches(self.id)
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
         self.prekeys = ToldPrekeys(self.id)

@@ -10,7 +10,8 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import EntriesQuery
 from meshd.space.feed import Accepted
-from meshd.space.space import ASIDE_MAX, Space
+from meshd.space.other_branches import ASIDE_MAX
+from meshd.space.space import Space
 from meshd.sync.hub import Hub, Peer, Share
 from meshd.wire import entry as entries
 from meshd.wire.sync_messages import Entries

@@ -122,7 +122,7 @@ def test_only_signed_records_of_a_forked_feed_are_kept_aside():
 @pytest.mark.parametrize("most", [0, 1])
 def test_records_kept_aside_are_bounded(monkeypatch, most):
     net, anna, carl, _author = forked_admin()
-    monkeypatch.setattr("meshd.space.space.ASIDE_MAX", most)
+    monkeypatch.setattr("meshd.space.other_branches.ASIDE_MAX", most)
     net.connect(anna, carl)
     net.run(20 * SECOND)
     assert sum(map(len, carl.home.aside.values())) == most
