@@ -115,6 +115,7 @@ class LoraLink:
         )
         self._introduce_us: int | None = None
         self._introduced: deque[int] = deque(maxlen=INTRODUCTIONS)
+        self._challenge_us: int | None = None
         self._said_us: int | None = None
         self._spoke_us: int | None = None
         self._arrived: deque[Opened | Met | Stranger] = deque()
@@ -315,6 +316,8 @@ class LoraLink:
         due_us = [self.trickle.due_us]
         if self._introduce_us is not None and not self._access.waits(FrameKind.BEACON):
             due_us.append(self._introduce_us)
+        if self._challenge_us is not None and not self._access.waits(FrameKind.CHALLENGE):
+            due_us.append(self._challenge_us)
         access_us = self._access.poll_timeout()
         if access_us is not None:
             due_us.append(access_us - self.ahead_us)
@@ -340,11 +343,27 @@ class LoraLink:
             echoes = max(min(self.sender.echoes, room), 0) if answers else 0
             # It is made when it goes, with a counter of that moment: these bytes hold its place.
             self._control(FrameKind.BEACON, bytes(_BEACON_LEN + NONCE_LEN * echoes), now)
+        self._ask(now)
+
+    def _ask(self, now: int) -> None:
+        """Challenge who is to be asked, at random: all who heard the same beacon ask for the same.
+
+        At once they would ask at one time, and the answer to the first meet the next question.
+        """
         node = self.sources.poll_challenge(now)
-        if node is not None and not self._access.waits(FrameKind.CHALLENGE):
-            challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
-            if challenge is not None:
-                self._control(FrameKind.CHALLENGE, challenge.encode(), now)
+        if node is None:
+            self._challenge_us = None
+        if node is None or self._access.waits(FrameKind.CHALLENGE):
+            return
+        if self._challenge_us is None:
+            crowd = len(self.neighbours) > 1
+            self._challenge_us = now + self._ctx.jitter(0, crowd * self.trickle.shortest_us)
+        if now < self._challenge_us:
+            return
+        self._challenge_us = None
+        challenge = self.sources.challenge(node, self._ctx.entropy(NONCE_LEN), now)
+        if challenge is not None:
+            self._control(FrameKind.CHALLENGE, challenge.encode(), now)
 
     def _control(self, kind: FrameKind, plaintext: bytes, now: int) -> None:
         self.send(Outgoing(kind, plaintext, Share.CONTROL, Priority.MEMBERSHIP), now)
