@@ -14,6 +14,7 @@ from meshd.messages.letter import State
 from meshd.messages.sending import Sending
 from meshd.routing.lora import LoraDialect
 from meshd.simulation.build import build_world
+from meshd.simulation.checks.air import Air
 from meshd.simulation.checks.duty import Duty
 from meshd.simulation.checks.easy import Easy
 from meshd.simulation.checks.letters import Letters
@@ -123,6 +124,28 @@ def sent_beyond(disk):
     assert checker.violations == []
     checker.frame_sent("n1", "x", 50, 4_000_000)
     return [one.text for one in checker.violations]
+
+
+def test_who_has_spent_its_hour_may_let_another_wait_for_an_hour_and_no_longer():
+    world = build_world(SCARCE, 1)
+    checker, (one, other, _) = Air(world, SCARCE), world.hosts
+    space = bytes(32)
+    other.store.entries[space, space] = {1: b"entry"}
+
+    def still():
+        return checker._stands_still(one, [other], space, set())
+
+    def spend():
+        other.node.radios._ledger.assume_spent(other.now)
+
+    world.run(SCARCE.faults_end_us + 1_000_000_000)
+    assert still(), "its hour is free"
+    spend()
+    assert not still()
+    world.run(3_700_000_000)
+    assert still(), "it is free again"
+    spend()
+    assert still(), "there was time enough"
 
 
 @pytest.mark.parametrize("disk", ["kept", "torn"])

@@ -66,3 +66,36 @@ def test_what_is_written_in_the_last_minute_excuses_itself_alone(pair):
     del feed[max(feed)]
     checker.finished()
     assert checker.violations
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_members_beyond_a_stranger_may_lack_what_was_written_since_the_faults_and_no_others(
+    between,
+):
+    world, plan = World(3), Plan("none", duration_s=60, settle_s=120)
+    world.add_line(2)
+    checker = Convergence(world, plan)
+    world.watch(checker)
+    first, other = world.hosts
+    first.ask("space.create", name="camp")
+    world.run_until(world.connected, 10 * SECOND)
+    other.ask("join", url=first.ask("invite", space="camp", role="writer", uses=1)["url"])
+    stranger = world.add_host("stranger")
+    world.link(first, stranger)
+    world.link(stranger, other)
+    if between:
+        world.cut(first, other)
+    first.ask("post", space="camp", text="while people asked")
+    early = len(feed_of(first, first))
+    world.run(80 * SECOND - world.now)
+    first.ask("post", space="camp", text="after the faults")
+    world.run(60 * SECOND)
+    feed = feed_of(first, other)
+    for seq in range(early + 1, len(feed_of(first, first)) + 1):
+        feed.pop(seq, None)
+    checker.finished()
+    assert bool(checker.violations) != between
+    checker.violations.clear()
+    del feed[early]
+    checker.finished()
+    assert checker.violations

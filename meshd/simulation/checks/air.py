@@ -6,7 +6,8 @@ may change between LoRa and IP at any host; but who hangs on a faint IP link, wa
 the last minute is promised nothing. Entries go by radio from holder to holder: members of a space
 that are joined by such holders, or by IP, hold the same bytes, or come nearer to it: what was
 missed is repaired in a hundredth of the time, so that it may take hours. But no replica stands
-still that lacks what another beside it has had for long. Over LoRa alone, where all was `easy`,
+still that lacks what another beside it has had for long; where that other has spent what the law
+grants for an hour, long is an hour. Over LoRa alone, where all was `easy`,
 they are the same bytes a quarter of an hour after the last fault. Left out are feeds of which
 somebody holds a proof of a fork.
 """
@@ -16,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshd.core.events import EntryRow
+from meshd.core.law import HOUR_US
+from meshd.link.account import BUCKET_US
 from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.convergence import difference, forks, is_forked, is_in
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 PAIRS_MAX = 5
 STILL_US = 900_000_000
 """So long a replica may get nothing that lacks what one beside it has had for as long."""
+SPENT_US = HOUR_US + 2 * BUCKET_US
+"""The same where whoever has it may send no frame before its hour moves on."""
 Joins = dict[int, list[int]]
 
 
@@ -51,6 +56,7 @@ class Air(Checker):
         self._late: dict[tuple[bytes, bytes], int] = {}
         self._late_us = plan.end_us - SAME_US
         self._alone: set[int] = set()
+        self._wired: Joins = {}
 
     def frame_sent(self, name: str, purpose: str, size: int, airtime_us: int) -> None:
         self._easy.sent(name, airtime_us)
@@ -82,6 +88,7 @@ class Air(Checker):
             for host in group:
                 joins[host.number] = [one.number for one in group if one is not host]
         self._alone = {number for number, others in joins.items() if not others}
+        self._wired = {number: list(others) for number, others in joins.items()}
         settled = [self.world.hosts[number] for number in sorted(joins)]
         for one, other in self._in_earshot():
             if one in joins and other in joins:
@@ -166,19 +173,37 @@ class Air(Checker):
         self, host: Host, near: list[Host], space_id: bytes, forked: set[str]
     ) -> bool:
         """Tell whether a replica got nothing of late, though one beside it has long had more."""
-        since = self.world.now - STILL_US
         began = max(self._calm_us, self._booted.get(host.number, 0))
-        if began > since or self._grew.get((host.number, space_id), 0) > since:
-            return False
+        still_since = max(began, self._grew.get((host.number, space_id), 0))
+        for other in near:
+            wired = other.number in self._wired.get(host.number, ())
+            still_us = SPENT_US if not wired and _is_spent(other) else STILL_US
+            since = self.world.now - still_us
+            if still_since <= since and self._has_more(other, host, space_id, forked, since):
+                return True
+        return False
+
+    def _has_more(
+        self, other: Host, host: Host, space_id: bytes, forked: set[str], since: int
+    ) -> bool:
+        """Tell whether a host has had since then what another has not."""
         mine = host.store.entries
         return any(
             mine.get(key, {}).get(seq) != data
             and self._came.get((other.number, *key, seq), 0) <= since
-            for other in near
             for key, feed in other.store.entries.items()
             if key[0] == space_id and not is_forked(key, forked)
             for seq, data in feed.items()
         )
+
+
+def _is_spent(host: Host) -> bool:
+    """Tell whether the law lets a host send no long frame with a text of its own any more."""
+    for radio in host.node.radios.statuses(host.now):
+        link = host.node.radios.links[radio.name]
+        if radio.left_text_ms is not None:
+            return radio.left_text_ms * 1_000 < link.airtime_us(link.frame_max)
+    return False
 
 
 def _is_own(host: Host, row: EntryRow) -> bool:

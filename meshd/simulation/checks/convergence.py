@@ -6,8 +6,9 @@ four looks within the last minute, for lossy links go down and up: a wire that l
 frames is down for 6 % of the time, since Babel wants two of the last three hellos there (RFC 8966
 §A.2.1). Hosts that were hostile are honest by then, and are judged like all others. Feeds of which
 somebody holds a proof of a fork are left out: there the branches differ by rule. So is what
-an author wrote in the last minute, as nodes do by themselves: members that are no neighbours of
-each other meet every few minutes. So is who walks until the end or boots in the last minute, and
+an author wrote in the last minute, as nodes do by themselves, and between members with strangers
+between them what nodes wrote since the faults in the last `FAR_US`: such members meet every few
+minutes (decisions/0011-islands.md). So is who walks until the end or boots in the last minute, and
 what hangs on it.
 """
 
@@ -22,6 +23,7 @@ from meshd.simulation.checks import graph
 from meshd.simulation.checks.checker import Checker
 from meshd.simulation.checks.exempt import Exempt
 from meshd.space.record import fork_key
+from meshd.sync.lookout import PAUSE_MAX_US
 
 if TYPE_CHECKING:
     from meshd.core.events import Notice, Row, Transmit
@@ -41,6 +43,8 @@ DOUBTED_PACKETS_MAX = 200
 CLEAN_SESSIONS_MAX, SESSIONS_MAX = 6, 40
 PAIRS_MAX = 5
 LOOKS = 4
+FAR_US = PAUSE_MAX_US + graph.QUIET_US
+"""So long after it was written an entry may be missing at members beyond strangers."""
 NOTHING_LATE: Mapping[tuple[bytes, bytes], int] = {}
 
 
@@ -57,6 +61,8 @@ class Convergence(Checker):
         self._doubted = Exempt(plan).garbled(self._quiet_from)
         self._lost: dict[tuple[int, int], None] | None = None
         self._late: dict[tuple[bytes, bytes], int] = {}
+        self._far_from = max(plan.faults_end_us, plan.end_us - FAR_US)
+        self._far_late: dict[tuple[bytes, bytes], int] = {}
         self._packets: dict[tuple[int, str], int] = {}
         self._sessions: dict[int, int] = {}
         for number in range(LOOKS - 1):
@@ -78,11 +84,14 @@ class Convergence(Checker):
             self._sessions[host.number] = self._sessions.get(host.number, 0) + 1
 
     def committed(self, host: Host, rows: tuple[Row, ...]) -> None:
-        for row in rows if self.world.now >= self._quiet_from else ():
+        for row in rows if self.world.now > min(self._far_from, self._quiet_from) else ():
             if isinstance(row, EntryRow):
                 space = host.node.spaces.get(row.space)
                 if space is not None and space.is_own(row.author):
-                    self._late.setdefault((row.space, row.author), row.seq)
+                    key = (row.space, row.author)
+                    self._far_late.setdefault(key, row.seq)
+                    if self.world.now >= self._quiet_from:
+                        self._late.setdefault(key, row.seq)
 
     def _look(self) -> None:
         """Keep the pairs that found no way at any look so far."""
@@ -125,10 +134,19 @@ class Convergence(Checker):
         for space_id, hosts in sorted(spaces.items()):
             forked = forks(hosts, space_id)
             members = [host for host in hosts if is_in(host, space_id)]
+            near = self._near(members[0], hosts) if members else ()
             for host in members[1:]:
-                text = difference(members[0], host, space_id, forked, self._late)
+                late = self._late if host in near else self._far_late
+                text = difference(members[0], host, space_id, forked, late)
                 if text:
                     self.fail(host, f"space {space_id.hex()[:8]} is not as at {text}")
+
+    def _near(self, one: Host, holders: list[Host]) -> list[Host]:
+        """Return who of the holders of a space hangs together with one without any stranger."""
+        numbers = {host.number for host in holders}
+        strangers = frozenset(host.number for host in self.world.hosts) - numbers
+        groups = graph.groups(self.world, strangers)
+        return next((group for group in groups if one in group), [one])
 
     def _storms(self) -> None:
         hosts = self.world.hosts
