@@ -1,12 +1,13 @@
 """Direct messages and answers that wait at a node to be passed on: equal parts for each ingress.
 
 Enters: a message or answer with the neighbour that handed it over, its ingress. Leaves: which wait,
-and who goes next. While all places are taken, the last of whoever has most gives way. Must not
-know: ways, frames, times of tries.
+who goes next, and to whom. While all places are taken, the last of whoever has most gives way. Must
+not know: frames, times of tries.
 """
 
 from typing import NamedTuple
 
+from meshd.core.ids import EVERYONE
 from meshd.wire.lora_routes import Answer, Direct
 
 CARRIED_MAX = 64
@@ -50,6 +51,16 @@ class Carried:
         self.via = b""
         self.flying = False
         self.once = False
+
+    def hop(self, shorts: list[bytes], *, named: int) -> bytes:
+        """Return who takes it at this try, of neighbours that are nearer, the best first.
+
+        After `named` tries anybody nearer; a destination that is silent is tried past another.
+        """
+        direct = shorts[0] == self.destination
+        if self.tries <= named or (direct and len(shorts) == 1):
+            return shorts[0]
+        return shorts[1] if direct else EVERYONE
 
 
 class Place(NamedTuple):

@@ -275,12 +275,9 @@ class Forwarder:
         shorts = [via for via, _ in ways]
         carried.tries += 1
         carried.flying = True
-        if carried.destination in shorts[:1]:
-            carried.via = carried.destination
-        elif carried.tries > self.rules.named:
-            carried.via = EVERYONE
-        else:
-            carried.via = shorts[0]
+        carried.via = carried.hop(shorts, named=self.rules.named)
+        if carried.via not in (shorts[0], EVERYONE):
+            self._ways.failed(shorts[0], now, own=False)  # it may be gone: it is asked
         if not carried.hop_limit and carried.via != carried.destination:
             carried.tries = self.rules.tries  # who hears it drops it: once, for whom it came from
         distance = self._ways.distance(carried.destination)

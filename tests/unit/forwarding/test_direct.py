@@ -214,6 +214,18 @@ def test_anybody_nearer_takes_over_from_a_silent_next_hop():
     assert [event.body for event in air.events[D]] == [b"hello"]
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_destination_that_went_is_tried_past_another_and_doubted(others):
+    air = Air(count=3)
+    ways = air.nodes[A]._ways
+    ways.ways = lambda short: [(C, 15), (B, 30)]  # C was in earshot, and is beyond B now
+    air.nodes[A].send(C, b"hello", 0, others=others)
+    air.run(300 * S)
+    assert [event.body for event in air.events[C]] == [b"hello"]
+    assert [to for own, to, kind in air.frames if (own, kind) == (A, "Direct")] == [C, C, B]
+    assert (ways.doubted, ways.failures) == ([C], [])
+
+
 def test_of_those_that_are_called_one_takes_it_over():
     ways = Line(B, [A, B, C, D])
     relay = Forwarder(B, ways, Rules(S), Random(1), drops=Drops(), link="lora0")
