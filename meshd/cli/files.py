@@ -59,8 +59,8 @@ def _put(options: Namespace) -> int:
     finally:
         os.close(opened)
     show(options, "put", value, clean(value.get("file", "")))
-    waits = f"; it {clean(value['waits'])}" if value.get("waits") else ""
-    talk(f"written: {clean(name)}, {size(about.st_size)}{waits}")
+    said = value.get("waits") or value.get("goes")
+    talk(f"written: {clean(name)}, {size(about.st_size)}" + (f"; it {clean(said)}" if said else ""))
     return Exit.OK
 
 

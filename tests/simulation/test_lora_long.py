@@ -1,9 +1,11 @@
 """Entries that are too long for LoRa as entries come in pieces, and what follows comes too."""
 
+import re
+
 import pytest
 from radios.camp import MINUTE, Camp
 
-from meshd.core.airtime import LONG_FAST
+from meshd.core.airtime import LONG_FAST, Modulation
 from meshd.core.ids import node_text
 
 
@@ -119,6 +121,39 @@ def test_author_and_receiver_are_told_how_long_it_takes_and_what_waits_for_it():
     assert said(camp, 1).endswith("; 2 entries wait for it")
     camp.until_text(1, "another", 2 * MINUTE)
     assert (said(camp, 0), said(camp, 1)) == ("", "")
+
+
+def test_where_two_share_the_air_author_and_receiver_tell_the_same_time():
+    camp = Camp(2, modulation=Modulation(9, 125_000))
+    camp.run(10 * MINUTE)
+    for number in (0, 1):
+        assert "in pieces, 47 s at least" in post(camp, number, camp.letters(6_000))["waits"]
+    camp.run(30)
+    told = [re.search(r"this node .* (\d+) s more", said(camp, number)) for number in (0, 1)]
+    heard = [re.search(r"are here, about (\d+) s more", said(camp, number)) for number in (1, 0)]
+    for one, other in zip(told, heard, strict=True):
+        assert 0.6 < int(one[1]) / int(other[1]) < 1.6
+
+
+def test_a_long_text_after_a_file_of_the_same_author_goes_at_once():
+    camp = Camp(2, modulation=Modulation(9, 125_000))
+    camp.run(10 * MINUTE)
+    camp.put(0, bytes(3_000))
+    camp.run(2 * MINUTE)
+    text = camp.letters(3_000)
+    post(camp, 0, text)
+    camp.until_text(1, text, MINUTE)
+
+
+def test_a_put_says_how_long_it_takes_with_the_text_before_it():
+    camp = Camp(2, modulation=Modulation(9, 125_000))
+    camp.run(10 * MINUTE)
+    assert camp.put(0, bytes(3_000))["goes"] == "goes by LoRa on lora0, 25 s at least"
+    camp.run(10 * MINUTE)
+    assert "25 s at least" in post(camp, 0, camp.letters(3_000))["waits"]
+    camp.run(2)
+    goes = camp.put(0, bytes(3_001))["goes"]
+    assert goes.startswith("goes by LoRa on lora0, 4") and goes.endswith(" s at least")
 
 
 def test_what_no_hour_holds_is_told_in_hours():

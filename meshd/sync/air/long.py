@@ -78,6 +78,8 @@ class LongEntries:
         if came is not None and came[0] == link and self._blobs.reached(*came):
             return
         for one in self._blobs.given(key[1]):
+            if ref_parts(one.offer.ref)[0] != self._name(key):
+                continue  # a file of the same author
             known_us = now if one.offered_us is None else one.offered_us
             if one.link == link and (one.todo or now - known_us < OFFERED_US):
                 return
@@ -189,9 +191,10 @@ class LongEntries:
     # --- for people -------------------------------------------------------------------------------
 
     def time_us(self, link: str, size: int, now: int) -> int | None:
-        """Return how long an entry of `size` bytes takes by a radio; None: it does not go."""
+        """Return how long an entry takes by a radio, after all before it; None: it does not go."""
         budget = self._blobs.budget(link, now)
-        return None if budget is None else time_us(size, budget)
+        took_us = None if budget is None else time_us(size, budget)
+        return None if took_us is None else took_us + self._blobs.before_us(link, now)
 
     def said(self, space: Space, later: Mapping[bytes, int], now: int) -> tuple[str, ...]:
         """Say what is on its way in pieces, and what waits for it.
@@ -219,11 +222,14 @@ class LongEntries:
         return tuple(lines)
 
     def _given(self, sending: Sending, now: int) -> str:
-        left_us = self.time_us(sending.link, max(sending.todo, 1) * sending.offer.piece, now)
-        if not sending.todo or left_us is None:
+        budget = self._blobs.budget(sending.link, now)
+        if not sending.todo or budget is None:
             return ""
-        size, left = bytes_text(sending.offer.size), span(max(left_us // 1_000_000, 1))
-        return f"({size}) goes by LoRa on {sending.link}: {left} more at least"
+        least_us = time_us(sending.todo * sending.offer.piece, budget) or 0
+        pace_us = sending.left_us(now) or 0
+        left = span(max(max(least_us, pace_us) // 1_000_000, 1))
+        said = f"about {left} more" if pace_us > least_us else f"{left} more at least"
+        return f"({bytes_text(sending.offer.size)}) goes by LoRa on {sending.link}: {said}"
 
     def coming(self, now: int) -> list[Feed]:
         """Return the feeds of which an entry comes in pieces now: it need not be asked for.

@@ -29,8 +29,8 @@ FORGET_MAX = 1024
 Done = Callable[[str, int], None]
 Append = Callable[[bytes, Draft, int, Done], int]
 """Appends a draft to the space of that id; returns its seq. Raises: RequestError, WireError."""
-Written = Callable[[bytes, bytes, int, int], str]
-"""Takes space, root, size, now of a file that is on disk; returns what it waits for, or ""."""
+Written = Callable[[bytes, bytes, int, int], dict[str, object]]
+"""Takes space, root, size, now of a file that is on disk; returns what is said of its way."""
 
 
 class Put:
@@ -144,9 +144,8 @@ class Puts:
             return
         self._puts.remove(put)
         root = bytes(put.names[-NAME_LEN:])
-        waits = "" if self._done is None else self._done(put.space, root, put.secret.size, now)
-        if waits:
-            value["waits"] = waits
+        if self._done is not None:
+            value |= self._done(put.space, root, put.secret.size, now)
         self._ctx.emit(Reply(put.ticket, value))
 
     def _fail(self, put: Put, error: RequestError) -> None:

@@ -220,7 +220,9 @@ class FileRequests:
             raise RequestError("the space is gone", code=Exit.NOT_FOUND)
         return self._spaces.append(space, draft, now, done)
 
-    def _put_written(self, space: bytes, root: bytes, size: int, now: int) -> str:
+    def _put_written(self, space: bytes, root: bytes, size: int, now: int) -> dict[str, object]:
+        """Offer a file that was put here; return what is said of its way."""
+
         def hold(at: int) -> None:
             manifest = self._catalogue.get(space, root)
             if manifest is not None:
@@ -228,7 +230,10 @@ class FileRequests:
 
         if self._lora.used:
             self._catalogue.watch(space, now, hold)
-        return self._lora.waits_of(space, size, now)
+        waits = self._lora.waits_of(space, size, now)
+        goes = self._lora.goes(space, size, now)
+        said = {"waits": waits, "goes": goes}
+        return {key: text for key, text in said.items() if text}
 
 
 def _line(manifest: Manifest) -> dict[str, object]:

@@ -201,6 +201,10 @@ def test_put_says_what_a_file_waits_for(host, capsys, tmp_path):
     assert json.loads(say(capsys, "put", "garden", str(tmp_path / "film"), "--json")[1])[
         "waits"
     ].startswith("waits for WiFi")
+    host.more = {"goes": "goes by LoRa on lora0, 25 s at least"}
+    assert say(capsys, "put", "garden", str(tmp_path / "film"))[2].endswith(
+        "1 B; it goes by LoRa on lora0, 25 s at least\n"
+    )
 
 
 def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):

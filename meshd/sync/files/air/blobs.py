@@ -106,6 +106,10 @@ class AirBlobs:
         """Return what a radio may still send; None: it is away."""
         return self._air.budget(link, now)
 
+    def before_us(self, link: str, now: int) -> int:
+        """Return how long a radio needs for what is on its way already."""
+        return self._senders.before_us(link, now)
+
     def frame_us(self, link: str) -> int:
         """Return how long a full frame takes."""
         return self._air.frame_us(link)

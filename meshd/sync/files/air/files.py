@@ -18,6 +18,7 @@ from meshd.core.crypto import verify
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.events import Answer, ChunkQuery, KeepQuery, Notice
+from meshd.core.spans import span
 from meshd.core.timers import Key
 from meshd.sync.files.air.blob import blob_size, chunks_in, pack
 from meshd.sync.files.air.blobs import AirBlobs
@@ -183,6 +184,16 @@ class AirFiles:
         """
         verdict = self._verdict(size, now, but=self._owner.file_givers(space))
         return "" if verdict is None or verdict.way is Way.LORA else verdict.text
+
+    def goes(self, space: bytes, size: int, now: int) -> str:
+        """Say how long a file of `size` bytes takes by LoRa, with what goes before it; "" when it
+        waits, or nobody is there who takes it so.
+        """
+        verdict = self._verdict(size, now, but=self._owner.file_givers(space))
+        if verdict is None or verdict.way is not Way.LORA:
+            return ""
+        took_us = verdict.took_us + self._senders.before_us(verdict.link, now)
+        return f"{verdict.text}, {span(max(took_us // 1_000_000, 1))} at least"
 
     def states(self, manifests: Sequence[Manifest], now: int) -> list[dict[str, object]]:
         """Return where each file stands, for `files`: nothing where `survey` did not look."""

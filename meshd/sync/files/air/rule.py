@@ -24,6 +24,8 @@ SPARE_PART = 8
 """One more of so many pieces is reckoned with."""
 PACE_PERCENT = 115
 """Between two frames others may speak."""
+PACE_MIN = 4
+"""With fewer pieces nobody knows the pace."""
 EXTRA_BYTES = NAME_LEN + TAG_LEN
 """What a file has beside its plaintext: the name of its one chunk, and that chunk's tag."""
 
@@ -47,10 +49,15 @@ class Way(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """What is to become of a file, and the sentence that tells people."""
+    """What is to become of a file, and the sentence that tells people.
+
+    What goes at once goes by `link`, and takes `took_us` where nothing goes before it.
+    """
 
     way: Way
     text: str
+    link: str = ""
+    took_us: int = 0
 
 
 def cut_of(size: int, room: int) -> Cut | None:
@@ -113,7 +120,8 @@ def judge(size: int, budgets: Sequence[Budget]) -> Verdict | None:
     )
     for one in budgets:
         if size <= limit_bytes(one, one.left_us):
-            return Verdict(Way.LORA, f"goes by LoRa on {one.link}")
+            took_us = time_us(size + EXTRA_BYTES, one) or 0
+            return Verdict(Way.LORA, f"goes by LoRa on {one.link}", one.link, took_us)
     most = limit_bytes(best, best.hour_us)
     count = -(-(size + EXTRA_BYTES) // max(best.room - PIECE_HEAD, 1))
     needs_us = frames_of(count) * best.frame_us

@@ -15,7 +15,7 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.law import HOUR_US, Budget
 from meshd.sync.files.air.blob import Packed
-from meshd.sync.files.air.rule import PACE_PERCENT
+from meshd.sync.files.air.rule import PACE_MIN, PACE_PERCENT
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
@@ -65,8 +65,8 @@ class Sending:
             "packed",
             "payer",
         ),
-        *("heard", "latest_us", "ready_us", "runs", "sent", "since_us", "tag", "todo", "told"),
-        "vain",
+        *("heard", "latest_us", "paced", "paced_us", "ready_us", "runs", "sent", "since_us"),
+        *("tag", "todo", "told", "vain"),
     )
 
     def __init__(
@@ -88,9 +88,23 @@ class Sending:
         self.heard: set[int] = set()
         self.sent = 0
         self.since_us = now
+        self.paced = 0
+        self.paced_us = now
         self.runs: set[int] = set()
         self.told: set[int] = set()
         self.vain = 0
+
+    @property
+    def before(self) -> int:
+        """Return how many pieces are still to go, those too that nobody asked for yet."""
+        fresh = self.first and not self.sent and self.offer_due_us is not None
+        return self.todo or (self.offer.need if fresh else 0)
+
+    def left_us(self, now: int) -> int | None:
+        """Return how long the rest takes at the pace so far; None: too few went to know it."""
+        if self.paced < PACE_MIN:
+            return None
+        return (now - self.paced_us) * self.todo // self.paced
 
     def busy(self, now: int) -> bool:
         """Tell whether there is anything to send now."""
@@ -140,6 +154,15 @@ class Senders:
     def of(self, payer: bytes) -> list[Sending]:
         """Return what is being given of one author."""
         return [one for one in self._sendings.values() if one.payer == payer]
+
+    def before_us(self, link: str, now: int) -> int:
+        """Return how long a radio needs for what is on its way, which comes before what is new."""
+        budget = self._air.budget(link, now)
+        if budget is None:
+            return 0
+        return _pace_us(budget) * sum(
+            one.before for one in self._sendings.values() if one.link == link
+        )
 
     def stop(self, link: str, tag: bytes) -> None:
         """Nobody needs a blob by a radio any more."""
@@ -207,6 +230,7 @@ class Senders:
         sending.runs.update(run for run in runs if wanted.runs >> run & 1)
         more = min(wanted.more, offer.need)
         if not sending.todo:
+            sending.paced = 0
             frame_us = self._air.frame_us(link)
             sending.latest_us = now + 2 * (LATER + more) * frame_us
             if not sending.first:
@@ -290,6 +314,9 @@ class Senders:
             return False
         sending.todo = left
         sending.sent += 1
+        if not sending.paced:
+            sending.paced_us = now
+        sending.paced += 1
         sending.next = (number + 1) % offer.pieces
         if sending.next:
             sending.given.add(number)

@@ -19,7 +19,7 @@ from meshd.core.law import HOUR_US
 from meshd.core.spans import span
 from meshd.sync.files.air.blob import unpack
 from meshd.sync.files.air.erasure import mark_of
-from meshd.sync.files.air.rule import time_us
+from meshd.sync.files.air.rule import PACE_MIN, time_us
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
@@ -43,8 +43,7 @@ SPANS = 2
 ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
 QUIET_US = 120_000_000
-PACE_MIN = 4
-"""After so long without a piece people are told so; with fewer pieces nobody knows the pace."""
+"""After so long without a piece people are told so."""
 LOST_ASKS = 3
 LOST_MAX = 8
 """Pieces of so many unknown files are remembered, to ask for an offer so often."""
@@ -68,6 +67,8 @@ class Taking:
             "asks",
             "began_us",
             "body",
+            "first_us",
+            "last_us",
             "link",
             "loose",
             "marks",
@@ -94,16 +95,21 @@ class Taking:
         self.asks = 0
         self.yields = 0
         self.began_us = self.moved_us = 0
+        self.first_us = self.last_us = 0
         self.moves: deque[int] = deque(maxlen=max(offer.need // PART, 1))
 
     def text(self, now: int, frame_us: int) -> str:
-        """Say how far it is, and how long the rest takes at the pace so far."""
-        here, need = len(self.pieces), self.offer.need
+        """Say how far it is, and how long the rest takes at the pace so far.
+
+        Pieces that wait for their marks count too: most are what they seem.
+        """
+        need = self.offer.need
+        here = need - self.lacks
         said = f"waits for pieces by LoRa: {here} of {need} are here"
-        if (quiet_us := now - self.moved_us) >= QUIET_US:
+        if (quiet_us := now - max(self.last_us, self.began_us)) >= QUIET_US:
             quiet = span(quiet_us / 1e6)
             return f"{said}; none came for {quiet}: who gives it may wait for airtime"
-        piece_us = (self.moved_us - self.began_us) / here if here >= PACE_MIN else 0
+        piece_us = (self.last_us - self.first_us) / (here - 1) if here >= PACE_MIN else 0
         left_us = max(piece_us, frame_us) * max(need - here, 1)
         return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
 
@@ -221,7 +227,7 @@ class Takings:
 
     def _piece(self, taking: Taking, piece: Piece, now: int) -> bool:
         """Take a piece for one offer; False when it is not of it."""
-        number, offer = piece.number, taking.offer
+        number, offer, lacked = piece.number, taking.offer, taking.lacks
         if number >= offer.pieces or len(piece.data) != offer.piece:
             return False
         if number not in taking.pieces and number // offer.run in taking.marks:
@@ -229,6 +235,8 @@ class Takings:
                 return False
         elif number not in taking.pieces:
             taking.loose.setdefault(number, piece.data)
+        if taking.lacks < lacked:
+            taking.first_us, taking.last_us = taking.first_us or now, now
         if not self._whole(taking, now):
             more = min(piece.left, taking.lacks)
             self._ask_later(taking, now, after=more + (more + 3) // 4)
