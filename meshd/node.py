@@ -57,7 +57,7 @@ from meshd.session.echo import Echo
 from meshd.session.sessions import Sessions
 from meshd.session.stream_inputs import StreamInputs
 from meshd.space.spaces import Spaces
-from meshd.sync.air import sync as air_sync
+from meshd.sync.air.sync import KINDS, SUBS, AirSync
 from meshd.sync.files.files import Files
 from meshd.sync.store_inputs import StoreInputs
 from meshd.sync.sync import Sync
@@ -109,7 +109,9 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             name=options.name,
         )
         self.spaces = Spaces(ctx, identity=identity, image=image)
-        self.files = Files(ctx, self.spaces, self.sessions, image=image)
+        self.radios = Radios(ctx, self.routing, identity, mesh=options.mesh, boot=boot.number)
+        by_air = RadiosForFiles(self.radios, identity)
+        self.files = Files(ctx, self.spaces, self.sessions, by_air, image=image)
         self.sync = Sync(  # which parts the quota between entries and files
             ctx,
             self.spaces,
@@ -118,13 +120,11 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
             image=image,
             relay_quota_bytes=options.relay_quota_bytes,
         )
-        self.radios = Radios(ctx, self.routing, identity, mesh=options.mesh, boot=boot.number)
         self.names = OwnNames(ctx, self.radios, identity, mesh=options.mesh, name=options.name)
         self.packets = Packets(
             ctx, self.id, options, radios=self.radios, route_to=self.routing.route_to
         )
-        blobs = self.files.lora.use(RadiosForFiles(self.radios, identity, self.files.lora.heard))
-        self.air = air_sync.AirSync(ctx, self.spaces, self.radios, self.sync, blobs=blobs)
+        self.air = AirSync(ctx, self.spaces, self.radios, self.sync, blobs=self.files.lora.blobs)
         self.echo = Echo(ctx, partial(mesh_address, options.mesh))
         self.messages = Messages(
             ctx,
@@ -141,8 +141,9 @@ class Node(StoreInputs, StreamInputs, RadioInputs):
     def _tie_parts(self) -> None:
         """Tell parts of others that they know by a narrow face only."""
         self.sessions.targets.is_thin = self._is_thin
-        self.radios.on_object |= dict.fromkeys(air_sync.KINDS, self.air.object)
-        self.radios.on_local |= dict.fromkeys(air_sync.SUBS, self.air.local)
+        self.radios.on_object |= dict.fromkeys(KINDS, self.air.object)
+        self.radios.on_local |= dict.fromkeys(SUBS, self.air.local)
+        self.radios.on_local |= dict.fromkeys(self.files.lora.subs, self.files.lora.local)
         self.spaces.tell = lambda now: self.air.told(self.sync.statuses(now), now)
         self.spaces.air = self.air
         self.messages.people.sources += [self.sessions.known.nodes, self._routed_nodes]

@@ -1,38 +1,27 @@
 """The radios as files see them: items for all in earshot, and what may still be sent.
 
-Enters: items of files, what others send of them. Leaves: the same by `Radios`, bulk only while
-little waits there. Must not know: what the items say.
+Enters: items of files. Leaves: the same by `Radios`, bulk only while little waits there. Must not
+know: what the items say, who takes those of others.
 """
-
-from collections.abc import Callable
 
 from meshd.core.identity import Identity
 from meshd.core.ids import SHORT_LEN
 from meshd.core.law import Budget
-from meshd.forwarding.radio_events import LocalHeard
 from meshd.forwarding.radios import Radios
 from meshd.link.ledger import Priority
-from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.lora_payload import Local
 
-SUBS = (Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS)
 BACKLOG_MAX = 2
 """Items that wait at a radio when a piece is added."""
 AWAY_US = 1_000_000
 
-Heard = Callable[[str, bytes, int, bytes, int], None]
-
 
 class RadiosForFiles:
-    """What `sync.files.ports.FileRadios` asks for; items of files go to `heard`."""
+    """What `sync.files.ports.FileRadios` asks for."""
 
-    def __init__(self, radios: Radios, identity: Identity, heard: Heard) -> None:
+    def __init__(self, radios: Radios, identity: Identity) -> None:
         self._radios = radios
         self._identity = identity
-
-        def on(event: LocalHeard, now: int) -> None:
-            heard(event.link, event.node, event.sub, event.body, now)
-
-        radios.on_local |= dict.fromkeys(SUBS, on)
 
     def links(self) -> tuple[str, ...]:
         """Return the radios that take frames now."""

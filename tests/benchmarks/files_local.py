@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from random import Random
 
-from devices.file_devices import household, sync
+from devices.file_devices import Antenna, household, sync
 
 from meshd.core.context import Context
 from meshd.core.events import EntriesQuery, EntryRow, MetaRow, Reply, StoreAppend, StoreRead
@@ -38,7 +38,7 @@ class Host:
         image = self.backend.load()
         self.ctx = Context(rng=Random(1), entropy=os.urandom)
         self.spaces = Spaces(self.ctx, identity=device.identity, image=image)
-        self.files = Files(self.ctx, self.spaces, self, image=image)
+        self.files = Files(self.ctx, self.spaces, self, Antenna(), image=image)
         self.worker = StoreWorker(self.backend, self)
         self.replies = {}
         self.peer = None

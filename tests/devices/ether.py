@@ -82,7 +82,7 @@ class Ether(FileNet):
         self._flying = None
         self._next_us = None
         for radio in self.radios:
-            radio.device.files.lora.use(radio)
+            radio.device.antenna.radio = radio
 
     def heard_by(self, radio):
         """Return the radios that hear one."""

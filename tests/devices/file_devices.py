@@ -27,7 +27,9 @@ class FileDevice(Device):
         self.progress = []
         self.sessions = Sessions()
         self.sought = []
-        self.files = Files(self.ctx, self.spaces, self.sessions, image=self.store.load())
+        self.antenna = getattr(self, "antenna", None) or Antenna()
+        image = self.store.load()
+        self.files = Files(self.ctx, self.spaces, self.sessions, self.antenna, image=image)
         self.files.set_quota(self.quota_bytes)
         self.files.seek = lambda space, likely, now: self.sought.append((space, likely))
         self.read_fault = None
@@ -101,6 +103,18 @@ class FileDevice(Device):
 
     def listed(self, space="home"):
         return self.reply(self.request("files", space=space)).value["files"]
+
+
+class Antenna:
+    """What `Files` sees of radios: none, until an `Ether` gives a `radio`."""
+
+    radio = None
+
+    def links(self):
+        return self.radio.links() if self.radio else ()
+
+    def __getattr__(self, name):
+        return getattr(self.radio, name)
 
 
 class Sessions:

@@ -21,7 +21,7 @@ from meshd.sync.files.catalogue import HOLDERS_MAX, Catalogue, Manifest
 from meshd.sync.files.fetch import Fetcher
 from meshd.sync.files.jobs import Fetch
 from meshd.sync.files.keeping import Keeper
-from meshd.sync.files.ports import FileSessions, FileSpaces
+from meshd.sync.files.ports import FileRadios, FileSessions, FileSpaces
 from meshd.sync.files.requests import FileRequests
 from meshd.sync.files.serving import Serving
 from meshd.sync.reads import Reads
@@ -43,6 +43,7 @@ class Files:
         ctx: Context,
         spaces: FileSpaces,
         sessions: FileSessions,
+        air: FileRadios,
         *,
         image: StoreImage,
     ) -> None:
@@ -60,7 +61,7 @@ class Files:
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
         self._nodes: dict[int, bytes] = {}
-        self.lora = AirFiles(ctx, reads, self._catalogue, AirFilesPlace(spaces, self))
+        self.lora = AirFiles(ctx, reads, self._catalogue, AirFilesPlace(spaces, self), air)
         self._early: dict[int, list[tuple[bytes, bytes]]] = {}
         self._requests = FileRequests(
             ctx, reads, spaces, self._catalogue, self._fetcher, lora=self.lora

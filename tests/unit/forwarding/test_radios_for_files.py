@@ -4,12 +4,13 @@ from radios.mesh import SF7, Mesh
 
 from meshd.core.airtime import Modulation
 from meshd.core.law import HOUR_US
-from meshd.forwarding.radios_for_files import AWAY_US, BACKLOG_MAX, SUBS, RadiosForFiles
+from meshd.forwarding.radios_for_files import AWAY_US, BACKLOG_MAX, RadiosForFiles
+from meshd.sync.files.air.files import AirFiles
 from meshd.wire.lora_payload import Sub
 
 
-def air_of(host, heard=lambda *item: None):
-    return RadiosForFiles(host.node.radios, host.identity, heard)
+def air_of(host):
+    return RadiosForFiles(host.node.radios, host.identity)
 
 
 def test_a_limited_band_leaves_bulk_its_part_of_the_hour():
@@ -57,12 +58,13 @@ def test_items_of_files_come_in_and_keys_are_known():
     mesh.run(60)
     one, other = mesh.hosts
     heard = []
-    theirs = air_of(other, lambda *item: heard.append(item[:4]))
-    for sub in SUBS:
+    theirs = air_of(other)
+    other.node.radios.on_local |= dict.fromkeys(AirFiles.subs, lambda item, now: heard.append(item))
+    for sub in AirFiles.subs:
         air_of(one).tell("lora0", sub, bytes([sub]) * 9, one.now, bulk=False)
     mesh.run(10)
-    assert sorted(item[2] for item in heard) == sorted(SUBS)
-    assert {item[:2] for item in heard} == {("lora0", one.node.id)}
+    assert sorted(item.sub for item in heard) == sorted(AirFiles.subs)
+    assert {(item.link, item.node) for item in heard} == {("lora0", one.node.id)}
     assert theirs.public_of(one.node.id) == one.identity.public
     assert air_of(one).sign(b"x") == one.identity.sign(b"x")
 

@@ -27,6 +27,7 @@ from meshd.sync.files.air.sending import Plan, Senders
 from meshd.sync.files.air.taking import IDLE_US, Taking, Takings
 from meshd.sync.files.catalogue import Catalogue, Manifest
 from meshd.sync.files.ports import FileRadios
+from meshd.sync.ports import LocalPort
 from meshd.sync.reads import Reads
 from meshd.wire import lora_pieces as wire
 from meshd.wire.file_messages import NAME_LEN
@@ -90,16 +91,24 @@ class _Look(NamedTuple):
 
 
 class AirFiles:
-    """The files of one node that go by LoRa. Without `use` it does nothing."""
+    """The files of one node that go by LoRa. `blobs` is how others do by the same."""
+
+    subs = (Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS)
+    """What `local` takes."""
 
     def __init__(
-        self, ctx: Context, reads: Reads, catalogue: Catalogue, owner: AirFilesOwner
+        self,
+        ctx: Context,
+        reads: Reads,
+        catalogue: Catalogue,
+        owner: AirFilesOwner,
+        air: FileRadios,
     ) -> None:
         self._ctx = ctx
         self._reads = reads
         self._catalogue = catalogue
         self._owner = owner
-        self._air: FileRadios | None = None
+        self._air = air
         self._refs: OrderedDict[bytes, _File] = OrderedDict()
         self._whole: OrderedDict[_File, None] = OrderedDict()
         self._ahead: OrderedDict[bytes, tuple[str, bytes, wire.Offer]] = OrderedDict()
@@ -107,22 +116,14 @@ class AirFiles:
         self._sought: OrderedDict[bytes, int] = OrderedDict()
         self._missed: OrderedDict[_File, tuple[int, int]] = OrderedDict()
         self._looks = 0
-        self.blobs: AirBlobs | None = None
-
-    def use(self, air: FileRadios) -> AirBlobs:
-        """Send and take by these radios from now on; return how others do by the same."""
-        self._air = air
-        self._senders = Senders(self._ctx, air)
-        self._takings = Takings(self._ctx, air, wrong=self._blame)
+        self._senders = Senders(ctx, air)
+        self._takings = Takings(ctx, air, wrong=self._blame)
         self.blobs = AirBlobs(air, self._senders, self._takings, planned=self._plan)
-        return self.blobs
 
     # --- news of files ----------------------------------------------------------------------------
 
     def found(self, manifest: Manifest, now: int) -> None:
         """A file is known: perhaps it was offered before that."""
-        if self._air is None:
-            return
         ref = wire.ref_of(manifest.space, manifest.clear.root)
         self._refs[ref] = (manifest.space, manifest.clear.root)
         if len(self._refs) > WHOLE_MAX:
@@ -138,8 +139,6 @@ class AirFiles:
     def holds(self, manifest: Manifest, now: int, *, first: bool = False) -> None:
         """A file is here whole: offer it to whom it may help. `first`: it was put here."""
         self._note_whole(manifest)
-        if self._air is None:
-            return
         self._takings.stop(manifest.clear.root)
         for link in self._air.links():
             if self._air.neighbours_of(link):
@@ -153,7 +152,7 @@ class AirFiles:
     def seek(self, manifest: Manifest, now: int) -> None:
         """Somebody here waits for a file that no session has: ask for an offer."""
         root = manifest.clear.root
-        if self._air is None or self._sought.get(root, 0) > now or not self._goes(manifest, now):
+        if self._sought.get(root, 0) > now or not self._goes(manifest, now):
             return
         self._sought[root] = now + SOUGHT_US
         if len(self._sought) > SOUGHT_MAX:
@@ -175,7 +174,7 @@ class AirFiles:
     @property
     def used(self) -> bool:
         """Tell whether there are radios at all."""
-        return self._air is not None and bool(self._air.links())
+        return bool(self._air.links())
 
     def waits_of(self, space: bytes, size: int, now: int) -> str:
         """Say what a file of `size` bytes waits for; "" when it goes, or nobody waits for it.
@@ -223,8 +222,8 @@ class AirFiles:
 
     def awaits(self, manifest: Manifest, now: int) -> str:
         """Say what a file that is not here waits for; "" where LoRa has no part in that."""
-        taking = None if self._air is None else self._takings.of(manifest.clear.root)
-        if taking is not None and self._air is not None:
+        taking = self._takings.of(manifest.clear.root)
+        if taking is not None:
             return taking.text(now, self._air.frame_us(taking.link))
         verdict = self._verdict(_plain_size(manifest), now)
         if verdict is None or verdict.way is Way.WIFI:
@@ -233,7 +232,7 @@ class AirFiles:
 
     def comes(self, manifest: Manifest, now: int) -> bool:
         """Tell whether pieces of a file come by LoRa, though slowly."""
-        taking = None if self._air is None else self._takings.of(manifest.clear.root)
+        taking = self._takings.of(manifest.clear.root)
         return taking is not None and now - taking.moved_us < IDLE_US
 
     def survey(self, manifests: Sequence[Manifest], then: Callable[[int], None], now: int) -> None:
@@ -250,18 +249,19 @@ class AirFiles:
 
     def _verdict(self, size: int, now: int, but: Collection[bytes] = ()) -> Verdict | None:
         """Judge by the radios that hear somebody `but` those."""
-        if (air := self._air) is None:
-            return None
+        air = self._air
         links = [link for link in air.links() if set(air.neighbours_of(link)).difference(but)]
         budgets = [air.budget(link, now) for link in links]
         return judge(size, [one for one in budgets if one is not None])
 
     # --- the air ----------------------------------------------------------------------------------
 
-    def heard(self, link: str, node: bytes, sub: int, body: bytes, now: int) -> None:
+    def local(self, heard: LocalPort, now: int) -> None:
         """Take an item of a neighbour."""
-        if self._air is None:
-            return
+        self.heard(heard.link, heard.node, heard.sub, heard.body, now)
+
+    def heard(self, link: str, node: bytes, sub: int, body: bytes, now: int) -> None:
+        """Take the parts of an item."""
         try:
             if sub == Sub.PIECE:
                 piece = wire.Piece.decode(body)
@@ -279,11 +279,10 @@ class AirFiles:
 
     def handle_timer(self, now: int) -> None:
         """Do what is due."""
-        if self._air is not None:
-            self._takings.tick(now)
-            self._senders.tick(now)
-            self._ask_for_missed(now)
-            self._plan(now)
+        self._takings.tick(now)
+        self._senders.tick(now)
+        self._ask_for_missed(now)
+        self._plan(now)
 
     def _plan(self, now: int) -> None:
         missed_us = min((due_us for due_us, _ in self._missed.values()), default=None)
@@ -315,7 +314,6 @@ class AirFiles:
             self.seek(manifest, now)
 
     def _offer_heard(self, link: str, node: bytes, offer: wire.Offer, now: int) -> None:
-        assert self._air is not None
         public = self._air.public_of(node)
         if node in self._blamed or public is None:
             self._ctx.drop(DropReason.PIECE_UNSIGNED, link)
@@ -325,7 +323,7 @@ class AirFiles:
             return
         self._takings.heard_offer(offer.tag)
         self._senders.offered(link, offer, covers=not self._air.others(link, node))
-        if self.blobs is not None and self.blobs.offered(link, node, offer, now):
+        if self.blobs.offered(link, node, offer, now):
             return
         if self._offered(link, node, offer, now):
             return
@@ -387,7 +385,6 @@ class AirFiles:
         fields: dict[str, object] = {"file": manifest.text, "link": taking.link}
         self._ctx.emit(Notice("file-by-lora", fields))
         self._owner.file_came(manifest, now)
-        assert self._air is not None
         for link in self._air.links():
             reached = link == taking.link and not self._air.others(link, taking.node)
             if not reached and self._air.neighbours_of(link):
@@ -419,7 +416,7 @@ class AirFiles:
             self._look(manifest, then, content=True)
 
     def _send(self, manifest: Manifest, plan: Plan, blob: bytes | None, now: int) -> None:
-        if blob is None or self._air is None:
+        if blob is None:
             return
         budget = self._air.budget(plan.link, now)
         ref = wire.ref_of(manifest.space, manifest.clear.root)
@@ -432,7 +429,6 @@ class AirFiles:
     # --- inside -----------------------------------------------------------------------------------
 
     def _goes(self, manifest: Manifest, now: int, link: str = "") -> bool:
-        assert self._air is not None
         links = [one for one in self._air.links() if not link or one == link]
         budgets = [budget for one in links if (budget := self._air.budget(one, now)) is not None]
         verdict = judge(_plain_size(manifest), budgets)
