@@ -180,7 +180,7 @@ class Chooser:
             entry.installed = None
             self._ctx.emit(RouteRemoved(entry.prefix))
         self._announcer.changed(entry.prefix, now, urgent=True)
-        self._requests.starving(entry, entry.said, now)
+        self._requests.starving(entry, now)
 
     def _let_go(self, entry: Entry) -> None:
         """Hold an entry no longer."""

@@ -1,8 +1,10 @@
 """Seqno requests: ask, answer, forward (RFC 8966 §3.8).
 
-Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast, each sent at
-most four times, six by LoRa, for a route that is only better twice; own seqno increases. What is
-asked is remembered within bounds; what is sent on for others is remembered in `forwarded`.
+Enters: routes that were lost, requests of neighbours. Leaves: requests by unicast; own seqno
+increases. A need, for a prefix without a route, is asked six times within 16 s, more often by LoRa,
+and again as long as the prefix has none; a wish, for a route that is only better, twice. What is
+asked is remembered within bounds, and shared by neighbour: needs that find no room wait, wishes do
+not. What is sent on for others is remembered in `forwarded`.
 Must not know: packets, how answers are sent.
 """
 
@@ -10,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
+from meshd.core.events import LinkKind
 from meshd.core.ids import Prefix
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
@@ -23,7 +26,7 @@ from meshd.routing.table import Entry, Route, RouteTable
 from meshd.wire.babel import SeqnoRequest
 
 HOP_COUNT = 64
-RESEND_US = (500_000, 1_000_000, 2_000_000)
+RESEND_US = (500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
 WISH_US = (2_000_000,)
 """The same for a route that is only better than the one there is."""
 
@@ -37,14 +40,25 @@ By then most of those who had their route through us, or through whom we had our
 a node that went, they all would be asked, and each would ask on.
 """
 
-PENDING_MAX = 256
+ROOM_US = 500_000
+"""When a need that found no room is looked at again."""
+
+PENDING_MAX = 1024
+"""Requests under way. Of those that lost their way, one neighbour may have all the others have.
+
+Where one link is what is left between two parts of a mesh, all that is beyond is asked over it.
+"""
+
+WISHES_MAX = 256
+"""With so many under way nothing is wished for, nor of a neighbour that is asked for a quarter."""
+
 TARGETS_MAX = 4
 
 
 class Pending:
-    """One request of our own, not yet answered."""
+    """One request of our own, not yet answered; `targets` were asked, the first as its cause."""
 
-    __slots__ = ("due_us", "pauses", "request", "sent", "targets")
+    __slots__ = ("due_us", "pauses", "request", "sent", "targets", "wish")
 
     def __init__(
         self,
@@ -52,17 +66,36 @@ class Pending:
         targets: tuple[Neighbour, ...],
         now: int,
         pauses: tuple[int, ...],
+        *,
+        wish: bool,
     ) -> None:
         self.request = request
         self.targets = targets
         self.pauses = pauses
         self.due_us = now + pauses[0]
         self.sent = 1
+        self.wish = wish
 
     @property
     def resting(self) -> bool:
         """Tell whether it was sent for the last time."""
         return self.sent > len(self.pauses)
+
+    @property
+    def by_radio(self) -> bool:
+        """Tell whether anybody was asked by LoRa, where few words have room."""
+        return any(target.link.kind is LinkKind.RADIO for target in self.targets)
+
+    def stands_for(self, request: SeqnoRequest, *, wish: bool) -> bool:
+        """Tell whether another request for its prefix would ask for no more.
+
+        A wish stands for no need: who was asked may have lost the route as well.
+        """
+        return (
+            (wish or not self.wish)
+            and self.request.router_id == request.router_id
+            and not newer(request.seqno, self.request.seqno)
+        )
 
 
 class Requests:
@@ -85,41 +118,41 @@ class Requests:
         self._pending: dict[Prefix, Pending] = {}
         self._shares = Shares()
         self._forwarded = Forwarded()
-        self._starving: dict[Prefix, tuple[bytes, int, int] | None] = {}
+        self._starving: dict[Prefix, None] = {}
 
     def __len__(self) -> int:
         return len(self._pending) + len(self._forwarded)
 
     # --- our own ----------------------------------------------------------------------------------
 
-    def starving(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
+    def starving(self, entry: Entry, now: int) -> None:
         """Note a prefix without a route: what is left of it is asked soon."""
-        if not self._starving:
-            self._ctx.timers.set(("routing", "starve"), now + STARVE_US)
-        self._starving[entry.prefix] = lost
+        self._starve(entry.prefix, now + STARVE_US)
+
+    def _starve(self, prefix: Prefix, at_us: int) -> None:
+        self._starving[prefix] = None
+        self._ctx.timers.set_earlier(("routing", "starve"), at_us)
 
     def starve(self, now: int) -> None:
-        """Ask for what lost its route of late and has none yet."""
+        """Ask for what lost its route of late and has none yet; what finds no room waits."""
         starving, self._starving = self._starving, {}
-        for prefix, lost in starving.items():
+        for prefix in starving:
             entry = self._table.entries.get(prefix)
-            if entry is not None and entry.selected is None:
-                self._ask_around(entry, lost, now)
+            if entry is not None and entry.selected is None and not self._ask_around(entry, now):
+                self._starve(prefix, now + ROOM_US)
 
-    def _ask_around(self, entry: Entry, lost: tuple[bytes, int, int] | None, now: int) -> None:
-        """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1)."""
-        finite = [route for route in entry.routes if route.metric != INFINITY]
+    def _ask_around(self, entry: Entry, now: int) -> bool:
+        """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1).
+
+        False when there is no room for that now.
+        """
+        finite = _finite(entry)
         if not finite:
-            return
-        finite.sort(key=_metric)
-        router_id = lost[0] if lost is not None else finite[0].router_id
-        source = self._sources.get(entry.prefix, router_id)
-        if source is None:
-            return
-        targets = tuple(route.neighbour for route in finite[:TARGETS_MAX])
+            return True
+        router_id = entry.said[0] if entry.said is not None else finite[0].router_id
+        targets = tuple(route.neighbour for route in finite)
         pauses = self._announcer.resend_us(targets, RESEND_US)
-        wanted = source.seqno + 1 & 0xFFFF
-        self._ask(entry.prefix, router_id, wanted, targets, now, pauses=pauses)
+        return self._ask(entry.prefix, router_id, targets, now, pauses=pauses)
 
     def unfeasible(self, prefix: Prefix, neighbour: Neighbour, router_id: bytes, now: int) -> None:
         """Ask a neighbour, whose route we would like, for a later seqno of it (§3.8.2.2).
@@ -128,56 +161,84 @@ class Requests:
         """
         entry = self._table.entries.get(prefix)
         if entry is not None and (entry.selected is None or entry.selected.metric == INFINITY):
-            self.starving(entry, entry.said, now)
-            return
-        source = self._sources.get(prefix, router_id)
-        if source is not None:
-            wanted = source.seqno + 1 & 0xFFFF
-            self._ask(prefix, router_id, wanted, (neighbour,), now, pauses=WISH_US)
+            self.starving(entry, now)
+        elif not self._ask(prefix, router_id, (neighbour,), now, pauses=WISH_US, wish=True):
+            self._ctx.drop(DropReason.BABEL_REQUESTS_FULL, neighbour.link.name)
 
     def _ask(
         self,
         prefix: Prefix,
         router_id: bytes,
-        seqno: int,
         targets: tuple[Neighbour, ...],
         now: int,
         *,
         pauses: tuple[int, ...],
-    ) -> None:
+        wish: bool = False,
+    ) -> bool:
+        """Ask for the seqno after the one we know, if that is not under way; False: no room."""
+        source = self._sources.get(prefix, router_id)
+        if source is None:
+            return True
+        request = SeqnoRequest(prefix, router_id, source.seqno + 1 & 0xFFFF, HOP_COUNT)
         known = self._pending.get(prefix)
         if known is not None:
-            resting = known.resting and not set(targets) <= set(known.targets)
-            same = known.request.router_id == router_id
-            if same and not resting and not newer(seqno, known.request.seqno):
-                return
+            others = tuple(target for target in targets if target not in known.targets)
+            if known.stands_for(request, wish=wish) and not (known.resting and others):
+                if not wish:
+                    known.targets += others
+                    self._send(known.request, others)
+                return True
             self._forget(prefix)
-        cause = targets[0]
-        if len(self._pending) >= PENDING_MAX or self._shares[cause] >= PENDING_MAX // 4:
-            self._ctx.drop(DropReason.BABEL_REQUESTS_FULL, cause.link.name)
-            return
-        request = SeqnoRequest(prefix, router_id, seqno, HOP_COUNT)
-        self._pending[prefix] = Pending(request, targets, now, pauses)
-        self._shares[cause] += 1
+        if not self._room(targets[0], wish=wish, now=now):
+            return False
+        self._pending[prefix] = Pending(request, targets, now, pauses, wish=wish)
+        self._shares[targets[0]] += 1
         self._send(request, targets)
         self._ctx.timers.set_earlier(("routing", "requests"), now + pauses[0])
+        return True
+
+    def _room(self, cause: Neighbour, *, wish: bool, now: int) -> bool:
+        """Tell whether another request has room; for a need, one of who has most may have to go."""
+        if wish:
+            return len(self._pending) < WISHES_MAX and self._shares[cause] < WISHES_MAX // 4
+        if len(self._pending) < PENDING_MAX:
+            return True
+        most = self._shares.gives_way(cause)
+        if most is None:
+            return False
+        found = [each for each in self._pending.values() if each.targets[0] is most]
+        victim = min(found, key=_missed)
+        self._forget(victim.request.prefix)
+        if not victim.wish:
+            self._starve(victim.request.prefix, now + ROOM_US)
+        return True
 
     def resend(self, now: int) -> None:
-        """Send again what was not answered, three times at most, then let it rest."""
+        """Send again what was not answered, some times, then let it rest."""
         for prefix, pending in list(self._pending.items()):
-            if now < pending.due_us:
-                continue
-            if pending.sent > len(pending.pauses) + 1:
-                self._forget(prefix)
-                continue
-            if not pending.resting:
-                self._send(pending.request, pending.targets)
-            pauses = (*pending.pauses[1:], pending.pauses[-1], REST_US)
-            pending.due_us = now + pauses[pending.sent - 1]
-            pending.sent += 1
+            if now >= pending.due_us:
+                self._send_again(prefix, pending, now)
         if self._pending:
             due = min(pending.due_us for pending in self._pending.values())
             self._ctx.timers.set(("routing", "requests"), due)
+
+    def _send_again(self, prefix: Prefix, pending: Pending, now: int) -> None:
+        """Send a request again to who has a route by now; what rested for long is asked anew."""
+        if pending.resting:
+            self._forget(prefix)
+            if not pending.wish and not pending.by_radio:
+                self._starve(prefix, now + STARVE_US)
+            return
+        entry = self._table.entries.get(prefix)
+        if not pending.wish and entry is not None and entry.selected is None:
+            targets = tuple(route.neighbour for route in _finite(entry))
+            pending.targets += tuple(each for each in targets if each not in pending.targets)
+            self._send(pending.request, targets)
+        else:
+            self._send(pending.request, pending.targets)
+        pauses = (*pending.pauses[1:], REST_US)
+        pending.due_us = now + pauses[pending.sent - 1]
+        pending.sent += 1
 
     def awaited(self, entry: Entry) -> Need | None:
         """Return the router-id and seqno that a neighbour waits for, if any."""
@@ -270,5 +331,16 @@ class Requests:
             self._announcer.ask(target, request)
 
 
+def _finite(entry: Entry) -> list[Route]:
+    """Return the best routes that are not retracted, feasible or not."""
+    finite = [route for route in entry.routes if route.metric != INFINITY]
+    return sorted(finite, key=_metric)[:TARGETS_MAX]
+
+
 def _metric(route: Route) -> int:
     return route.metric
+
+
+def _missed(pending: Pending) -> tuple[bool, bool]:
+    """Order requests by how much they are missed: a wish little, one that rests hardly more."""
+    return not pending.wish, not pending.resting

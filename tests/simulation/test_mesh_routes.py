@@ -143,3 +143,24 @@ def test_lossy_multicast_still_converges():
         if place + 4 < 16:
             world.link(host, hosts[place + 4], Edge(loss=0.4))
     assert world.run_until(world.connected, 60 * SECOND), pairs_without_path(world)
+
+
+def test_all_that_lies_beyond_the_last_link_is_had_back_together():
+    """Two ways lead to many nodes; when the short one goes, nothing that is left is feasible."""
+    world = World(1)
+    near, short, long, longer, *hubs = (world.add_host() for _ in range(6))
+    for one, other in [(near, short), (short, hubs[0]), (near, long), (long, longer)]:
+        world.link(one, other)
+    world.link(longer, hubs[0])
+    world.link(*hubs)
+    for hub in hubs:
+        for _ in range(40):
+            world.link(hub, world.add_host())
+    assert world.run_until(world.connected, 10 * SECOND)
+    world.run(40 * SECOND)
+    short.input(short.node.stop)
+    world.run(SECOND)
+    short.crash()
+    world.run(SECOND)
+    rest = [host for host in world.hosts if host is not short]
+    assert world.connected(rest), len(near.routes)

@@ -1,0 +1,96 @@
+"""Seqno requests for many prefixes at once: who asks, who waits for room, what is asked again."""
+
+import pytest
+from speakers.air import link_address
+from speakers.talk import GREETING, OTHER, PEER, Talk, numbered, update
+
+from meshd.core.ids import Prefix
+from meshd.routing import requests
+from meshd.wire.babel import Retraction, SeqnoRequest
+
+LOST = 200
+THIRD = link_address(4)
+
+
+@pytest.fixture
+def talk():
+    """A speaker that hears three neighbours, and has routes of PEER."""
+    talk = Talk()
+    for who in (PEER, OTHER, THIRD):
+        talk.say(*GREETING, source=who)
+    for number in range(1, LOST + 1):
+        talk.say(update(numbered(number), metric=100))
+    talk.wait(0.04)
+    talk.heard()
+    return talk
+
+
+def unfeasible(talk: Talk, first: int, last: int, *, source: bytes = OTHER, seqno: int = 1) -> None:
+    """Let a neighbour announce longer routes than PEER's."""
+    for number in range(first, last + 1):
+        said = update(numbered(number), metric=600, seqno=seqno, next_hop=source)
+        talk.say(said, source=source)
+
+
+def lose(talk: Talk, first: int, last: int, *, source: bytes = PEER) -> None:
+    for number in range(first, last + 1):
+        talk.say(Retraction(numbered(number), 0, 2400), source=source)
+
+
+def asked(talk: Talk, seconds: float) -> list[Prefix]:
+    """Let time pass; return which prefixes are asked for meanwhile."""
+    talk.heard()
+    talk.wait(seconds)
+    return [tlv.prefix for tlv in talk.heard() if isinstance(tlv, SeqnoRequest)]
+
+
+def test_all_that_is_lost_is_asked_of_the_only_neighbour_left(talk):
+    unfeasible(talk, 1, LOST)
+    lose(talk, 1, LOST)
+    assert sorted(asked(talk, 0.2)) == [numbered(number) for number in range(1, LOST + 1)]
+
+
+def test_what_finds_no_room_is_asked_once_there_is_some(talk, monkeypatch):
+    monkeypatch.setattr(requests, "PENDING_MAX", 150)
+    unfeasible(talk, 1, LOST)
+    lose(talk, 1, LOST)
+    assert len(set(asked(talk, 1.2))) == 150
+    unfeasible(talk, 1, 100, seqno=2)
+    assert set(asked(talk, 0.6)) >= {numbered(number) for number in range(151, LOST + 1)}
+
+
+def test_neighbour_of_whom_much_is_wanted_leaves_others_their_share(talk, monkeypatch):
+    monkeypatch.setattr(requests, "PENDING_MAX", 150)
+    unfeasible(talk, 1, 180)
+    unfeasible(talk, 181, LOST, source=THIRD)
+    lose(talk, 1, LOST)
+    assert set(asked(talk, 0.2)) >= {numbered(number) for number in range(181, LOST + 1)}
+    assert len(talk.station.babel._requests) == 150
+
+
+def test_wish_that_is_under_way_is_no_reason_not_to_ask_once_the_route_is_lost(talk):
+    talk.say(update(numbered(1), metric=700))  # ignored, as it is not feasible; a wish
+    assert any(isinstance(tlv, SeqnoRequest) for tlv in talk.heard())
+    unfeasible(talk, 1, 1)
+    lose(talk, 1, 1)
+    assert asked(talk, 0.2) == [numbered(1)]
+
+
+def test_who_has_a_route_later_is_asked_at_once_and_each_time_again(talk):
+    unfeasible(talk, 1, 1)
+    lose(talk, 1, 1)
+    assert len(asked(talk, 0.2)) == 1
+    unfeasible(talk, 1, 1, source=THIRD)
+    assert len(asked(talk, 0.2)) == 1
+    assert len(asked(talk, 0.4)) == 2
+
+
+def test_prefix_without_a_route_is_asked_for_again_after_a_rest(talk):
+    unfeasible(talk, 1, 1)
+    lose(talk, 1, 1)
+    assert len(asked(talk, 16)) == 6
+    assert asked(talk, 9) == []
+    assert len(asked(talk, 2)) == 2
+    unfeasible(talk, 1, 1, seqno=2)
+    assert talk.metric(numbered(1)) is not None
+    assert asked(talk, 60) == []
