@@ -86,11 +86,6 @@ def noise_dbm(bandwidth_hz: int, noise_figure_db: float = 6.0) -> float:
     return THERMAL_NOISE_DBM_HZ + 10 * log10(bandwidth_hz) + noise_figure_db
 
 
-def sensitivity_dbm(modulation: Modulation) -> float:
-    """Return the weakest signal that is understood."""
-    return noise_dbm(modulation.bandwidth_hz) + modulation.snr_limit_db
-
-
 def _quarters_us(modulation: Modulation, quarters: int) -> int:
     """Return the length of so many quarters of a symbol, rounded to the microsecond."""
     scaled = quarters * (1 << modulation.spreading_factor) * 1_000_000

@@ -69,8 +69,6 @@ class Rules:
 
 
 FIRMWARE_2_8 = Rules()
-FIRMWARE_2_1 = Rules(slot_symbols=8.5, window_min=2, snr_max_db=15.0, offset_slots=0)
-"""What the published simulator models: longer slots, no offset, a window of four to begin with."""
 
 
 class _Packet(NamedTuple):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from math import hypot, log10
 from random import Random
 
-from meshd.core.airtime import LONG_FAST, sensitivity_dbm
+from meshd.core.airtime import LONG_FAST, noise_dbm
 from meshd.simulation.media.lora import LoraAir, Radio, RadioSetting
 from meshd.simulation.rivals.engine import Delivered, Settled
-from meshd.simulation.rivals.managed_flood import FIRMWARE_2_1, OVERHEAD_BYTES, ManagedFlood, Rules
+from meshd.simulation.rivals.managed_flood import OVERHEAD_BYTES, ManagedFlood, Rules
 from meshd.simulation.rivals.station import Station
 from meshd.simulation.schedule import Schedule
 
@@ -30,6 +30,9 @@ AIR_BYTES = 40 + 16
 STRANGERS = 0.1
 """Published as 5 %, but drawn there in tenths, one of which counts: a tenth."""
 
+FIRMWARE_2_1 = Rules(slot_symbols=8.5, window_min=2, snr_max_db=15.0, offset_slots=0)
+"""What the published simulator models: longer slots, no offset, a window of four to begin with."""
+
 CALIBRATED = replace(FIRMWARE_2_1, snr_min_db=-25.25, snr_max_db=9.75)
 """There the noise is taken 5.25 dB lower than a noise figure of 6 dB makes it."""
 
@@ -42,7 +45,7 @@ def suburban_loss_db(distance_m: float) -> float:
 
 def places(count: int, chance: Random) -> list[tuple[float, float]]:
     """Place stations at random, each within nominal range of one placed before."""
-    range_db = TX_DBM - sensitivity_dbm(LONG_FAST)
+    range_db = TX_DBM - noise_dbm(LONG_FAST.bandwidth_hz) - LONG_FAST.snr_limit_db
     placed: list[tuple[float, float]] = []
     while len(placed) < count:
         here = (chance.uniform(0, SIDE_M), chance.uniform(0, SIDE_M))

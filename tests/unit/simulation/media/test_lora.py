@@ -2,14 +2,14 @@
 
 import pytest
 
-from meshd.core.airtime import Modulation, airtime_us, sensitivity_dbm
+from meshd.core.airtime import Modulation, airtime_us, noise_dbm
 from meshd.core.errors import UsageError
 from meshd.simulation.media.lora import COLLIDED, DEAF, LoraAir, Radio, RadioSetting
 from meshd.simulation.media.modules import Module, module_of
 from meshd.simulation.schedule import Schedule
 
 SF9 = Modulation(9, 125_000, 1, 8)
-EDGE_DB = 14.0 - sensitivity_dbm(SF9)
+EDGE_DB = 14.0 - noise_dbm(SF9.bandwidth_hz) - SF9.snr_limit_db
 """The loss at which a radio is only just understood."""
 SECOND = 1_000_000
 

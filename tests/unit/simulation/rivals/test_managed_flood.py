@@ -5,7 +5,7 @@ from radios.stage import Stage
 
 from meshd.core.airtime import LONG_FAST
 from meshd.simulation.rivals.engine import QUEUE_MAX
-from meshd.simulation.rivals.managed_flood import FIRMWARE_2_1, FIRMWARE_2_8, ManagedFlood, Rules
+from meshd.simulation.rivals.managed_flood import FIRMWARE_2_8, ManagedFlood, Rules
 
 
 def stage(links, *, rules=FIRMWARE_2_8, routers=(), seed=1):
@@ -115,7 +115,7 @@ def test_own_message_does_not_start_above_the_limit_of_utilisation():
 
 
 def test_queue_is_bounded():
-    engine = ManagedFlood(1, LONG_FAST, stage("a-b").schedule.random("x"), rules=FIRMWARE_2_1)
+    engine = ManagedFlood(1, LONG_FAST, stage("a-b").schedule.random("x"))
     for _ in range(QUEUE_MAX + 5):
         engine.send_broadcast(b"x", 0)
     assert len(engine._queue) == QUEUE_MAX
