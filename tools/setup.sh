@@ -113,6 +113,24 @@ apt_for_python() {
     }
 }
 
+# Tells root when .venv stands on a Python that other users may not reach, as one in /root.
+for_others() {
+    [ "$(id -u)" = 0 ] || return 0
+    closed=$(closed_folder "$(readlink -f .venv/bin/python)")
+    if [ -n "$closed" ] && [ -z "$(closed_folder "$PWD/.venv")" ]; then
+        say "setup: other users cannot run .venv/bin/meshd: its Python is in $closed, which they may not enter."
+        say "setup: for all users: rm -r .venv; PYTHON=/usr/bin/python3 make setup"
+    fi
+}
+
+closed_folder() {
+    at=$(dirname "$1")
+    while [ "$at" != / ]; do
+        [ -n "$(find "$at" -maxdepth 0 -perm -o=x)" ] || { echo "$at"; return; }
+        at=$(dirname "$at")
+    done
+}
+
 python_environment() {
     if [ -e "$python_done" ] && [ ! pyproject.toml -nt "$python_done" ] &&
         .venv/bin/python -c '' 2>/dev/null; then
@@ -146,6 +164,7 @@ python_environment() {
         exit 1
     }
     touch "$python_done"
+    for_others
 }
 
 system_packages

@@ -18,7 +18,7 @@ def add_run(parser: ArgumentParser) -> Command:
     """Add the options of `meshd run`; they go before those of the file."""
     from meshd.config import values
 
-    common(parser)
+    common(parser, json="what ends it as a JSON object on stdout; while it runs, `meshd status`")
     parser.add_argument(
         "--config", metavar="FILE", help="default: STATE_DIR/meshd.toml, if it exists"
     )

@@ -19,15 +19,19 @@ _BAR_WIDTH = 24
 
 
 def common(
-    parser: ArgumentParser, *, timeout_s: float | None = None, of_a_node: bool = True
+    parser: ArgumentParser,
+    *,
+    timeout_s: float | None = None,
+    of_a_node: bool = True,
+    json: str = "one JSON object on stdout",
 ) -> None:
     """Add the options that every command has; `timeout_s` is the default of --timeout.
 
-    A command that is not `of_a_node` has no state directory.
+    A command that is not `of_a_node` has no state directory. `json` says what --json prints.
     """
     if of_a_node:
         parser.add_argument("--state-dir", metavar="DIR", help="where the node keeps its state")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--json", action="store_true", help=json)
     if timeout_s is not None:
         shown = f"default {timeout_s:g}" if timeout_s else "default: no limit"
         parser.add_argument(

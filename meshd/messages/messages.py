@@ -127,7 +127,8 @@ class Messages:
         )
         self._pings = Pings(ctx, self._exchange, mesh=mesh, medium=self.carriage.medium)
         self.people = People(self._node, spaces, mesh=mesh)
-        self.people.sources += [partial(_in_earshot, radios), contacts.nodes]
+        self.people.in_earshot = partial(_in_earshot, radios)
+        self.people.sources += [self.people.in_earshot, contacts.nodes]
         self.people.sources += [self.outbox.reached, self.inbox.senders]
         self._waits = Waits(ctx, self.outbox, node=self._node)
         self._sending.on_state = self._waits.changed

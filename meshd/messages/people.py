@@ -41,6 +41,7 @@ class People:
 
     def __init__(self, node: bytes, spaces: Spaces, *, mesh: bytes) -> None:
         self.sources: list[Nodes] = [self._members]
+        self.in_earshot: Nodes = set
         self.said: list[Said] = []
         self.mesh = mesh
         self.node = node
@@ -83,7 +84,7 @@ class People:
             code=Exit.NOT_FOUND,
             remedy=self._guess(text, said=said)
             + "give its id, it looks like k7q2-m6xw-abcd-efgh; `meshd neighbours` and"
-            " `meshd space members SPACE` show those that are known",
+            " `meshd space members SPACE` show those that are known" + self._nameless(said),
         )
 
     def heard(self, node: bytes) -> bool:
@@ -199,6 +200,16 @@ class People:
         words |= {grouped(node_text(node)): grouped(node_text(node)) for node in members}
         near = nearest(text.lower(), words)
         return f'did you mean "{words[near]}"? else ' if near is not None else ""
+
+    def _nameless(self, said: bool) -> str:
+        """Return why a name may not be known yet: neighbours by LoRa tell theirs late."""
+        if not said:
+            return ""
+        names = self.names()
+        count = sum(node not in names for node in self.in_earshot())
+        who = "one neighbour has" if count == 1 else f"{count} neighbours have"
+        later = "a name comes by LoRa about a minute after the first meeting"
+        return f"; {who} told no name yet: {later}" if count else ""
 
     def _members(self) -> set[bytes]:
         return {

@@ -37,6 +37,16 @@ def read_key(path: str) -> bytes:
     return key
 
 
+def key_doubt(path: str, key: bytes) -> RequestError | None:
+    """Return what is wrong with the file of a key in use; None: it is as it was read."""
+    try:
+        same = read_key(path) == key
+    except RequestError as error:
+        return error
+    remedy = "start meshd again to use it, or put the old one back"
+    return None if same else _wrong(path, "another key stands in it now", remedy)
+
+
 def make_key(path: str) -> None:
     """Write a new key into a new file, for its owner only. Raises: RequestError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

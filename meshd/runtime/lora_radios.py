@@ -42,7 +42,7 @@ from meshd.radio.modem import (
     plausible,
 )
 from meshd.runtime.airtime_file import AirtimeDisk
-from meshd.runtime.key_file import read_key
+from meshd.runtime.key_file import key_doubt, read_key
 from meshd.runtime.serial.port import PAUSE_FIRST_S, PAUSE_MAX_S, SerialPort, pause
 from meshd.runtime.serial.scan import Found, identify
 
@@ -250,6 +250,13 @@ class _Radio:
     async def run(self) -> None:
         """Keep it at work until cancelled."""
         await self._keyed()
+        watching = asyncio.create_task(self._watch_key())
+        try:
+            await self._serve()
+        finally:
+            watching.cancel()
+
+    async def _serve(self) -> None:
         while True:
             if self.config.kind == AUTO:
                 self._kind = await self._identified()
@@ -273,6 +280,17 @@ class _Radio:
             except RequestError as error:
                 self.trouble("no key", f"{error}; it stays silent", error.remedy)
             await asyncio.sleep(KEY_AGAIN_S)
+
+    async def _watch_key(self) -> None:
+        """Tell what becomes of the file of the key in use: the next start is silent without it."""
+        path, key = self.config.key_file, self._key
+        while path is not None and key is not None:
+            await asyncio.sleep(KEY_AGAIN_S)
+            wrong = key_doubt(path, key)
+            where = f"{self.name} ({self.config.port})"
+            text = f"{where} goes on with the key that it has until meshd starts again: {wrong}"
+            told = None if wrong is None else Problem("radio-key-doubt", text, wrong.remedy)
+            self._owner.problem(f"{self.name} key", told)
 
     async def _identified(self) -> str:
         """Ask the port until a modem answers; return its kind."""

@@ -232,9 +232,15 @@ class _Publisher:
             )
         return Problem(
             "mqtt-unreachable",
-            f"{self._where}: {error}",
+            f"{self._where}: {cause_of(error)}",
             "is the broker running, and url under [mqtt] right? It is tried again by itself",
         )
+
+
+def cause_of(error: "aiomqtt.MqttError") -> str:
+    """Return what an error says to people: the library tells of its own messages."""
+    text = str(error)
+    return "it ended the connection" if text.startswith("Disconnected during") else text
 
 
 async def _until_lost(client: "aiomqtt.Client") -> None:

@@ -326,6 +326,7 @@ def test_two_processes_on_one_air_and_the_first_ends(tmp_path, emulate):
     guest.send_signal(signal.SIGTERM)
     assert guest.wait(LIMIT_S) == 0
     assert not os.path.lexists(tmp_path / "b")
+    assert not os.listdir(tmp_path / "meshd-air")
 
 
 def test_guest_is_told_what_the_host_refuses(emulate, tmp_path):

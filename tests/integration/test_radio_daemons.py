@@ -98,6 +98,12 @@ def test_radios_with_one_key_file_make_a_closed_mesh_and_without_it_one_is_silen
     keys[1].chmod(0o600)
     meet(sites)
     assert "key_file" in one.radio()["protection"]
+    keys[0].chmod(0o644)
+    assert wait_for(lambda: one.daemon.ask("status")["problems"], SLACK_S)
+    (problem,) = one.daemon.ask("status")["problems"]
+    assert problem["code"] == "radio-key-doubt" and one.radio()["state"] == "up"
+    keys[0].chmod(0o600)
+    assert wait_for(lambda: not one.daemon.ask("status")["problems"], SLACK_S)
 
 
 def test_a_board_that_repeats_others_is_used_and_its_owner_advised(sites):

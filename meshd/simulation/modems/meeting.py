@@ -104,15 +104,11 @@ async def _hosting(name: str, seed: int) -> AsyncIterator[RealAir | None]:
     lock = -1
     if name:
         path = socket_of(name)
-        lock = os.open(
-            path.removesuffix(".sock") + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+        held = _locked(_lock_of(path))
+        if held is None:
             yield None
             return
+        lock = held
     air = RealAir(seed)
     server = None
     guests: set[asyncio.Task[None]] = set()
@@ -133,7 +129,30 @@ async def _hosting(name: str, seed: int) -> AsyncIterator[RealAir | None]:
             guest.cancel()
         air.close()
         if lock >= 0:
+            for left in (path, _lock_of(path)):
+                with suppress(FileNotFoundError):
+                    os.unlink(left)
             os.close(lock)
+
+
+def _lock_of(path: str) -> str:
+    return path.removesuffix(".sock") + ".lock"
+
+
+def _locked(path: str) -> int | None:
+    """Return the held lock of an air; None while another process holds it."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.stat(path).st_ino == os.fstat(lock).st_ino:
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(lock)  # who held it took the file along
 
 
 async def _keep(guests: set[asyncio.Task[None]], serving: Any) -> None:

@@ -95,6 +95,19 @@ def test_name_of_several_is_refused_with_their_ids():
         a.ask("ping", node="Nobody")
 
 
+def test_name_that_a_neighbour_by_lora_has_not_told_yet_is_said_to_come():
+    _, a, b = pair()
+    a.messages.people.in_earshot = lambda: {b.node}
+    with pytest.raises(RequestError, match="nobody known here") as caught:
+        a.ask("ping", node="Ann")
+    told = "one neighbour has told no name yet: a name comes by LoRa about a minute after the first"
+    assert told in caught.value.remedy
+    calls(a, {b.node: "Joe"})
+    with pytest.raises(RequestError) as caught:
+        a.ask("ping", node="Ann")
+    assert "told no name" not in caught.value.remedy
+
+
 def test_id_with_a_digit_that_no_id_has_is_told_so_with_the_one_that_was_meant():
     _, a, b = pair()
     right = grouped(node_text(b.node))

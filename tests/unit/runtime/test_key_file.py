@@ -1,7 +1,7 @@
 import pytest
 
 from meshd.core.errors import RequestError
-from meshd.runtime.key_file import make_key, read_key
+from meshd.runtime.key_file import key_doubt, make_key, read_key
 
 
 def test_a_key_is_made_once_for_its_owner_only_and_read_back(tmp_path):
@@ -36,3 +36,17 @@ def test_what_is_no_key_is_refused_with_a_next_step(tmp_path, content, mode, why
     with pytest.raises(RequestError, match=why) as told:
         read_key(str(path))
     assert told.value.remedy and "01" * 8 not in str(told.value)
+
+
+def test_what_becomes_of_the_file_of_a_key_in_use_is_told(tmp_path):
+    path = tmp_path / "lora.key"
+    make_key(str(path))
+    key = read_key(str(path))
+    assert key_doubt(str(path), key) is None
+    path.chmod(0o644)
+    assert "everybody on this machine" in key_doubt(str(path), key).text
+    assert key_doubt(str(path), key).remedy == f"chmod o-rwx {path}"
+    path.chmod(0o600)
+    assert "another key stands in it" in key_doubt(str(path), bytes(32)).text
+    path.unlink()
+    assert "No such file" in key_doubt(str(path), key).text

@@ -5,10 +5,11 @@ import sys
 from random import Random
 
 import pytest
+from aiomqtt import MqttError
 from daemons.fake_host import snapshot
 
 from meshd.config.values import MqttConfig
-from meshd.status.mqtt import Pace, publish
+from meshd.status.mqtt import Pace, cause_of, publish
 
 
 def problems(broker: MqttConfig, count: int) -> list:
@@ -49,3 +50,8 @@ def test_one_warning_for_one_state_however_often_it_is_tried(caplog, tmp_path):
     told = problems(broker, 5)
     assert {problem.code for problem in told} == {"mqtt-credentials"}
     assert caplog.text.count("correct password_file") == 1
+
+
+def test_what_the_library_says_of_its_own_messages_is_said_for_people():
+    assert cause_of(MqttError("Disconnected during message iteration")) == "it ended the connection"
+    assert cause_of(MqttError("Connection refused")) == "Connection refused"
