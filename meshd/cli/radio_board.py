@@ -12,7 +12,7 @@ from meshd.cli.client import Client, state_dir
 from meshd.cli.output import talk
 from meshd.config.values import AUTO, RadioConfig
 from meshd.core.errors import Exit, RequestError
-from meshd.radio.meshtastic import Meshtastic
+from meshd.radio.meshtastic.modem import Meshtastic
 from meshd.radio.modem import RadioPlan
 from meshd.runtime.serial.board import Board, look_at_board, set_board
 from meshd.status.text import rows_of

@@ -17,7 +17,7 @@ from meshd.core.law import SubBand
 from meshd.link.ledger import Wait
 from meshd.radio.ebyte import UNNAMED, Ebyte
 from meshd.radio.kinds import KINDS
-from meshd.radio.meshtastic import Meshtastic
+from meshd.radio.meshtastic.modem import Meshtastic
 from meshd.radio.modem import (
     Advised,
     Broken,

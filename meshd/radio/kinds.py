@@ -8,7 +8,7 @@ line; AT commands make others say an error; an Ebyte comes last: its mode pins h
 
 from meshd.radio.ebyte import Ebyte, RssiScale
 from meshd.radio.meshcore import MeshCore
-from meshd.radio.meshtastic import Meshtastic
+from meshd.radio.meshtastic.modem import Meshtastic
 from meshd.radio.modem import Modem, RadioPlan
 from meshd.radio.rak3172 import Rak3172
 from meshd.radio.reyax import Reyax

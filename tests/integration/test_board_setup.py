@@ -16,7 +16,7 @@ from meshd.cli.main import main
 from meshd.core.airtime import LONG_FAST
 from meshd.core.errors import Exit
 from meshd.lab.daemons import wait_for
-from meshd.radio import meshtastic_setup
+from meshd.radio.meshtastic import setup
 from meshd.runtime.serial import board as board_setup
 from meshd.runtime.serial.device import open_port
 from meshd.simulation.media.lora import RadioSetting
@@ -30,7 +30,7 @@ LIMIT_S = 60.0
 def quick(monkeypatch, tmp_path):
     """Restarts in one second instead of seven, and a state directory of the test's own."""
     monkeypatch.setattr(emulated, "REBOOT_US", 1_000_000)
-    monkeypatch.setattr(meshtastic_setup, "RESTART_US", 4_000_000)
+    monkeypatch.setattr(setup, "RESTART_US", 4_000_000)
     monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path / "state"))
 
 

@@ -15,8 +15,8 @@ from pubsub import pub
 from radios.boards import LIMIT_S, Radios
 
 from meshd.core.airtime import Modulation
-from meshd.radio.meshtastic import Meshtastic
-from meshd.radio.meshtastic_plan import LoraSettings
+from meshd.radio.meshtastic.modem import Meshtastic
+from meshd.radio.meshtastic.plan import LoraSettings
 from meshd.radio.modem import Configured, Heard, RadioPlan, Sent
 from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
-from meshd.radio.meshtastic_plan import LoraSettings
-from meshd.radio.meshtastic_setup import BACK_US, NOT_BACK, Journal, MeshtasticSetup
+from meshd.radio.meshtastic.plan import LoraSettings
+from meshd.radio.meshtastic.setup import BACK_US, NOT_BACK, Journal, MeshtasticSetup
 from meshd.radio.modem import SECOND, Broken, Configured, Event, RadioPlan
 from meshd.runtime.serial.device import PortError
 from meshd.runtime.serial.port import Line, closed, opened

@@ -7,8 +7,9 @@ import pytest
 from meshd.config.radios import bandwidth_hz, check_frequency, facts_of, parse
 from meshd.core.airtime import Modulation
 from meshd.core.errors import ConfigError, UsageError
-from meshd.radio import ebyte, meshtastic_plan, rak3172, reyax, rn2483
+from meshd.radio import ebyte, rak3172, reyax, rn2483
 from meshd.radio.kinds import KINDS
+from meshd.radio.meshtastic import plan as meshtastic_plan
 from meshd.radio.modem import Broken, RadioPlan
 from meshd.simulation.media.modules import MODULES, module_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshd.radio.meshtastic_plan import SET
+from meshd.radio.meshtastic.plan import SET
 from meshd.runtime.lora_radios import of_node
 
 

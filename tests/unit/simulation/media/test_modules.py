@@ -7,7 +7,7 @@ import pytest
 from meshd.config.radios import facts_of
 from meshd.core.airtime import FRAME_BYTES_MAX
 from meshd.core.errors import UsageError
-from meshd.radio import meshtastic
+from meshd.radio.meshtastic import modem as meshtastic
 from meshd.simulation.media.modules import BARE, MODULES, SIGNED, kind_of, module_of
 
 

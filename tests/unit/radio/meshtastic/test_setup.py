@@ -9,9 +9,9 @@ from radios.modem_fuzz import talks
 from meshd.core.airtime import LONG_FAST, Modulation
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
-from meshd.radio.meshtastic import Meshtastic
-from meshd.radio.meshtastic_plan import REGIONS, LoraSettings, granted, planned
-from meshd.radio.meshtastic_setup import BACK_US, Journal, MeshtasticSetup
+from meshd.radio.meshtastic.modem import Meshtastic
+from meshd.radio.meshtastic.plan import REGIONS, LoraSettings, granted, planned
+from meshd.radio.meshtastic.setup import BACK_US, Journal, MeshtasticSetup
 from meshd.radio.modem import Broken, Configured, RadioPlan
 from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting

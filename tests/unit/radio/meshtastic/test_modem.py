@@ -8,9 +8,9 @@ from radios.modem_fuzz import stand, talks
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
 from meshd.core.drops import DropReason
-from meshd.radio.meshtastic import HEARTBEAT_US, Meshtastic
-from meshd.radio.meshtastic_board import REPEATS, UNTOLD, repeats
-from meshd.radio.meshtastic_plan import LoraSettings, granted
+from meshd.radio.meshtastic.board import REPEATS, UNTOLD, repeats
+from meshd.radio.meshtastic.modem import HEARTBEAT_US, Meshtastic
+from meshd.radio.meshtastic.plan import LoraSettings, granted
 from meshd.radio.modem import (
     Advised,
     BoardAired,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
-from meshd.radio.meshtastic import EVERYBODY, Meshtastic, Stage
-from meshd.radio.meshtastic_plan import LoraSettings, granted, planned
+from meshd.radio.meshtastic.modem import EVERYBODY, Meshtastic, Stage
+from meshd.radio.meshtastic.plan import LoraSettings, granted, planned
 from meshd.radio.modem import SECOND, Configured, RadioPlan
 from meshd.radio.protobuf import Message, delimited, fixed32, varint
 
