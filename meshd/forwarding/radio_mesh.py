@@ -44,8 +44,6 @@ from meshd.wire.lora_routes import Answer, Direct, Receipt, Routes
 
 LOCALS_MAX = 48
 """Items for those in earshot that wait; of the least urgent the oldest goes first."""
-CONTROLS_MAX = 8
-"""Items of control among them."""
 BUSY = 0.2
 """While more of the channel is taken, objects wait longer: more of them share a frame."""
 WORD_LEN = 83
@@ -80,6 +78,7 @@ class RadioMesh:
         self.ways = ways
         self.direct = DirectRadio(ctx, link, ways, self.cast.turns.parts)
         self._locals: list[Waiting] = []
+        self._said: Waiting | None = None  # of routes
         self._shared: dict[bytes | None, SharedFrame] = {}
         self._events: deque[RadioEvent] = deque()
         word_us = airtime_us(modulation, WORD_LEN)
@@ -288,7 +287,9 @@ class RadioMesh:
             self.neighbours.expire(now)
             self.cast.listings.beacon(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
-        if self.direct.waits or self.ways.awaited():
+        if self._routes_wait:
+            pass
+        elif self.direct.waits or self.ways.awaited():
             self._routes(now)
         elif allowed and (self._goes(now) or self._routes_us() <= now):
             self._routes(now)
@@ -305,17 +306,23 @@ class RadioMesh:
         due_us = self.ways.due_us()
         return due_us + min(self.presence.ride_us(due_us), self.ways.rules.soon_us)
 
+    @property
+    def _routes_wait(self) -> bool:
+        """Tell whether words of routes wait still: later ones must not overtake them."""
+        return any(one is self._said for one in self._locals)
+
     def _routes(self, now: int) -> None:
         """Queue what is due of routes."""
         said = self.ways.build(now, self._room) if self.ways.peers else None
         if said is not None:
-            self._say(said.encode())
+            self._said = Waiting(said.encode(), None, Share.CONTROL, Priority.MEMBERSHIP)
+            self._locals.append(self._said)
 
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
         direct_us = self.direct.due_us()
         dues = [] if self.presence.due_us is None else [self.presence.due_us]
-        if self.ways.peers:
+        if self.ways.peers and not self._routes_wait:
             ways_us = self.ways.due_us()
             if not self.direct.waits and not self.ways.awaited():
                 ways_us = max(self._routes_us(), self._patience.until_us or 0)
@@ -325,14 +332,6 @@ class RadioMesh:
         if None not in self._shared and (cast_us := self.cast.due_us()) is not None:
             dues.append(cast_us)
         return min(dues, default=None)
-
-    def _say(self, item: bytes) -> None:
-        """Queue an item of control; while there is no airtime for it, the oldest ones give way."""
-        waiting = [one for one in self._locals if one.share is Share.CONTROL]
-        if len(waiting) >= CONTROLS_MAX:
-            self._locals.remove(waiting[0])
-            self._ctx.drop(DropReason.LORA_QUEUE_FULL, self.name)
-        self._locals.append(Waiting(item, None, Share.CONTROL, Priority.MEMBERSHIP))
 
     def _share(self, to: bytes | None, now: int) -> None:
         """Have one frame in the queue for all in earshot, or for one, with all that waits."""

@@ -55,7 +55,8 @@ class FrameMaker:
     def make(self, to: bytes | None, items: list[Waiting], now: int) -> SharedFrame | None:
         """Put a frame together: items for half of it, then objects, then what else there is."""
         waiting = sorted((one for one in items if one.to == to), key=lambda one: one.priority)
-        chosen = _fitting(waiting, self._room // 2) or waiting[:1]
+        first = max((len(one.item) for one in waiting[:1]), default=0)
+        chosen = _fitting(waiting, max(self._room // 2, first))
         room = self._room - _size(chosen)
         batch = None
         if to is None and room >= ROOM_MIN:

@@ -15,14 +15,15 @@ from meshd.forwarding.radio_events import (
     LocalHeard,
     ObjectHeard,
 )
-from meshd.forwarding.radio_mesh import CONTROLS_MAX, LOCALS_MAX
+from meshd.forwarding.radio_mesh import LOCALS_MAX
+from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Opened
 from meshd.wire.lora_frame import FrameKind, LoraFrame
 from meshd.wire.lora_items import Heard, Listing, Wants
-from meshd.wire.lora_payload import Local, Sub
+from meshd.wire.lora_payload import Local
 from meshd.wire.lora_routes import Direct, Routes
 
 KIND, SUB = 200, 30
@@ -216,27 +217,51 @@ def test_what_a_sender_says_that_is_not_known_to_be_there_is_a_named_drop(said):
     assert one.node.snapshot(one.now).drops[DropReason.FRAME_UNTRUSTED] == {"lora0": 1}
 
 
-def test_control_that_has_no_airtime_does_not_pile_up():
-    mesh, _ = mesh_of(2)
+def routes_waiting(mesh):
+    """Return how many items of routes the first host's radio has in its own queue."""
     one = mesh.hosts[0].node.radios.meshes["lora0"]
-    for number in range(100):
-        one._say(Local(Sub.ECHOES, b"%08d" % number).encode())
-    assert one.backlog <= CONTROLS_MAX
-    drops = mesh.hosts[0].node.snapshot(mesh.hosts[0].now).drops
-    assert drops[DropReason.LORA_QUEUE_FULL]["lora0"] >= 100 - CONTROLS_MAX
+    return sum(item.item[0] >> 5 == Routes(1).encode()[0] >> 5 for item in one._locals)
 
 
-@pytest.mark.parametrize("say", ["control", "bulk"])
-def test_an_item_that_gives_way_while_its_frame_flies_is_no_fault(say):
+def test_words_of_routes_do_not_overtake_each_other(monkeypatch):
+    """Islands 14404: what would not fit into a frame was heard after what was said later."""
+    mesh, _ = mesh_of(3)
+    host = mesh.hosts[0]
+    one, node = host.node.radios.meshes["lora0"], mesh.hosts[1].node.id
+    monkeypatch.setattr(one, "_share", lambda to, now: None)  # nothing leaves
+    for _ in range(20):
+        do(host, lambda now: one.ways.forgot(node, now))
+        mesh.run(60)
+    assert routes_waiting(mesh) == 1
+    seqno = one.ways._learner.own.seqno
+    monkeypatch.undo()
+    mesh.run(60)
+    assert one.ways._learner.own.seqno >= seqno and routes_waiting(mesh) == 0
+
+
+def test_a_long_item_goes_before_short_ones_that_came_later():
+    mesh, ears = mesh_of(2)
+    host = mesh.hosts[0]
+    radios = host.node.radios
+    one = radios.meshes["lora0"]
+    bodies = [b"%d" % number for number in range(12)]
+    bodies[0] = bodies[0].ljust(one._room * 2 // 3)
+    for body in bodies:
+        item = Local(SUB, body)
+        one.tell(item, Waiting(item.encode(), None, Share.OWN, Priority.TEXT))
+    mesh.run(60)
+    told = [event.body for event in ears[1].of(LocalHeard)]
+    assert told[0] == bodies[0] and sorted(told) == sorted(bodies)
+
+
+def test_an_item_that_gives_way_while_its_frame_flies_is_no_fault():
     mesh, _ = mesh_of(2)
     host = mesh.hosts[0]
     one = host.node.radios.meshes["lora0"]
 
     def add(number):
-        if say == "control":
-            one._say(Local(Sub.ECHOES, b"%08d" % number).encode())
-        else:
-            do(host, host.node.radios.tell, "lora0", Local(SUB, b"%d" % number), Priority.BULK)
+        item = Local(SUB, b"%08d" % number)
+        do(host, host.node.radios.tell, "lora0", item, Priority.BULK)
 
     add(0)
     host.input(host.node.radios._pump)
