@@ -1,11 +1,11 @@
 """Meshtastic radios by their serial API: our frames as packets of a private port, broadcast.
 
-Enters and leaves: see `radio/modem.py`. Each message is `94 C3`, two bytes of length, and a protocol
-buffer; text of the console may stand between. The radio says its settings when asked: they are
-checked against the plan and never changed here, since the board may be somebody's own and keeps
-what is written to it; what does not fit ends in `Broken`, and the owner may have it written
-(`setup.py`). Frames go out with hop limit 0, for the mesh is ours. A queue report says that a packet
-was taken, not that it is out: `Sent` is reckoned.
+Enters and leaves: see `radio/modem.py`. Each message is `94 C3`, two bytes of length, and a
+protocol buffer; text of the console may stand between. The radio says its settings when asked:
+they are checked against the plan and never changed here, since the board may be somebody's own and
+keeps what is written to it; what does not fit ends in `Broken`, and the owner may have it written
+(`setup.py`). Frames go out with hop limit 0, for the mesh is ours. A queue report says that a
+packet was taken, not that it is out: `Sent` is reckoned.
 The firmware sends by itself too, and says how much in all (`board.py`).
 
 The firmware adds 24 bytes, and from version 2.8 signs broadcasts of up to 165 bytes (66 more).
