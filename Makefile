@@ -3,11 +3,14 @@ PY := .venv/bin/python
 # Where namespaces need a user namespace around them, this makes one; root needs none.
 IN_LAB := $(PY) -m meshd.lab.namespaces
 PYTEST := $(PY) -m pytest
-JOBS ?= 2
+# More than most boards have cores: half of them begin with tests that mostly wait.
+JOBS ?= 4
 SEEDS ?= 200
 FIRST ?= 1
 # Not everybody's PATH has the folders of babeld, bird and nft.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# What was compiled is kept: tests start the program hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick lint format types sim bench clean

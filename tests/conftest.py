@@ -30,12 +30,21 @@ def pytest_runtest_protocol(item, nextitem):
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let every other worker begin with the tests that wait, the others with those that compute."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from daemons.workers import WaitersFirst  # here, for xdist may be missing
+
+    return WaitersFirst(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """Keep what needs namespaces in one worker, file by file; say why when it cannot run."""
+    """Skip what needs namespaces where there are none, and say why."""
     wanting = [item for item in items if item.get_closest_marker("netns")]
     why = laboratory.obstacle() if wanting else None
     for item in wanting:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if why:
             item.add_marker(pytest.mark.skip(reason=why))
 

@@ -19,7 +19,7 @@ from meshd.lab.namespaces import Place, stop
 
 MESHD = (sys.executable, "-m", "meshd")
 POLL_S = 0.05
-READY_S = 20.0
+READY_S = 60.0
 ASK_S = 60.0
 
 Found = TypeVar("Found")
@@ -51,6 +51,7 @@ class Daemon:
         self.state = place.folder / "state"
         self.process: subprocess.Popen[bytes] | None = None
         self._id: Json = {}
+        self._old_socket: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -86,6 +87,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start the daemon and return at once."""
+        self._old_socket = self._socket()
         argv = [*MESHD, "run", "--state-dir", str(self.state), *self.options]
         self.process = self.place.spawn(argv, log="meshd.log", env=self.env)
 
@@ -109,6 +111,8 @@ class Daemon:
         def answers() -> bool:
             if self.process and self.process.poll() is not None:
                 raise CommandError(["run", *self.options], self.process.returncode, self.log_end())
+            if self._socket() == self._old_socket:
+                return False  # A command would find nobody, and takes the daemon's CPU.
             try:
                 self.ask("status")
             except CommandError as error:
@@ -119,6 +123,14 @@ class Daemon:
 
         if not wait_for(answers, within_s):
             raise CommandError(["run", *self.options], Exit.TIMEOUT, self.log_end())
+
+    def _socket(self) -> tuple[int, int] | None:
+        """Tell one control socket from the next; None when there is none, or none to be seen."""
+        try:
+            found = (self.state / "control.sock").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def argv(self, *words: str) -> list[str]:
         """Return the command line that asks this daemon."""

@@ -48,7 +48,7 @@ class Boxed(Daemon):
 
 def call(daemon: Daemon, verb: str, **args: object) -> dict[str, object]:
     """Ask the daemon over its control socket."""
-    with Client(str(daemon.state), timeout_s=10) as client:
+    with Client(str(daemon.state), timeout_s=60) as client:
         return client.call(verb, args)
 
 
@@ -70,7 +70,7 @@ def ready(*daemons: Daemon) -> None:
         daemon.start()
     for daemon in daemons:
         path = daemon.state / "address"
-        if not wait_for(path.exists, 20):
+        if not wait_for(path.exists, 60):
             raise AssertionError(f"not up: {daemon.log_end()}")
 
 
@@ -89,7 +89,7 @@ def host_state(node: Namespace) -> dict[str, str]:
 def refused_run(node: Namespace, *options: str, state: Path | None = None) -> tuple[int, str]:
     """Run a daemon that must not come up; return its exit code and what it said."""
     folder = str(state or node.folder / "state")
-    done = node.run([*MESHD, "run", "--state-dir", folder, *options], check=False, timeout_s=20)
+    done = node.run([*MESHD, "run", "--state-dir", folder, *options], check=False, timeout_s=60)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
 

@@ -12,7 +12,7 @@ from meshd.lab.daemons import MESHD, Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 
-WITHIN_S = 20
+WITHIN_S = 60
 
 
 def code(daemon, *words, user=()):

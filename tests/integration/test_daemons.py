@@ -147,7 +147,7 @@ class Writer(threading.Thread):
     def wait_for_posts(self, count: int) -> None:
         """Wait until so many posts are acknowledged; the next one is then on its way."""
         with self.progress:
-            assert self.progress.wait_for(lambda: len(self.acknowledged) >= count, 20)
+            assert self.progress.wait_for(lambda: len(self.acknowledged) >= count, WITHIN_S)
 
     def end(self) -> list[str]:
         """Stop writing; return what was acknowledged."""

@@ -11,6 +11,7 @@ from meshd.lab.namespaces import Place
 
 MIB = 1 << 20
 LOOPBACK = "127.0.0.1"
+WITHIN_S = 60
 
 
 def free_port():
@@ -65,7 +66,7 @@ def row(tmp_path):
 
 def known(daemon, name):
     return wait_for(
-        lambda: any(line["name"] == name for line in daemon.ask("get", "home")["files"]), 20
+        lambda: any(line["name"] == name for line in daemon.ask("get", "home")["files"]), WITHIN_S
     )
 
 
@@ -76,7 +77,7 @@ def test_file_crosses_a_blind_relay(row, tmp_path):
     data = b"a text that nobody on the way may read " * 100_000
     (tmp_path / "letter").write_bytes(data)
     anna.ask("put", "home", str(tmp_path / "letter"))
-    kept = wait_for(lambda: anna.ask("get", "home")["files"][0]["kept_by"] == 1, 20)
+    kept = wait_for(lambda: anna.ask("get", "home")["files"][0]["kept_by"] == 1, WITHIN_S)
     assert kept, "the relay says that it keeps the file"
     anna.stop()
     assert known(ben, "letter")
@@ -97,13 +98,13 @@ def test_get_resumes_after_both_ends_were_killed(row, tmp_path):
     anna.start()
     anna.wait_ready()
     assert known(ben, "film")
-    assert wait_for(lambda: ben.ask("status")["sessions"], 60)
+    assert wait_for(lambda: ben.ask("status")["sessions"], WITHIN_S)
     target = tmp_path / "copy"
     getting = ben.place.spawn(ben.argv("get", "home", "film", "-o", str(target)), log="get.log")
     chunks = ben.state / "chunks"
-    assert wait_for(lambda: len(list(chunks.glob("??/*"))) > 20, 20)
+    assert wait_for(lambda: len(list(chunks.glob("??/*"))) > 20, WITHIN_S)
     ben.kill()
-    getting.wait(20)
+    getting.wait(WITHIN_S)
     assert not target.exists()
     held = len(list(chunks.glob("??/*")))
     ben.start()

@@ -34,7 +34,7 @@ PLANS = {
 }
 """Of kinds that cannot be set so, or are set by their owner."""
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class Driver:

@@ -10,7 +10,7 @@ from meshd.lab.daemons import Daemon, wait_for
 
 pytestmark = pytest.mark.netns
 
-WITHIN_S = 20
+WITHIN_S = 60
 SERVER = "10.9.0.2"
 
 

@@ -83,7 +83,7 @@ def test_junk_from_a_stranger_is_counted_and_harms_nobody(mesh):
         drops = daemon.ask("status")["drops"]
         return total(drops) - total(before) >= 100 and drops
 
-    assert wait_for(counted, 20), "random packets are named drops"
+    assert wait_for(counted, ARRIVES_S), "random packets are named drops"
     assert probes.pair(RIGHT, LEFT, within_s=ARRIVES_S) is not None
     assert daemon.process.poll() is None
 

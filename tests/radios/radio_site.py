@@ -7,7 +7,7 @@ import sys
 from meshd.lab.daemons import Daemon, wait_for
 from meshd.lab.namespaces import Place
 
-SLACK_S = 10.0
+SLACK_S = 30.0
 """For starting interpreters on a busy machine; what is promised is measured from the log."""
 CONFIG = """
 listen = "[::1]:{listen}"
