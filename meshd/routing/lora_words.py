@@ -1,9 +1,10 @@
 """What is said of routes over one LoRa radio, and when: entries, wants, asks (docs/decisions/0010).
 
 Enters: choices of the route table, what neighbours ask, time. Leaves: ROUTES items. What changed is
-told soon, twice; all that is known in turn, once a period that grows with the table, so that quiet
-nodes keep to a share of the channel. What is told is noted in the source table, as an update by
-Babel is, and kept there for as long as neighbours may believe it.
+told soon, twice, and what was lost twice more with later words: a neighbour that missed that would
+believe it for hours. All that is known is told in turn, once a period that grows with the table, so
+that quiet nodes keep to a share of the channel. What is told is noted in the source table, as an
+update by Babel is, and kept there for as long as neighbours may believe it.
 Must not know: frames, keys, how routes are learnt.
 """
 
@@ -75,6 +76,10 @@ STILL = 4
 AGAIN = 16
 """All is said again for those who began anew at most so often in a period."""
 
+LOST = 2
+"""That a way is lost rides so often in words that go anyway, a sixteenth of a period apart at least
+(`AGAIN`), after it was told as a change is."""
+
 KEPT_PERIODS = 4
 """How long a distance is kept after it was told: neighbours believe it for three and a half."""
 
@@ -84,12 +89,12 @@ class Row:
 
     `repeats`: how often it is to be said soon; `name`: in full; `asked`: as somebody waits for it;
     `wanted`: with this seqno or a later one, until when. `common`: how often it was said here whom
-    it means.
+    it means. `lost`: how often it is still to be said that there is no way any more.
     """
 
     __slots__ = (
-        *("asked", "common", "name", "named_us", "node", "prefix", "repeats", "said_us", "told"),
-        *("via", "wanted"),
+        *("asked", "common", "lost", "name", "named_us", "node", "prefix", "repeats", "said_us"),
+        *("told", "via", "wanted"),
     )
 
     def __init__(self, node: bytes, prefix: Prefix) -> None:
@@ -103,6 +108,7 @@ class Row:
         self.named_us: int | None = None
         self.asked = False
         self.common = 0
+        self.lost = 0
         self.wanted: tuple[int, int] | None = None
 
 
@@ -299,7 +305,7 @@ class Words:
             self._learner.own.increase(now)
         period_us, said = self.period_us(), _Said(left)
         kept_us = now + KEPT_PERIODS * period_us
-        for row in self._order(full=full):
+        for row in self._order(now - period_us // AGAIN, full=full):
             self._say(row, said, now, kept_us)
         period = min(-(-period_us // PERIOD_STEP_US), PERIOD_MAX)
         routes = Routes(
@@ -328,8 +334,10 @@ class Words:
 
     def forget(self) -> None:
         """Forget rows of which there is nothing to say any more."""
+        spare = len(self.rows) <= ROWS_MAX // 2
         for row in tuple(self.rows.values()):
-            gone = not row.repeats and self.steps(row) == UNREACHABLE
+            said = not row.repeats and not (row.lost and spare)
+            gone = said and self.steps(row) == UNREACHABLE
             if gone and row.node not in self._near:
                 del self.rows[row.node]
                 short = row.node[:SHORT_LEN]
@@ -339,12 +347,18 @@ class Words:
                 else:
                     del self._shorts[short]
 
-    def _order(self, *, full: bool) -> Iterator[Row]:
-        """Return the rows to speak of: what changed, then, in its turn, the oldest word."""
+    def _order(self, before_us: int, *, full: bool) -> Iterator[Row]:
+        """Return the rows to speak of: what changed, then, in its turn, the oldest word.
+
+        Between them what is lost, if that was said before `before_us` last.
+        """
         rows = self.rows.values()
         yield from [row for row in rows if row.repeats]
+        rest = [row for row in rows if not row.repeats]
+        lost = {row.node: row for row in rest if row.lost and row.said_us <= before_us}
+        yield from lost.values()
         if full:
-            rest = [row for row in rows if not row.repeats and self._worth(row)]
+            rest = [row for row in rest if row.node not in lost and self._worth(row)]
             yield from sorted(rest, key=_said_us)
 
     def _worth(self, row: Row) -> bool:
@@ -374,6 +388,12 @@ class Words:
             row.named_us = now
         if seqno is not None:
             self._spoken.note(node, seqno)
+        if steps != UNREACHABLE:
+            row.lost = 0
+        elif row.told not in (None, UNREACHABLE):
+            row.lost = LOST
+        elif not row.repeats:
+            row.lost = max(row.lost - 1, 0)
         row.said_us, row.told = now, steps
         row.repeats = max(row.repeats - 1, 0)
         row.name = row.asked = False

@@ -13,7 +13,7 @@ from meshd.routing.lora import SILENT_MAX
 from meshd.routing.lora_asked import ASKED_MAX, FLOOD_AFTER, WANT_AGAIN, Asked
 from meshd.routing.lora_reader import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
-from meshd.routing.lora_words import AGAIN, RESEND, ROWS_MAX, STILL
+from meshd.routing.lora_words import AGAIN, LOST, RESEND, ROWS_MAX, STILL
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 
@@ -303,6 +303,47 @@ def test_silences_on_messages_of_others_count_now_and_then_and_it_is_asked():
     assert not talker.lora.ways(short(D)), "it has said nothing for long, though it was asked"
     talker.lora.heard(node(B), 10.0, now + SILENT_MAX * apart_us)
     assert talker.lora.ways(short(D))
+
+
+def lose(talker, *numbers):
+    """Have B lose nodes at the first hour; return when this one said so until the fourth, of D."""
+    times = []
+    for hour in range(4):
+        lost = [(number, 4, UNREACHABLE, False) for number in numbers if hour]
+        talker.lora.heard(node(B), 10.0, hour * 3600 * S)
+        talker.lora.learn(node(B), hears_me(*lost), hour * 3600 * S)
+        for said in rest(talker, (hour + 1) * 3600 * S):
+            gone = [entry.short for entry in said.entries if entry.metric == UNREACHABLE]
+            gone += [entry.node[:2] for entry in said.named if entry.metric == UNREACHABLE]
+            if short(D) in gone:
+                times.append(talker.lora._words.rows[node(D)].said_us)
+    return times
+
+
+def test_who_missed_that_a_way_is_lost_hears_it_with_later_words():
+    """Islands 14251: told twice and never again, it was believed for three and a half hours."""
+    talker = one()
+    times = lose(talker, D)
+    assert len(times) == 4
+    assert max(times[:2]) < (3600 + 300) * S
+    assert times[2] - times[1] >= 3600 * S // AGAIN
+    assert times[-1] < 3 * 3600 * S + 1800 * S
+    assert node(D) not in talker.lora._words.rows
+
+
+def test_what_was_lost_before_it_was_told_is_not_told_so_often():
+    talker = one()
+    talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), 0)
+    assert len(lose(talker, D)) <= 2
+
+
+@mark.parametrize(("count", "left"), [(ROWS_MAX // 2, ROWS_MAX // 2), (ROWS_MAX, 0)])
+def test_what_is_lost_gives_way_where_rows_are_many(count, left):
+    words = Talker(OWN).lora._words
+    for number in range(10, 10 + count):
+        words.row(node(number), prefix(number)).lost = LOST
+    words.forget()
+    assert len(words.rows) == left
 
 
 def test_what_nobody_repeats_is_forgotten():
