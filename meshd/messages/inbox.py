@@ -16,7 +16,7 @@ from meshd.core.errors import WireError
 from meshd.core.events import MetaRow, Notice, Row
 from meshd.core.guard import guarded, unguarded
 from meshd.core.ids import node_text
-from meshd.messages.letter import Got, decode_got, letter_id, rows_of, window_key
+from meshd.messages.letter import Got, decode_got, letter_id, number_in, rows_of, window_key
 from meshd.messages.window import Verdict, Window
 
 GOT_MAX = 256
@@ -81,7 +81,8 @@ class Inbox:
                 self._windows[node] = Window.decode(unguarded(value, key))
             except (WireError, ValueError):
                 damaged.append(key)
-        self._next = max(self.texts, default=-1) + 1
+        places = (number_in(key) for key, _ in rows_of(metas, "in"))
+        self._next = max(places, default=-1) + 1  # beyond damaged rows: they are told of again
         return damaged
 
     def senders(self) -> set[bytes]:

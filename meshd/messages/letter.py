@@ -177,9 +177,9 @@ def in_key(place: int) -> str:
 
 
 def number_in(key: str) -> int:
-    """Return the number that a row of an own text is named by, 0 where there is none."""
+    """Return the number that the row of a text is named by, 0 where there is none."""
     try:
-        return int(key.removeprefix(_OUT), 16)
+        return int(key.rpartition("/")[2], 16)
     except ValueError:
         return 0
 

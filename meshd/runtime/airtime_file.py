@@ -44,13 +44,14 @@ class AirtimeDisk:
     """The files, and the clock and boot that their times belong to.
 
     `suspicion` says, once they were read, why the hour counts as spent; else it is empty.
+    `unwitnessed` says, once they were written, where no witness could be left; else it is empty.
     """
 
     def __init__(self, path: str, node: bytes) -> None:
         self.boot = bytes.fromhex(Path(BOOT_ID).read_text().strip().replace("-", ""))
-        self.suspicion = ""
+        self.suspicion = self.unwitnessed = ""
         self._files = TwinFiles(path, person=_PERSON, size_bytes=FILE_BYTES)
-        self._witness = Path(_run_dir()) / f"airtime-{node_text(node)}"
+        self._witnesses = [Path(one) / f"airtime-{node_text(node)}" for one in _run_dirs()]
         self._number = 0
 
     @staticmethod
@@ -92,19 +93,19 @@ class AirtimeDisk:
 
     def _witnessed(self) -> int:
         """Return the number that was written last in this boot, 0 when nobody knows."""
-        try:
-            said = self._witness.read_text()
-        except (OSError, UnicodeDecodeError):
-            return 0
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+        return max(_number_in(witness) for witness in self._witnesses)
 
     def _witness_it(self) -> None:
-        """Remember the number outside of the state directory, where there is a place for it."""
-        fresh = self._witness.with_name(f".{self._witness.name}.new")
-        with suppress(OSError):
-            self._witness.parent.mkdir(mode=0o755, exist_ok=True)
-            fresh.write_text(str(self._number))
-            fresh.replace(self._witness)
+        """Remember the number outside of the state directory, in the first place that takes it."""
+        self.unwitnessed = ""
+        for witness in self._witnesses:
+            fresh = witness.with_name(f".{witness.name}.new")
+            with suppress(OSError):
+                witness.parent.mkdir(mode=0o755, exist_ok=True)
+                fresh.write_text(str(self._number))
+                fresh.replace(witness)
+                return
+        self.unwitnessed = " or ".join(str(witness.parent) for witness in self._witnesses)
 
     def _trouble(self, error: OSError) -> RequestError:
         return RequestError(
@@ -113,11 +114,25 @@ class AirtimeDisk:
         )
 
 
-def _run_dir() -> str:
-    """Return a folder whose files live until the machine's next boot, of this user alone."""
+def _number_in(witness: Path) -> int:
+    try:
+        said = witness.read_text()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+
+
+def _run_dirs() -> list[str]:
+    """Return folders whose files live until the machine's next boot, the best one first.
+
+    That of a user's session goes when he logs out, so root takes the machine's.
+    """
     given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if given:
+        return [given]
     own = os.environ.get("XDG_RUNTIME_DIR", "")
-    return given or (os.path.join(own, "meshd") if own else SYSTEM_RUN_DIR)
+    session = [os.path.join(own, "meshd")] if own else []
+    return [SYSTEM_RUN_DIR, *session] if os.geteuid() == 0 else [*session, SYSTEM_RUN_DIR]
 
 
 class AirtimeFile:

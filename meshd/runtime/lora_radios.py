@@ -185,6 +185,7 @@ class LoraRadios:
             self._host.node.airtime_saved(event.number, False, _now())
         else:
             self._host.problem("airtime", None)
+            self._host.problem("airtime witness", _unwitnessed(self._disk.unwitnessed))
             self._host.node.airtime_saved(event.number, True, _now())
         self._host.drain()
 
@@ -406,6 +407,15 @@ class _Radio:
             advice=self._advice,
             noise_dbm=self._noise_dbm,
         )
+
+
+def _unwitnessed(where: str) -> Problem | None:
+    """Return what to say of a ledger that old files put back would deceive, in the same boot."""
+    if not where:
+        return None
+    text = f"nothing outside of the state directory tells an old ledger of airtime: no {where}"
+    remedy = "run meshd as a service, or let XDG_RUNTIME_DIR name a folder of this user in memory"
+    return Problem("airtime-unwitnessed", text, remedy)
 
 
 def _now() -> int:

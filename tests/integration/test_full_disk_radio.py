@@ -57,6 +57,7 @@ def sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
     found = [Site(tmp_path, number) for number in range(2)]
     with TemporaryDirectory(prefix="air") as short:
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
         yield found
         stop([process for site in found for process in site.processes])
 

@@ -77,6 +77,7 @@ class Islands:
 def islands(monkeypatch):
     with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
         with Lab("lora") as lab:
             yield Islands(lab)
 

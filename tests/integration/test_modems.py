@@ -285,6 +285,7 @@ def test_time_that_is_real_keeps_the_order_that_was_asked_for():
 def emulate(tmp_path, monkeypatch):
     """Start `meshd emulate`; returns the process and what it printed when it was up."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     processes = []
 
     def start(*arguments):

@@ -338,6 +338,7 @@ def test_daemons_tell_their_radios_and_how_they_hear_each_other(broker, tmp_path
     sites = [Site(tmp_path, number) for number in range(2)]
     with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
         try:
             for site in sites:
                 site.plug()

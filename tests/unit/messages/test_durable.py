@@ -5,7 +5,7 @@ from devices.letter_net import Net
 
 from meshd.core.errors import RequestError
 from meshd.core.events import EntryRow, MetaRow, StoreRead
-from meshd.messages.letter import ROW_PREFIX, out_key
+from meshd.messages.letter import ROW_PREFIX, in_key, out_key
 from meshd.space.record import mail_key
 from meshd.store.interface import StoreError, StoreFault
 
@@ -163,6 +163,23 @@ def test_number_of_a_damaged_text_is_not_given_again():
         spoil(a, key, 3)
     a = net.restart("a")
     assert a.text(b, "again").value["number"] == 2
+
+
+def test_damaged_row_of_the_last_text_that_came_stays_when_the_next_one_comes():
+    net, a, b = pair()
+    a.text(b, "first")
+    net.sync("a", "b")
+    net.run(5)
+    assert b.shown() == ["first"]
+    spoil(b, in_key(0), 5)
+    b = net.restart("b")
+    assert [one.code for one in b.messages.problems()] == ["message-damaged"]
+    a.text(b, "second")
+    net.sync("a", "b")
+    net.run(5)
+    assert [row["text"] for row in b.list(peek=True)] == ["second"]
+    b = net.restart("b")
+    assert [one.code for one in b.messages.problems()] == ["message-damaged"]
 
 
 def test_text_that_was_called_not_written_and_is_there_all_the_same_never_goes():

@@ -22,6 +22,7 @@ HOUR_US = BAND.airtime_us_max
 def run_dir(tmp_path, monkeypatch):
     """What lives as long as this boot."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr("meshd.runtime.airtime_file.SYSTEM_RUN_DIR", str(tmp_path / "no" / "run"))
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
@@ -229,12 +230,35 @@ def test_another_node_of_this_machine_has_an_hour_of_its_own(path, tmp_path):
     assert left_us(other) == HOUR_US
 
 
-def test_without_a_place_for_a_witness_the_files_are_still_used(path, monkeypatch):
+def test_without_a_place_for_a_witness_the_files_are_still_used_and_that_is_told(path, monkeypatch):
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/proc/none")
     file = opened(path)
     send(file)
     file.close()
     assert left_us(opened(path)) == HOUR_US - 1_000_000
+    disk = AirtimeDisk(path, NODE)
+    disk.read()
+    disk.write(b"state")
+    assert disk.unwitnessed == "/proc/none"
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    disk = AirtimeDisk(path, NODE)
+    disk.write(b"state")
+    assert not disk.unwitnessed
+
+
+@pytest.mark.parametrize(("user", "first"), [(0, "machine"), (1000, "run/meshd")])
+def test_root_leaves_its_witness_where_no_logout_takes_it(path, tmp_path, monkeypatch, user, first):
+    monkeypatch.setattr("meshd.runtime.airtime_file.SYSTEM_RUN_DIR", str(tmp_path / "machine"))
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    opened(path).close()
+    assert os.listdir(tmp_path / first)
+    old = copy(path)
+    file = opened(path)
+    send(file)
+    file.close()
+    put_back(old)
+    monkeypatch.setattr("os.geteuid", lambda: 1000 - user)
+    assert opened(path).suspicion, "the number counts wherever it stands"
 
 
 def test_witness_that_is_no_number_is_none(path, run_dir):
