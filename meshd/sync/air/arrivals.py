@@ -11,11 +11,12 @@ from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted
 from meshd.space.spaces import NOT_YET
 from meshd.sync.air.aside import Aside, Parts
-from meshd.sync.air.forks import FORGED, SAID, AirForks, Why
+from meshd.sync.air.forks import AirForks
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
 from meshd.sync.air.states import State
+from meshd.sync.air.suspects import FORGED, SAID, Why
 from meshd.sync.air.thin import expand
 from meshd.sync.ports import PassingPort
 from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin

@@ -12,21 +12,27 @@ frame, within the part of the neighbour by whom was asked.
 Ref: docs/wire-format.md#entries-over-lora.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.errors import WireError
-from meshd.core.events import Answer, EntriesQuery
-from meshd.core.law import HOUR_US
 from meshd.space.entries import verify
 from meshd.space.space import Space
 from meshd.sync.air.link import AirLink, Voice
 from meshd.sync.air.names import Feed, Names, feed_name
-from meshd.sync.air.quiet import Quiet
+from meshd.sync.air.own_entries import OwnEntries, decoded
 from meshd.sync.air.shows import Show, Shows
+from meshd.sync.air.suspects import (
+    FORGED,
+    SAID,
+    SHOWN,
+    SOON_US,
+    SUSPECTS_MAX,
+    Found,
+    Suspect,
+    Suspects,
+    Why,
+)
 from meshd.sync.air.thin import stub, whole_stub
 from meshd.sync.ports import PassingPort
 from meshd.sync.reads import Reads
@@ -42,7 +48,6 @@ from meshd.wire.air_messages import (
 )
 from meshd.wire.lora_payload import Sub
 
-SUSPECTS_MAX = 32
 ENDS_MAX = 12
 """Feeds whose ends are asked about when a neighbour has the same heads and another state."""
 STEPS_MAX = 8
@@ -50,52 +55,12 @@ STEPS_MAX = 8
 TRIES_MAX = 3
 ROUNDS_MAX = 8
 """How often a search may go on towards the first difference; any difference is a proof."""
-SOON_US = 1_000_000, 5_000_000
-LATER_US = 20_000_000, 40_000_000
-"""How soon is asked, and how soon by who was asked and found that the other has another entry."""
 AGAIN_US = 30_000_000, 60_000_000
-FAR_SLOW = 6
-FORGED_DOUBLINGS = 9
-"""What nobody signed, and came to nothing, is left for 2 minutes, then twice that, …, 17 hours."""
-MEMBER_DOUBLINGS = 2
-"""What a member's words say is left for 8 minutes at most, whatever strangers sent before."""
-PROBES_MAX = 30
-"""Probes that one radio says in an hour."""
-FORGED_PROBES_MAX = 20
-FORGED_MAX = 16
-"""So many of them, and of `SUSPECTS_MAX`, for what nobody signed."""
+FAR_PROBES_SLOW = 6
+"""By way of others, over many hops, a probe waits so many times longer."""
 AWAY_US = 5_000_000
 READS_MAX = 64
 """Questions to the store that may wait; beyond it words of others are not answered."""
-
-
-class Why(NamedTuple):
-    """Why a feed is suspected: whether a member said so, or its author; how soon it is asked."""
-
-    signed: bool
-    wait_us: tuple[int, int]
-
-
-SAID, SHOWN, FORGED = Why(True, SOON_US), Why(True, LATER_US), Why(False, SOON_US)
-
-Found = tuple[entries.Entry, entries.Entry]
-"""The own entry and another one, both signed, under one number."""
-
-
-class _Suspect:
-    """A feed that may have two branches, and how far the search is."""
-
-    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "signed", "tries")
-
-    def __init__(self, link: str, *, far: bool, signed: bool) -> None:
-        self.link = link
-        self.far = far
-        self.signed = signed
-        self.marks: tuple[Mark, ...] = ()
-        self.due_us: int | None = None
-        self.tries = 0
-        self.rounds = 0
-        self.found: Found | None = None
 
 
 class AirForks:
@@ -118,9 +83,8 @@ class AirForks:
         self._spaces = names.spaces
         self._passing = passing
         self._links = links
-        self._suspects: dict[Feed, _Suspect] = {}
-        self._quiet = {False: Quiet(FORGED_DOUBLINGS), True: Quiet(MEMBER_DOUBLINGS)}
-        self._probed: dict[str, deque[int]] = {}
+        self._own = OwnEntries(names, passing, reads)
+        self._suspects = Suspects()
 
     # --- suspicion --------------------------------------------------------------------------------
 
@@ -148,22 +112,21 @@ class AirForks:
         if asked is not None and (asked.signed or not signed or asked.found is not None):
             return
         top = min(high or known.durable_seq, known.durable_seq)
-        if top < 1 or self._quiet[signed].has(feed, now):
+        if top < 1 or self._suspects.rests(feed, now, signed=signed):
             return
-        if asked is None and self._is_full(signed):
+        if asked is None and self._suspects.is_full(signed):
             link.drop(DropReason.AIR_WANTS_FULL)
             return
-        one = self._suspects[feed] = _Suspect(link.name, far=voice.far, signed=signed)
+        one = self._suspects[feed] = Suspect(link.name, far=voice.far, signed=signed)
         due_us = now + self._slow(voice.far, why.wait_us)
         self._aim(one, feed, _steps(top)[:steps], due_us, now)
 
     def unlike(self, link: AirLink, voice: Voice, space: Space, now: int) -> None:
         """A neighbour has the same heads and another state: some feed has two branches."""
-        quiet = self._quiet[True]
         feeds = [
             one
             for one, feed in space.feeds.items()
-            if not feed.frozen and not quiet.has((space.id, one), now)
+            if not feed.frozen and not self._suspects.rests((space.id, one), now, signed=True)
         ]
         if len(feeds) > ENDS_MAX:
             feeds = sorted(self._ctx.rng.sample(feeds, ENDS_MAX))
@@ -182,7 +145,7 @@ class AirForks:
                 voice = link.voice(feed[0], at)
                 self.suspect(link, voice, feed, at, high=thin.seq, why=FORGED)
 
-        self._entry(feed, thin.seq, look, now)
+        self._own.one(feed, thin.seq, look, now)
 
     # --- what is asked ----------------------------------------------------------------------------
 
@@ -211,7 +174,7 @@ class AirForks:
             due = one.due_us is not None and one.due_us <= now
             if not due or (one.link, one.far) != (link.name, voice.far):
                 continue
-            if space is None and self._may_probe(link.name, one, now):
+            if space is None and self._suspects.may_probe(link.name, one, now):
                 space = self._spaces.get(feed[0])
             if space is None or feed[0] != space.id or len(marks) + len(one.marks) > room:
                 one.due_us = now + self._ctx.jitter(*SOON_US)
@@ -224,20 +187,10 @@ class AirForks:
             marks += one.marks
         if space is None or not marks:
             return None
-        self._probed[link.name].append(now)
+        self._suspects.probed(link.name, now)
         return Probe(self._names.salt, self._names.tag(space), tuple(marks))
 
-    def _may_probe(self, link: str, one: _Suspect, now: int) -> bool:
-        times = self._probed.setdefault(link, deque(maxlen=PROBES_MAX))
-        most = PROBES_MAX if one.signed else FORGED_PROBES_MAX
-        return len(times) < most or now - times[-most] > HOUR_US
-
-    def _is_full(self, signed: bool) -> bool:
-        """Tell whether no further feed may be suspected; what is forged leaves room for others."""
-        forged = sum(not one.signed for one in self._suspects.values())
-        return len(self._suspects) >= SUSPECTS_MAX or (not signed and forged >= FORGED_MAX)
-
-    def _aim(self, one: _Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
+    def _aim(self, one: Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
         """Ask about these entries when their marks are known."""
 
         def marked(digests: dict[int, bytes], at: int) -> None:
@@ -254,15 +207,15 @@ class AirForks:
             else:
                 self._end(feed, one, at)
 
-        self._digests(feed, seqs, marked, now)
+        self._own.digests(feed, seqs, marked, now)
 
-    def _end(self, feed: Feed, one: _Suspect, now: int) -> None:
+    def _end(self, feed: Feed, one: Suspect, now: int) -> None:
         """Nobody answers any more: take what was found, or leave the feed for a while."""
         self._suspects.pop(feed, None)
         if one.found is not None:
             self._prove(feed, one, now)
             return
-        self._quiet[one.signed].add(feed, now)
+        self._suspects.in_vain(feed, now, signed=one.signed)
 
     # --- what others ask --------------------------------------------------------------------------
 
@@ -302,7 +255,7 @@ class AirForks:
             return  # who is not that far fetches the feed first
         mark = b"" if marks is None else marks.get(proof[0], b"")
         for data in proof[1:]:
-            entry = _decoded(data)
+            entry = decoded(data)
             if entry is not None and entry.digest(*feed)[:ENTRY_MARK_LEN] != mark:
                 self._show(link, voice, feed, entry, now)
 
@@ -322,14 +275,14 @@ class AirForks:
             )
             if first is not None:
                 self.suspect(link, voice, feed, at, high=first, why=SHOWN)
-                self._entry(feed, first, shown, at)
+                self._own.one(feed, first, shown, at)
 
         def shown(data: bytes | None, at: int) -> None:
-            entry = None if data is None else _decoded(data)
+            entry = None if data is None else decoded(data)
             if entry is not None:
                 self._show(link, voice, feed, entry, at)
 
-        self._digests(feed, marks, compared, now)
+        self._own.digests(feed, marks, compared, now)
 
     def _show(
         self, link: AirLink, voice: Voice, feed: Feed, entry: entries.Entry, now: int
@@ -367,7 +320,7 @@ class AirForks:
             return
 
         def compare(data: bytes | None, at: int) -> None:
-            mine = None if data is None else _decoded(data)
+            mine = None if data is None else decoded(data)
             same = mine is not None and mine.digest(*feed) == theirs.digest(*feed)
             if not same and not verify(*feed, theirs):
                 link.drop(DropReason.ENTRY_SIGNATURE)
@@ -377,7 +330,7 @@ class AirForks:
                 return
             self._differ(link, feed, (mine.erased(), theirs), at)
 
-        self._entry(feed, thin.seq, compare, now)
+        self._own.one(feed, thin.seq, compare, now)
 
     def _true(self, link: AirLink, feed: Feed, thin: Thin, now: int, *, node: bytes) -> None:
         """Note who showed a stub, now that it is known to be signed: junk silences nobody."""
@@ -392,7 +345,7 @@ class AirForks:
             return
         one = self._suspects.get(feed)
         if one is None:
-            one = _Suspect(link.name, far=link.voice(space.id, now).far, signed=True)
+            one = Suspect(link.name, far=link.voice(space.id, now).far, signed=True)
         seq = found[0].head.seq
         if one.found is not None and one.found[0].head.seq <= seq:
             return
@@ -407,7 +360,7 @@ class AirForks:
         one.tries, one.due_us = 0, None
         self._aim(one, feed, _steps(seq - 1), now + self._slow(one.far, SOON_US), now)
 
-    def _prove(self, feed: Feed, one: _Suspect, now: int) -> None:
+    def _prove(self, feed: Feed, one: Suspect, now: int) -> None:
         assert one.found is not None
         mine, theirs = one.found
         refused = self._passing.forked(*feed, (mine.head.seq, mine.encode(), theirs.encode()), now)
@@ -416,9 +369,7 @@ class AirForks:
 
     def proven(self, feed: Feed, served: Iterable[bytes], now: int) -> None:
         """A fork is proven, wherever: show it to all who may not know it."""
-        self._suspects.pop(feed, None)
-        for quiet in self._quiet.values():
-            quiet.forget(feed)
+        self._suspects.proven(feed)
         reached = frozenset(served)
         for link in self._links.values():
             for voice in (link.near, link.far):
@@ -433,67 +384,15 @@ class AirForks:
         return b"" if space is None else space.node_of(feed[1])
 
     def _slow(self, far: bool, span_us: tuple[int, int]) -> int:
-        return (FAR_SLOW if far else 1) * self._ctx.jitter(*span_us)
+        return (FAR_PROBES_SLOW if far else 1) * self._ctx.jitter(*span_us)
 
     def _planned(self, link: str, now: int) -> None:
         due_us = self.due_us(link)
         if due_us is not None:
             self._ctx.timers.set_earlier(("air", link), max(due_us, now + 1_000))
 
-    def _digests(
-        self,
-        feed: Feed,
-        seqs: Iterable[int],
-        then: Callable[[dict[int, bytes], int], None],
-        now: int,
-    ) -> None:
-        """Find the digests of own entries; those that are not held are left out."""
-        space = self._spaces.get(feed[0])
-        known = space.feeds.get(feed[1]) if space is not None else None
-        held = known.durable_seq if known is not None else 0
-        found: dict[int, bytes] = {}
-        missing = []
-        for seq in sorted(seqs):
-            digest = known.digest_at(seq) if known is not None and seq <= held else b""
-            if digest:
-                found[seq] = digest
-            elif seq <= held:
-                missing.append(seq)
-
-        def read(data: bytes | None, at: int) -> None:
-            entry = None if data is None else _decoded(data)
-            if entry is not None:
-                found[entry.head.seq] = entry.digest(*feed)
-            if missing:
-                self._entry(feed, missing.pop(), read, at)
-            else:
-                then(found, at)
-
-        read(None, now)
-
-    def _entry(
-        self, feed: Feed, seq: int, then: Callable[[bytes | None, int], None], now: int
-    ) -> None:
-        recent = self._passing.recent.run(*feed, seq, seq)
-        if recent:
-            then(recent[0], now)
-            return
-
-        def done(answer: Answer, why: str, at: int) -> None:
-            first = answer[0] if isinstance(answer, tuple) and answer else None
-            then(first if isinstance(first, bytes) else None, at)
-
-        self._reads.ask(EntriesQuery(*feed, seq, seq, 1), done)
-
 
 def _steps(top: int) -> list[int]:
     """Return the numbers to ask about: `top`, the one before, then each twice as far back."""
     steps = [top] + [top - (1 << place) for place in range(STEPS_MAX - 1)]
     return [seq for seq in steps if seq >= 1]
-
-
-def _decoded(data: bytes) -> entries.Entry | None:
-    try:
-        return entries.decode(data)
-    except WireError:
-        return None

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from meshd.core.drops import DropReason
-from meshd.core.events import Answer, EntriesQuery
 from meshd.sync.air.forks import AirForks
 from meshd.sync.air.link import AirLink, Voice
 from meshd.sync.air.long import LongEntries
 from meshd.sync.air.names import Names
 from meshd.sync.air.offers import Key, Offer
+from meshd.sync.air.own_entries import OwnEntries
 from meshd.sync.air.talk import Ahead, Behind, Finding, Unlike
 from meshd.sync.air.thin import fitting
 from meshd.sync.ports import PassingPort
@@ -25,7 +25,6 @@ from meshd.wire.symbols import SymbolBatch
 
 REPAIR_MAX = 16
 """Entries that are sent for one word of a neighbour; it says another."""
-_READ_BYTES = 16 * 1024
 
 
 class Asker(NamedTuple):
@@ -50,11 +49,10 @@ class Words:
         forks: AirForks,
         planned: Callable[[AirLink, int], None],
     ) -> None:
-        self._reads = reads
+        self._own = OwnEntries(names, passing, reads)
         self._forks = forks
         self._names = names
         self._spaces = names.spaces
-        self._passing = passing
         self._long = long
         self._planned = planned
 
@@ -139,16 +137,12 @@ class Words:
                 self._read(asker, key, now, whole=whole)
 
     def _read(self, asker: Asker, key: Key, now: int, *, whole: bool) -> None:
-        def done(answer: Answer, why: str, at: int) -> None:
-            if isinstance(answer, tuple) and answer and isinstance(answer[0], bytes):
-                self._offer(asker, key, answer[0], at, whole=whole)
+        def read(data: bytes | None, at: int) -> None:
+            if data is not None:
+                self._offer(asker, key, data, at, whole=whole)
 
-        recent = self._passing.recent.run(*key, key[2])
-        if recent:
-            self._offer(asker, key, recent[0], now, whole=whole)
-        else:
-            space, author, seq = key
-            self._reads.ask(EntriesQuery(space, author, seq, seq, _READ_BYTES), done)
+        space, author, seq = key
+        self._own.one((space, author), seq, read, now)
 
     def _offer(self, asker: Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
         space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far

@@ -15,6 +15,7 @@ from meshd.sync.air import forks, shows
 from meshd.sync.air.names import feed_name
 from meshd.sync.air.offers import ASKED_MAX
 from meshd.sync.air.shows import Show, Shows
+from meshd.sync.air.suspects import FORGED, SAID
 from meshd.sync.air.thin import contract, stub, whole_stub
 from meshd.wire import entry as entries
 from meshd.wire.air_entry import decode_thin
@@ -139,14 +140,14 @@ def test_a_members_word_takes_the_place_of_a_forged_suspicion(net):
     net.run(MINUTE)
     link, feed = net.ben.air._links["l0"], (net.ben.home.id, net.anna.home.author)
     one = net.ben.air._forks
-    one.suspect(link, link.near, feed, net.now, high=1, why=forks.FORGED)
-    one.suspect(link, link.near, feed, net.now, why=forks.FORGED)
+    one.suspect(link, link.near, feed, net.now, high=1, why=FORGED)
+    one.suspect(link, link.near, feed, net.now, why=FORGED)
     assert [mark.seq for mark in one._suspects[feed].marks] == [1]
     one.suspect(link, link.near, feed, net.now)
     assert one._suspects[feed].signed and len(one._suspects) == 1
     net.run(20 * MINUTE)
     assert not one._suspects
-    for why in (forks.FORGED, forks.SAID):
+    for why in (FORGED, SAID):
         one.suspect(link, link.near, feed, net.now + 9 * MINUTE, why=why)
     assert one._suspects, "left alone for minutes"
 
