@@ -56,7 +56,7 @@ class Digests(NamedTuple):
         return self.salt + b"".join(space.encode() for space in self.spaces)
 
 
-class Head(NamedTuple):
+class AirHead(NamedTuple):
     """How far a feed goes, by the word of its sender; FORKED for one that was forked."""
 
     feed: bytes
@@ -72,7 +72,7 @@ class Heads(NamedTuple):
 
     salt: bytes
     tag: bytes
-    heads: tuple[Head, ...]
+    heads: tuple[AirHead, ...]
     partial: bool = False
 
     def encode(self) -> bytes:
@@ -81,7 +81,7 @@ class Heads(NamedTuple):
         return self.salt + self.tag + bytes([_PARTIAL * self.partial]) + heads
 
 
-class Range(NamedTuple):
+class AirRange(NamedTuple):
     """`length` entries of a feed from `first` on."""
 
     feed: bytes
@@ -98,7 +98,7 @@ class Needs(NamedTuple):
 
     salt: bytes
     tag: bytes
-    ranges: tuple[Range, ...]
+    ranges: tuple[AirRange, ...]
 
     def encode(self) -> bytes:
         """Return the body."""
@@ -118,7 +118,7 @@ class Mark(NamedTuple):
         return self.feed + pack_number(self.seq) + self.mark
 
 
-class Probe(NamedTuple):
+class AirProbe(NamedTuple):
     """Entries that the sender holds: who holds another under one of these numbers, show it."""
 
     salt: bytes
@@ -130,7 +130,7 @@ class Probe(NamedTuple):
         return self.salt + self.tag + b"".join(mark.encode() for mark in self.marks)
 
 
-class Held(NamedTuple):
+class AirHeld(NamedTuple):
     """An own feed of who hears this is on the sender's disk up to `seq`; `mac` proves who says so,
     and of which feed."""
 
@@ -142,9 +142,9 @@ class Held(NamedTuple):
         return pack_number(self.seq) + self.mac
 
 
-def fitting(heads: Iterable[Head], room: int) -> tuple[Head, ...]:
+def fitting(heads: Iterable[AirHead], room: int) -> tuple[AirHead, ...]:
     """Return the first heads, as many as there is room for and an item may hold."""
-    taken: list[Head] = []
+    taken: list[AirHead] = []
     for head in heads:
         room -= len(head.encode())
         if room < 0 or len(taken) == HEADS_MAX:
@@ -153,12 +153,12 @@ def fitting(heads: Iterable[Head], room: int) -> tuple[Head, ...]:
     return tuple(taken)
 
 
-def decode_held(data: bytes) -> Held:
+def decode_held(data: bytes) -> AirHeld:
     """Decode HELD. Raises: WireError."""
     seq, at = take_number(data, 0)
     if not seq or len(data) != at + MAC_LEN:
         raise WireError("held of a wrong length")
-    return Held(seq, data[at:])
+    return AirHeld(seq, data[at:])
 
 
 def decode_digests(data: bytes) -> Digests:
@@ -178,13 +178,13 @@ def decode_heads(data: bytes) -> Heads:
     if len(data) <= at or data[at] > _PARTIAL:
         raise WireError("heads cut off")
     partial = bool(data[at])
-    heads: list[Head] = []
+    heads: list[AirHead] = []
     at += 1
     while at < len(data):
         if len(heads) == HEADS_MAX:
             raise WireError("more heads than an item may hold")
         seq, end = take_number(data, at + FEED_LEN)
-        heads.append(Head(data[at : at + FEED_LEN], seq))
+        heads.append(AirHead(data[at : at + FEED_LEN], seq))
         at = end
     return Heads(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(heads), partial)
 
@@ -192,21 +192,21 @@ def decode_heads(data: bytes) -> Heads:
 def decode_needs(data: bytes) -> Needs:
     """Decode NEEDS. Raises: WireError."""
     at = SALT_LEN + TAG_LEN
-    ranges: list[Range] = []
+    ranges: list[AirRange] = []
     while at < len(data):
         if len(ranges) == RANGES_MAX:
             raise WireError("more needs than an item may hold")
         first, end = take_number(data, at + FEED_LEN)
         if end >= len(data) or not first or not data[end]:
             raise WireError("need of nothing")
-        ranges.append(Range(data[at : at + FEED_LEN], first, data[end]))
+        ranges.append(AirRange(data[at : at + FEED_LEN], first, data[end]))
         at = end + 1
     if not ranges:
         raise WireError("needs cut off")
     return Needs(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(ranges))
 
 
-def decode_probe(data: bytes) -> Probe:
+def decode_probe(data: bytes) -> AirProbe:
     """Decode PROBE. Raises: WireError."""
     at = PROBE_HEAD
     marks: list[Mark] = []
@@ -218,4 +218,4 @@ def decode_probe(data: bytes) -> Probe:
         at = end + ENTRY_MARK_LEN
     if not marks:
         raise WireError("probe cut off")
-    return Probe(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(marks))
+    return AirProbe(data[:SALT_LEN], data[SALT_LEN:][:TAG_LEN], tuple(marks))

@@ -18,15 +18,15 @@ from meshd.wire import entry as wire_entry
 from meshd.wire.air_entry import Part, Thin
 from meshd.wire.air_messages import (
     FORKED,
+    AirHead,
+    AirHeld,
+    AirProbe,
+    AirRange,
     Digest,
     Digests,
-    Head,
     Heads,
-    Held,
     Mark,
     Needs,
-    Probe,
-    Range,
 )
 from meshd.wire.entry import Kind
 from meshd.wire.payload import Post
@@ -85,12 +85,12 @@ def make():
         "thin, membership written out": thin_of(entry, whole=True),
         "part": Part(entry.head.author_id, 300, 1, 3, b"the second of three"),
         "digests": Digests(SALT, (Digest(tag, said),)),
-        "heads": Heads(SALT, tag, (Head(feed, 300),)),
-        "heads, partial": Heads(SALT, tag, (Head(feed, 2**32 - 1),), partial=True),
-        "held": Held(300, _mac(space, entry)),
-        "needs": Needs(SALT, tag, (Range(feed, 128, 12),)),
-        "heads, forked": Heads(SALT, tag, (Head(feed, FORKED),)),
-        "probe": Probe(SALT, tag, (Mark(feed, 300, entry.digest(space, FOUNDER)[:4]),)),
+        "heads": Heads(SALT, tag, (AirHead(feed, 300),)),
+        "heads, partial": Heads(SALT, tag, (AirHead(feed, 2**32 - 1),), partial=True),
+        "held": AirHeld(300, _mac(space, entry)),
+        "needs": Needs(SALT, tag, (AirRange(feed, 128, 12),)),
+        "heads, forked": Heads(SALT, tag, (AirHead(feed, FORKED),)),
+        "probe": AirProbe(SALT, tag, (Mark(feed, 300, entry.digest(space, FOUNDER)[:4]),)),
         "stub": stub_of(entry),
     }
     vectors = {

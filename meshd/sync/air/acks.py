@@ -17,7 +17,7 @@ from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync.air.names import Feed
-from meshd.wire.air_messages import MAC_LEN, Held, decode_held
+from meshd.wire.air_messages import MAC_LEN, AirHeld, decode_held
 from meshd.wire.entry import Kind
 from meshd.wire.payload import decode_message
 
@@ -58,7 +58,7 @@ class Acks:
             (due_us for (name, _), due_us in self._due.items() if name == link), default=None
         )
 
-    def build(self, link: str, now: int) -> Held | None:
+    def build(self, link: str, now: int) -> AirHeld | None:
         """Return a word to say now."""
         for (name, feed), due_us in tuple(self._due.items()):
             if name == link and due_us <= now:
@@ -90,7 +90,7 @@ class Acks:
                     return Holding(space.id, author, held.seq)
         return None
 
-    def _word(self, feed: Feed) -> Held | None:
+    def _word(self, feed: Feed) -> AirHeld | None:
         space = self._spaces.get(feed[0])
         device = _device_by(space, feed[1]) if space is not None else b""
         key = self._key(self._public, device, device) if device else None
@@ -99,7 +99,7 @@ class Acks:
         held = space.feeds[feed[1]]
         seq = held.durable_seq
         digest = held.digest_at(seq)
-        return Held(seq, _mac(key, feed, seq, digest)) if digest else None
+        return AirHeld(seq, _mac(key, feed, seq, digest)) if digest else None
 
     def _key(self, holder: bytes, author: bytes, other: bytes) -> bytes | None:
         """Return the key of one direction; None with a device whose key is none."""

@@ -43,8 +43,8 @@ from meshd.wire.air_messages import (
     MARK_LEN_MAX,
     MARKS_MAX,
     PROBE_HEAD,
+    AirProbe,
     Mark,
-    Probe,
 )
 from meshd.wire.lora_payload import Sub
 
@@ -165,7 +165,7 @@ class AirForks:
         if show is not None and not link.show(show.thin, now, far=show.far):
             self.shows.later(link.name, show, now + AWAY_US, now)
 
-    def _build(self, link: AirLink, voice: Voice, now: int, room: int) -> Probe | None:
+    def _build(self, link: AirLink, voice: Voice, now: int, room: int) -> AirProbe | None:
         """Return what to ask now, about one space."""
         marks: list[Mark] = []
         space: Space | None = None
@@ -188,7 +188,7 @@ class AirForks:
         if space is None or not marks:
             return None
         self._suspects.probed(link.name, now)
-        return Probe(self._names.salt, self._names.tag(space), tuple(marks))
+        return AirProbe(self._names.salt, self._names.tag(space), tuple(marks))
 
     def _aim(self, one: Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
         """Ask about these entries when their marks are known."""
@@ -220,7 +220,14 @@ class AirForks:
     # --- what others ask --------------------------------------------------------------------------
 
     def probed(
-        self, link: AirLink, voice: Voice, space: Space, message: Probe, now: int, *, giver: bytes
+        self,
+        link: AirLink,
+        voice: Voice,
+        space: Space,
+        message: AirProbe,
+        now: int,
+        *,
+        giver: bytes,
     ) -> None:
         """Show who asks what differs here; a probe that asks the same as ours does for both."""
         rows: dict[bytes, dict[int, bytes]] = {}

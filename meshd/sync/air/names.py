@@ -10,7 +10,7 @@ from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, Thin
-from meshd.wire.air_messages import FEED_LEN, FORKED, STATE_LEN, TAG_LEN, Head
+from meshd.wire.air_messages import FEED_LEN, FORKED, STATE_LEN, TAG_LEN, AirHead
 from meshd.wire.membership import decode_successor
 
 MEMBERSHIPS_MAX = 64
@@ -100,12 +100,14 @@ def feed_name(space: Space, author: bytes) -> bytes:
     return space.keys.author_id(author)[:FEED_LEN]
 
 
-def head_of(space: Space, author: bytes) -> Head | None:
+def head_of(space: Space, author: bytes) -> AirHead | None:
     """Return what is said of a feed among heads; None for an empty one."""
     if author in space.log.forked:
-        return Head(feed_name(space, author), FORKED)
+        return AirHead(feed_name(space, author), FORKED)
     feed = space.feeds.get(author)
-    return Head(feed_name(space, author), feed.durable_seq) if feed and feed.durable_seq else None
+    return (
+        AirHead(feed_name(space, author), feed.durable_seq) if feed and feed.durable_seq else None
+    )
 
 
 def blinded(space: Space, node: bytes, salt: bytes, state: bytes) -> bytes:

@@ -15,7 +15,7 @@ from meshd.space.space import Space
 from meshd.sync.air.names import Names, head_of
 from meshd.sync.air.riblt import Difference, Sketch
 from meshd.sync.air.states import State
-from meshd.wire.air_messages import FEED_LEN, SALT_LEN, Head, Heads
+from meshd.wire.air_messages import FEED_LEN, SALT_LEN, AirHead, Heads
 from meshd.wire.symbols import FEEDS, HEAD_MAX, SYMBOL_MAX, SYMBOLS_MAX, SymbolBatch
 
 SEQ_LEN = 5
@@ -202,5 +202,7 @@ def _heads(space: Space, one: _Open, batch: SymbolBatch) -> Heads:
     for member in one.difference.only_here:
         theirs.pop(member, None)
     theirs |= dict.fromkeys(one.difference.only_there)
-    heads = [Head(member[:FEED_LEN], int.from_bytes(member[FEED_LEN:], "big")) for member in theirs]
+    heads = [
+        AirHead(member[:FEED_LEN], int.from_bytes(member[FEED_LEN:], "big")) for member in theirs
+    ]
     return Heads(batch.salt[:SALT_LEN], batch.about, tuple(heads))

@@ -11,7 +11,7 @@ from random import Random
 from meshd.core.drops import DropReason
 from meshd.space.space import Space
 from meshd.sync.air.names import Feed, Names, feed_name
-from meshd.wire.air_messages import NEEDS_HEAD, RANGE_LEN_MAX, RANGES_MAX, Needs, Range
+from meshd.wire.air_messages import NEEDS_HEAD, RANGE_LEN_MAX, RANGES_MAX, AirRange, Needs
 
 WANTS_MAX = 64
 WINDOW = 12
@@ -114,7 +114,7 @@ class AirWants:
             for feed in due:
                 del self._wants[feed]
             return None
-        ranges: list[Range] = []
+        ranges: list[AirRange] = []
         most = min((room - NEEDS_HEAD) // RANGE_LEN_MAX, RANGES_MAX)
         for feed in sorted(self._wants, key=partial(_turn, space)):
             want, held = self._wants[feed], self._held(feed)
@@ -129,7 +129,7 @@ class AirWants:
                 self._give_up(feed, now)
             else:
                 length = min(want.last - held, WINDOW)
-                ranges.append(Range(feed_name(space, feed[1]), held + 1, length))
+                ranges.append(AirRange(feed_name(space, feed[1]), held + 1, length))
         if not ranges:
             return None
         return Needs(self._names.salt, self._names.tag(space), tuple(ranges))

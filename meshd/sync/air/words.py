@@ -70,7 +70,7 @@ class Words:
         elif sub == Sub.PROBE:
             self._probe(asker, wire.decode_probe(body), now)
 
-    def _probe(self, asker: Asker, message: wire.Probe, now: int) -> None:
+    def _probe(self, asker: Asker, message: wire.AirProbe, now: int) -> None:
         space = self._names.find(asker.node, message.salt, message.tag)
         if space is not None:
             link, voice = asker.link, asker.voice

@@ -10,7 +10,7 @@ from vectors import air as air_vectors
 from meshd.core.errors import WireError
 from meshd.wire import air_entry, air_messages
 from meshd.wire.air_entry import Part, Thin
-from meshd.wire.air_messages import Digest, Digests, Head, Heads, Needs, Range
+from meshd.wire.air_messages import AirHead, AirRange, Digest, Digests, Heads, Needs
 from meshd.wire.lora_pieces import REF_LEN
 
 DECODERS = {
@@ -78,12 +78,14 @@ def test_too_many_parts_are_none():
     st.builds(
         Digests, st.just(salts), st.lists(st.builds(Digest, fours, fours), min_size=1, max_size=28)
     )
-    | st.builds(Heads, st.just(salts), fours, st.lists(st.builds(Head, feeds, seqs)), st.booleans())
+    | st.builds(
+        Heads, st.just(salts), fours, st.lists(st.builds(AirHead, feeds, seqs)), st.booleans()
+    )
     | st.builds(
         Needs,
         st.just(salts),
         fours,
-        st.lists(st.builds(Range, feeds, seqs, st.integers(1, 255)), min_size=1, max_size=32),
+        st.lists(st.builds(AirRange, feeds, seqs, st.integers(1, 255)), min_size=1, max_size=32),
     )
 )
 def test_words_come_back_as_they_were(word):

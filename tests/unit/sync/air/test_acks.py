@@ -9,7 +9,7 @@ from devices.sync_net import SECOND
 from meshd.core.ids import node_text
 from meshd.space.feed import RECENT
 from meshd.sync.air.acks import PEERS_MAX, WAITING_MAX, Acks
-from meshd.wire.air_messages import Held
+from meshd.wire.air_messages import AirHeld
 from meshd.wire.lora_payload import Sub
 
 
@@ -67,8 +67,8 @@ def test_word_of_another_node_or_of_more_counts_for_nothing(net):
     for body, node in (
         (mine.encode(), cleo.node),
         (mine._replace(seq=seq).encode(), net.ben.node),
-        (Held(seq, bytes(8)).encode(), net.ben.node),
-        (Held(2**32 - 1, mine.mac).encode(), net.ben.node),
+        (AirHeld(seq, bytes(8)).encode(), net.ben.node),
+        (AirHeld(2**32 - 1, mine.mac).encode(), net.ben.node),
     ):
         net.anna.hear_local(node, Sub.HELD, body)
     assert holders(net.anna) == []

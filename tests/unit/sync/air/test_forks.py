@@ -19,7 +19,7 @@ from meshd.sync.air.suspects import FORGED, SAID
 from meshd.sync.air.thin import contract, stub, whole_stub
 from meshd.wire import entry as entries
 from meshd.wire.air_entry import decode_thin
-from meshd.wire.air_messages import Mark, Probe, decode_probe
+from meshd.wire.air_messages import AirProbe, Mark, decode_probe
 from meshd.wire.lora_payload import ObjectKind, Sub
 
 
@@ -44,7 +44,7 @@ def hear(house, giver, sub, message, *, trusted=True):
 
 def probe_of(house, marks):
     names = house.air._names
-    return Probe(names.salt, names.tag(house.home), tuple(marks))
+    return AirProbe(names.salt, names.tag(house.home), tuple(marks))
 
 
 def put_back(net):

@@ -15,7 +15,7 @@ from meshd.sync.air.offers import ASKED_MAX, OFFERS_MAX, Offer, Offers
 from meshd.sync.air.thin import contract, expand
 from meshd.sync.air.wants import WANTS_MAX, AirWants
 from meshd.wire.air_entry import Part, Thin, decode_thin
-from meshd.wire.air_messages import Digest, Digests, Head, Heads, Needs, Range
+from meshd.wire.air_messages import AirHead, AirRange, Digest, Digests, Heads, Needs
 from meshd.wire.lora_payload import ObjectKind, Sub
 
 SALT = b"mm"
@@ -116,7 +116,7 @@ def test_neighbour_that_floods_needs_gets_its_part_and_no_more(net):
     feed = feed_name(home, home.author)
     for _ in range(10):
         for first in range(1, 90, 12):
-            say(net.anna, Sub.NEEDS, Needs(SALT, tag_of(net.anna), (Range(feed, first, 12),)))
+            say(net.anna, Sub.NEEDS, Needs(SALT, tag_of(net.anna), (AirRange(feed, first, 12),)))
         net.run(30 * SECOND)
     assert net.anna.drops(DropReason.AIR_FLOOD)
     assert len(net.named("ENTRY", since=begin)) <= ASKED_MAX
@@ -132,7 +132,7 @@ def test_entries_before_their_time_are_kept_only_in_part(net):
 
 def test_claim_that_nobody_keeps_is_asked_for_a_few_times(net):
     begin, home = net.now, net.anna.home
-    heads = Heads(SALT, tag_of(net.anna), (Head(feed_name(home, home.author), 2**32 - 1),), True)
+    heads = Heads(SALT, tag_of(net.anna), (AirHead(feed_name(home, home.author), 2**32 - 1),), True)
     for _ in range(60):
         say(net.ben, Sub.HEADS, heads)
         net.run(10 * SECOND)
@@ -141,7 +141,7 @@ def test_claim_that_nobody_keeps_is_asked_for_a_few_times(net):
 
 def test_head_of_an_unknown_feed_is_asked_for_by_one_entry(net):
     begin = net.now
-    say(net.ben, Sub.HEADS, Heads(SALT, tag_of(net.ben), (Head(b"new", 900),), True))
+    say(net.ben, Sub.HEADS, Heads(SALT, tag_of(net.ben), (AirHead(b"new", 900),), True))
     net.run(10 * SECOND)
     (need,) = net.named("NEEDS", since=begin)
     assert need.size == 16 + 2 + 2 + 4 + 3 + 1 + 1
@@ -153,7 +153,7 @@ def test_recording_of_a_neighbour_makes_nobody_send(net):
     begin, home = net.now, net.anna.home
     feed = feed_name(home, home.author)
     for value, sub in (
-        (Needs(SALT, tag_of(net.anna), (Range(feed, 1, 9),)), Sub.NEEDS),
+        (Needs(SALT, tag_of(net.anna), (AirRange(feed, 1, 9),)), Sub.NEEDS),
         (Heads(SALT, tag_of(net.anna), ()), Sub.HEADS),
         (Digests(SALT, (Digest(tag_of(net.anna), b"stat"),)), Sub.DIGESTS),
     ):
