@@ -1,22 +1,20 @@
-"""All LoRa radios of a node: one ledger of airtime over them, a link and its mesh each, status.
+"""All LoRa radios of a node: one hour of airtime over them, a link and its mesh each, status.
 
 Enters: what the host tells of radios and of the ledger's file, what other parts want sent. Leaves:
-frames for modems, states of the ledger to be stored before they are used, events for those parts,
-statuses. A radio that the law does not let send is not used, and that is a problem in `status`.
+frames for modems, events for those parts, statuses. A radio that the law does not let send is not
+used, and that is a problem in `status`.
 Must not know: serial ports, files, what objects and messages mean.
 """
 
 from collections.abc import Callable, Container
-from dataclasses import replace
-from typing import Any
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError
-from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
+from meshd.core.events import AirtimeImage, RadioLink
 from meshd.core.identity import Identity
 from meshd.core.ids import address_text, mesh_address, node_text
-from meshd.core.law import HOUR_US, NO_LAW, Budget, SubBand
+from meshd.core.law import Budget
 from meshd.core.snapshot import NeighbourStatus, Problem, RadioStatus
 from meshd.core.timers import Key
 from meshd.forwarding.radio_events import (
@@ -27,24 +25,19 @@ from meshd.forwarding.radio_events import (
     ObjectHeard,
     RadioEvent,
 )
+from meshd.forwarding.radio_hour import RadioHour
 from meshd.forwarding.radio_mesh import RadioMesh
 from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
-from meshd.link.ledger import AGE_FIRST_US, Airtime, Ledger, Priority
-from meshd.link.lora import BEACON_FRAME, LoraKeys, LoraLink, frame_room
+from meshd.link.ledger import AGE_FIRST_US, Priority
+from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import link_key, open_link_key
 from meshd.link.sources import Met, Stranger
 from meshd.routing.lora_rules import rules_for
 from meshd.routing.speaker import Babel
-from meshd.wire.ledger_state import BOOT_LEN
 from meshd.wire.lora_payload import Local, Sub
 from meshd.wire.lora_routes import DISTANCE_MAX
 
-SAVE_AGAIN_US = 10_000_000
-"""After a failed write the next one waits so long."""
-OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
-CLOSED_PROTECTION = "encrypted and authenticated: only who has its key_file"
-_SAVE: Key = ("lora", "save")
 _AGE: Key = ("lora", "age")
 
 ObjectHandler = Callable[[ObjectHeard, int], None]
@@ -74,39 +67,31 @@ class Radios:
         self._routing = routing
         self._mesh = mesh
         self._keys = LoraKeys(identity, open_link_key(mesh), boot)
-        self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
-        self._ahead_us = 0
-        self._refused: dict[str, Problem] = {}
+        self.hour = RadioHour(ctx)
 
     # --- what the host tells ----------------------------------------------------------------------
 
     def start(self, airtime: AirtimeImage, now: int) -> None:
         """Radios will send under this law; the disk held this of what they did."""
-        self._ahead_us = airtime.ahead_us
-        self._ledger = Ledger(
-            airtime.law, boot=airtime.boot, now=now + airtime.ahead_us, state=airtime.state
-        )
+        self.hour.start(airtime, now)
 
     def clock(self, ahead_us: int, now: int) -> None:
         """The machine slept: its clock is ahead of the engine's by so much now."""
-        self._ahead_us = max(ahead_us, self._ahead_us)
+        self.hour.ahead_us = max(ahead_us, self.hour.ahead_us)
         for link in self.links.values():
-            link.ahead_us = self._ahead_us
+            link.ahead_us = self.hour.ahead_us
         self._pump(now)
 
     def saved(self, number: int, *, durable: bool, now: int) -> None:
         """The ledger's state is on the disk, or it is not known whether it is."""
+        self.hour.saved(number, durable=durable, now=now)
         if durable:
-            self._ledger.stored(number)
             self._pump(now)
-        else:
-            self._ledger.store_failed(number)
-            self._ctx.timers.set(_SAVE, now + SAVE_AGAIN_US)
 
     def up(self, radio: RadioLink, now: int) -> None:
         """A modem is set and takes frames."""
         known = self.links.get(radio.name)
-        band = self._judged(radio)
+        band = self.hour.judged(radio)
         if band is None:
             return
         if known is None or known.radio != radio:
@@ -115,19 +100,19 @@ class Radios:
             keys = self._keys
             if radio.link_key is not None:
                 keys = keys._replace(link=link_key(radio.link_key))
-            known = LoraLink(self._ctx, radio, keys, ledger=self._ledger, band=band)
-            known.ahead_us = self._ahead_us
+            known = LoraLink(self._ctx, radio, keys, ledger=self.hour.ledger, band=band)
+            known.ahead_us = self.hour.ahead_us
             self.links[radio.name] = known
             ways = self._routing.radio_up(radio.name, rules_for(radio.modulation), now)
             self.meshes[radio.name] = RadioMesh(self._ctx, known, ways)
-        self._ledger.prepare(band)
+        self.hour.ledger.prepare(band)
         known.ready(now)
         self.meshes[radio.name].ways.modem(now, up=True)
         self._pump(now)
 
     def down(self, name: str, now: int) -> None:
         """A modem takes no frames any more."""
-        self._refused.pop(name, None)
+        self.hour.forget(name)
         if name in self.links:
             self.links[name].gone(now)
             self.meshes[name].ways.modem(now, up=False)
@@ -240,7 +225,7 @@ class Radios:
         if link not in self.names():
             return None
         radio = self.links[link]
-        left_us, hour_us = self._bulk(radio, now)
+        left_us, hour_us = self.hour.bulk(radio, now)
         return Budget(link, self.room(link), radio.airtime_us(radio.frame_max), left_us, hour_us)
 
     def backlog(self, link: str) -> int:
@@ -358,13 +343,11 @@ class Radios:
         """Send nothing more, and give back what was claimed of the hour."""
         for link in self.links.values():
             link.gone(now)
-        if self._ledger.law.region:
-            self._ctx.emit(AirtimeSave(0, self._ledger.final_state(now + self._ahead_us)))
-            self._ledger = Ledger(NO_LAW, boot=bytes(BOOT_LEN), now=0, state=None)
+        self.hour.stop(now)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return which radios may not send as they are set."""
-        return tuple(self._refused.values())
+        return self.hour.problems()
 
     def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
         """Return who each radio hears; `connected` holds the nodes that a session is open with."""
@@ -391,37 +374,9 @@ class Radios:
 
     def statuses(self, now: int) -> tuple[RadioStatus, ...]:
         """Return each radio as far as the engine knows it; the host adds port and model."""
-        by_band = {one.name: one for one in self._ledger.status(now + self._ahead_us)}
-        return tuple(
-            self._status(link, by_band.get(link.band.name), now) for link in self.links.values()
-        )
+        return self.hour.statuses(self.links.values(), now)
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _judged(self, radio: RadioLink) -> SubBand | None:
-        """Return where it may send; None, and why it stays silent, where it may not."""
-        try:
-            band = self._ledger.law.judge(
-                radio.frequency_hz,
-                radio.modulation.bandwidth_hz,
-                radio.tx_dbm,
-                antenna_dbi=radio.antenna_dbi,
-                listens=radio.listens,
-            )
-        except UsageError as error:
-            remedy = "choose another frequency, power or radio; docs/regions.md lists what may be"
-            text = f"{radio.name} does not send: {error}"
-            self._refused[radio.name] = Problem("radio-law", text, remedy)
-            return None
-        room = frame_room(radio, band)
-        if room < BEACON_FRAME:
-            text = f"{radio.name} does not send: law and modem leave {room} bytes a frame, and a"
-            remedy = "choose a lower spreading factor, or more bandwidth: meshd radio set"
-            problem = Problem("radio-slow", f"{text} beacon has {BEACON_FRAME}", remedy)
-            self._refused[radio.name] = problem
-            return None
-        self._refused.pop(radio.name, None)
-        return band
 
     def _relay(self, heard: ObjectHeard, now: int) -> None:
         """Hand what a trusted neighbour told on one radio to the others."""
@@ -430,51 +385,6 @@ class Radios:
             for name in others:
                 self.meshes[name].relay(heard, now)
             self._pump(now)
-
-    def _status(self, link: LoraLink, airtime: Airtime | None, now: int) -> RadioStatus:
-        radio, modulation = link.radio, link.radio.modulation
-        known = RadioStatus(
-            name=radio.name,
-            port="",
-            state="up" if link.up else "down",
-            kind=radio.kind,
-            region=self._ledger.law.region or None,
-            frequency_mhz=radio.frequency_hz / 1e6,
-            spreading_factor=modulation.spreading_factor,
-            bandwidth_khz=modulation.bandwidth_hz / 1e3,
-            tx_dbm=radio.tx_dbm,
-            protection=OPEN_PROTECTION if radio.link_key is None else CLOSED_PROTECTION,
-            band=link.band.name,
-            sent=link.sent_frames,
-            heard=link.heard_frames,
-            waiting=link.waiting,
-        )
-        return known if airtime is None else replace(known, **self._airtime(link, airtime, now))
-
-    def _bulk(self, radio: LoraLink, now: int) -> tuple[int, int]:
-        """Return what files may still send in this hour, and what in one that begins anew."""
-        at = now + self._ahead_us
-        left_us, hour_us = self._ledger.own_us(radio.band, Priority.BULK, at)
-        if not radio.band.limited:
-            spent_us = HOUR_US - self._ledger.left_us(radio.band, at)
-            hour_us = HOUR_US // 10
-            left_us = max(min(left_us, hour_us - spent_us), 0)
-        return left_us, hour_us
-
-    def _airtime(self, link: LoraLink, airtime: Airtime, now: int) -> dict[str, Any]:
-        """Return what was sent in a radio's band, for what, and what is left to whom."""
-        told = {
-            "airtime_15_s_ms": airtime.spent_15_s_us,
-            "airtime_hour_ms": airtime.spent_hour_us,
-            **{f"hour_{share.name.lower()}_ms": airtime.shares_us[share] for share in Share},
-            "left_file_ms": self._bulk(link, now)[0],
-        }
-        if link.band.limited:
-            told["airtime_hour_max_ms"] = airtime.limit_us
-            told["left_ms"] = airtime.left_us
-            at = now + self._ahead_us
-            told["left_text_ms"] = self._ledger.own_us(link.band, Priority.TEXT, at)[0]
-        return {name: value_us // 1000 for name, value_us in told.items()}
 
     def _pump(self, now: int) -> None:
         """Let each radio go on, then have stored what the ledger needs on the disk."""
@@ -488,8 +398,6 @@ class Radios:
                 self._ctx.timers.set(("lora", "link", name), max(min(dues), now + 1_000))
             else:
                 self._ctx.timers.cancel(("lora", "link", name))
-        if self._ctx.timers.deadline(_SAVE) is None:
-            if (wanted := self._ledger.poll_state(now + self._ahead_us)) is not None:
-                self._ctx.emit(AirtimeSave(*wanted))
+        self.hour.save(now)
         if self.links:
             self._ctx.timers.set_earlier(_AGE, now + AGE_FIRST_US)

@@ -136,7 +136,7 @@ def test_who_has_spent_its_hour_may_let_another_wait_for_an_hour_and_no_longer()
         return checker._stands_still(one, [other], space, set())
 
     def spend():
-        other.node.radios._ledger.assume_spent(other.now)
+        other.node.radios.hour.ledger.assume_spent(other.now)
 
     world.run(SCARCE.faults_end_us + 1_000_000_000)
     assert still(), "its hour is free"

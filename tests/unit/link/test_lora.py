@@ -9,7 +9,7 @@ from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
-from meshd.forwarding.radios import SAVE_AGAIN_US
+from meshd.forwarding.radio_hour import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
 from meshd.link.lora import BEACON_FRAME, USUAL_INTERVALS, USUAL_LEAST_US
 from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
