@@ -45,10 +45,11 @@ again and again would have no hour left to say that it is there."""
 LATE_US = 60_000_000
 """How much later than anybody knows a silent modem may still send what it was handed."""
 
-AGE_FIRST_US = 60_000_000
+AGE_FIRST_US = 20_000_000
+AGE_YOUNG_US = 180_000_000
 AGE_US = 600_000_000
-"""A state is written so long after the last one at the latest: first soon, then twice as long each
-time up to this. A next boot knows no more of how old things are."""
+"""A state is written so long after the last one at the latest: soon while a start is young, then
+after twice as long each time up to this. A next boot knows no more of how old things are."""
 
 BOOT_CONTROL_PARTS = 8
 """This part of control's tenth is each boot's own, or one frame, whatever former ones sent: who
@@ -160,7 +161,7 @@ class Ledger:
         self._saving = 0
         self._saving_now = False
         self._aging_us = AGE_FIRST_US
-        self._written_us = self._offered_us = self._now
+        self._began_us = self._written_us = self._offered_us = self._now
         if state is not None:
             self._restore(state)
 
@@ -315,7 +316,8 @@ class Ledger:
         if number != self._saving or not self._saving_now:
             raise UsageError(f"state {number} is not being stored")
         self._saving_now = False
-        if self._offered_us - self._written_us >= self._aging_us:
+        young = self._offered_us - self._began_us < AGE_YOUNG_US
+        if self._offered_us - self._written_us >= self._aging_us and not young:
             self._aging_us = min(2 * self._aging_us, AGE_US)
         self._written_us = self._offered_us
         for till in self._tills.values():

@@ -261,7 +261,7 @@ def test_state_is_written_while_nothing_is_sent_too_and_ever_more_seldom():
             ledger.store_failed(wanted[0])
             ledger.stored(ledger.poll_state(minute * MINUTE_US)[0])
             written.append(minute)
-    assert written == [1, 3, 7, 15, 25, 35, 45]
+    assert written == [1, 2, 3, 4, 6, 9, 15, 25, 35, 45]
 
 
 def test_nothing_is_written_while_there_is_nothing_to_grow_old():
@@ -325,6 +325,32 @@ def test_power_that_fails_all_day_silences_nobody(minutes):
         starts.append(gone)
     assert min(beacons for beacons, _ in starts) >= (1 if minutes < 10 else 6)
     assert all(texts == -(-minutes // 15) for _, texts in starts)
+
+
+@pytest.mark.parametrize(("seconds", "beacons", "texts"), [(60, 0.4, 0.1), (120, 1.5, 0.3)])
+def test_power_that_fails_each_minute_or_two_leaves_most_of_what_the_law_leaves(
+    seconds, beacons, texts
+):
+    """A beacon each twenty seconds and a text a boot; an hour's hundredth is 0.6 s of a minute."""
+    state, gone = None, []
+    for boot in range(8 * 3600 // seconds):
+        ledger = made(state, boot.to_bytes(16), 20 * SECOND_US)
+        ledger.prepare(BAND)
+        gone.append([0, 0])
+        for second in range(20, 20 + seconds, 5):
+            now = second * SECOND_US
+            if (wanted := ledger.poll_state(now)) is not None:
+                ledger.stored(wanted[0])
+                state = wanted[1]
+            if second % 20 == 0:
+                went = send(ledger, frame(0.225, CONTROL), now)
+                gone[-1][0] += isinstance(went, Reservation)
+            if second == 25:
+                went = send(ledger, frame(0.2, OWN, TEXT), now)
+                gone[-1][1] += isinstance(went, Reservation)
+    last = gone[len(gone) // 2 :]
+    assert sum(row[0] for row in last) >= beacons * len(last)
+    assert sum(row[1] for row in last) >= texts * len(last)
 
 
 def test_crash_costs_what_was_claimed_and_no_more():
