@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format types sim bench clean
+.PHONY: help setup demo test quick lint format types compiled sim bench clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -24,7 +24,8 @@ setup: ## virtual environment and system packages; quick when all is there
 demo: setup ## five daemons tell a story; ONCE=1 exits after it, 0 only when every step held
 	@$(PY) -m meshd demo $(if $(ONCE),--once)
 
-test: lint types ## everything: style, types, and the whole suite
+test: ## everything: style, types, and the whole suite
+	@$(MAKE) --no-print-directory -j2 lint types compiled
 	@$(IN_LAB) $(PYTEST) -n $(JOBS) --dist loadgroup
 
 quick: setup ## unit and property tests
@@ -40,6 +41,10 @@ format: setup ## let ruff write the format
 
 types: setup ## mypy --strict
 	@$(PY) -m mypy
+
+# Once, beside mypy, instead of by each worker; what is wrong with a test its run tells.
+compiled: setup
+	@$(PYTEST) --collect-only >/dev/null 2>&1 || :
 
 sim: setup ## SEEDS random cruel plans from seed FIRST on, on all cores; shrinks what fails
 	@$(PY) -m meshd.simulation.swarm --seeds $(SEEDS) --first $(FIRST)
