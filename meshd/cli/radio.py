@@ -4,6 +4,7 @@ import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from shlex import quote
 
 from meshd.cli import radio_set, radio_trial
 from meshd.cli.main import Command
@@ -79,7 +80,8 @@ def _ask(options: Namespace) -> int:
     if not options.json and not value["radios"]:
         talk("no radio is configured: meshd radio scan finds yours, meshd radio set names it")
     elif not options.json and not text:
-        talk("no radio may send yet; meshd radio list tells why")
+        where = f" --state-dir {quote(options.state_dir)}" if options.state_dir else ""
+        talk(f"no radio may send yet; meshd radio list{where} tells why")
     show(options, f"radio.{options.what}", value, text)
     return Exit.OK
 

@@ -13,6 +13,7 @@ import grp
 import os
 import termios
 from itertools import pairwise
+from shlex import quote
 from typing import Any
 
 from meshd.core.errors import MeshdError
@@ -102,12 +103,19 @@ def _taken(path: str) -> str:
         return f"another program has it open: `sudo fuser {path}` tells which; stop that program"
     if _is_meshd(words, "run"):
         return (
-            f"meshd itself has it open (process {number}): `meshd radio list` tells how it is, "
-            "or stop that process first"
+            f"meshd itself has it open (process {number}): `meshd radio list{_place(words)}` tells "
+            "how it is, or stop that process first"
         )
     name = "meshd radio" if _is_meshd(words, "radio") else os.path.basename(words[0])
     patience = ", or wait half a minute, it lets go then" if name == "ModemManager" else ""
     return f"{name} has it open (process {number}): stop it{patience}"
+
+
+def _place(words: list[str]) -> str:
+    """Return the state directory that a command line names, as an option; "" for the usual one."""
+    named = [after for word, after in pairwise(words) if word == "--state-dir"]
+    named += [word.partition("=")[2] for word in words if word.startswith("--state-dir=")]
+    return f" --state-dir {quote(named[-1])}" if named else ""
 
 
 def _holder(path: str) -> tuple[int, list[str]]:

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
+from daemons.fake_host import served
 
 from meshd.cli import emulate, radio, radio_trial
 from meshd.cli.main import COMMANDS, main
 from meshd.core.airtime import Modulation
 from meshd.core.drops import DropReason
 from meshd.core.errors import Exit
+from meshd.core.snapshot import RadioStatus
 from meshd.radio.modem import (
     Broken,
     Configured,
@@ -242,3 +245,13 @@ def test_json_of_a_trial_is_an_object_for_each_event_and_an_end(trial, capsys):
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert [row["event"] for row in rows] == ["opened", "configured", "heard", "end"]
     assert rows[2]["frame"] == b"hello".hex() and rows[3]["heard"] == 1 and not said.err
+
+
+def test_duty_of_radios_that_may_not_send_names_the_node_to_look_at(tmp_path, capsys):
+    state = tmp_path / "my state"
+    state.mkdir()
+    with served(state) as (host, _):
+        radio = RadioStatus(name="lora0", port="/dev/a", state="no region", kind="rnode")
+        host.now = replace(host.now, radios=(radio,))
+        assert main(["radio", "duty", "--state-dir", str(state)]) == Exit.OK
+    assert f"meshd radio list --state-dir '{state}' tells why" in capsys.readouterr().err

@@ -48,6 +48,11 @@ def test_port_that_no_group_may_open(monkeypatch, tmp_path):
     ("program", "said"),
     [
         (["meshd", "run"], "meshd itself has it open (process {}): `meshd radio list`"),
+        (
+            ["meshd", "run", "--state-dir", "my m"],
+            "`meshd radio list --state-dir 'my m'` tells how",
+        ),
+        (["meshd", "run", "--state-dir=m"], "`meshd radio list --state-dir m` tells how it is"),
         (["meshd", "radio"], "meshd radio has it open (process {}): stop it"),
         (["ModemManager"], "ModemManager has it open (process {}): stop it, or wait half a minute"),
         (["minicom"], "minicom has it open (process {}): stop it"),
