@@ -272,6 +272,8 @@ class RadioMesh:
                     if self.presence.said(shared.words, now, listed=listed):
                         self._link.introduce(now)
                 for item in shared.items:
+                    if item is self._said:
+                        self._said = None
                     if item in self._locals:  # it may have given way while its frame flew
                         self._locals.remove(item)
                 return
@@ -295,6 +297,9 @@ class RadioMesh:
             self._routes(now)
         for to in dict.fromkeys((None, *(one.to for one in self._locals), *self._shared)):
             self._share(to, now)
+        if self._said is not None and not self._routes_wait:
+            self._said = None  # it gave way, or waited for too long
+            self.ways.unsaid(now)
 
     def _goes(self, now: int) -> bool:
         """Tell whether a frame to all in earshot goes anyway."""

@@ -323,6 +323,10 @@ class LoraDialect:
             self._chooser.settle(now)
         return said
 
+    def unsaid(self, now: int) -> None:
+        """Say again what was built last: it never left."""
+        self._words.unsaid(now)
+
     # --- neighbours -------------------------------------------------------------------------------
 
     def _restarted(self, peer: Peer, boot: int | None, now: int) -> None:
@@ -425,9 +429,8 @@ class LoraDialect:
             if node != self.own:
                 lesson.retraction(Retraction(prefix, seqno, interval_cs))
         elif node != peer.node or steps == 0:
-            numbers = (seqno, steps * METRIC_STEP, interval_cs)
-            hop = (peer.neighbour.address, self._thin(steps))
-            lesson.update(Update(prefix, prefix.address[8:], *numbers, *hop))
+            said = (seqno, steps * METRIC_STEP, interval_cs, peer.neighbour.address)
+            lesson.update(Update(prefix, prefix.address[8:], *said, self._thin(steps)))
 
     def _thin(self, steps: int) -> int:
         """Return how many LoRa hops a route has, by this one, at most, and the rate of this."""

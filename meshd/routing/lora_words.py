@@ -15,7 +15,8 @@ from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
 from meshd.routing.lora_asked import ASKED_MAX, Asked
-from meshd.routing.lora_names import Spoken, check_of, grouped
+from meshd.routing.lora_making import Making
+from meshd.routing.lora_names import Spoken
 from meshd.routing.lora_rules import Rules
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
@@ -28,8 +29,6 @@ from meshd.wire.lora_routes import (
     ENTRY_LEN,
     GROUP,
     METRIC_STEP,
-    NAMED_LEN,
-    NAMED_MAX,
     PERIOD_MAX,
     PERIOD_STEP_US,
     ROUTES_HEAD,
@@ -129,6 +128,7 @@ class Words:
         self._asks: dict[Ask, None] = {}
         self._asked = Asked(rules)
         self._sought: dict[bytes, None] = {}
+        self._last: list[Row] = []
         self._soon_us: int | None = None
         self._urgent = False
         self._paid_us = now
@@ -303,10 +303,10 @@ class Words:
         left -= ASK_LEN * len(asks)
         if full and not self._hello:
             self._learner.own.increase(now)
-        period_us, said = self.period_us(), _Said(left)
+        period_us, said = self.period_us(), Making(left)
         kept_us = now + KEPT_PERIODS * period_us
-        for row in self._order(now - period_us // AGAIN, full=full):
-            self._say(row, said, now, kept_us)
+        order = list(self._order(now - period_us // AGAIN, full=full))
+        self._last = [row for row in order if self._say(row, said, now, kept_us)]
         period = min(-(-period_us // PERIOD_STEP_US), PERIOD_MAX)
         routes = Routes(
             self._learner.own.seqno,
@@ -323,6 +323,14 @@ class Words:
         self._spend(now, FRAME_COST + room - said.left)
         self._arm(now, len(said.entries) + len(said.named), full=full)
         return routes
+
+    def unsaid(self, now: int) -> None:
+        """Say again what was built last: it never left."""
+        again = [row for row in self._last if self.rows.get(row.node) is row]
+        for row in again:
+            row.repeats = min(row.repeats + 1, 2)
+        if again:
+            self.hurry(now, self.rules.soon_us)
 
     def period_us(self) -> int:
         """Return in which time all that is known is told once: `share` bounds it from below."""
@@ -367,15 +375,15 @@ class Words:
         steps = self.steps(row)
         return steps <= self.rules.reach and steps != UNREACHABLE
 
-    def _say(self, row: Row, said: "_Said", now: int, kept_us: int) -> None:
-        """Add a row where there is room for it, in short where that will be understood."""
+    def _say(self, row: Row, said: Making, now: int, kept_us: int) -> bool:
+        """Add a row if there is room for it, in short where that will be understood."""
         steps, seqno, node = self.steps(row), None, row.node
         entry = self._learner.table.entries.get(row.prefix)
         if steps != UNREACHABLE and entry is not None and entry.selected is not None:
             seqno = self._seqno(entry, entry.selected, latest=row.asked)
         plain = row.common >= COMMON and not row.name and self._spoken.plain(node, seqno)
         if not said.room(plain=plain):
-            return
+            return False
         if seqno is not None and not self._promise(entry, (seqno, steps * METRIC_STEP), kept_us):
             steps, seqno = UNREACHABLE, None
         heard = node in self._near
@@ -400,6 +408,7 @@ class Words:
         row.common += not plain
         if row.wanted is not None and seqno is not None and not newer(row.wanted[0], seqno):
             row.wanted = None
+        return True
 
     def _seqno(self, entry: Entry, route: Route, *, latest: bool) -> int:
         """Return the seqno to tell: that of the last announcement, on any link, while it holds.
@@ -454,31 +463,6 @@ class Words:
             part_us = self.period_us() * min(said, rows) // rows if rows else self.period_us()
             spread = max(part_us, rules.soon_us)
         self._turn_us = now + spread // 2 + jitter(0, spread)
-
-
-class _Said:
-    """Entries of an item in the making, and the bytes left for more."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-        self.entries: list[RouteEntry] = []
-        self.named: list[NamedEntry] = []
-        self.meant: list[tuple[bytes, int]] = []
-
-    def checks(self, teller: bytes) -> tuple[bytes, ...]:
-        """Return the checks over the short entries."""
-        return tuple(check_of(teller, group) for group in grouped(self.meant))
-
-    def room(self, *, plain: bool) -> bool:
-        """Take room for an entry, if there is any."""
-        size = NAMED_LEN
-        if plain:
-            size = ENTRY_LEN if len(self.entries) % GROUP else ENTRY_LEN + CHECK_LEN
-        full = len(self.entries) >= ENTRIES_MAX if plain else len(self.named) >= NAMED_MAX
-        if full or self.left < size:
-            return False
-        self.left -= size
-        return True
 
 
 def _awaited(row: Row, route: Route, now: int) -> bool:

@@ -239,6 +239,21 @@ def test_words_of_routes_do_not_overtake_each_other(monkeypatch):
     assert one.ways._learner.own.seqno >= seqno and routes_waiting(mesh) == 0
 
 
+def test_words_of_routes_that_waited_for_too_long_are_said_again(monkeypatch):
+    mesh, _ = mesh_of(2)
+    host = mesh.hosts[0]
+    one, unsaid = host.node.radios.meshes["lora0"], []
+    monkeypatch.setattr(one.ways, "unsaid", unsaid.append)
+    mesh.run(600)
+    assert not unsaid
+    monkeypatch.setattr(one._link, "holds", lambda outgoing: False)
+    with monkeypatch.context() as stuck:
+        stuck.setattr(one._link, "carries", lambda outgoing: False)
+        do(host, lambda now: one.ways.forgot(mesh.hosts[1].node.id, now))
+        mesh.run(120)
+    assert unsaid
+
+
 def test_a_long_item_goes_before_short_ones_that_came_later():
     mesh, ears = mesh_of(2)
     host = mesh.hosts[0]

@@ -337,6 +337,19 @@ def test_what_was_lost_before_it_was_told_is_not_told_so_often():
     assert len(lose(talker, D)) <= 2
 
 
+def test_words_that_never_left_are_said_again_soon():
+    talker, now = one(), 3600 * S
+    list(rest(talker, now))
+    talker.lora.learn(node(B), hears_me((D, 4, UNREACHABLE, False)), now)
+    times = []
+    while (due_us := talker.lora.due_us()) < now + 600 * S:
+        if told(talker, due_us).get(node(D)) == UNREACHABLE:
+            times.append(due_us)
+            if len(times) < 5:
+                talker.lora.unsaid(due_us)
+    assert len(times) > 5 and times[4] - times[3] < 2 * RULES.soon_us * STILL
+
+
 @mark.parametrize(("count", "left"), [(ROWS_MAX // 2, ROWS_MAX // 2), (ROWS_MAX, 0)])
 def test_what_is_lost_gives_way_where_rows_are_many(count, left):
     words = Talker(OWN).lora._words
