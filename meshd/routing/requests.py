@@ -9,6 +9,7 @@ Must not know: packets, how answers are sent.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -41,7 +42,11 @@ a node that went, they all would be asked, and each would ask on.
 """
 
 ROOM_US = 500_000
-"""When a need that found no room is looked at again."""
+LOOKS_MAX = 256
+"""Of the needs that found no room, so many are looked at again each `ROOM_US`."""
+
+WAITING_MAX = 4096
+"""As many as routes."""
 
 PENDING_MAX = 1024
 """Requests under way. Of those that lost their way, one neighbour may have all the others have.
@@ -119,6 +124,7 @@ class Requests:
         self._shares = Shares()
         self._forwarded = Forwarded()
         self._starving: dict[Prefix, None] = {}
+        self._waiting: dict[Prefix, None] = {}
 
     def __len__(self) -> int:
         return len(self._pending) + len(self._forwarded)
@@ -127,19 +133,29 @@ class Requests:
 
     def starving(self, entry: Entry, now: int) -> None:
         """Note a prefix without a route: what is left of it is asked soon."""
-        self._starve(entry.prefix, now + STARVE_US)
+        self._starve(entry.prefix, now)
 
-    def _starve(self, prefix: Prefix, at_us: int) -> None:
+    def _starve(self, prefix: Prefix, now: int) -> None:
         self._starving[prefix] = None
-        self._ctx.timers.set_earlier(("routing", "starve"), at_us)
+        self._ctx.timers.set_earlier(("routing", "starve"), now + STARVE_US)
 
     def starve(self, now: int) -> None:
         """Ask for what lost its route of late and has none yet; what finds no room waits."""
         starving, self._starving = self._starving, {}
-        for prefix in starving:
+        for prefix in (*starving, *islice(self._waiting, LOOKS_MAX)):
+            self._waiting.pop(prefix, None)
             entry = self._table.entries.get(prefix)
             if entry is not None and entry.selected is None and not self._ask_around(entry, now):
-                self._starve(prefix, now + ROOM_US)
+                self._wait(entry.prefix, entry.routes[0].neighbour)
+        if self._waiting:
+            self._ctx.timers.set_earlier(("routing", "starve"), now + ROOM_US)
+
+    def _wait(self, prefix: Prefix, cause: Neighbour) -> None:
+        """Put a need that finds no room last in the row."""
+        if len(self._waiting) < WAITING_MAX:
+            self._waiting[prefix] = None
+        else:
+            self._ctx.drop(DropReason.BABEL_REQUESTS_FULL, cause.link.name)
 
     def _ask_around(self, entry: Entry, now: int) -> bool:
         """Ask for a new seqno along the routes that are there but not feasible (§3.8.2.1).
@@ -189,7 +205,7 @@ class Requests:
                     self._send(known.request, others)
                 return True
             self._forget(prefix)
-        if not self._room(targets[0], wish=wish, now=now):
+        if not self._room(targets[0], wish=wish):
             return False
         self._pending[prefix] = Pending(request, targets, now, pauses, wish=wish)
         self._shares[targets[0]] += 1
@@ -197,7 +213,7 @@ class Requests:
         self._ctx.timers.set_earlier(("routing", "requests"), now + pauses[0])
         return True
 
-    def _room(self, cause: Neighbour, *, wish: bool, now: int) -> bool:
+    def _room(self, cause: Neighbour, *, wish: bool) -> bool:
         """Tell whether another request has room; for a need, one of who has most may have to go."""
         if wish:
             return len(self._pending) < WISHES_MAX and self._shares[cause] < WISHES_MAX // 4
@@ -210,7 +226,7 @@ class Requests:
         victim = min(found, key=_missed)
         self._forget(victim.request.prefix)
         if not victim.wish:
-            self._starve(victim.request.prefix, now + ROOM_US)
+            self._wait(victim.request.prefix, most)
         return True
 
     def resend(self, now: int) -> None:
@@ -227,7 +243,7 @@ class Requests:
         if pending.resting:
             self._forget(prefix)
             if not pending.wish and not pending.by_radio:
-                self._starve(prefix, now + STARVE_US)
+                self._starve(prefix, now)
             return
         entry = self._table.entries.get(prefix)
         if not pending.wish and entry is not None and entry.selected is None:

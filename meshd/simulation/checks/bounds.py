@@ -15,7 +15,7 @@ from meshd.routing.forwarded import FORWARDED_MAX
 from meshd.routing.held import HELD_MAX
 from meshd.routing.memory import REMEMBERED_MAX
 from meshd.routing.pages import PAGE
-from meshd.routing.requests import PENDING_MAX
+from meshd.routing.requests import PENDING_MAX, WAITING_MAX
 from meshd.routing.source import SOURCES_MAX
 from meshd.routing.table import ROUTES_MAX
 from meshd.session import echo, gate, knock, peers
@@ -48,6 +48,7 @@ MAXIMA = {
     "routing._learner.remembered.*": REMEMBERED_MAX,
     "routing._chooser._held._causes": HELD_MAX,
     "routing._requests._pending": PENDING_MAX,
+    "routing._requests._waiting": WAITING_MAX,
     "routing._requests._forwarded": FORWARDED_MAX,
     "routing._neighbours._by_link.*": NEIGHBOURS_PER_LINK_MAX,
     "sessions._roster._by_number": SESSIONS_MAX,

@@ -9,6 +9,7 @@ import gc
 import resource
 import time
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -83,19 +84,18 @@ class Mesh:
         )
         return found / (len(chosen) * (len(hosts) - 1))
 
-    def lose_busiest(self, limit_s: int) -> float | None:
+    def lose_busiest(self, limit_s: int, rank: int = 0) -> float | None:
         """Let the node of most routes through it go; return when all others reach each other.
 
-        A node that alone holds two parts together is not taken.
+        Or that of second most, and so on. A node that alone holds two parts together is not taken.
         """
         through = Counter(
             hop.next_hop for host in self.hosts for hop in host.routes.values() if hop.link
         )
-        for address, _ in through.most_common():
-            lost = self.world.find(address)
-            if lost is not None and self._spare(lost):
-                break
-        else:
+        found = (self.world.find(address) for address, _ in through.most_common())
+        spare = (host for host in found if host is not None and self._spare(host))
+        lost = next(islice(spare, rank, None), None)
+        if lost is None:
             return None
         lost.crash()
         rest = [host for host in self.hosts if host is not lost]

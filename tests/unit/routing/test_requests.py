@@ -4,6 +4,7 @@ import pytest
 from speakers.air import link_address
 from speakers.talk import GREETING, OTHER, PEER, Talk, numbered, update
 
+from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix
 from meshd.routing import requests
 from meshd.wire.babel import Retraction, SeqnoRequest
@@ -57,6 +58,18 @@ def test_what_finds_no_room_is_asked_once_there_is_some(talk, monkeypatch):
     assert len(set(asked(talk, 1.2))) == 150
     unfeasible(talk, 1, 100, seqno=2)
     assert set(asked(talk, 0.6)) >= {numbered(number) for number in range(151, LOST + 1)}
+
+
+def test_what_waits_for_room_is_bounded_and_has_its_turn(talk, monkeypatch):
+    for name, value in {"PENDING_MAX": 60, "WAITING_MAX": 100, "LOOKS_MAX": 20}.items():
+        monkeypatch.setattr(requests, name, value)
+    unfeasible(talk, 1, LOST)
+    lose(talk, 1, LOST)
+    assert len(asked(talk, 0.2)) == 60
+    assert talk.drops(DropReason.BABEL_REQUESTS_FULL) == LOST - 160
+    unfeasible(talk, 1, 60, seqno=2)
+    assert len(set(asked(talk, 1.5))) == 60
+    assert len(talk.station.babel._requests) == 60
 
 
 def test_neighbour_of_whom_much_is_wanted_leaves_others_their_share(talk, monkeypatch):
