@@ -2,7 +2,8 @@
 
 Enters: entries that somebody may lack, entries heard on this radio. Leaves: what is sent now.
 Membership goes before texts, small before large, and all within a part of the time on air, so that
-a backlog that came by WiFi does not fill the channel: who wants the rest asks for it.
+a backlog that came by WiFi does not fill the channel: who wants the rest asks for it. What was
+asked for is let go when nobody has asked again for long: others may have sent it meanwhile.
 Must not know: why an entry is offered, how it is sent.
 """
 
@@ -22,6 +23,7 @@ ASKERS_MAX = 64
 ASKED_MAX = 48
 """Entries that one neighbour is sent at its wish in each `ASKED_SPAN_US`."""
 ASKED_SPAN_US = 600_000_000
+"""So long a wish counts as one of them, and so long what is wished for waits to be sent."""
 SAID_MAX = 256
 SAID_US = 20_000_000
 """An entry that was on the air is not sent again before so long, whoever asks."""
@@ -80,6 +82,7 @@ class Offers:
 
     def __init__(self) -> None:
         self._waiting: dict[Key, Offer] = {}
+        self._wished_us: dict[Key, int] = {}
         self._said: dict[Key, int] = {}
         self._asked: dict[bytes, deque[int]] = {}
         self._backlogs: dict[Feed, int] = {}
@@ -89,9 +92,6 @@ class Offers:
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._waiting
 
     def grants(self, node: bytes, now: int) -> bool:
         """Count one entry that a neighbour asks for; False when it has had its part."""
@@ -103,6 +103,12 @@ class Offers:
             return False
         times.append(now)
         return True
+
+    def again(self, key: Key, now: int) -> bool:
+        """Note that somebody asks for an entry; return whether it waits or was sent just now."""
+        if key in self._wished_us:
+            self._wished_us[key] = now
+        return key in self._waiting or self.was_said(key, now)
 
     def add(self, offer: Offer, now: int) -> DropReason | None:
         """Take an entry to send; return why none, or another one, is sent."""
@@ -116,17 +122,18 @@ class Offers:
                 everybody=offer.everybody or known.everybody,
             )
         self._waiting[key] = offer
+        if not offer.everybody:
+            self._wished_us[key] = now
         if len(self._waiting) <= OFFERS_MAX:
             return None
-        worst = max(self._waiting.values(), key=lambda one: one.value)
-        del self._waiting[worst.key]
+        self._let_go(max(self._waiting.values(), key=lambda one: one.value).key)
         return DropReason.AIR_CROWDED
 
     def heard(self, key: Key, thin: Thin, now: int) -> None:
         """Note an entry on the air that is held here: whoever waits to send the same need not."""
         waiting = self._waiting.get(key)
         if waiting is not None and same(waiting.thin, thin):
-            del self._waiting[key]
+            self._let_go(key)
             self.said(key, now)
 
     def said(self, key: Key, now: int) -> None:
@@ -175,6 +182,9 @@ class Offers:
         self._counted_us = now
         if self._saved_us < 0:
             return None
+        for key, wished_us in tuple(self._wished_us.items()):
+            if now >= wished_us + ASKED_SPAN_US and not self._waiting[key].everybody:
+                self._let_go(key)
         due = [offer for offer in self._waiting.values() if offer.due_us <= now]
         best = min(due, key=lambda offer: offer.value, default=None)
         if best is None:
@@ -184,7 +194,7 @@ class Offers:
 
     def sent(self, offer: Offer, airtime_us: int, now: int) -> None:
         """Note that an offer went out, and how long it is on the air."""
-        self._waiting.pop(offer.key, None)
+        self._let_go(offer.key)
         self._saved_us -= airtime_us
         self.said(offer.key, now)
 
@@ -201,9 +211,13 @@ class Offers:
         if len(mine) < BACKLOG and now >= self._backlogs.get(feed, 0):
             return False
         for key in mine:
-            del self._waiting[key]
+            self._let_go(key)
         self._backlogs.pop(feed, None)
         if len(self._backlogs) >= ASKERS_MAX:
             del self._backlogs[next(iter(self._backlogs))]
         self._backlogs[feed] = now + BACKLOG_US
         return True
+
+    def _let_go(self, key: Key) -> None:
+        self._waiting.pop(key, None)
+        self._wished_us.pop(key, None)

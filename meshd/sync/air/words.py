@@ -126,7 +126,7 @@ class Words:
         link = asker.link
         for author, seq in entries[:REPAIR_MAX]:
             key = (space_id, author, seq)
-            if key in link.offers or link.offers.was_said(key, now):
+            if link.offers.again(key, now):
                 continue
             if not link.offers.grants(asker.giver, now):
                 link.drop(DropReason.AIR_FLOOD)

@@ -1,6 +1,6 @@
 """What goes on the air first of what waits for a radio."""
 
-from meshd.sync.air.offers import CALLERS_MAX, Offer, Offers
+from meshd.sync.air.offers import ASKED_SPAN_US, CALLERS_MAX, Offer, Offers
 from meshd.wire.air_entry import Thin
 from meshd.wire.entry import Kind
 
@@ -62,3 +62,25 @@ def test_authors_who_called_for_help_are_bounded():
     for number in range(CALLERS_MAX + 50):
         assert waiting.priority(offer(number.to_bytes(32, "big"), 1, Kind.DISTRESS), number) == 0
     assert len(waiting.callers) == CALLERS_MAX
+
+
+def test_what_nobody_asks_for_again_does_not_go_before_what_is_lacked():
+    waiting, old, again = Offers(), offer(ONE, 1, Kind.POST), offer(ONE, 2, Kind.POST)
+    for one in (old, again, offer(OTHER, 1, Kind.POST)._replace(everybody=True)):
+        waiting.add(one, 0)
+    assert waiting.again(again.key, ASKED_SPAN_US - 1)
+    waiting.add(offer(ONE, 9, Kind.POST), ASKED_SPAN_US - 1)
+    assert waiting.next(ASKED_SPAN_US - 1) == old
+    found = []
+    while (best := waiting.next(ASKED_SPAN_US)) is not None:
+        waiting.sent(best, 0, ASKED_SPAN_US)
+        found.append(best.key[1:])
+    assert found == [(OTHER, 1), (ONE, 2), (ONE, 9)]
+
+
+def test_an_ask_does_not_bring_back_what_was_let_go():
+    waiting, one = Offers(), offer(ONE, 1, Kind.POST)
+    waiting.add(one, 0)
+    assert waiting.next(ASKED_SPAN_US) is None
+    assert not waiting.again(one.key, ASKED_SPAN_US)
+    assert not len(waiting)
