@@ -205,9 +205,14 @@ class Radios:
         self._pump(now)
         return taken
 
-    def say(self, link: str, item: Local, now: int) -> bool:
-        """Send a word about what this node holds or wants to all in earshot, as control."""
-        return self.tell(link, item, Priority.MEMBERSHIP, now, share=Share.CONTROL)
+    def say(self, link: str, item: Local, now: int, *, want: bool = False) -> bool:
+        """Tell all in earshot as control, or a `want` as own data if control has had its part."""
+        share, radio = Share.CONTROL, self.links.get(link)
+        if want and radio is not None:
+            airtime_us = radio.airtime_us(len(item.body) + _AROUND)
+            if radio.free_us(airtime_us, Priority.MEMBERSHIP, now, share=share) > now:
+                share = Share.OWN
+        return self.tell(link, item, Priority.MEMBERSHIP, now, share=share)
 
     def room(self, link: str) -> int:
         """Return how long the body of an item for `tell` may be; 0: no such radio now."""

@@ -138,6 +138,12 @@ class Access:
                 self._law_us = None
                 return
 
+    def free_us(self, airtime_us: int, share: Share, priority: Priority, now: int) -> int:
+        """Return when law and shares let so much go: now, or later."""
+        bandwidth_hz = self._modulation.bandwidth_hz
+        emission = Emission(self._sub_band, bandwidth_hz, airtime_us, share, priority)
+        return self._ledger.free_us(emission, now)
+
     # --- what comes out ---------------------------------------------------------------------------
 
     def poll_timeout(self) -> int | None:

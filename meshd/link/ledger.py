@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
-from meshd.core.law import Law, SubBand
+from meshd.core.law import HOUR_US, Law, SubBand
 from meshd.link.account import BUCKET_US, Share, Spending
 from meshd.wire.ledger_state import (
     ACCOUNTS_MAX,
@@ -195,6 +195,15 @@ class Ledger:
         self._number += 1
         self._held[self._number] = _Held(till, share, airtime_us)
         return Reservation(self._number, airtime_us)
+
+    def free_us(self, emission: Emission, now: int) -> int:
+        """Return when law and shares let a frame go: now, or later. Nothing is set aside."""
+        till = self._till(emission.sub_band)
+        self._expire(now)
+        refusal = self._refusal(till, emission.airtime_us, emission.share, emission.priority)
+        if refusal is None:
+            return now
+        return now + HOUR_US if refusal.at_us is None else max(refusal.at_us, now + 1)
 
     def prepare(self, sub_band: SubBand) -> None:
         """Have a claim stored before the first frame wants one: a radio will send here."""

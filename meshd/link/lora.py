@@ -196,6 +196,11 @@ class LoraLink:
             wait_us = self._ctx.jitter(0, ANSWER_SLOTS * self._access.slot_us)
         return self._access.send(outgoing, now + self.ahead_us + wait_us)
 
+    def free_us(self, airtime_us: int, priority: int, now: int, *, share: Share = Share.OWN) -> int:
+        """Return when law and shares let so much go: now, or later."""
+        at = now + self.ahead_us
+        return self._access.free_us(airtime_us, share, Priority(priority), at) - self.ahead_us
+
     def calm(self, now: int, share: float = CALM) -> bool:
         """Tell whether the channel has room for what nobody waits for."""
         return self.load(now) < share

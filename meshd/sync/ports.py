@@ -76,6 +76,9 @@ class RadioPort(Protocol):
     def up(self) -> bool: ...
     def airtime_us(self, size: int) -> int: ...
 
+    def free_us(self, airtime_us: int, priority: int, now: int) -> int:
+        """Return when law and shares let so much of own data go: now, or later."""
+
 
 class RadiosPort(Protocol):
     """The LoRa radios of this node. Bodies of objects begin with one byte for their kind."""
@@ -93,8 +96,8 @@ class RadiosPort(Protocol):
     def tell(self, link: str, item: Local, priority: int, now: int) -> bool:
         """Tell all in earshot; False when there is no room."""
 
-    def say(self, link: str, item: Local, now: int) -> bool:
-        """Tell all in earshot what is held or wanted."""
+    def say(self, link: str, item: Local, now: int, *, want: bool = False) -> bool:
+        """Tell all in earshot what is held, or what is wanted."""
 
     def room(self, link: str) -> int:
         """Return how long the body of a LOCAL item may be."""

@@ -33,6 +33,10 @@ class Radios:
         self.links = {"l0": self}
         self.held = {}
         self.room_left = True
+        self.law_us = 0
+
+    def free_us(self, airtime_us, priority, now):
+        return max(self.law_us, now)
 
     def airtime_us(self, size):
         return airtime_us(SF7, size)
@@ -72,7 +76,7 @@ class Radios:
         self.house.net.local(self.house, item.sub, item.body)
         return True
 
-    def say(self, link, item, now):
+    def say(self, link, item, now, *, want=False):
         return self.tell(link, item, 2, now)
 
 

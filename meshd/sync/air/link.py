@@ -153,6 +153,10 @@ class AirLink:
         offer = self.offers.next(now)
         if offer is None:
             return
+        free_us = self._law_us(offer, now)
+        if free_us > now:
+            self.offers.later(offer, free_us)
+            return
         airtime_us = self.send(offer, now)
         if airtime_us is None:
             self.offers.later(offer, now + AGAIN_UNITS * self.unit_us)
@@ -169,6 +173,15 @@ class AirLink:
                 return None
             airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
         return airtime_us or None
+
+    def _law_us(self, offer: Offer, now: int) -> int:
+        """Return when the law lets an entry go: in the radio's queue it would grow too old."""
+        radio = self._radios.links.get(self.name)
+        if radio is None:
+            return now
+        sizes = (LOCAL_OVERHEAD + len(body) for _, _, body in self._bodies(offer.thin))
+        airtime_us = sum(radio.airtime_us(size) for size in sizes)
+        return radio.free_us(airtime_us, self.offers.priority(offer, now), now)
 
     def show(self, thin: Thin, now: int, *, far: bool) -> bool:
         """Hand a stub to the radio; False when there is no room."""
@@ -209,9 +222,9 @@ class AirLink:
         return min(room, self._radios.body_max(self.name)) - FAR_HEAD if voice.far else room
 
     def word(self, voice: Voice, sub: Sub, body: bytes, now: int) -> None:
-        """Say something of spaces, in earshot or to all."""
+        """Say something of spaces, or what is wanted of them, in earshot or to all."""
         if voice.far:
             word = bytes((ObjectKind.WORD, sub)) + self._node + body
             self._radios.publish(word, MEMBERSHIP, now, link=self.name)
         else:
-            self._radios.say(self.name, Local(sub, body), now)
+            self._radios.say(self.name, Local(sub, body), now, want=sub == Sub.NEEDS)

@@ -199,9 +199,10 @@ class Offers:
         self.said(offer.key, now)
 
     def later(self, offer: Offer, due_us: int) -> None:
-        """Try again then: the radio has no room."""
-        if offer.key in self._waiting:
-            self._waiting[offer.key] = offer._replace(due_us=due_us)
+        """Try again then, as with what follows it in its feed: the radio has no room."""
+        for key, each in self._waiting.items():
+            if key[:2] == offer.key[:2] and key[2] >= offer.key[2]:
+                self._waiting[key] = each._replace(due_us=max(each.due_us, due_us))
 
     def is_backlog(self, feed: Feed, now: int) -> bool:
         """Tell whether too many entries of a feed came at once to go out unasked: all of those are

@@ -73,6 +73,14 @@ def test_hour_is_refused_rather_than_exceeded_and_says_when_to_ask_again():
     assert isinstance(send(ledger, frame(1), refused.at_us), Reservation)
 
 
+def test_when_a_frame_may_go_is_told_without_setting_anything_aside():
+    ledger = made()
+    assert ledger.free_us(frame(30), 5) == ledger.free_us(frame(30), 5) == 5
+    send(ledger, frame(30), 5)
+    assert ledger.free_us(frame(10), 6) == send(ledger, frame(10), 6).at_us > HOUR_US
+    assert ledger.free_us(frame(40), 6) >= HOUR_US
+
+
 def test_airtime_counts_from_its_reservation_on():
     ledger = made()
     ledger.reserve(frame(30), 0)

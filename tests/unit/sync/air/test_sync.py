@@ -419,3 +419,20 @@ def test_status_tells_that_a_neighbour_holds_something_else():
     assert any(status(house).unlike for house in houses)
     net.run(40 * MINUTE)
     assert net.same(houses) and not any(status(house).unlike for house in houses)
+
+
+def test_an_answer_that_the_law_holds_back_is_neither_counted_as_sent_nor_lost():
+    net = AirNet()
+    anna, ben = houses = net.home(2)
+    net.run(5 * MINUTE)
+    ben.radios.up = False
+    for number in range(3):
+        anna.post(f"text {number}")
+    net.run(10 * MINUTE)
+    begin, ben.radios.up = net.now, True
+    anna.radios.law_us = begin + 30 * MINUTE
+    net.run(29 * MINUTE)
+    assert not net.named("ENTRY", since=begin)
+    net.run(20 * MINUTE, until=lambda: net.same(houses))
+    assert net.same(houses)
+    assert len(net.named("ENTRY", since=begin)) == 3
