@@ -126,6 +126,11 @@ class LoraLink:
         return frame_room(self.radio, self.band)
 
     @property
+    def listens(self) -> bool:
+        """Tell whether the modem itself waits while others send."""
+        return self.radio.listens
+
+    @property
     def waiting(self) -> int:
         """Return how many frames wait to be sent."""
         return len(self._access)

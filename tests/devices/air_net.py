@@ -29,7 +29,7 @@ class Radios:
 
     def __init__(self, house):
         self.house = house
-        self.up = True
+        self.up = self.listens = True
         self.links = {"l0": self}
         self.held = {}
         self.room_left = True

@@ -25,6 +25,10 @@ UNIT_MIN_US = 300_000
 LOCAL_OVERHEAD = 18
 """Bytes of a frame and an item beside the body of a LOCAL item."""
 ANSWER_UNITS_MAX = 40
+SPREAD = 6
+"""So much longer, at random, the next entry waits where the modem does not listen, by what one is
+on the air: two that answer at once would collide all the way.
+"""
 AGAIN_UNITS = 8
 """How many frames long a radio without room is left alone."""
 
@@ -83,6 +87,12 @@ class AirLink:
         """Whether its modem takes frames."""
         radio = self._radios.links.get(self.name)
         return radio is not None and radio.up
+
+    @property
+    def _listens(self) -> bool:
+        """Whether its modem waits while others send."""
+        radio = self._radios.links.get(self.name)
+        return radio is not None and radio.listens
 
     @property
     def unit_us(self) -> int:
@@ -163,6 +173,8 @@ class AirLink:
         else:
             self.offers.sent(offer, airtime_us, now)
             self._free_us = now + 3 * airtime_us // 2
+            if not self._listens:
+                self._free_us += self._ctx.jitter(0, SPREAD * airtime_us)
 
     def send(self, offer: Offer, now: int) -> int | None:
         """Hand an entry to the radio; return its time on air, None when there is no room."""

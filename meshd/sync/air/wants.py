@@ -2,7 +2,8 @@
 
 Enters: heads that neighbours claim, gaps, entries that came, wants of others. Leaves: NEEDS. A want
 waits at random, and again when a neighbour has just asked for the same; it ends when nothing came
-after some tries. A claim of many entries moves nothing: windows are asked for, one after another.
+after some tries. The last of them waits until a neighbour has new parts to give: who had its part
+gets no answer. A claim of many entries moves nothing: windows are asked for, one after another.
 """
 
 from functools import partial
@@ -11,12 +12,13 @@ from random import Random
 from meshd.core.drops import DropReason
 from meshd.space.space import Space
 from meshd.sync.air.names import Feed, Names, feed_name
+from meshd.sync.air.offers import ASKED_SPAN_US
 from meshd.wire.air_messages import NEEDS_HEAD, RANGE_LEN_MAX, RANGES_MAX, AirRange, Needs
 
 WANTS_MAX = 64
 WINDOW = 12
 """Entries asked for at a time."""
-TRIES_MAX = 4
+TRIES_MAX = 5
 FIRST_US = 1_000_000, 6_000_000
 """How long a want waits at first: who hears the same from another need not ask."""
 AGAIN_US = 45_000_000, 90_000_000
@@ -28,12 +30,13 @@ NEAR_US = 5_000_000
 
 
 class _Want:
-    __slots__ = ("due_us", "last", "tries")
+    __slots__ = ("asked_us", "due_us", "last", "tries")
 
     def __init__(self, last: int, due_us: int) -> None:
         self.last = last
         self.due_us = due_us
         self.tries = 0
+        self.asked_us = 0
 
 
 class AirWants:
@@ -123,6 +126,10 @@ class AirWants:
                 continue
             want.tries += 1
             want.due_us = now + self._slow * self._rng.randint(*AGAIN_US)
+            if want.tries == 1:
+                want.asked_us = now
+            elif want.tries == TRIES_MAX - 1:
+                want.due_us += max(want.asked_us + ASKED_SPAN_US - now, 0)
             if held >= want.last:
                 del self._wants[feed]
             elif want.tries > TRIES_MAX:
