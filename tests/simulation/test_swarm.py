@@ -12,8 +12,8 @@ from meshd.simulation.plan.file import dump, load, parse
 from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.run import run_plan
 from meshd.simulation.swarm.crueller import BANDS, MODEMS, RASTER
+from meshd.simulation.swarm.draws import CRUELLER, LATER, random_plan
 from meshd.simulation.swarm.judge import judge
-from meshd.simulation.swarm.plans import CRUELLER, LATER, random_plan
 from meshd.simulation.swarm.shrink import shrink
 
 SEEDS = (

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from meshd.simulation.observer import Violation
 from meshd.simulation.plan.file import dump, load
 from meshd.simulation.plan.plan import Plan
+from meshd.simulation.swarm.draws import random_plan
 from meshd.simulation.swarm.judge import judge
-from meshd.simulation.swarm.plans import random_plan
 from meshd.simulation.swarm.shrink import shrink
 
 HANG_S = 60
