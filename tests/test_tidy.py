@@ -327,7 +327,7 @@ def test_every_reference_into_the_docs_leads_somewhere():
 
 
 def test_every_threat_names_a_test_that_exists():
-    page = text(ROOT / "docs" / "security.md")
+    page = text(ROOT / "docs" / "threats.md")
     named = re.findall(r"`(tests/\S+\.py)::(\w+)`", page)
     assert len(named) > 30
     for path, test in named:

@@ -2,7 +2,7 @@
 
 The service nftables and some firewalls begin with that line, at boot and at each reload: the host
 would stand open to the mesh and nobody would know. In: the kernel's messages about nftables. Out:
-whether our table is gone. Ref: linux/netfilter/nf_tables.h, docs/security.md.
+whether our table is gone. Ref: linux/netfilter/nf_tables.h, docs/threats.md.
 """
 
 import errno

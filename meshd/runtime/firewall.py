@@ -8,7 +8,7 @@ What arrives on a mesh interface comes from strangers: of it, and of whatever is
 address on any interface, only ICMPv6, our ports and the admitted ones pass. Other traffic of a
 shared interface is the host's own affair. In transit a packet may only go from one interface of
 the mesh to another; what the host forwarded before it still forwards. Datagrams of meshd itself are
-not tracked: each forged source would take a place in the host's table. Ref: docs/security.md.
+not tracked: each forged source would take a place in the host's table. Ref: docs/threats.md.
 """
 
 import os
