@@ -455,4 +455,5 @@ def _ihu(neighbour: Neighbour) -> Ihu:
 
 
 def _size_max(link: Link) -> int:
-    return max(min(link.mtu - UDP_HEADERS_LEN, PACKET_LEN_MAX), 512)
+    room = link.mtu - UDP_HEADERS_LEN
+    return PACKET_LEN_MAX if room >= PACKET_LEN_MAX else max(room, 512)

@@ -8,6 +8,8 @@ Must not know: the choice, what is announced, links.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import cast
 
 from meshd.core.drops import DropReason
 from meshd.core.events import LinkKind
@@ -57,11 +59,12 @@ class Lesson:
     def take(self, packet: Packet, data: bytes, *, whole: bool) -> None:
         """Learn from a packet; remember it if it is `whole`: it says nothing but routes."""
         tlvs = self.news(packet, data)
-        for tlv in tlvs:
-            if isinstance(tlv, Update):
-                self.update(tlv)
-            elif isinstance(tlv, Retraction):
-                self.retraction(tlv)
+        for kind, run in groupby(tlvs, type):
+            if kind is Update:
+                self.updates(cast(Iterable[Update], run))
+            elif kind is Retraction:
+                for lost in cast(Iterable[Retraction], run):
+                    self.retraction(lost)
         if whole:
             self.remember(packet, data, len(tlvs))
 
@@ -80,47 +83,55 @@ class Lesson:
         updates: Sequence[Update] = found.updates
         if strays:
             updates = plain.chosen(data, strays, self._neighbour.address) or ()
-        for update in updates:
-            self.update(update)
+        self.updates(updates)
         self._remember(head, data, len(updates))
         return True
 
     def update(self, update: Update) -> None:
         """Take a finite update."""
-        prefix, router_id, seqno, metric, interval_cs, next_hop, _ = update
-        lease = self._lease
-        if lease is None or interval_cs != self._interval_cs:
-            lease = self._new_lease(interval_cs)
-        table, neighbour = self._learner.table, self._neighbour
-        entry, route = table.entries.get(prefix), None
-        if entry is not None:
-            for known in entry.routes:
-                if known.neighbour is neighbour:
-                    route = known
-                    break
-        if (
-            route is not None
-            and route.seqno == seqno
-            and route.advertised == metric
-            and route.router_id == router_id
-            and route.next_hop == next_hop
-            and not route.restless
-        ):
-            if route.lease is not lease:
-                table.renew(route, lease)
-            self._clean += 1
-        elif (
-            route is None
-            and entry is not None
-            and metric
-            and table.wide
-            and len(entry.routes) >= WIDE_ROUTES
-            and entry.outdoes(metric + neighbour.cost)
-            and self._refused(update) is None
-        ):
-            self._leave_out(entry, lease)
-            self._clean += 1
-        else:
+        self.updates((update,))
+
+    def updates(self, found: Iterable[Update]) -> None:
+        """Take finite updates: mostly what is known, or what enough others do better."""
+        learner, neighbour = self._learner, self._neighbour
+        table, own, address = learner.table, learner.own.router_id, neighbour.address
+        entries = table.entries
+        for update in found:
+            prefix, router_id, seqno, metric, interval_cs, next_hop, _ = update
+            lease = self._lease
+            if lease is None or interval_cs != self._interval_cs:
+                lease = self._new_lease(interval_cs)
+            entry, route = entries.get(prefix), None
+            if entry is not None:
+                for known in entry.routes:
+                    if known.neighbour is neighbour:
+                        route = known
+                        break
+            if route is not None:
+                if (
+                    route.seqno == seqno
+                    and route.advertised == metric
+                    and route.router_id == router_id
+                    and route.next_hop == next_hop
+                    and not route.restless
+                ):
+                    if route.lease is not lease:
+                        table.renew(route, lease)
+                    self._clean += 1
+                    continue
+            elif (
+                table.wide
+                and metric
+                and entry is not None
+                and len(entry.routes) >= WIDE_ROUTES
+                and next_hop == address
+                and router_id != own
+                and entry.outdoes(metric + neighbour.cost)
+            ):
+                entry.leave_out(lease)
+                self._aside += 1
+                self._clean += 1
+                continue
             self._changed(update, entry, route, lease)
 
     def retraction(self, retraction: Retraction) -> None:

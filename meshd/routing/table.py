@@ -157,10 +157,10 @@ class Entry:
         if lease.left_out_cost < neighbour.cost:
             lease.left_out_cost = neighbour.cost
         spare = self.spare
-        if lease in spare:
-            return
         for place, other in enumerate(spare):
             if other.neighbour is neighbour:
+                if other is lease:
+                    return
                 other.stray(self.prefix)
                 spare = spare[:place] + spare[place + 1 :]
                 break
@@ -304,8 +304,13 @@ class RouteTable:
             return
         if before.head is not None:
             before.stray(route.prefix)
-        self._part(before)
-        self._join(route, lease)
+        before.routes -= 1
+        if not before.routes:
+            del self.leases[before]
+        route.lease = lease
+        if not lease.routes:
+            self.leases[lease] = None
+        lease.routes += 1
 
     def tidy(self, entry: Entry) -> bool:
         """Forget an entry that holds nothing any more; tell whether that was so."""
