@@ -8,11 +8,14 @@ Bytes, convergence and tables follow from the seed alone; CPU and memory are thi
 import argparse
 import gc
 import os
+import pickle
 import sys
+from collections.abc import Callable
+from functools import partial
 from math import inf
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
@@ -58,7 +61,7 @@ def cost(count: int, lost: int) -> Cost:
     quiet_cpu_s = meter.cpu_s - cold_cpu_s
     routes = sum(len(host.node.routing.routes(host.now)) for host in mesh.hosts[:10])
     memory_kib = (meter.now_mib - before_mib) * 1024 / count
-    lost_s = [_lose(mesh, rank) for rank in range(lost)]
+    lost_s = [_apart(partial(_lose, mesh, rank)) for rank in range(lost)]
     return Cost(
         nodes=count,
         degree=mesh.degree,
@@ -74,16 +77,25 @@ def cost(count: int, lost: int) -> Cost:
 
 
 def _lose(mesh: Mesh, rank: int) -> float:
-    """Let one node of a copy of the mesh go; return when all others reach each other, or `inf`."""
+    """Let one node of a mesh go; return when all others reach each other, or `inf`."""
+    passed_s = mesh.lose_busiest(CUT_LIMIT_S, rank)
+    return inf if passed_s is None else passed_s
+
+
+def _apart(work: Callable[[], Any]) -> Any:
+    """Do work in a copy of this process, which the present one learns nothing of but the result."""
     reader, writer = os.pipe()
     if not (child := os.fork()):
-        passed_s = mesh.lose_busiest(CUT_LIMIT_S, rank)
-        os.write(writer, str(inf if passed_s is None else passed_s).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
+        try:
+            with open(writer, "wb") as out:
+                pickle.dump(work(), out)
+        finally:
+            os._exit(0)
     os.close(writer)
-    with open(reader, encoding="ascii") as answer:
-        return float(answer.read())
+    with open(reader, "rb") as result:
+        found = pickle.load(result)
+    os.waitpid(child, 0)
+    return found
 
 
 def measure() -> list[Figure]:
@@ -126,6 +138,8 @@ def _seconds(value: float | None) -> str:
 
 
 def _spread(values: list[float]) -> str:
+    if not values:
+        return "not tried"
     if max(values) == inf:
         return f"{values.count(inf)} of {len(values)} not within the limit"
     if len(values) == 1:
@@ -178,7 +192,7 @@ def main() -> int:
     gc.disable()
     costs = []
     for count in options.nodes:
-        costs.append(cost(count, options.lost))
+        costs.append(_apart(partial(cost, count, options.lost)))
         print(costs[-1], file=sys.stderr, flush=True)
     print(table(costs))
     if options.out:
