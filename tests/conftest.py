@@ -11,7 +11,7 @@ from meshd.lab import namespaces as laboratory
 settings.register_profile("house", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("house")
 
-TEST_S_MAX = 240
+TEST_S_MAX = 420
 
 
 @pytest.hookimpl(wrapper=True)

@@ -50,7 +50,7 @@ def test_two_daemons_find_each_other_and_again_after_a_pulled_plug(sites):
     meet(sites)
     (row,) = one.daemon.ask("neighbours")["neighbours"]
     assert row["link"] == "lora0" and row["snr_db"] > 0
-    status = one.radio()
+    (status,) = one.daemon.ask("radio", "list")["radios"]
     assert (status["state"], status["model"], status["region"]) == ("up", "RNode (ESP32)", "EU868")
     assert status["airtime_hour_max_ms"] == 360_000 and status["noise_dbm"] < -100
     assert 0 < status["airtime_hour_ms"] <= status["airtime_hour_max_ms"] - status["left_ms"]

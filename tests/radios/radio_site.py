@@ -4,6 +4,8 @@ import signal
 import socket
 import sys
 
+from daemons.faulty import call
+
 from meshd.lab.daemons import Daemon, wait_for
 from meshd.lab.namespaces import Place
 
@@ -52,10 +54,10 @@ class Site(Place):
         self.emulator.wait(SLACK_S)
 
     def radio(self):
-        return self.daemon.ask("radio", "list")["radios"][0]
+        return call(self.daemon, "status")["radios"][0]
 
     def neighbours(self):
-        return [row["node"] for row in self.daemon.ask("neighbours")["neighbours"]]
+        return [row["node"] for row in call(self.daemon, "neighbours")["neighbours"]]
 
 
 def free_port():
