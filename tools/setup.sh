@@ -159,10 +159,12 @@ python_environment() {
     say "setup: $(.venv/bin/python --version) in .venv; pip fetches some fifty packages now:"
     say "setup: a minute or two, many times that on a small board or a busy machine"
     PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip install \
-        --disable-pip-version-check --editable '.[dev,qr]' >&2 || {
+        --disable-pip-version-check --no-compile --editable '.[dev,qr]' >&2 || {
         say "setup: pip failed; what it says above tells why. It needs the internet, or a cache of it."
         exit 1
     }
+    # pip compiles on one core; what some packages keep for other Pythons cannot be compiled.
+    .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || :
     touch "$python_done"
     for_others
 }
