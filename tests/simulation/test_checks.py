@@ -86,6 +86,25 @@ def test_forged_origin_of_another_host_excuses_no_loop(world):
     assert len(checker.violations) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("hostile", 0, nodes="n0", behaviour="identities"), 1),
+        (Fault("hostile", 0, nodes="n0", other="n3", behaviour="seqno-lies"), 1),
+        (Fault("corrupt", 0), 0),
+    ],
+)
+def test_loop_to_who_was_made_up_is_excused_by_damage_alone(world, fault, told):
+    """Swarm 14403: who shows many identities is the origin of each, and may close no loop."""
+    checker = Loops(world, Exempt(Plan("x", faults=(fault,))))
+    one, other = world.hosts[1:3]
+    nobody = bytes(16)
+    one.routes[nobody] = Hop("w0", port_of(other).address)
+    other.routes[nobody] = Hop("w0", port_of(one).address)
+    checker.route_changed(other, nobody)
+    assert len(checker.violations) == told
+
+
 def test_second_reader_reads_what_nodes_write(world):
     address = world.hosts[0].node.address
     routes = world.hosts[1].node.routing.distance_to(address)

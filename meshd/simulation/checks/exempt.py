@@ -26,8 +26,6 @@ announces have been held for their 84 s."""
 BELIEVED_US = 215_000_000
 """The longest that an update holds, by what its sender claims, is 210 s."""
 _ANYTHING = ("junk",)
-_NOBODY = "nobody"
-"""A destination that no host is: made up by who shows many identities."""
 _UNDER_OTHER_NAMES = ("junk", "replay", "identities")
 
 
@@ -45,8 +43,6 @@ class Exempt:
                 self._hostile.append((fault.nodes, begin, end + HOLD_US))
             if fault.behaviour == "seqno-lies":
                 self._lied.append((fault.other, begin, end + MEMORY_US))
-            if fault.behaviour == "identities":
-                self._lied.append((_NOBODY, begin, end + MEMORY_US))
             if fault.kind == "corrupt" or fault.behaviour in _ANYTHING:
                 self._lied.append(("*", begin, end + MEMORY_US))
             if fault.kind == "corrupt" or fault.behaviour in _UNDER_OTHER_NAMES:
@@ -65,8 +61,11 @@ class Exempt:
         return any(begin <= now <= end for _, begin, end in self._hostile)
 
     def lied_about(self, host: Host | None, now: int) -> bool:
-        """Tell whether somebody announced seqnos of this destination that are not its own."""
-        return _any(self._lied, host.name if host is not None else _NOBODY, now)
+        """Tell whether somebody announced seqnos of this destination that are not its own.
+
+        `host` is None for one that no host is: what many identities or damage made up.
+        """
+        return _any(self._lied, host.name if host is not None else "", now)
 
 
 def _any(times: list[tuple[str, int, int]], name: str, now: int) -> bool:
