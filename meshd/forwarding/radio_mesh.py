@@ -48,6 +48,8 @@ BUSY = 0.2
 """While more of the channel is taken, objects wait longer: more of them share a frame."""
 WORD_LEN = 83
 """A frame with a list of neighbours and echoes, about."""
+LOOK_US = 30_000_000
+"""So often it is seen who is silent for long."""
 MARGIN_DB = 10.0
 """What is taken for the margin where a modem tells no signal."""
 _WORDS = (Sub.STRANGERS, Sub.ECHOES)
@@ -86,6 +88,7 @@ class RadioMesh:
         self.presence = Presence(self.neighbours, ctx.jitter, air)
         self._maker = FrameMaker(self.cast, self.presence, self._room)
         self._hears = 0
+        self._look_us = 0
         self._patience = Patience(ctx.jitter)
 
     @property
@@ -288,6 +291,7 @@ class RadioMesh:
         if self.presence.speaks(now):
             self.neighbours.expire(now)
             self.cast.listings.beacon(now)
+        self._late(now)
         allowed = self._patience.allows(now, calm=self._link.calm(now))
         if self._routes_wait:
             pass
@@ -300,6 +304,12 @@ class RadioMesh:
         if self._said is not None and not self._routes_wait:
             self._said = None  # it gave way, or waited for too long
             self.ways.unsaid(now)
+
+    def _late(self, now: int) -> None:
+        """See now and then who was not heard for so long that it may be gone."""
+        if now >= self._look_us:
+            self._look_us = now + LOOK_US
+            self.ways.late(self._link.late(now), now)
 
     def _goes(self, now: int) -> bool:
         """Tell whether a frame to all in earshot goes anyway."""

@@ -52,6 +52,8 @@ KNOWN_INTERVALS, FEW = 6, 2
 where more are in earshot than that: who missed it asks for it."""
 GONE_INTERVALS = 3
 """A neighbour is forgotten after so many of the longest intervals without a word of it."""
+LATE_GAPS, LATE_LEAST_US = 4, 600_000_000
+"""Who is silent for so many times its longest silence before, and so long, may be gone."""
 USUAL_INTERVALS, USUAL_LEAST_US = 2, 120_000_000
 """Nobody wonders at a neighbour that is silent for so many of the intervals of its beacons."""
 
@@ -151,6 +153,18 @@ class LoraLink:
             doublings = ((row.heard_us - row.began_us) // shortest_us).bit_length()
             interval_us = min(shortest_us << doublings, longest_us)
         return max(USUAL_INTERVALS * interval_us, row.gap_us, USUAL_LEAST_US)
+
+    def late(self, now: int) -> frozenset[bytes]:
+        """Return who may be gone: not heard for far longer than ever before.
+
+        Who is there and says little doubles its pauses, so that is no proof; it ends when the
+        neighbour is heard, and the longer pause counts from then on.
+        """
+        return frozenset(
+            row.node
+            for row in self.neighbours
+            if now - row.heard_us > max(LATE_GAPS * row.gap_us, LATE_LEAST_US)
+        )
 
     # --- the modem --------------------------------------------------------------------------------
 

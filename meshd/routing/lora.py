@@ -9,7 +9,7 @@ so that no choice among them closes a loop, on whatever media it is.
 Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
@@ -25,7 +25,7 @@ from meshd.routing.lora_names import Spoken
 from meshd.routing.lora_reader import DOUBT_SOON, Peer, Reader
 from meshd.routing.lora_rules import HOP_STEPS_MIN, Rules
 from meshd.routing.lora_words import Row, Words
-from meshd.routing.selection import meets
+from meshd.routing.selection import leads_on, meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
 from meshd.wire.babel import CS_US, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
@@ -104,7 +104,7 @@ class LoraDialect:
             peer.margin_db = margin
             if (row := self._row(node)) is not None:
                 self._words.tell(row, now)
-        peer.heard_us, peer.proven, peer.silent = now, proven, 0
+        peer.heard_us, peer.proven, peer.silent, peer.late = now, proven, 0, False
         peer.margin_db += (margin - peer.margin_db) / 4
         self._weigh(peer)
         self._chooser.settle(now)
@@ -153,6 +153,13 @@ class LoraDialect:
             peer.hears_us = True
             self._weigh(peer)
             self._chooser.settle(now)
+
+    def late(self, nodes: Container[bytes], now: int) -> None:
+        """Take who may be gone: any other way goes before one by it."""
+        for node, peer in self.peers.items():
+            peer.late = node in nodes
+            self._weigh(peer)
+        self._chooser.settle(now)
 
     def modem(self, now: int, *, up: bool) -> None:
         """The modem takes frames, or none for a while: then nobody is reached by it."""
@@ -344,10 +351,7 @@ class LoraDialect:
         """Work out what a link costs, INFINITY when it does not work both ways."""
         cost, neighbour = INFINITY, peer.neighbour
         if self.up and peer.hears_us and peer.silent < SILENT_MAX:
-            steps = self.rules.hop_cost
-            if peer.margin_db < self.rules.margin_db:
-                steps += steps // 4
-            cost = steps * METRIC_STEP
+            cost = peer.steps(self.rules) * METRIC_STEP
         if cost != neighbour.cost:
             before, neighbour.cost = neighbour.cost, cost
             self._learner.reweighed(neighbour, fell=cost < before)
@@ -454,7 +458,7 @@ class LoraDialect:
             if route is not None and route.neighbour.link.name != self.link.name:
                 request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
                 self._learner.requests.incoming(peer.neighbour, request, now, _no)
-            nearer = route is None or entry is None or _leads_on(entry, route, peer.neighbour)
+            nearer = route is None or entry is None or leads_on(entry, route, peer.neighbour)
         self._words.want(want, now, nearer=nearer)
 
     def _raise(self, seqno: int, now: int) -> None:
@@ -488,12 +492,6 @@ class LoraDialect:
                 self._words.answer(row, now)
             if not known:
                 self._words.seek(ask.short, now)
-
-
-def _leads_on(entry: Entry, route: Route, asker: Neighbour) -> bool:
-    """Tell whether a way is not by who asks, and shorter than the one that it still has."""
-    theirs = entry.of(asker)
-    return route.neighbour is not asker and (theirs is None or route.metric < theirs.advertised)
 
 
 def _no(now: int) -> bool:

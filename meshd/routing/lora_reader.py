@@ -14,6 +14,7 @@ from meshd.core.drops import DropReason
 from meshd.core.ids import SHORT_LEN, node_of_address
 from meshd.neighbour.table import Neighbour
 from meshd.routing.lora_names import Names, check_of, grouped, nearest
+from meshd.routing.lora_rules import Rules
 from meshd.routing.lora_words import Words
 from meshd.routing.source import newer
 from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, RouteEntry, Routes
@@ -47,6 +48,9 @@ class Group:
         self.asked = 0
 
 
+LATE_HOPS = 2
+"""So many hops dearer is who may be gone: a way over one hop more goes before it."""
+
 DOUBT_SOON = 30
 """After so many times the time in which changes are told a message of others blames it again."""
 
@@ -54,12 +58,12 @@ DOUBT_SOON = 30
 class Peer:
     """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row.
 
-    `doubted_us`: from then on a failure of what others sent counts again.
+    `doubted_us`: from then on a failure of what others sent counts again. `late`: it may be gone.
     """
 
     __slots__ = (
         *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "proven"),
-        *("doubted_us", "silent", "waiting"),
+        *("doubted_us", "late", "silent", "waiting"),
     )
 
     def __init__(self, neighbour: Neighbour) -> None:
@@ -69,9 +73,14 @@ class Peer:
         self.waiting: deque[Group] = deque(maxlen=WAITING_MAX)
         self.boot: int | None = None
         self.heard_us = 0
-        self.hears_us = self.proven = False
+        self.hears_us = self.proven = self.late = False
         self.margin_db = 0.0
         self.silent = self.doubted_us = 0
+
+    def steps(self, rules: Rules) -> int:
+        """Return what a hop to it costs; to who may be gone, so much that another way is taken."""
+        steps = rules.hop_cost + (rules.hop_cost // 4 if self.margin_db < rules.margin_db else 0)
+        return steps + (LATE_HOPS * rules.hop_cost if self.late else 0)
 
     @property
     def short(self) -> bytes:

@@ -102,6 +102,12 @@ def meets(route: Route, router_id: bytes, seqno: int) -> bool:
     return route.router_id != router_id or not newer(seqno, route.seqno)
 
 
+def leads_on(entry: Entry, route: Route, asker: Neighbour) -> bool:
+    """Tell whether a way is not by who asks, and shorter than the one that it still has."""
+    theirs = entry.of(asker)
+    return route.neighbour is not asker and (theirs is None or route.metric < theirs.advertised)
+
+
 def _distance(route: Route) -> tuple[bytes, int, int]:
     return route.router_id, route.seqno, route.advertised
 

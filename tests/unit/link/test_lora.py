@@ -11,7 +11,7 @@ from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
 from meshd.forwarding.radio_hour import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
-from meshd.link.lora import BEACON_FRAME, USUAL_INTERVALS, USUAL_LEAST_US
+from meshd.link.lora import BEACON_FRAME, LATE_GAPS, LATE_LEAST_US, USUAL_INTERVALS, USUAL_LEAST_US
 from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
 from meshd.wire.lora_payload import Local
 
@@ -274,6 +274,22 @@ def test_a_machine_that_slept_has_its_hour_gone_by():
     assert radio(host).airtime_hour_ms > 0
     host.input(host.node.radios_clock, 2 * 3600 * S)
     assert radio(host).airtime_hour_ms == 0
+
+
+def test_who_is_silent_for_far_longer_than_ever_before_may_be_gone_and_another_way_goes_before():
+    mesh = Mesh(2)
+    mesh.run(60)
+    one, other = mesh.hosts
+    link, ways = one.node.radios.links["lora0"], one.node.radios.meshes["lora0"].ways
+    (row,), cost = link.neighbours, ways.cost(other.node.id)
+    until_us = row.heard_us + max(LATE_GAPS * row.gap_us, LATE_LEAST_US)
+    assert not link.late(until_us)
+    assert link.late(until_us + 1) == {other.node.id}
+    other.crash()
+    mesh.run((until_us - one.now) // S)
+    assert ways.cost(other.node.id) == cost
+    mesh.run(1_200)
+    assert ways.cost(other.node.id) > cost
 
 
 def test_a_slow_rate_paces_its_beacons_slower():

@@ -108,6 +108,21 @@ def test_a_weak_link_costs_more():
     assert ways(talker, D) == [(B, 45), (C, 48)]
 
 
+def test_who_may_be_gone_is_a_next_hop_where_there_is_no_other_and_until_it_is_heard():
+    talker = one()
+    talker.lora.late({node(B)}, S)
+    assert ways(talker, D) == [(B, 75)]
+    talker.lora.heard(node(C), 10.0, S)
+    talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 30, False)), S)
+    assert ways(talker, D) == [(C, 45), (B, 75)]
+    (row,) = [
+        row for row in talker.babel.routes(S) if row.prefix == str(prefix(D)) and row.selected
+    ]
+    assert row.next_hop == address_text(address(C))
+    talker.lora.heard(node(B), 10.0, 2 * S)
+    assert ways(talker, D) == [(B, 45), (C, 45)]
+
+
 def test_a_hop_costs_what_its_spreading_factor_does():
     costs = [rules_for(Modulation(factor)).hop_cost * 256 for factor in range(7, 13)]
     assert (costs[0], costs[-1]) == (3_072, 4_096)
