@@ -56,8 +56,9 @@ class Files:
         self._catalogue = Catalogue(ctx, spaces, reads, self._found)
         self._serving = Serving(ctx, sessions, self._catalogue, reads, lost=self._lost)
         self._fetcher = Fetcher(ctx, sessions, reads, self)
-        self._keeper = Keeper(ctx, self._fetcher, self._catalogue, self._tell_held)
-        self._keeper.authors = self._authors
+        self._keeper = Keeper(
+            ctx, self._fetcher, self._catalogue, self._tell_held, authors=self._authors
+        )
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
         self._nodes: dict[int, bytes] = {}

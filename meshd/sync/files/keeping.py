@@ -57,7 +57,9 @@ class _Promise:
 
 
 class Keeper:
-    """What this relay promised to keep."""
+    """What this relay promised to keep. `authors` returns how many authors each space has that this
+    node carries.
+    """
 
     def __init__(
         self,
@@ -65,14 +67,15 @@ class Keeper:
         fetcher: Fetcher,
         catalogue: Catalogue,
         tell: Callable[[bytes, Held], None],
+        *,
+        authors: Callable[[], dict[bytes, int]],
     ) -> None:
         self._ctx = ctx
         self._fetcher = fetcher
         self._catalogue = catalogue
         self._tell = tell
         self.quota_bytes = 0
-        self.authors: Callable[[], dict[bytes, int]] = dict
-        """Returns how many authors each space has that this node carries."""
+        self._authors = authors
         self._promises: dict[_File, _Promise] = {}
         self._used: Counter[_Author] = Counter()
         self._full: set[_Author] = set()
@@ -126,7 +129,7 @@ class Keeper:
             self._want((space, root), now)
             return
         manifest = self._catalogue.get(space, root)
-        if manifest is not None and space in self.authors():
+        if manifest is not None and space in self._authors():
             self._promise_again(manifest)
 
     def lost(self, space: bytes, root: bytes, now: int) -> None:
@@ -214,7 +217,7 @@ class Keeper:
         """Tell whether an author's part of the quota, or the half without parts, has room."""
         if self.used_bytes + more > self.quota_bytes:
             return False
-        authors, half = self.authors(), self.quota_bytes // 2
+        authors, half = self._authors(), self.quota_bytes // 2
         over = {}
         for each in {*self._used, whose}:
             part = half // max(1, len(authors)) // max(1, authors.get(each[0], 1))

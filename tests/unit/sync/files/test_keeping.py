@@ -29,9 +29,11 @@ class Relay:
         self.fetches = []
         self.numbers = count(1)
         self.metas = dict(metas)
-        self.keeper = Keeper(self.ctx, self, self, lambda space, held: None)
+        self.authors = {HOME: 2, CLUB: 2}
+        self.keeper = Keeper(
+            self.ctx, self, self, lambda space, held: None, authors=lambda: self.authors
+        )
         self.keeper.quota_bytes = QUOTA
-        self.keeper.authors = lambda: {HOME: 2, CLUB: 2}
         self.keeper.load(StoreImage(self.metas, (), ()))
 
     def get(self, space, root):
@@ -88,7 +90,7 @@ def test_size_that_one_author_claims_takes_no_part_of_others():
 
 def test_one_author_of_one_space_has_the_whole_quota():
     relay = Relay()
-    relay.keeper.authors = lambda: {HOME: 1}
+    relay.authors = {HOME: 1}
     assert relay.found(1, QUOTA - (1 << 20))
 
 
