@@ -19,8 +19,8 @@ INVITATION_START = "meshd:join/"
 """How the link of an invitation begins."""
 
 DISTRESS_EACH_US = 600_000_000
-"""A device calls for help once in so long (TRUST 13), and on air one of its calls is before all
-else: who calls always is not heard."""
+"""A device calls for help once in so long, and on air one of its calls is before all else: who
+calls always is not heard."""
 
 RADIOS_MAX = 8
 """LoRa radios of one node: so many may be configured, and all of them are told."""

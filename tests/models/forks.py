@@ -1,4 +1,4 @@
-"""Forks (TRUST.md §2): how two replicas find one, what proves it, what a bare claim changes.
+"""Forks: how two replicas find one, what proves it, what a bare claim changes.
 
 Enters: what two replicas hold of one feed, or a neighbour's claim. Leaves: a proof of two signed
 entries, or nothing. What becomes of the branches is in `validity.py`: a fork pins its feed at the

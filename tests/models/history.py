@@ -1,7 +1,7 @@
 """How entries hang together: what an entry's past is, where feeds fork, what is below a place.
 
 Enters: a set of entries. Leaves: pasts, forks, and the relation of an entry to a head. Nothing but
-what an entry links to, its feed and the records it knows, is ever judged with it (TRUST.md §1).
+what an entry links to, its feed and the records it knows, is ever judged with it.
 """
 
 from functools import cache
@@ -38,7 +38,7 @@ def pasts(entries: Entries) -> dict[Entry, Entries]:
 
 @cache
 def forked_at(entries: Entries) -> dict[str, int]:
-    """Return the forked feeds with the number of their first difference (TRUST.md §2)."""
+    """Return the forked feeds with the number of their first difference."""
     seen: dict[tuple[str, int], Entry] = {}
     forks: dict[str, int] = {}
     for entry in index(entries).values():

@@ -1,4 +1,4 @@
-"""Who may do what (TRUST.md §1, §6): rights are judged by what an entry's author knew.
+"""Who may do what: rights are judged by what an entry's author knew.
 
 Enters: an entry and the `View` of all that it knew. Leaves: "" or the reason why it is refused for
 good; the order of members. An entry's past never changes, so neither does this verdict.
@@ -56,7 +56,7 @@ class View:
         return self.seats.get(key) or self.gone.get(key) or self.recovery.get(key)
 
     def rank(self, key: str) -> Rank | None:
-        """Return what a key may do now (§6: rank belongs to persons)."""
+        """Return what a key may do now (rank belongs to persons)."""
         if (person := self.recovery.get(key)) is not None:
             founder = any(isinstance(e.act, Found) and e.act.person == person for e in self.valid)
             if founder:
@@ -70,7 +70,7 @@ Past = Callable[[Entry], View]
 
 
 def may(entry: Entry, known: View) -> str:
-    """Judge an entry by what its author knew: "" when it is right, else why not, for good (§1)."""
+    """Judge an entry by what its author knew: "" when it is right, else why not, for good."""
     act, rank = entry.act, known.rank(entry.author)
     if isinstance(act, Found):
         return "" if entry.author == FOUNDER and not known.entries else "not the founder"
@@ -90,9 +90,9 @@ def may(entry: Entry, known: View) -> str:
 
 def _may_post(entry: Entry, act: Post, rank: Rank) -> str:
     if (act.client or entry.author) != entry.author:
-        return "foreign client id"  # §2: refused before it touches the document
+        return "foreign client id"  # refused before it touches the document
     refused = [area for area in act.touches if rank < AREAS[area]]
-    return "refused whole" if refused else ""  # §1: mixed updates too
+    return "refused whole" if refused else ""  # mixed updates too
 
 
 def _may_act(entry: Entry, known: View, rank: Rank) -> bool:
@@ -124,7 +124,7 @@ def _may_act(entry: Entry, known: View, rank: Rank) -> bool:
 
 
 def _outranks(mine: Rank, theirs: Rank | None) -> bool:
-    """Equals may remove each other (§6)."""
+    """Equals may remove each other."""
     return theirs is not None and mine >= max(theirs, Rank.ADMIN)
 
 
@@ -137,7 +137,7 @@ def grants(entry: Entry) -> str:
 
 
 def precedence(view: View) -> list[str]:
-    """Return the members' devices in order: rank, admission order, key (§6).
+    """Return the members' devices in order: rank, admission order, key.
 
     Admission order is an extension of "was known at the admission of": of those whose past has been
     taken, the mightiest goes first, then the smallest key. As a comparison of two it would not be

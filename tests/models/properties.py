@@ -1,4 +1,4 @@
-"""What must hold of the membership models, as functions of steps; each names its rule of TRUST.md.
+"""What must hold of the membership models, as functions of steps, one for each rule.
 
 They raise AssertionError. Hypothesis chooses the steps; the mutants are held against the same.
 """
@@ -22,14 +22,14 @@ def play(steps, **how):
 
 
 def nothing_applied_is_un_applied(steps):
-    """§1: no member ever un-applies what was written or who was let in."""
+    """No member ever un-applies what was written or who was let in."""
     world = play(steps)
     world.meet()
     assert not world.shrunk, world.shrunk
 
 
 def order_changes_nothing(steps, random):
-    """§1: a function of the records alone; somebody without a seat takes them one by one."""
+    """A function of the records alone; somebody without a seat takes them one by one."""
     world = play(steps)
     world.meet()
     entries = sorted(world.final().entries, key=lambda entry: entry.name)
@@ -43,7 +43,7 @@ def order_changes_nothing(steps, random):
 
 
 def fixed_point_is_the_least(steps):
-    """§1: each entry above a pin that is valid leads, by closings, to one that is below."""
+    """Each entry above a pin that is valid leads, by closings, to one that is below."""
     world = play(steps)
     world.meet()
     seen = world.final()
@@ -68,7 +68,7 @@ def pinned(entry, seen):
 
 
 def mutual_removal_removes_both(steps, one, two):
-    """§6: equals that remove each other, neither knowing of the other's act, are both out."""
+    """Equals that remove each other, neither knowing of the other's act, are both out."""
     world = World()
     for step in steps:
         if step[0] in ("post", "merge", "invite"):
@@ -88,9 +88,9 @@ def mutual_removal_removes_both(steps, one, two):
 
 
 def removed_device_writes_nothing(steps, theft, one):
-    """§1: all have the removal, then the thief signs what it likes and feigns what it likes.
+    """All have the removal, then the thief signs what it likes and feigns what it likes.
 
-    Nothing of it is ever valid, but that it can take those along who removed somebody (§6).
+    Nothing of it is ever valid, but that it can take those along who removed somebody.
     """
     world = play(steps)
     world.meet()
@@ -129,7 +129,7 @@ def heads_of(world, key):
 
 
 def recovery_wins(steps, theft, person):
-    """§6: a person's phrase outranks all their devices, whoever holds those."""
+    """A person's phrase outranks all their devices, whoever holds those."""
     world = World()
     for step in steps:
         if step[0] in ("post", "merge", "invite", "device"):
@@ -157,7 +157,7 @@ def devices(entries, person):
 
 
 def founder_comes_back(steps, theft):
-    """§6: whatever all others did, the founder's phrase gives the founder a seat and power."""
+    """Whatever all others did, the founder's phrase gives the founder a seat and power."""
     world = play(steps)
     for _, one, two, three in theft:
         world.steal(pick(list(world.replicas.values()), one), two, three)
@@ -172,7 +172,7 @@ def founder_comes_back(steps, theft):
 
 
 def grinding_changes_nothing(steps, salts):
-    """§6: the same acts under other hashes have the same outcome."""
+    """The same acts under other hashes have the same outcome."""
     plays = [play(steps, salts=(0,)), play(steps, salts=salts)]
     for world in plays:
         world.meet()
@@ -193,7 +193,7 @@ def grinding_changes_nothing(steps, salts):
 
 
 def forks_are_found(steps, lengths, key):
-    """§2: two replicas that hold two branches find it by their heads alone, whoever else knows."""
+    """Two replicas that hold two branches find it by their heads alone, whoever else knows."""
     world = play([step for step in steps if step[0] in ("post", "merge")])
     one, other = split(world, key, lengths)
     assert vector(one.entries)[key].name != vector(other.entries)[key].name
@@ -203,7 +203,7 @@ def forks_are_found(steps, lengths, key):
 
 
 def neither_branch_grows(steps, lengths, key):
-    """§2: all have the proof; what device and copy then sign on either branch is valid nowhere.
+    """All have the proof; what device and copy then sign on either branch is valid nowhere.
 
     What had been applied of both branches stays, everywhere.
     """
@@ -239,7 +239,7 @@ def upto(entries, end):
 
 
 def removed_read_nothing_new(steps, theft):
-    """§5: whoever is out, as a maker of an epoch knew, has its key by no way but a later maker's.
+    """Whoever is out, as a maker of an epoch knew, has its key by no way but a later maker's.
 
     And no key that is out for all reads what is written from then on.
     """
@@ -262,7 +262,7 @@ def removed_read_nothing_new(steps, theft):
 
 
 def one_rotation_is_due_after_two_removals(steps, one):
-    """§5, §6: each new key reached the other's target; one more rotation ends it, for all."""
+    """Each new key reached the other's target; one more rotation ends it, for all."""
     world = World()
     for step in steps:
         if step[0] in ("post", "merge"):
@@ -285,7 +285,7 @@ def one_rotation_is_due_after_two_removals(steps, one):
 
 
 def circle_saves_nothing():
-    """§1: two that were removed together name each other's later entries."""
+    """Two that were removed together name each other's later entries."""
     world = World()
     ben, dora = world.replicas["ben"].entries, world.replicas["dora"].entries
     one = write("ben", ben, Post())
@@ -298,7 +298,7 @@ def circle_saves_nothing():
 
 
 def puppet_has_no_power():
-    """§6: whom a removed device lets in afterwards can neither close its admission nor remove."""
+    """Whom a removed device lets in afterwards can neither close its admission nor remove."""
     world = World()
     carl = world.replicas["carl"]
     removal = carl.write(Remove(heads(carl.entries, "ben")))

@@ -3,7 +3,7 @@
 A signature is abstract: whoever appears as `author` has signed all of it. `name` stands for the
 running hash, so an entry fixes all that came before it. `salt` is what an author may grind. An
 entry's past is what it links to, its feed and the records it knows: nothing else is ever judged.
-The rules are those of TRUST.md; decision 0005 says where they had to be made precise.
+The models are the rules; decision 0005 says where they had to be made precise, and why so.
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 class Invite(NamedTuple):
-    """Somebody may come in with this rank; uses and expiry are TRUST.md §7, not modelled."""
+    """Somebody may come in with this rank; uses and expiry are not modelled."""
 
     rank: Rank
 
@@ -116,7 +116,7 @@ REMOVALS = (Remove, Recover)
 class Entry:
     """One signed entry. Recovery keys have no feed: their acts stand alone, with seq 0.
 
-    `knows` names the newest records that the author had (the membership digest of TRUST.md §1);
+    `knows` names the newest records that the author had (an entry's membership digest);
     `closing` is a closing statement: heads that it had applied.
     """
 

@@ -1,4 +1,4 @@
-"""Epochs and bootstrap (TRUST.md §5): who reads what, which key is used, how a record travels.
+"""Epochs and bootstrap: who reads what, which key is used, how a record travels.
 
 Enters: a `View`; confirmations, beacons and time for the link key. Leaves: readers of each
 epoch, the epoch to write under, pieces that prove themselves. A key is sealed or wrapped.

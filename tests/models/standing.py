@@ -1,4 +1,4 @@
-"""Which removals stand (TRUST.md §6): a function of removals alone, and of who let whom in.
+"""Which removals stand: a function of removals alone, and of who let whom in.
 
 Enters: right removals of a set. Leaves: those that stand. A closing statement saves what was
 written and who was let in; it never saves power (decision 0005), so no text can change this.
@@ -21,7 +21,7 @@ def power(entry: Entry, past: Past) -> tuple[Rank, bool]:
 def hits(removal: Entry, entry: Entry, past: Past, before: dict[Entry, Entries]) -> bool:
     """Tell whether a removal takes an act's power: its author went, unknown to the remover.
 
-    A mightier act is not hit: rank first, and a phrase before the devices of its person (§6). An
+    A mightier act is not hit: rank first, and a phrase before the devices of its person. An
     heir's first entry is an act of the key that it succeeds.
     """
     if entry in before[removal] or removal in before[entry] or removal == entry:
@@ -51,7 +51,7 @@ def disarms(removal: Entry, entry: Entry, past: Past, before: dict[Entry, Entrie
 
 
 def standing(removals: Iterable[Entry], past: Past, before: dict[Entry, Entries]) -> list[Entry]:
-    """Return the removals that stand among right ones (§6).
+    """Return the removals that stand among right ones.
 
     One that disarms another voids it, unless they disarm each other, in a ring of two or more: then
     both stand. Rings that nothing outside disarms are settled first; the rest is looked at again.

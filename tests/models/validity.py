@@ -1,4 +1,4 @@
-"""What of a set of entries is valid (TRUST.md §1): a function of signed records alone.
+"""What of a set of entries is valid: a function of signed records alone.
 
 Enters: a set of entries, all signatures good. Leaves: a `View`: what is valid, held (nothing is
 dropped silently: each with its reason) or refused, who is in, which removals stand. Knows no clock,
@@ -61,7 +61,7 @@ def _hold(seen: View, entry: Entry, reason: str) -> None:
 
 
 def least_fixed_point(right: list[Entry], loose: set[Entry], seen: View) -> set[Entry]:
-    """Return what holds by itself, or by what holds (§1): never two that only name each other."""
+    """Return what holds by itself, or by what holds: never two that only name each other."""
     sound: set[Entry] = set()
     moved = True
     while moved:
@@ -76,7 +76,7 @@ def least_fixed_point(right: list[Entry], loose: set[Entry], seen: View) -> set[
 def _holds(entry: Entry, loose: set[Entry], sound: set[Entry], seen: View) -> bool:
     if entry in loose and not is_closed(entry, sound, seen.entries):
         return False
-    if isinstance(entry.act, Post):  # §1: what depends on a refused update is held
+    if isinstance(entry.act, Post):  # what depends on a refused update is held
         if not {*entry.act.needs} <= {each.name for each in sound}:
             return False
     if isinstance(entry.act, Found):
@@ -91,13 +91,13 @@ def _holds(entry: Entry, loose: set[Entry], sound: set[Entry], seen: View) -> bo
 
 
 def is_closed(entry: Entry, sound: set[Entry], entries: Entries) -> bool:
-    """Tell whether a closing statement that holds names an entry, or one above it (§1)."""
+    """Tell whether a closing statement that holds names an entry, or one above it."""
     heads = (head for each in sound for head in each.closing)
     return any(below(head, entry, entries) for head in heads)
 
 
 def _is_loose(entry: Entry, seen: View, past: Past) -> bool:
-    """Tell whether an entry is above the pin of a removal that stands (§1), or of a fork (§2)."""
+    """Tell whether an entry is above the pin of a removal that stands, or of a fork."""
     if entry.seq and entry.seq >= forked_at(seen.entries).get(entry.author, entry.seq + 1):
         return True
     return any(_pins(removal, entry, seen, past) for removal in seen.standing)
@@ -117,7 +117,7 @@ def _pins(removal: Entry, entry: Entry, seen: View, past: Past) -> bool:
 
 
 def _seat(seen: View, past: Past, before: dict[Entry, Entries]) -> None:
-    """Fill in who is in, with what rank, after all removals that stand (§6)."""
+    """Fill in who is in, with what rank, after all removals that stand."""
     invites = {each.name: each.act for each in seen.valid if isinstance(each.act, Invite)}
     seen.expelled = {e.act.person for e in seen.standing if isinstance(e.act, Remove)} - {""}
     for entry in sorted(seen.valid, key=lambda entry: (len(before[entry]), entry.name)):

@@ -124,7 +124,7 @@ def test_version_0_un_applies_nothing_as_records_arrive(steps, random):
 
 @pytest.mark.parametrize("common, one, other", [(0, 1, 1), (1, 3, 2), (2, 2, 4)])
 def test_fork_of_version_0_is_found_and_neither_branch_grows(common, one, other):
-    """§2 with real entries: the model finds the same proof, and holds what version 0 refuses."""
+    """With real entries the model finds the same proof, and holds what version 0 refuses."""
     anna = founder()
     ben = joined("ben", anna)
     for number in range(common):
