@@ -22,7 +22,8 @@ from meshd.routing.chooser import Chooser
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_reader import DOUBT_SOON, Peer, Reader
+from meshd.routing.lora_peer import DOUBT_SOON, Peer
+from meshd.routing.lora_reader import Reader
 from meshd.routing.lora_rules import HOP_STEPS_MIN, Rules
 from meshd.routing.lora_words import Row, Words
 from meshd.routing.selection import leads_on, meets
@@ -64,7 +65,7 @@ class LoraDialect:
     """The neighbours of one radio, and what they and this node say of routes."""
 
     def __init__(
-        self, learner: Learner, chooser: Chooser, link: Link, rules: Rules, *, state: "State"
+        self, learner: Learner, chooser: Chooser, link: Link, rules: Rules, *, state: State
     ) -> None:
         """`link.address` is this node's own mesh address."""
         self.link = link
@@ -155,7 +156,7 @@ class LoraDialect:
             self._chooser.settle(now)
 
     def late(self, nodes: Container[bytes], now: int) -> None:
-        """Take who may be gone: any other way goes before one by it."""
+        """Take who may be gone: a way over one hop more goes before one by it."""
         for node, peer in self.peers.items():
             peer.late = node in nodes
             self._weigh(peer)

@@ -6,86 +6,24 @@ for some minutes, until their names are heard.
 Must not know: the route table's choices, frames. Ref: docs/wire-format.md#lora-routes.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
-from meshd.core.ids import SHORT_LEN, node_of_address
-from meshd.neighbour.table import Neighbour
-from meshd.routing.lora_names import Names, check_of, grouped, nearest
-from meshd.routing.lora_rules import Rules
+from meshd.core.ids import SHORT_LEN
+from meshd.routing.lora_names import check_of, grouped, nearest
+from meshd.routing.lora_peer import Group, Peer
 from meshd.routing.lora_words import Words
 from meshd.routing.source import newer
-from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, RouteEntry, Routes
+from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, Routes
 
-WAITING_MAX = 16
 ASKS_EACH_MAX = 4
-"""Groups of one neighbour that wait for names, and how often it is asked for those of one."""
+"""How often a neighbour is asked for the names of one group."""
 
 HEARD_MAX = 1024
 """Names that were heard of late, whether there is a route to them or not."""
 
 Known = Callable[[bytes], tuple[bytes, int] | None]
-
-
-class Group:
-    """Up to eight short entries and their check, at the time they were heard.
-
-    `news` are those of which nothing later was said; `asked`: how often names were asked for.
-    """
-
-    __slots__ = ("asked", "check", "entries", "heard_us", "news", "period")
-
-    def __init__(
-        self, entries: tuple[RouteEntry, ...], check: bytes, period: int, now: int
-    ) -> None:
-        self.entries = entries
-        self.check = check
-        self.period = period
-        self.heard_us = now
-        self.news = {entry.short for entry in entries}
-        self.asked = 0
-
-
-LATE_HOPS = 2
-"""So many hops dearer is who may be gone: a way over one hop more goes before it."""
-
-DOUBT_SOON = 30
-"""After so many times the time in which changes are told a message of others blames it again."""
-
-
-class Peer:
-    """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row.
-
-    `doubted_us`: from then on a failure of what others sent counts again. `late`: it may be gone.
-    """
-
-    __slots__ = (
-        *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "proven"),
-        *("doubted_us", "late", "silent", "waiting"),
-    )
-
-    def __init__(self, neighbour: Neighbour) -> None:
-        self.neighbour = neighbour
-        self.node = node_of_address(neighbour.address)
-        self.names = Names()
-        self.waiting: deque[Group] = deque(maxlen=WAITING_MAX)
-        self.boot: int | None = None
-        self.heard_us = 0
-        self.hears_us = self.proven = self.late = False
-        self.margin_db = 0.0
-        self.silent = self.doubted_us = 0
-
-    def steps(self, rules: Rules) -> int:
-        """Return what a hop to it costs; to who may be gone, so much that another way is taken."""
-        steps = rules.hop_cost + (rules.hop_cost // 4 if self.margin_db < rules.margin_db else 0)
-        return steps + (LATE_HOPS * rules.hop_cost if self.late else 0)
-
-    @property
-    def short(self) -> bytes:
-        """Its short address."""
-        return self.node[:SHORT_LEN]
 
 
 class Reader:

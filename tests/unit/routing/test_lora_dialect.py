@@ -11,7 +11,7 @@ from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
 from meshd.routing.lora import SILENT_MAX
 from meshd.routing.lora_asked import ASKED_MAX, FLOOD_AFTER, WANT_AGAIN, Asked
-from meshd.routing.lora_reader import DOUBT_SOON
+from meshd.routing.lora_peer import DOUBT_SOON
 from meshd.routing.lora_rules import rules_for
 from meshd.routing.lora_words import AGAIN, LOST, RESEND, ROWS_MAX, STILL
 from meshd.routing.requests import STARVE_US
