@@ -146,9 +146,9 @@ def _judged(radio: RadioConfig, *, named: bool) -> RadioConfig:
         limit_ms = band.frame_us_max(modulation.bandwidth_hz) // 1000
         raise PlanError(
             "spreading_factor",
-            f"SF{modulation.spreading_factor} at {modulation.bandwidth_hz / 1000:g} kHz is too "
-            f"slow here: one frame may take {limit_ms} ms, and a beacon takes "
-            f"{airtime_us(modulation, BEACON_BYTES) // 1000}; take a lower one, or more bandwidth",
+            f"{modulation.text} is too slow here: one frame may take {limit_ms} ms, and a beacon "
+            f"takes {airtime_us(modulation, BEACON_BYTES) // 1000}; take a lower one, or more "
+            "bandwidth",
         )
     if not named:
         return replace(radio, tx_dbm=min(radio.tx_dbm, floor(band.tx_dbm_max(dbi) + 1e-9)))

@@ -193,18 +193,14 @@ def check_rate(kind: str, modulation: Modulation) -> None:
     )
     known = ", ".join(map(str, rates))
     raise UsageError(
-        f"{_named(modulation)} is {modulation.bits_per_s:.0f} bit/s: {kind} knows no spreading "
-        f"factors, but {known} bit/s; the nearest that can be had is {_named(nearest)}"
+        f"{modulation.text} is {modulation.bits_per_s:.0f} bit/s: {kind} knows no spreading "
+        f"factors, but {known} bit/s; the nearest that can be had is {nearest.text}"
     )
 
 
 def _is_a_rate(modulation: Modulation, rates: tuple[int, ...]) -> bool:
     bits_per_s = modulation.bits_per_s
     return any(max(rate / bits_per_s, bits_per_s / rate) < _RATE_RATIO for rate in rates)
-
-
-def _named(modulation: Modulation) -> str:
-    return f"SF{modulation.spreading_factor} at {modulation.bandwidth_hz / 1000:g} kHz"
 
 
 def parse(content: str, file: str) -> RadioFacts:

@@ -65,6 +65,11 @@ class Modulation(NamedTuple):
         bits = self.spreading_factor * self.bandwidth_hz * 4
         return bits // ((1 << self.spreading_factor) * (4 + self.coding_rate))
 
+    @property
+    def text(self) -> str:
+        """Return it as people say it."""
+        return f"SF{self.spreading_factor} at {self.bandwidth_hz / 1000:g} kHz"
+
 
 LONG_FAST = Modulation(11, 250_000, 1, 16)
 """Meshtastic's default, called LongFast."""

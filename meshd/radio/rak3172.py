@@ -70,7 +70,7 @@ class Rak3172(TextModem):
             Ask(
                 f"{head}{BANDWIDTH_CODES[bandwidth_hz]}{tail}".encode(),
                 OK,
-                f"SF{factor} at {bandwidth_hz // 1000} kHz on {plan.frequency_hz} Hz",
+                f"{plan.modulation.text} on {plan.frequency_hz} Hz",
                 instead=f"{head}{bandwidth_hz // 1000}{tail}".encode(),
             ),
             Ask(f"AT+SYNCWORD={sync_word:04X}".encode(), OK, f"network {plan.network}"),

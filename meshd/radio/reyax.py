@@ -70,7 +70,7 @@ class Reyax(TextModem):
         longest = 12 if old else SPREADING_MAX.get(bandwidth_hz, 0)
         if bandwidth_hz not in BANDWIDTH_CODES or factor > longest:
             return Unfit(
-                f"{self.model} can not do SF{factor} at {bandwidth_hz // 1000} kHz: it takes "
+                f"{self.model} can not do {plan.modulation.text}: it takes "
                 + (
                     "125, 250 or 500 kHz"
                     if old
@@ -105,7 +105,7 @@ class Reyax(TextModem):
                 (f"AT+BAND={plan.frequency_hz}", f"{plan.frequency_hz} Hz"),
                 (
                     f"AT+PARAMETER={factor},{code},{coding_rate},{preamble}",
-                    f"SF{factor} at {bandwidth_hz // 1000} kHz",
+                    modulation.text,
                 ),
                 (f"AT+CRFOP={power_dbm}", f"{power_dbm} dBm"),
             )

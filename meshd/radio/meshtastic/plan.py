@@ -191,7 +191,7 @@ class LoraSettings(NamedTuple):
         modulation = self.modulation()
         rate, mhz = "an unknown preset", ""
         if modulation is not None:
-            rate = _words(modulation)
+            rate = modulation.text
             possible_hz = self.frequencies_hz(modulation.bandwidth_hz)
             mhz = " or ".join(f"{hz / 1e6:g}" for hz in sorted(possible_hz))
         name = PRESETS[self.preset][0] if self.use_preset and self.preset in PRESETS else ""
@@ -255,9 +255,9 @@ def granted(settings: LoraSettings | None, wanted: RadioPlan) -> RadioPlan | str
     modulation = settings.modulation()
     want = wanted.modulation
     if modulation is None or modulation[:2] != want[:2]:
-        there = "an unknown preset" if modulation is None else _words(modulation)
+        there = "an unknown preset" if modulation is None else modulation.text
         return (
-            f"the radio is set to {there}, the mesh uses {_words(want)}: {SET}"
+            f"the radio is set to {there}, the mesh uses {want.text}: {SET}"
             f"{_preset_words(want)}; or change the plan of the mesh"
         )
     if not abs(settings.offset_mhz) <= OFFSET_MAX_MHZ:
@@ -289,10 +289,6 @@ def _preset(modulation: Modulation) -> int | None:
         if number in EVERYWHERE and (factor, bandwidth_hz) == modulation[:2]:
             return number
     return None
-
-
-def _words(modulation: Modulation) -> str:
-    return f"SF{modulation.spreading_factor} at {modulation.bandwidth_hz / 1000:g} kHz"
 
 
 def _preset_words(modulation: Modulation) -> str:

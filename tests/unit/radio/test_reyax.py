@@ -55,7 +55,7 @@ def test_spreading_factors_of_the_new_module(bandwidth_hz, longest):
         else:
             broken = plug.told(Broken)[0]
             assert broken.reason is DropReason.MODEM_SETTING
-            assert f"SF{factor}" in broken.advice
+            assert f"SF{factor} at {bandwidth_hz / 1000:g} kHz" in broken.advice
 
 
 def test_old_module_has_all_spreading_factors():
