@@ -1,11 +1,14 @@
 """A value with its checksum, as rows of the store keep it: a flipped bit is damage, not a value.
 
-Enters: bytes, and the name of the row. Leaves: the same with a last line, and back, or WireError.
-Ref: docs/wire-format.md#space-rows.
+Enters: bytes or fields, and the name of the row. Leaves: the same with a last line, and back, or
+WireError. Ref: docs/wire-format.md#space-rows.
 """
+
+from json import dumps
 
 from meshd.core.crypto import digest
 from meshd.core.errors import WireError
+from meshd.core.events import MetaRow
 
 GUARD_LEN = 16
 DAMAGES = (ValueError, KeyError, TypeError, AttributeError)
@@ -24,3 +27,9 @@ def unguarded(data: bytes, name: str = "") -> bytes:
     if guarded(value, name) != data:
         raise WireError("a kept row does not fit its checksum")
     return value
+
+
+def json_row(key: str, fields: dict[str, object]) -> MetaRow:
+    """Return a row that holds fields as compact JSON, guarded under its key."""
+    text = dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return MetaRow(key, guarded(text.encode(), key))

@@ -6,11 +6,11 @@ checksum, and people. Must not know: how it travels.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from json import dumps, loads
+from json import loads
 
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
-from meshd.core.guard import DAMAGES, guarded, unguarded
+from meshd.core.guard import DAMAGES, json_row, unguarded
 from meshd.core.ids import NODE_ID_LEN, node_text
 
 ROW_PREFIX = "letter/"
@@ -101,7 +101,7 @@ class Letter:
         if self.entry is not None:
             space, author, seq = self.entry
             fields["entry"] = [space.hex(), author.hex(), seq]
-        return _row(out_key(self.number), fields)
+        return json_row(out_key(self.number), fields)
 
     def shown(self, own: bytes) -> dict[str, object]:
         """Return what people see."""
@@ -145,7 +145,7 @@ class Got:
             "told": self.told,
             "keys": self.keys,
         }
-        return _row(in_key(self.place), fields)
+        return json_row(in_key(self.place), fields)
 
     def shown(self) -> dict[str, object]:
         """Return what people see."""
@@ -248,8 +248,3 @@ def _node(text: object) -> bytes:
 def _keys(fields: dict[str, object]) -> str:
     word = fields.get("keys", "")
     return word if word in (PREKEYS, IDENTITY) and isinstance(word, str) else ""
-
-
-def _row(key: str, fields: dict[str, object]) -> MetaRow:
-    text = dumps(fields, separators=(",", ":"), ensure_ascii=False)
-    return MetaRow(key, guarded(text.encode(), key))

@@ -6,14 +6,14 @@ Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
 `aside/ID/AUTHOR/DIGEST`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
 """
 
-from json import dumps, loads
+from json import loads
 from struct import Struct
 from typing import NamedTuple
 
 from meshd.core.crypto import KEY_LEN
 from meshd.core.errors import WireError
 from meshd.core.events import MetaRow
-from meshd.core.guard import DAMAGES, guarded, unguarded
+from meshd.core.guard import DAMAGES, json_row, unguarded
 from meshd.wire.genesis import GENESIS_LEN, space_id
 from meshd.wire.membership import Rank
 
@@ -56,7 +56,7 @@ class SpaceRecord(NamedTuple):
             "rank": int(self.rank),
             "former": [author.hex() for author in self.former],
         }
-        return _row(space_key(self.id), fields)
+        return json_row(space_key(self.id), fields)
 
     def __repr__(self) -> str:
         return f"SpaceRecord(id={self.id.hex()[:16]}, rank={self.rank.name})"
@@ -72,7 +72,7 @@ class JoiningRecord(NamedTuple):
     def row(self, space: bytes) -> MetaRow:
         """Return the row of that space's join: compact JSON and a line with the digest."""
         fields: dict[str, object] = {"link": self.link, "seed": self.seed.hex(), "name": self.name}
-        return _row(joining_key(space), fields)
+        return json_row(joining_key(space), fields)
 
     def __repr__(self) -> str:
         return "JoiningRecord()"
@@ -138,11 +138,6 @@ def unpack_fork(data: bytes) -> tuple[int, bytes, bytes]:
     seq, length = _FORK.unpack_from(data)
     end = _FORK.size + length
     return seq, data[_FORK.size : end], data[end:]
-
-
-def _row(key: str, fields: dict[str, object]) -> MetaRow:
-    text = dumps(fields, separators=(",", ":"), ensure_ascii=False)
-    return MetaRow(key, guarded(text.encode(), key))
 
 
 def decode_space(key: str, data: bytes) -> SpaceRecord:
