@@ -39,13 +39,12 @@ from meshd.wire.lora_payload import Local, Sub
 from meshd.wire.lora_routes import DISTANCE_MAX
 
 _AGE: Key = ("lora", "age")
+_AROUND = 40
+"""Bytes of a frame around a body, at most."""
 
 ObjectHandler = Callable[[ObjectHeard, int], None]
 LocalHandler = Callable[[LocalHeard, int], None]
 DirectHandler = Callable[[DirectArrived | DirectAnswered | DirectChanged, int], None]
-
-_AROUND = 40
-"""Bytes of a frame around the body of a direct message, at most."""
 
 
 class Radios:

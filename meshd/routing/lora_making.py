@@ -30,8 +30,8 @@ class Making:
         """Return the checks over the short entries."""
         return tuple(check_of(teller, group) for group in grouped(self.meant))
 
-    def room(self, *, plain: bool) -> bool:
-        """Take room for an entry, if there is any."""
+    def takes(self, *, plain: bool) -> bool:
+        """Take room for an entry; False when there is none."""
         size = NAMED_LEN
         if plain:
             size = ENTRY_LEN if len(self.entries) % GROUP else ENTRY_LEN + CHECK_LEN

@@ -382,7 +382,7 @@ class Words:
         if steps != UNREACHABLE and entry is not None and entry.selected is not None:
             seqno = self._seqno(entry, entry.selected, latest=row.asked)
         plain = row.common >= COMMON and not row.name and self._spoken.plain(node, seqno)
-        if not said.room(plain=plain):
+        if not said.takes(plain=plain):
             return False
         if seqno is not None and not self._promise(entry, (seqno, steps * METRIC_STEP), kept_us):
             steps, seqno = UNREACHABLE, None

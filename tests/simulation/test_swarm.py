@@ -11,7 +11,7 @@ from meshd.simulation.observer import Observer
 from meshd.simulation.plan.file import dump, load, parse
 from meshd.simulation.plan.plan import AIR_BEHAVIOURS, MODEM_MODES
 from meshd.simulation.run import run_plan
-from meshd.simulation.swarm.crueller import BANDS, MODEMS, RASTER
+from meshd.simulation.swarm.crueller import BANDS, EBYTE_ELSEWHERE, EBYTE_EUROPE, MODEMS
 from meshd.simulation.swarm.draws import CRUELLER, LATER, random_plan
 from meshd.simulation.swarm.judge import judge
 from meshd.simulation.swarm.shrink import shrink
@@ -93,7 +93,8 @@ def test_crueller_plans_have_all_laws_and_modules_and_a_frame_that_holds_a_beaco
         assert parse(dumped, "again.toml") == plan
     known = {(one.region, one.frequency_mhz, one.factor, one.bandwidth_khz) for one in BANDS}
     assert laws - known == {
-        (one.region, one.frequency_mhz, one.factor, one.bandwidth_khz) for one in RASTER.values()
+        (one.region, one.frequency_mhz, one.factor, one.bandwidth_khz)
+        for one in (EBYTE_EUROPE, EBYTE_ELSEWHERE)
     }
     assert known <= laws
 

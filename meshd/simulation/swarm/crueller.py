@@ -48,11 +48,9 @@ MODEMS = (
     *("", "", "", "rnode", "meshcore", "rak3172", "reyax", "rn2483", "ebyte"),
     *("meshtastic", "meshtastic-signed"),
 )
-RASTER = {
-    True: Band("EU868", 868.125, 14.0, 7, 125.0, scarce=True),
-    False: Band("AU915", 917.125, 20.0, 7, 125.0),
-}
-"""What an Ebyte takes, whose channels are 1 MHz apart: in Europe and elsewhere."""
+EBYTE_EUROPE = Band("EU868", 868.125, 14.0, 7, 125.0, scarce=True)
+EBYTE_ELSEWHERE = Band("AU915", 917.125, 20.0, 7, 125.0)
+"""What an Ebyte takes, whose channels are 1 MHz apart."""
 _DEAF, _LISTEN_FIRST = ("reyax", "rn2483"), ("JP920", "KR920")
 """Modules that do not listen before they talk, and where law demands it."""
 SCARCE_S = 3_600.0
@@ -71,7 +69,7 @@ def crueller(plan: Plan, seed: int) -> Plan:
     faults = [_fault(rng, names, plan.duration_s) for _ in range(rng.choice((0, 1, 1, 2)))]
     modem = rng.choice(_modems(band))
     if modem == "ebyte":
-        band = RASTER[band.region.startswith("EU")]
+        band = EBYTE_EUROPE if band.region.startswith("EU") else EBYTE_ELSEWHERE
     return replace(
         plan,
         settle_s=plan.settle_s + (SCARCE_S if band.scarce else 0.0),
