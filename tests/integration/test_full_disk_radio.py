@@ -1,14 +1,12 @@
 """A node with a radio on a disk that is filled to the last byte: it goes on sending, by the law."""
 
 from collections.abc import Iterator
-from tempfile import TemporaryDirectory
 
 import pytest
 from daemons.small_disk import boxed, need_small_disk
-from radios.radio_site import SLACK_S, Site
+from radios.radio_site import SLACK_S, Site, two_sites
 
 from meshd.lab.daemons import MESHD, CommandError, wait_for
-from meshd.lab.namespaces import stop
 from meshd.runtime.airtime_file import AIRTIME_FILE
 from meshd.wire.kept_record import KeptRecord
 
@@ -54,12 +52,7 @@ class SmallDisk:
 
 @pytest.fixture
 def sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
-    found = [Site(tmp_path, number) for number in range(2)]
-    with TemporaryDirectory(prefix="air") as short:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
-        yield found
-        stop([process for site in found for process in site.processes])
+    yield from two_sites(tmp_path, monkeypatch)
 
 
 def refused(daemon, text, node):

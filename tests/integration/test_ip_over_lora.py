@@ -2,9 +2,9 @@
 
 import re
 import sys
-from tempfile import TemporaryDirectory
 
 import pytest
+from radios.radio_site import own_air
 
 from meshd.lab.daemons import Daemon, wait_for
 from meshd.lab.namespaces import Lab
@@ -75,11 +75,8 @@ class Islands:
 
 @pytest.fixture
 def islands(monkeypatch):
-    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
-        with Lab("lora") as lab:
-            yield Islands(lab)
+    with own_air(monkeypatch), Lab("lora") as lab:
+        yield Islands(lab)
 
 
 CONNECT = """

@@ -3,13 +3,11 @@
 import json
 import sys
 from collections.abc import Iterator
-from tempfile import TemporaryDirectory
 
 import pytest
-from radios.radio_site import SLACK_S, Site
+from radios.radio_site import SLACK_S, Site, two_sites
 
 from meshd.lab.daemons import wait_for
-from meshd.lab.namespaces import stop
 from meshd.radio.kinds import KINDS
 from meshd.runtime.key_file import make_key
 
@@ -19,12 +17,7 @@ OPTIONS = {"meshtastic": ["short-fast"]}
 
 @pytest.fixture
 def sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
-    found = [Site(tmp_path, number) for number in range(2)]
-    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
-        yield found
-        stop([process for site in found for process in site.processes])
+    yield from two_sites(tmp_path, monkeypatch)
 
 
 def start(sites, kind="rnode", *faults):

@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from daemons.fake_host import FAR, NODE, OTHER
-from radios.radio_site import Site
+from radios.radio_site import Site, own_air
 
 from meshd.lab.namespaces import stop
 
@@ -336,9 +335,7 @@ def test_radio_that_goes_is_told_soon(stage, broker):
 
 def test_daemons_tell_their_radios_and_how_they_hear_each_other(broker, tmp_path, monkeypatch):
     sites = [Site(tmp_path, number) for number in range(2)]
-    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
+    with own_air(monkeypatch):
         try:
             for site in sites:
                 site.plug()

@@ -3,11 +3,14 @@
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 from daemons.faulty import call
 
 from meshd.lab.daemons import Daemon, wait_for
-from meshd.lab.namespaces import Place
+from meshd.lab.namespaces import Place, stop
 
 SLACK_S = 30.0
 """For starting interpreters on a busy machine; what is promised is measured from the log."""
@@ -58,6 +61,23 @@ class Site(Place):
 
     def neighbours(self):
         return [row["node"] for row in call(self.daemon, "neighbours")["neighbours"]]
+
+
+def two_sites(tmp_path, monkeypatch) -> Iterator[list[Site]]:
+    """Yield two sites on an air of their own; end all that runs there."""
+    found = [Site(tmp_path, number) for number in range(2)]
+    with own_air(monkeypatch):
+        yield found
+        stop([process for site in found for process in site.processes])
+
+
+@contextmanager
+def own_air(monkeypatch) -> Iterator[None]:
+    """Let nothing of an air, or of witnesses, be met by what else runs on this machine."""
+    with TemporaryDirectory(prefix="air") as short:  # the path of a socket is bounded
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        monkeypatch.setenv("RUNTIME_DIRECTORY", short)
+        yield
 
 
 def free_port():
