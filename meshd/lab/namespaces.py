@@ -63,14 +63,12 @@ class Usage(NamedTuple):
 
     cpu_s: float
     rss_kib: int
-    pss_kib: int
 
 
 class Counters(NamedTuple):
-    """Bytes and packets that an interface has carried, Ethernet headers included."""
+    """Bytes that an interface has carried, Ethernet headers included, and packets that it sent."""
 
     rx_bytes: int
-    rx_packets: int
     tx_bytes: int
     tx_packets: int
 
@@ -204,7 +202,7 @@ class Namespace(Place):
             name, _, rest = line.partition(":")
             if name.strip() == RADIO:
                 numbers = [int(number) for number in rest.split()]
-                return Counters(numbers[0], numbers[1], numbers[8], numbers[9])
+                return Counters(numbers[0], numbers[8], numbers[9])
         raise LabError(f"{self.name} has no interface {RADIO}")
 
     def close(self) -> None:
@@ -343,7 +341,7 @@ def usage(pid: int) -> Usage:
     fine_s = sum(int(text.split()[0]) for text in tasks) / 1e9
     sizes = {line.split(":")[0]: line.split()[1] for line in memory.splitlines()[1:]}
     cpu_s = ticks_s if ticks_s > fine_s + 2 / _TICKS_PER_S else fine_s
-    return Usage(cpu_s, int(sizes["Rss"]), int(sizes["Pss"]))
+    return Usage(cpu_s, int(sizes["Rss"]))
 
 
 def find(program: str) -> str | None:
