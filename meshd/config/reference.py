@@ -3,6 +3,8 @@
 A test compares it with docs/configuration.md, so that the page never lags behind.
 """
 
+from textwrap import fill
+
 from meshd.config.schema import TABLES, TOP
 from meshd.config.table import Table
 
@@ -76,4 +78,5 @@ def section(table: Table, head: str) -> str:
     for key in table.keys:
         default = key.default if " " in key.default else f"`{key.default}`"
         rows.append(f"| `{key.name}` | {key.shape} | {default} | {key.about} |")
-    return f"### {head}\n\n{table.about}\n\n" + "\n".join(rows) + "\n"
+    about = fill(table.about, 128, break_long_words=False, break_on_hyphens=False)
+    return f"### {head}\n\n{about}\n\n" + "\n".join(rows) + "\n"
