@@ -5,6 +5,7 @@ import os
 import threading
 from contextlib import contextmanager
 
+from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Notice, Progress, Reply
 from meshd.core.snapshot import (
@@ -326,3 +327,10 @@ def served(folder, host=None, **options):
         host.loop.call_soon_threadsafe(stop[0].set)
         thread.join(10)
         assert not thread.is_alive()
+
+
+def say(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Give a command; return its exit code, and what it said on stdout and on stderr."""
+    code = main(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err

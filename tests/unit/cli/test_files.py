@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from daemons.fake_host import FILE, SPACE, served
+from daemons.fake_host import FILE, SPACE, say, served
 from devices.seeded_bytes import bytes_of
 
 from meshd.cli.main import main
@@ -27,12 +27,6 @@ def host(tmp_path, monkeypatch):
     with served(state) as (host, _):
         host.stored = DATA
         yield host
-
-
-def say(capsys, *arguments) -> tuple[int, str, str]:
-    code = main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_put_sends_the_open_file(host, capsys, tmp_path):

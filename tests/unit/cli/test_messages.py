@@ -4,25 +4,11 @@ import io
 import json
 
 import pytest
-from daemons.fake_host import NODE, OTHER, served
+from daemons.fake_host import NODE, OTHER, say
 
-from meshd.cli.main import main
 from meshd.cli.messages import message_text
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import MESSAGE_TEXT_MAX
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
-    with served(tmp_path) as (host, _):
-        yield host
-
-
-def say(capsys, *arguments):
-    code = main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_message_says_how_far_it_is(host, capsys):

@@ -3,19 +3,12 @@
 import json
 
 import pytest
-from daemons.fake_host import NODE, OTHER, WHO, served, snapshot
+from daemons.fake_host import NODE, OTHER, WHO, snapshot
 
 from meshd.cli.main import main
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import Progress, Reply
 from meshd.core.snapshot import RadioStatus
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
-    with served(tmp_path) as (host, _):
-        yield host
 
 
 def say(capsys, *arguments):

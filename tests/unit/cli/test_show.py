@@ -11,19 +11,12 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from daemons.fake_host import AUTHOR, NODE, OTHER, PROBLEM, SPACE, served, snapshot
+from daemons.fake_host import AUTHOR, NODE, OTHER, PROBLEM, SPACE, snapshot
 
 from meshd.cli.client import Client
 from meshd.cli.main import main
 from meshd.cli.show import Names, notice_text
 from meshd.core.errors import Exit, RequestError
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
-    with served(tmp_path) as (host, _):
-        yield host
 
 
 def run_json(capsys, *arguments):

@@ -9,26 +9,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from daemons.fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, served
+from daemons.fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, say
 
-from meshd.cli.main import main
 from meshd.cli.spaces import entry_text
 from meshd.core.errors import Exit, RequestError
 from meshd.wire.invitation import Invitation
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setenv("MESHD_STATE_DIR", str(tmp_path))
-    with served(tmp_path) as (host, _):
-        yield host
-
-
-def say(capsys, *arguments) -> tuple[int, str, str]:
-    code = main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
 
 JSON_COMMANDS = [
     (["space", "create", "garden"], "space.create", "space.create"),
