@@ -1,13 +1,33 @@
-"""Emulated Meshtastic radios on pseudo-terminals, with a loop and a thread of their own."""
+"""Emulated Meshtastic radios as their owners have set them: one, or some on pseudo-terminals with a
+loop and a thread of their own.
+"""
 
 import asyncio
 import threading
 from concurrent.futures import Future
 
+from meshd.core.airtime import LONG_FAST
+from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems.air import RealAir, Wanted
+from meshd.simulation.modems.meshtastic import MeshtasticEmulator
 from meshd.simulation.modems.meshtastic_owner import Owner
 
 LIMIT_S = 20.0
+OWNERS = RadioSetting(LONG_FAST, 869_525_000, 14.0)
+
+
+class OwnersBoard(MeshtasticEmulator):
+    """As its owner has set it."""
+
+    def __init__(self, radio, schedule, faults):
+        radio.tune(OWNERS)
+        super().__init__(radio, schedule, faults)
+
+
+def framed(message) -> bytes:
+    """Return one of the vendor's messages as it goes over the port."""
+    data = message.SerializeToString()
+    return b"\x94\xc3" + len(data).to_bytes(2, "big") + data
 
 
 class Radios:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from meshtastic.protobuf import config_pb2, mesh_pb2, telemetry_pb2
 from radios import modem_pairs
+from radios.boards import OwnersBoard, framed
 from radios.modem_fuzz import stand, talks
 
 from meshd.core.airtime import LONG_FAST, Modulation, airtime_us
@@ -26,35 +27,20 @@ from meshd.radio.modem import (
 from meshd.radio.protobuf import Message
 from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems.desk import Desk
-from meshd.simulation.modems.meshtastic import MeshtasticEmulator
 from meshd.simulation.modems.meshtastic_owner import Owner
 from meshd.simulation.modems.reyax import ReyaxEmulator
 from meshd.simulation.schedule import SECOND
 
 PLAN = RadioPlan(869_525_000, LONG_FAST, 14)
-OWNER = RadioSetting(LONG_FAST, 869_525_000, 14.0)
 EU_868, US, ANZ = 3, 1, 6
 
 
-class OwnersRadio(MeshtasticEmulator):
-    """As its owner has set it."""
-
-    def __init__(self, radio, schedule, faults):
-        radio.tune(OWNER)
-        super().__init__(radio, schedule, faults)
-
-
 def alone(*faults, plan=PLAN):
-    return modem_pairs.alone(lambda: Meshtastic(plan), OwnersRadio, faults=faults)
+    return modem_pairs.alone(lambda: Meshtastic(plan), OwnersBoard, faults=faults)
 
 
 def pair(*faults, plan=PLAN):
-    return modem_pairs.pair(lambda: Meshtastic(plan), OwnersRadio, faults=faults)
-
-
-def framed(message):
-    data = message.SerializeToString()
-    return b"\x94\xc3" + len(data).to_bytes(2, "big") + data
+    return modem_pairs.pair(lambda: Meshtastic(plan), OwnersBoard, faults=faults)
 
 
 def test_opened_and_checked():
@@ -65,7 +51,7 @@ def test_opened_and_checked():
 
 
 def test_asking_sends_nothing():
-    plug = Desk().plug(Meshtastic(PLAN), OwnersRadio, faults=["other-preset"])
+    plug = Desk().plug(Meshtastic(PLAN), OwnersBoard, faults=["other-preset"])
     plug.ask()
     plug.wait(Opened)
     plug.desk.run(400 * SECOND)
@@ -425,7 +411,7 @@ def test_a_chatty_board_repeats_what_others_let_it():
     assert one.emulator.radio.sent_frames == before
     chatty = ("chatty",)
     one, other = modem_pairs.pair(
-        lambda: Meshtastic(PLAN), OwnersRadio, faults=chatty, others=chatty
+        lambda: Meshtastic(PLAN), OwnersBoard, faults=chatty, others=chatty
     )
     one.desk.run(36 * SECOND - one.desk.schedule.now)
     assert one.emulator.radio.sent_frames == other.emulator.radio.sent_frames == 2

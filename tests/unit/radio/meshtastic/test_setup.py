@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshtastic.protobuf import admin_pb2, config_pb2, mesh_pb2
+from radios.boards import OwnersBoard, framed
 from radios.modem_fuzz import talks
 
 from meshd.core.airtime import LONG_FAST, Modulation
@@ -14,22 +15,12 @@ from meshd.radio.meshtastic.plan import REGIONS, LoraSettings, granted, planned
 from meshd.radio.meshtastic.setup import BACK_US, Journal, MeshtasticSetup
 from meshd.radio.modem import Broken, Configured, RadioPlan
 from meshd.radio.protobuf import Message
-from meshd.simulation.media.lora import RadioSetting
 from meshd.simulation.modems.desk import Desk
 from meshd.simulation.modems.meshtastic import MeshtasticEmulator
 from meshd.simulation.schedule import SECOND
 
 PLAN = RadioPlan(869_525_000, Modulation(9, 125_000), 14)
 SHORT_FAST = RadioPlan(869_525_000, Modulation(7, 250_000), 10)
-OWNER = RadioSetting(LONG_FAST, 869_525_000, 14.0)
-
-
-class OwnersBoard(MeshtasticEmulator):
-    """As its owner has set it."""
-
-    def __init__(self, radio, schedule, faults):
-        radio.tune(OWNER)
-        super().__init__(radio, schedule, faults)
 
 
 def board(*faults, plan=PLAN, region="EU868", may_write=True):
@@ -297,11 +288,6 @@ def test_longer_frames_of_a_coding_rate_above_the_presets_are_reckoned():
     lora = config_pb2.Config.LoRaConfig(tx_enabled=True, use_preset=True, region=3, coding_rate=8)
     told = LoraSettings.read(Message.decode(lora.SerializeToString()), "")
     assert told.modulation() == LONG_FAST._replace(coding_rate=4, preamble=16)
-
-
-def framed(message):
-    data = message.SerializeToString()
-    return b"\x94\xc3" + len(data).to_bytes(2, "big") + data
 
 
 def from_radio(**fields):
