@@ -10,6 +10,7 @@ from devices.sync_net import MS, SECOND, House, SyncNet
 
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.events import StoreRead
+from meshd.sync.air.names import Names
 from meshd.sync.air.sync import AirSync
 from meshd.wire.lora_payload import ObjectKind, Sub
 
@@ -272,3 +273,10 @@ class AirNet(SyncNet):
 
     def same(self, houses):
         return all(house.heads() == houses[0].heads() for house in houses)
+
+
+def names_of(spaces, salt):
+    """Return what is said of spaces by who has drawn this salt."""
+    names = Names(spaces)
+    names.begin(salt)
+    return names

@@ -7,6 +7,8 @@ next hop stands in them in clear, and tags are zeros, for nobody here forges.
 from collections import deque
 from random import Random
 
+from radios.talk import node
+
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.context import Context
 from meshd.core.ids import EVERYONE, OPEN_MESH_ID, host_prefix, mesh_address
@@ -33,11 +35,6 @@ from meshd.wire.lora_routes import ANSWER_TAG_LEN, UNREACHABLE, Answer, Direct, 
 SOON_US = 20_000_000
 LONG_FRAME = 83
 TAG = bytes(ANSWER_TAG_LEN)
-
-
-def node(number: int) -> bytes:
-    """Return the NodeId of a station, whose number is its short address."""
-    return number.to_bytes(2, "big") + (number + 1).to_bytes(8, "big")
 
 
 class DirectStation:

@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from radios.talk import S, Talker, address, node
+from speakers.air import link_address
 
 from meshd.core.events import Datagram, Link, LinkKind, RouteInstalled, RouteRemoved
 from meshd.core.ids import ALL_BABEL_ROUTERS
@@ -16,10 +17,6 @@ from meshd.wire import lora_routes
 
 QUICK = Rules(S, want_us=S // 4, period_us=60 * S, byte_us=100)
 """All that LoRa nodes do in hours, in minutes."""
-
-
-def link_address(number):
-    return bytes.fromhex("fe80000000000000") + (0x0200_0000_0000_0000 | number).to_bytes(8, "big")
 
 
 class Mixed:

@@ -2,8 +2,7 @@
 
 from copy import deepcopy
 
-import pytest
-from devices.air_net import MINUTE, AirNet
+from devices.air_net import MINUTE
 from devices.sync_net import SECOND
 
 from meshd.core.ids import node_text
@@ -11,14 +10,6 @@ from meshd.space.feed import RECENT
 from meshd.sync.air.acks import PEERS_MAX, WAITING_MAX, Acks
 from meshd.wire.air_messages import AirHeld
 from meshd.wire.lora_payload import Sub
-
-
-@pytest.fixture
-def net():
-    net = AirNet()
-    net.anna, net.ben = net.home(2)
-    net.run(5 * MINUTE)
-    return net
 
 
 def newest(house):

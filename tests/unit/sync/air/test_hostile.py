@@ -3,14 +3,14 @@
 from random import Random
 
 import pytest
-from devices.air_net import MINUTE, AirNet
+from devices.air_net import MINUTE, AirNet, names_of
 from devices.sync_net import SECOND
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.core.drops import DropReason
 from meshd.sync.air.aside import ASIDE_MAX, ASSEMBLIES_MAX, Parts
-from meshd.sync.air.names import Names, feed_name
+from meshd.sync.air.names import feed_name
 from meshd.sync.air.offers import ASKED_MAX, OFFERS_MAX, Offer, Offers
 from meshd.sync.air.thin import contract, expand
 from meshd.sync.air.wants import WANTS_MAX, AirWants
@@ -22,12 +22,6 @@ SALT = b"mm"
 MALLORY = b"m" * 10
 
 
-def names_of(spaces, salt):
-    names = Names(spaces)
-    names.begin(salt)
-    return names
-
-
 def thin(seq, author=b"idid", **fields):
     values = {"kind": 32, "flags": 0, "author": author, "seq": seq, "time_s": 0}
     values |= {"membership": bytes(8), "prev": bytes(4), "seed": bytes(8), "clear": b""}
@@ -37,14 +31,6 @@ def thin(seq, author=b"idid", **fields):
 
 def say(house, sub, value, *, node=MALLORY, trusted=True):
     house.hear_local(node, sub, value if isinstance(value, bytes) else value.encode(), trusted)
-
-
-@pytest.fixture
-def net():
-    net = AirNet()
-    net.anna, net.ben = net.home(2)
-    net.run(5 * MINUTE)
-    return net
 
 
 def tag_of(house):

@@ -4,23 +4,17 @@ from random import Random
 from types import SimpleNamespace
 
 import pytest
-from devices.air_net import AirNet
+from devices.air_net import AirNet, names_of
 
 from meshd.core.crypto import digest
 from meshd.sync.air import symbols, talk
-from meshd.sync.air.names import Names, feed_name
+from meshd.sync.air.names import feed_name
 from meshd.sync.air.symbols import Symbols
 from meshd.wire.air_messages import Heads
 from meshd.wire.symbols import FEEDS, Symbol, SymbolBatch
 
 ROOM = 204
 SECOND = 1_000_000
-
-
-def names_of(spaces, salt):
-    names = Names(spaces)
-    names.begin(salt)
-    return names
 
 
 class Space:
