@@ -61,7 +61,11 @@ TARGETS_MAX = 4
 
 
 class Pending:
-    """One request of our own, not yet answered; `targets` were asked, the first as its cause."""
+    """One request of our own, not yet answered; `targets` were asked, the first as its cause.
+
+    The cause is who has caused least: else a liar, by claims beside an honest one's, could have
+    those needs counted for himself, who has no room left.
+    """
 
     __slots__ = ("due_us", "pauses", "request", "sent", "targets", "wish")
 
@@ -142,7 +146,7 @@ class Requests:
     def starve(self, now: int) -> None:
         """Ask for what lost its route of late and has none yet; what finds no room waits."""
         starving, self._starving = self._starving, {}
-        for prefix in (*starving, *islice(self._waiting, LOOKS_MAX)):
+        for prefix in dict.fromkeys((*islice(self._waiting, LOOKS_MAX), *starving)):
             self._waiting.pop(prefix, None)
             entry = self._table.entries.get(prefix)
             if entry is not None and entry.selected is None and not self._ask_around(entry, now):
@@ -205,6 +209,7 @@ class Requests:
                     self._send(known.request, others)
                 return True
             self._forget(prefix)
+        targets = tuple(sorted(targets, key=self._shares.__getitem__))
         if not self._room(targets[0], wish=wish):
             return False
         self._pending[prefix] = Pending(request, targets, now, pauses, wish=wish)

@@ -3,8 +3,8 @@ PROBE, HELD.
 
 Enters: the body of an item. Leaves: a frozen value, or WireError. A space is named by a tag that
 only holders of its fetch key can make or find, and that differs for each sender and each start of
-it: `salt` is drawn when a node starts. Feeds are named by the first bytes of their author's keyed
-id. Ref: docs/wire-format.md#entries-over-lora.
+it: `salt` is drawn when a node starts. But for DIGESTS it covers what is said as well. Feeds are
+named by the first bytes of their author's keyed id. Ref: docs/wire-format.md#entries-over-lora.
 """
 
 from collections.abc import Iterable
@@ -75,10 +75,14 @@ class Heads(NamedTuple):
     heads: tuple[AirHead, ...]
     partial: bool = False
 
+    def said(self) -> bytes:
+        """Return what the tag covers."""
+        heads = b"".join(head.encode() for head in self.heads)
+        return bytes([_PARTIAL * self.partial]) + heads
+
     def encode(self) -> bytes:
         """Return the body."""
-        heads = b"".join(head.encode() for head in self.heads)
-        return self.salt + self.tag + bytes([_PARTIAL * self.partial]) + heads
+        return self.salt + self.tag + self.said()
 
 
 class AirRange(NamedTuple):
@@ -100,10 +104,13 @@ class Needs(NamedTuple):
     tag: bytes
     ranges: tuple[AirRange, ...]
 
+    def said(self) -> bytes:
+        """Return what the tag covers."""
+        return b"".join(item.encode() for item in self.ranges)
+
     def encode(self) -> bytes:
         """Return the body."""
-        ranges = b"".join(item.encode() for item in self.ranges)
-        return self.salt + self.tag + ranges
+        return self.salt + self.tag + self.said()
 
 
 class Mark(NamedTuple):
@@ -125,9 +132,13 @@ class AirProbe(NamedTuple):
     tag: bytes
     marks: tuple[Mark, ...]
 
+    def said(self) -> bytes:
+        """Return what the tag covers."""
+        return b"".join(mark.encode() for mark in self.marks)
+
     def encode(self) -> bytes:
         """Return the body."""
-        return self.salt + self.tag + b"".join(mark.encode() for mark in self.marks)
+        return self.salt + self.tag + self.said()
 
 
 class AirHeld(NamedTuple):

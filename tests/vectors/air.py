@@ -69,12 +69,27 @@ def stub_of(entry):
     return thin._replace(prev=entry.head.prev, clear=b"", sealed=entry.body_hash)
 
 
+def tagged(keys, sub, message):
+    """Make the tag of what is said by the page alone: over all that is behind it."""
+    behind = message.encode()[len(SALT) :]
+    text = NODE + SALT + bytes([sub]) + behind
+    tag = crypto.digest(text, key=keys.fetch, size=4, person=b"meshd-air-tag")
+    return message._replace(tag=tag)
+
+
 def make():
     """Return {name: {fields, bytes}}; bytes are hex."""
     space, keys, entry, _ = made()
     feed = keys.author_id(FOUNDER)[:FEED_LEN]
     tag = crypto.digest(NODE + SALT, key=keys.fetch, size=4, person=b"meshd-air-tag")
     state = fill(7, 16)
+    heads = (
+        Heads(SALT, b"", (AirHead(feed, 300),)),
+        Heads(SALT, b"", (AirHead(feed, 2**32 - 1),), partial=True),
+        Heads(SALT, b"", (AirHead(feed, FORKED),)),
+    )
+    needs = Needs(SALT, b"", (AirRange(feed, 128, 12),))
+    probe = AirProbe(SALT, b"", (Mark(feed, 300, entry.digest(space, FOUNDER)[:4]),))
     said = crypto.digest(NODE + SALT + state, key=keys.fetch, size=4, person=b"meshd-air-state")
     number = (300).to_bytes(4, "big")
     term = crypto.digest(
@@ -85,12 +100,12 @@ def make():
         "thin, membership written out": thin_of(entry, whole=True),
         "part": Part(entry.head.author_id, 300, 1, 3, b"the second of three"),
         "digests": Digests(SALT, (Digest(tag, said),)),
-        "heads": Heads(SALT, tag, (AirHead(feed, 300),)),
-        "heads, partial": Heads(SALT, tag, (AirHead(feed, 2**32 - 1),), partial=True),
+        "heads": tagged(keys, 5, heads[0]),
+        "heads, partial": tagged(keys, 5, heads[1]),
         "held": AirHeld(300, _mac(space, entry)),
-        "needs": Needs(SALT, tag, (AirRange(feed, 128, 12),)),
-        "heads, forked": Heads(SALT, tag, (AirHead(feed, FORKED),)),
-        "probe": AirProbe(SALT, tag, (Mark(feed, 300, entry.digest(space, FOUNDER)[:4]),)),
+        "needs": tagged(keys, 6, needs),
+        "heads, forked": tagged(keys, 5, heads[2]),
+        "probe": tagged(keys, 17, probe),
         "stub": stub_of(entry),
     }
     vectors = {

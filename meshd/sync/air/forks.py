@@ -188,7 +188,7 @@ class AirForks:
         if space is None or not marks:
             return None
         self._suspects.probed(link.name, now)
-        return AirProbe(self._names.salt, self._names.tag(space), tuple(marks))
+        return self._names.told(space, Sub.PROBE, AirProbe(b"", b"", tuple(marks)))
 
     def _aim(self, one: Suspect, feed: Feed, seqs: list[int], due_us: int, now: int) -> None:
         """Ask about these entries when their marks are known."""

@@ -5,12 +5,23 @@ the space's fetch key over the sender and the salt of its start: who has not the
 which space is meant nor that two nodes mean the same one.
 """
 
+from typing import TypeVar
+
 from meshd.core.crypto import digest
 from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, Thin
-from meshd.wire.air_messages import FEED_LEN, FORKED, STATE_LEN, TAG_LEN, AirHead
+from meshd.wire.air_messages import (
+    FEED_LEN,
+    FORKED,
+    STATE_LEN,
+    TAG_LEN,
+    AirHead,
+    AirProbe,
+    Heads,
+    Needs,
+)
 from meshd.wire.membership import decode_successor
 
 MEMBERSHIPS_MAX = 64
@@ -18,6 +29,9 @@ MEMBERSHIPS_MAX = 64
 
 Feed = tuple[bytes, bytes]
 """(space, author)."""
+
+Said = TypeVar("Said", Heads, Needs, AirProbe)
+"""What is said of one space."""
 
 
 class Names:
@@ -81,16 +95,26 @@ class Names:
         """Return what this node calls a space."""
         return _tag(space, self._node + self.salt)
 
+    def told(self, space: Space, sub: int, message: Said) -> Said:
+        """Return what is said, as this node's word of a space: the tag covers all of it."""
+        tag = _tag(space, self._node + self.salt + bytes([sub]) + message.said())
+        return message._replace(salt=self.salt, tag=tag)
+
     def state(self, space: Space, state: bytes) -> bytes:
         """Return what this node says when it holds `state` of a space."""
         return blinded(space, self._node, self.salt, state)
 
     def find(self, node: bytes, salt: bytes, tag: bytes) -> Space | None:
         """Return the space that another node calls so; None when this node has not its key."""
-        for space in self.spaces.all():
-            if _tag(space, node + salt) == tag:
-                return space
-        return None
+        return self._tagged(node + salt, tag)
+
+    def meant(self, node: bytes, sub: int, message: Said) -> Space | None:
+        """Return the space that another speaks of; None when it is not known here, or it was not
+        said by who has its key."""
+        return self._tagged(node + message.salt + bytes([sub]) + message.said(), message.tag)
+
+    def _tagged(self, named: bytes, tag: bytes) -> Space | None:
+        return next((one for one in self.spaces.all() if _tag(one, named) == tag), None)
 
 
 def feed_name(space: Space, author: bytes) -> bytes:
@@ -116,8 +140,8 @@ def blinded(space: Space, node: bytes, salt: bytes, state: bytes) -> bytes:
     return digest(text, key=space.fetch_key, size=STATE_LEN, person=b"meshd-air-state")
 
 
-def _tag(space: Space, sender: bytes) -> bytes:
-    return digest(sender, key=space.fetch_key, size=TAG_LEN, person=b"meshd-air-tag")
+def _tag(space: Space, named: bytes) -> bytes:
+    return digest(named, key=space.fetch_key, size=TAG_LEN, person=b"meshd-air-tag")
 
 
 assert FEED_LEN <= ID_LEN

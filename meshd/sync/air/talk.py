@@ -31,6 +31,7 @@ from meshd.wire.air_messages import (
     Heads,
     fitting,
 )
+from meshd.wire.lora_payload import Sub
 from meshd.wire.symbols import SymbolBatch
 
 HEADS_AGAIN = 10
@@ -192,9 +193,10 @@ class Talk:
 
     def heads(self, node: bytes, message: Heads, now: int) -> list[Finding]:
         """Take a neighbour's heads; return what it lacks and what it has more."""
-        space = self._names.find(node, message.salt, message.tag)
-        if space is None:
-            return []
+        space = self._names.meant(node, Sub.HEADS, message)
+        return [] if space is None else self._compare(node, space, message, now)
+
+    def _compare(self, node: bytes, space: Space, message: Heads, now: int) -> list[Finding]:
         self._shared[space.id] = now
         self._heads_us.pop(space.id, None)
         found: list[Finding] = []
@@ -244,7 +246,7 @@ class Talk:
         if space is not None:
             self._heads_us.pop(space.id, None)
         heads = self._symbols.take(node, batch, state, now)
-        return [] if heads is None else self.heads(node, heads, now)
+        return [] if heads is None or space is None else self._compare(node, space, heads, now)
 
     def changed(self, now: int) -> None:
         """Say soon what is held now: others than who sent it may lack what came."""
@@ -409,7 +411,8 @@ class Talk:
         order = dict.fromkeys((*last, *self._rng.sample(held, len(held))))
         every = [head for author in order if (head := heads_of.get(author)) is not None]
         heads = fitting(every, room)
-        return Heads(self._names.salt, self._names.tag(space), heads, len(heads) < len(every))
+        said = Heads(b"", b"", heads, len(heads) < len(every))
+        return self._names.told(space, Sub.HEADS, said)
 
     def _note_headed(self, space: Space, now: int) -> None:
         present = self._state(space).now

@@ -13,9 +13,20 @@ from meshd.core.drops import DropReason
 from meshd.space.space import Space
 from meshd.sync.air.names import Feed, Names, feed_name
 from meshd.sync.air.offers import ASKED_SPAN_US
-from meshd.wire.air_messages import NEEDS_HEAD, RANGE_LEN_MAX, RANGES_MAX, AirRange, Needs
+from meshd.wire.air_messages import (
+    FEED_LEN,
+    NEEDS_HEAD,
+    RANGE_LEN_MAX,
+    RANGES_MAX,
+    AirRange,
+    Needs,
+)
+from meshd.wire.lora_payload import Sub
 
 WANTS_MAX = 64
+STRANGE_MAX = 4
+"""Of them so many, with those in vain, for feeds of authors whom nobody told of: a member can claim
+as many as it likes."""
 WINDOW = 12
 """Entries asked for at a time."""
 TRIES_MAX = 5
@@ -63,10 +74,17 @@ class AirWants:
             return None
         if now < self._vain.get(feed, now):
             return None
-        if len(self._wants) >= WANTS_MAX:
+        if len(self._wants) >= WANTS_MAX or (
+            _strange(feed) and self._strangers(now) >= STRANGE_MAX
+        ):
             return DropReason.AIR_WANTS_FULL
         self._wants[feed] = _Want(last, now + wait_us + self._slow * self._rng.randint(*FIRST_US))
         return None
+
+    def _strangers(self, now: int) -> int:
+        """Count the feeds of unknown authors that are asked for, or were lately in vain."""
+        vain = (feed for feed, until_us in self._vain.items() if now < until_us)
+        return sum(map(_strange, (*self._wants, *vain)))
 
     def came(self, feed: Feed, seq: int, now: int) -> None:
         """Note that an entry is here: the want is met, or there is hope for the rest."""
@@ -139,7 +157,7 @@ class AirWants:
                 ranges.append(AirRange(feed_name(space, feed[1]), held + 1, length))
         if not ranges:
             return None
-        return Needs(self._names.salt, self._names.tag(space), tuple(ranges))
+        return self._names.told(space, Sub.NEEDS, Needs(b"", b"", tuple(ranges)))
 
     def _give_up(self, feed: Feed, now: int) -> None:
         """Nobody has what was claimed, or it does not get here: leave it for a while."""
@@ -157,6 +175,11 @@ class AirWants:
         space = self._spaces.get(feed[0])
         known = space.feeds.get(feed[1]) if space else None
         return known is not None and known.frozen
+
+
+def _strange(feed: Feed) -> bool:
+    """Tell whether no author here is known to be meant: then the feed has its short name."""
+    return len(feed[1]) == FEED_LEN
 
 
 def _turn(space: Space, feed: Feed) -> tuple[int, Feed]:

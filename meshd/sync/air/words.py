@@ -71,7 +71,7 @@ class Words:
             self._probe(asker, wire.decode_probe(body), now)
 
     def _probe(self, asker: Asker, message: wire.AirProbe, now: int) -> None:
-        space = self._names.find(asker.node, message.salt, message.tag)
+        space = self._names.meant(asker.node, Sub.PROBE, message)
         if space is not None:
             link, voice = asker.link, asker.voice
             self._forks.probed(link, voice, space, message, now, giver=asker.giver)
@@ -99,7 +99,7 @@ class Words:
 
     def _needs(self, asker: Asker, message: wire.Needs, now: int) -> None:
         names = self._names
-        space = names.find(asker.node, message.salt, message.tag)
+        space = names.meant(asker.node, Sub.NEEDS, message)
         if space is None:
             return
         asked = []

@@ -72,6 +72,28 @@ def test_what_waits_for_room_is_bounded_and_has_its_turn(talk, monkeypatch):
     assert len(talk.station.babel._requests) == 60
 
 
+def test_what_rests_gives_its_place_to_what_was_not_asked_yet(talk, monkeypatch):
+    values = {"PENDING_MAX": 60, "RESEND_US": (500_000,), "REST_US": 500_000, "ROOM_US": 100_000}
+    for name, value in values.items():
+        monkeypatch.setattr(requests, name, value)
+    unfeasible(talk, 1, LOST)
+    lose(talk, 1, LOST)
+    assert len(set(asked(talk, 6))) == LOST, "though nothing is ever answered"
+
+
+def test_claims_of_a_liar_have_nobodys_needs_counted_for_himself(talk, monkeypatch):
+    monkeypatch.setattr(requests, "PENDING_MAX", 60)
+    unfeasible(talk, 1, 100)
+    lose(talk, 1, 100)
+    assert len(asked(talk, 0.2)) == 60, "all of OTHER, the liar"
+    unfeasible(talk, 101, 120)
+    for number in range(101, 121):
+        longer = update(numbered(number), metric=700, seqno=1, next_hop=THIRD)
+        talk.say(longer, source=THIRD)
+    lose(talk, 101, 120)
+    assert {numbered(number) for number in range(101, 121)} <= set(asked(talk, 0.2))
+
+
 def test_neighbour_of_whom_much_is_wanted_leaves_others_their_share(talk, monkeypatch):
     monkeypatch.setattr(requests, "PENDING_MAX", 150)
     unfeasible(talk, 1, 180)

@@ -44,7 +44,7 @@ def hear(house, giver, sub, message, *, trusted=True):
 
 def probe_of(house, marks):
     names = house.air._names
-    return AirProbe(names.salt, names.tag(house.home), tuple(marks))
+    return names.told(house.home, Sub.PROBE, AirProbe(b"", b"", tuple(marks)))
 
 
 def put_back(net):

@@ -13,9 +13,19 @@ from meshd.sync.air.aside import ASIDE_MAX, ASSEMBLIES_MAX, Parts
 from meshd.sync.air.names import feed_name
 from meshd.sync.air.offers import ASKED_MAX, OFFERS_MAX, Offer, Offers
 from meshd.sync.air.thin import contract, expand
-from meshd.sync.air.wants import WANTS_MAX, AirWants
+from meshd.sync.air.wants import STRANGE_MAX, TRIES_MAX, WANTS_MAX, AirWants
 from meshd.wire.air_entry import Part, Thin, decode_thin
-from meshd.wire.air_messages import AirHead, AirRange, Digest, Digests, Heads, Needs
+from meshd.wire.air_messages import (
+    FORKED,
+    AirHead,
+    AirProbe,
+    AirRange,
+    Digest,
+    Digests,
+    Heads,
+    Mark,
+    Needs,
+)
 from meshd.wire.lora_payload import ObjectKind, Sub
 
 SALT = b"mm"
@@ -33,10 +43,23 @@ def say(house, sub, value, *, node=MALLORY, trusted=True):
     house.hear_local(node, sub, value if isinstance(value, bytes) else value.encode(), trusted)
 
 
-def tag_of(house):
+def named(house):
+    """Return the names by which Mallory, who has the key, would speak of a house's spaces."""
     names = names_of(house.spaces, SALT)
     names._node = MALLORY
-    return names.tag(house.home)
+    return names
+
+
+def tag_of(house):
+    return named(house).tag(house.home)
+
+
+def heads_of(house, *heads, partial=False):
+    return named(house).told(house.home, Sub.HEADS, Heads(b"", b"", heads, partial))
+
+
+def needs_of(house, *ranges):
+    return named(house).told(house.home, Sub.NEEDS, Needs(b"", b"", ranges))
 
 
 def thin_of(net, text):
@@ -102,7 +125,7 @@ def test_neighbour_that_floods_needs_gets_its_part_and_no_more(net):
     feed = feed_name(home, home.author)
     for _ in range(10):
         for first in range(1, 90, 12):
-            say(net.anna, Sub.NEEDS, Needs(SALT, tag_of(net.anna), (AirRange(feed, first, 12),)))
+            say(net.anna, Sub.NEEDS, needs_of(net.anna, AirRange(feed, first, 12)))
         net.run(30 * SECOND)
     assert net.anna.drops(DropReason.AIR_FLOOD)
     assert len(net.named("ENTRY", since=begin)) <= ASKED_MAX
@@ -118,7 +141,8 @@ def test_entries_before_their_time_are_kept_only_in_part(net):
 
 def test_claim_that_nobody_keeps_is_asked_for_a_few_times(net):
     begin, home = net.now, net.anna.home
-    heads = Heads(SALT, tag_of(net.anna), (AirHead(feed_name(home, home.author), 2**32 - 1),), True)
+    claim = AirHead(feed_name(home, home.author), 2**32 - 1)
+    heads = heads_of(net.anna, claim, partial=True)
     for _ in range(60):
         say(net.ben, Sub.HEADS, heads)
         net.run(10 * SECOND)
@@ -127,10 +151,37 @@ def test_claim_that_nobody_keeps_is_asked_for_a_few_times(net):
 
 def test_head_of_an_unknown_feed_is_asked_for_by_one_entry(net):
     begin = net.now
-    say(net.ben, Sub.HEADS, Heads(SALT, tag_of(net.ben), (AirHead(b"new", 900),), True))
+    say(net.ben, Sub.HEADS, heads_of(net.ben, AirHead(b"new", 900), partial=True))
     net.run(10 * SECOND)
     (need,) = net.named("NEEDS", since=begin)
     assert need.size == 16 + 2 + 2 + 4 + 3 + 1 + 1
+
+
+def test_feeds_of_many_whom_nobody_knows_are_asked_for_a_few_at_a_time(net):
+    begin = net.now
+    claims = [AirHead(bytes([number, 7, 7]), 1) for number in range(36)]
+    for _ in range(20):
+        say(net.ben, Sub.HEADS, heads_of(net.ben, *claims, partial=True))
+        net.run(30 * SECOND)
+    assert net.ben.drops(DropReason.AIR_WANTS_FULL)
+    asked = sum((need.size - 16 - 2 - 4) // 5 for need in net.named("NEEDS", since=begin))
+    assert asked <= STRANGE_MAX * TRIES_MAX
+
+
+def test_who_has_not_the_key_puts_no_words_into_a_members_mouth(net):
+    """Tag and salt of true words are of no use beside other words, nor as another kind of word."""
+    net.anna.post("one")
+    net.run(20 * MINUTE)
+    begin, home = net.now, net.anna.home
+    feed = feed_name(home, home.author)
+    true = tag_of(net.anna), heads_of(net.anna).tag, needs_of(net.anna, AirRange(feed, 1, 1)).tag
+    for tag in true:
+        forked = Heads(SALT, tag, (AirHead(feed, FORKED), AirHead(b"new", 9)), partial=True)
+        say(net.anna, Sub.HEADS, forked)
+        say(net.anna, Sub.NEEDS, Needs(SALT, tag, (AirRange(feed, 1, 2),)))
+        say(net.anna, Sub.PROBE, AirProbe(SALT, tag, (Mark(feed, 1, b"mark"),)))
+    net.run(3 * MINUTE)
+    assert not net.named("ENTRY", "HEADS", "NEEDS", "PROBE", since=begin)
 
 
 def test_recording_of_a_neighbour_makes_nobody_send(net):
@@ -139,8 +190,8 @@ def test_recording_of_a_neighbour_makes_nobody_send(net):
     begin, home = net.now, net.anna.home
     feed = feed_name(home, home.author)
     for value, sub in (
-        (Needs(SALT, tag_of(net.anna), (AirRange(feed, 1, 9),)), Sub.NEEDS),
-        (Heads(SALT, tag_of(net.anna), ()), Sub.HEADS),
+        (needs_of(net.anna, AirRange(feed, 1, 9)), Sub.NEEDS),
+        (heads_of(net.anna), Sub.HEADS),
         (Digests(SALT, (Digest(tag_of(net.anna), b"stat"),)), Sub.DIGESTS),
     ):
         say(net.anna, sub, value, trusted=False)
@@ -196,7 +247,7 @@ def test_repairs_take_a_part_of_the_time_on_air():
 def test_wants_are_bounded(net):
     wants = AirWants(names_of(net.ben.spaces, SALT), Random(1))
     space = net.ben.home.id
-    reasons = [wants.add((space, b"%03d" % number), 1, 0) for number in range(WANTS_MAX + 1)]
+    reasons = [wants.add((space, b"a%03d" % number), 1, 0) for number in range(WANTS_MAX + 1)]
     assert reasons[-2:] == [None, DropReason.AIR_WANTS_FULL]
     assert len(wants.build(MINUTE, 400).ranges) == 32
 

@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import pytest
 from vectors.air import NODE, SALT, fill, made, make
 from vectors.space import FOUNDER
 
 from meshd.core import crypto
 from meshd.core.identity import Identity
 from meshd.sync.air import acks, names, states
+from meshd.wire import air_messages as wire
+from meshd.wire.lora_payload import Sub
 
 VECTORS = make()
 
@@ -18,6 +21,23 @@ def test_names_and_states_are_those_of_the_vectors():
     tag = names._tag(space, NODE + SALT)
     state = names.blinded(space, NODE, SALT, fill(7, 16))
     assert (tag + state).hex() == VECTORS["names"]["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sub", "decode"),
+    [
+        ("heads, partial", Sub.HEADS, wire.decode_heads),
+        ("needs", Sub.NEEDS, wire.decode_needs),
+        ("probe", Sub.PROBE, wire.decode_probe),
+    ],
+)
+def test_tag_of_what_is_said_is_that_of_the_vectors(name, sub, decode):
+    space = SimpleNamespace(fetch_key=made()[1].fetch)
+    said = names.Names(SimpleNamespace(identity=SimpleNamespace(node=NODE)))
+    said.salt = SALT
+    data = bytes.fromhex(VECTORS[name]["bytes"])
+    bare = decode(data)._replace(salt=b"", tag=b"")
+    assert said.told(space, sub, bare).encode() == data
 
 
 def test_state_of_a_feed_is_that_of_the_vectors():
