@@ -44,6 +44,10 @@ class Trickle:
         self._begin(now, self.shortest_us)
         self._speak_us = now + self._rng.randint(0, self.shortest_us // 2)
 
+    def settle(self) -> None:
+        """Somebody is there who asks for what it missed: intervals grow from the next one on."""
+        self._early = 0
+
     @property
     def due_us(self) -> int:
         """Return when `poll` is wanted next."""

@@ -188,6 +188,11 @@ class Cast:
         urgent = (self.turns.when(one) for one in self.store.by_name.values() if not one.rank)
         return min((at for at in urgent if at is not None), default=self.turns.next_us)
 
+    def ride(self, room: int, now: int) -> None:
+        """A frame goes anyway: whom this node hears goes with it when that is news."""
+        if self.due_us() is None:
+            self.listings.ride(room, now)
+
     def build(self, now: int, room: int, *, whole: int | None = None) -> Batch | None:
         """Return items of at most `room` bytes when anything is due, all that waits among them.
 

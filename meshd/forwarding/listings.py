@@ -97,6 +97,11 @@ class Listings:
         """Have the list of neighbours sent with the next frame, or alone."""
         self._heard_due_us = now
 
+    def ride(self, room: int, now: int) -> None:
+        """Have it sent with a frame of so much room when it has changed."""
+        if self.news and TAGS_HEAD + SHORT_LEN * len(self._neighbours.told_to_others()) <= room:
+            self._heard_due_us = now
+
     def relist(self) -> None:
         """Somebody missed the list of neighbours: it goes with what is sent next."""
         self._heard_version = -1

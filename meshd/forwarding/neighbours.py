@@ -112,6 +112,12 @@ class Neighbours:
         """Return which of this node's listeners hear a neighbour for sure."""
         return [short for short in self.listeners if self._hear(short, sender)]
 
+    def both(self, one: bytes, other: bytes) -> bool:
+        """Tell whether a neighbour and another node hear each other, as far as they say."""
+        if one not in self.known or not self._hear(one, other):
+            return False
+        return other not in self.known or self._hear(other, one)
+
     def only(self, listener: bytes) -> bool:
         """Tell whether a listener hears no neighbour of this node, as far as it said."""
         hears = frozenset[bytes]().union(*self.known[listener].hears.values())

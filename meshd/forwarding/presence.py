@@ -39,6 +39,9 @@ RIDE_US = 60_000_000
 BURST, BURST_LEAST, WORD_AIRTIMES = 24, 8, 60
 """So many frames go for that alone, then one in so many airtimes of one; where the hour is short,
 what a quarter of its control holds, and then half of it in an hour."""
+CALM = 0.1
+"""While more of the channel is taken, frames for that alone wait longer, in proportion: one then
+holds more, and fewer are lost."""
 FIRST = 2
 """So many echoes are the first answer to who is new; more go to who proved to be there."""
 STRANGE_RIDERS = 2
@@ -106,6 +109,7 @@ class Presence:
         self._strangers: dict[bytes, list[int]] = {}
         self._doublings = 0
         self._rode_us: int | None = None
+        self._taken = 0.0
         self._all = air.bucket()
         self._cause = _Cause.STRANGE
 
@@ -139,6 +143,10 @@ class Presence:
             self._strangers[short] = [0, now]
         if self._strangers[short][0] < ASKS:
             self._want(now, _Cause.STRANGE)
+
+    def loaded(self, taken: float) -> None:
+        """Note how much of the channel is taken."""
+        self._taken = taken
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -253,6 +261,6 @@ class Presence:
         if self.due_us is None or risen:
             crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
             wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings
-            wait_us = min(wait_us, ECHO_US)
+            wait_us = min(int(wait_us * max(self._taken / CALM, 1)), ECHO_US)
             due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))
             self.due_us = due_us if self.due_us is None else min(self.due_us, due_us)

@@ -78,6 +78,7 @@ class RadioMesh:
             relayed_us=link.band.airtime_us_max * RELAYED_PERCENT // 100,
         )
         self.ways = ways
+        ways.gain.hear = self.neighbours.both
         self.direct = DirectRadio(ctx, link, ways, self.cast.turns.parts)
         self._locals: list[Waiting] = []
         self._said: Waiting | None = None  # of routes
@@ -287,6 +288,7 @@ class RadioMesh:
         self.direct.pump(now)
         self._events.extend(self.direct.events())
         self.cast.loaded(load := self._link.load(now), now)
+        self.presence.loaded(self._link.taken(now))
         self.cast.use(self._rules[load > BUSY])
         if self.presence.speaks(now):
             self.neighbours.expire(now)

@@ -60,6 +60,8 @@ class FrameMaker:
         room = self._room - _size(chosen)
         batch = None
         if to is None and room >= ROOM_MIN:
+            if chosen:
+                self._cast.ride(room, now)
             batch = self._cast.build(now, room, whole=self._room)
             room -= len(encode(batch.items)) if batch is not None else 0
         chosen += _fitting([one for one in waiting if one not in chosen], room)

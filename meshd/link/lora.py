@@ -19,7 +19,7 @@ from meshd.core.identity import Identity
 from meshd.core.ids import SHORT_LEN, node_text
 from meshd.core.law import SubBand
 from meshd.core.trickle import Trickle
-from meshd.link.access import Access, Manners
+from meshd.link.access import BUSY_WINDOW_US, Access, Manners
 from meshd.link.account import Share
 from meshd.link.ledger import Ledger, Priority
 from meshd.link.lora_neighbours import LoraNeighbour, LoraNeighbours
@@ -47,6 +47,7 @@ ANSWER_SLOTS = 8
 CALM, BEACON_CALM = 0.15, 0.3
 """Routes and beacons wait while more of the last minute than that was taken: when all nodes of a
 crowd start at once, their first words would keep each other from being heard."""
+UP_LEAST_US = 10_000_000
 KNOWN_INTERVALS, FEW = 6, 2
 """Who said its beacon within so many of the shortest intervals does not say it again for a newcomer
 where more are in earshot than that: who missed it asks for it."""
@@ -119,6 +120,7 @@ class LoraLink:
         self._introduced: deque[int] = deque(maxlen=INTRODUCTIONS)
         self._challenge_us: int | None = None
         self._said_us: int | None = None
+        self._ready_us = 0
         self._spoke_us: int | None = None
         self._arrived: deque[Opened | Met | Stranger] = deque()
 
@@ -171,7 +173,7 @@ class LoraLink:
     def ready(self, now: int) -> None:
         """The modem is set and takes frames: say soon who is here."""
         if not self.up:
-            self.up = True
+            self.up, self._ready_us = True, now
             self.trickle.start(now)
 
     def gone(self, now: int) -> None:
@@ -245,6 +247,11 @@ class LoraLink:
         """Send another frame in the place of one that waits here, or none."""
         self._access.exchange(outgoing, other)
 
+    def taken(self, now: int) -> float:
+        """Return the same of the time since the radio is up, while that is less than a minute."""
+        span_us = min(max(now - self._ready_us, UP_LEAST_US), BUSY_WINDOW_US)
+        return min(self.load(now) * BUSY_WINDOW_US / span_us, 1.0)
+
     def echoed(self, opened: Opened, echoes: Container[bytes], now: int) -> bool:
         """Take echoes of frames; return whether their sender is there now."""
         return self.sources.echoed(opened, echoes, now)
@@ -292,6 +299,8 @@ class LoraLink:
         row = self._note(met.node, met.counter, (rssi_dbm, snr_db), now, anew=met.new)
         row.boot, row.proven = met.boot, met.proven
         self._arrived.append(met)
+        if len(self.neighbours) > CROWD:
+            self.trickle.settle()
         if met.new or not known:
             span_us = KNOWN_INTERVALS * self.trickle.shortest_us
             said_of_late = self._said_us is not None and now - self._said_us < span_us
@@ -357,7 +366,10 @@ class LoraLink:
             said_us = spoke_us  # who heard any frame of this node, and not its beacon, asks for it
         silent = said_us is None or now - said_us >= trickle.interval_us
         wanted = now >= trickle.due_us and trickle.poll(now, silent=silent)
-        wanted = wanted and (said_us is None or self.calm(now, BEACON_CALM))
+        if said_us is None:
+            wanted = wanted and self._introduce_us is None  # it is said for who was heard first
+        else:
+            wanted = wanted and self.calm(now, BEACON_CALM)
         if self._introduce_us is not None and now >= self._introduce_us:
             wanted, self._introduce_us = True, None
         answer_us = self.sender.answer_due()

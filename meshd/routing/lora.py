@@ -24,8 +24,9 @@ from meshd.routing.lesson import Lesson
 from meshd.routing.lora_names import Spoken
 from meshd.routing.lora_peer import DOUBT_SOON, Peer
 from meshd.routing.lora_reader import Reader
+from meshd.routing.lora_row import Row
 from meshd.routing.lora_rules import HOP_STEPS_MIN, Rules
-from meshd.routing.lora_words import Row, Words
+from meshd.routing.lora_words import Words
 from meshd.routing.selection import leads_on, meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
@@ -78,9 +79,8 @@ class LoraDialect:
         self._learner = learner
         self._chooser = chooser
         self._questions: list[tuple[Neighbour, Tlv]] = []
-        self._words = words = Words(
-            learner, rules, spoken=state.spoken, near=self.peers.keys(), now=state.now
-        )
+        words = Words(learner, rules, spoken=state.spoken, near=self.peers, now=state.now)
+        self._words, self.gain = words, words.gain
         self._reader = Reader(learner.ctx, words, self._known, own=self.own, link=link.name)
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -151,8 +151,7 @@ class LoraDialect:
         """Note that a neighbour has shown that it hears this node."""
         peer = self.peers.get(node)
         if peer is not None and not peer.hears_us:
-            peer.hears_us = True
-            self._weigh(peer)
+            self._hears(peer, now, heard=True)
             self._chooser.settle(now)
 
     def late(self, nodes: Container[bytes], now: int) -> None:
@@ -348,6 +347,14 @@ class LoraDialect:
             self._words.again(now)
         peer.boot = boot
 
+    def _hears(self, peer: Peer, now: int, *, heard: bool) -> None:
+        """Note whether a neighbour hears this node; who begins to is told soon what it may lack."""
+        peer.hears_us = heard
+        if heard:
+            peer.up_us = now
+            self._words.again(now, anew=False)
+        self._weigh(peer)
+
     def _weigh(self, peer: Peer) -> None:
         """Work out what a link costs, INFINITY when it does not work both ways."""
         cost, neighbour = INFINITY, peer.neighbour
@@ -427,8 +434,7 @@ class LoraDialect:
         if node != peer.node and (row := self._words.rows.get(node)) is not None:
             row.common += 1
         if node == self.own and heard != peer.hears_us:
-            peer.hears_us = heard
-            self._weigh(peer)
+            self._hears(peer, peer.heard_us, heard=heard)
         prefix = self._prefix(node)
         if steps == UNREACHABLE:
             if node != self.own:
@@ -458,7 +464,7 @@ class LoraDialect:
             self._words.awaits(row, seqno, now)
             if route is not None and route.neighbour.link.name != self.link.name:
                 request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
-                self._learner.requests.incoming(peer.neighbour, request, now, _no)
+                self._learner.requests.incoming(peer.neighbour, request, now, lambda _: False)
             nearer = route is None or entry is None or leads_on(entry, route, peer.neighbour)
         self._words.want(want, now, nearer=nearer)
 
@@ -493,7 +499,3 @@ class LoraDialect:
                 self._words.answer(row, now)
             if not known:
                 self._words.seek(ask.short, now)
-
-
-def _no(now: int) -> bool:
-    return False

@@ -44,12 +44,13 @@ class Group:
 class Peer:
     """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row.
 
-    `doubted_us`: from then on a failure of what others sent counts again. `late`: it may be gone.
+    `up_us`: when it said so first; `doubted_us`: from then on failures of what others sent count;
+    `late`: it may be gone.
     """
 
     __slots__ = (
         *("boot", "heard_us", "hears_us", "margin_db", "names", "neighbour", "node", "proven"),
-        *("doubted_us", "late", "silent", "waiting"),
+        *("doubted_us", "late", "silent", "up_us", "waiting"),
     )
 
     def __init__(self, neighbour: Neighbour) -> None:
@@ -61,7 +62,7 @@ class Peer:
         self.heard_us = 0
         self.hears_us = self.proven = self.late = False
         self.margin_db = 0.0
-        self.silent = self.doubted_us = 0
+        self.silent = self.doubted_us = self.up_us = 0
 
     def steps(self, rules: Rules) -> int:
         """Return what a hop to it costs; to who may be gone, so much that another way is taken."""

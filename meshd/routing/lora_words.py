@@ -8,15 +8,17 @@ update by Babel is, and kept there for as long as neighbours may believe it.
 Must not know: frames, keys, how routes are learnt.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
-from meshd.neighbour.table import Neighbour
 from meshd.routing.learn import Learner
 from meshd.routing.lora_asked import ASKED_MAX, Asked
+from meshd.routing.lora_gain import Gain
 from meshd.routing.lora_making import Making
 from meshd.routing.lora_names import Spoken
+from meshd.routing.lora_peer import Peer
+from meshd.routing.lora_row import Row
 from meshd.routing.lora_rules import Rules
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
@@ -83,41 +85,20 @@ KEPT_PERIODS = 4
 """How long a distance is kept after it was told: neighbours believe it for three and a half."""
 
 
-class Row:
-    """One node as it is told of: `told` in steps, None before the first time.
-
-    `repeats`: how often it is to be said soon; `name`: in full; `asked`: as somebody waits for it;
-    `wanted`: with this seqno or a later one, until when. `common`: how often it was said here whom
-    it means. `lost`: how often it is still to be said that there is no way any more.
-    """
-
-    __slots__ = (
-        *("asked", "common", "lost", "name", "named_us", "node", "prefix", "repeats", "said_us"),
-        *("told", "via", "wanted"),
-    )
-
-    def __init__(self, node: bytes, prefix: Prefix) -> None:
-        self.node = node
-        self.prefix = prefix
-        self.told: int | None = None
-        self.via: Neighbour | None = None
-        self.said_us = 0
-        self.repeats = 0
-        self.name = False
-        self.named_us: int | None = None
-        self.asked = False
-        self.common = 0
-        self.lost = 0
-        self.wanted: tuple[int, int] | None = None
-
-
 class Words:
     """What one radio of `own` has to say. `near` holds the nodes that it hears."""
 
     def __init__(
-        self, learner: Learner, rules: Rules, *, spoken: Spoken, near: Collection[bytes], now: int
+        self,
+        learner: Learner,
+        rules: Rules,
+        *,
+        spoken: Spoken,
+        near: Mapping[bytes, Peer],
+        now: int,
     ) -> None:
         self.rules = rules
+        self.gain = Gain(near, rules)
         self.rows: dict[bytes, Row] = {}
         self._learner = learner
         self._own = node_of_address(next(iter(learner.own.prefixes)).address)
@@ -133,6 +114,8 @@ class Words:
         self._urgent = False
         self._paid_us = now
         self._hello = 3
+        self._anew = False
+        self._regular_us: int | None = None
         self._again_us = now
         self._credit_us = (START_BYTES + BURST_BYTES) * rules.byte_us
         self._credit_at = now
@@ -198,13 +181,21 @@ class Words:
         """Have a route with this seqno or a later one told at once when it comes."""
         row.wanted = seqno, now + AWAIT * self.rules.want_us
 
-    def again(self, now: int) -> None:
-        """Say all soon: a neighbour has forgotten it, or says so; that is done now and then."""
+    def again(self, now: int, *, anew: bool = True) -> None:
+        """Say all soon, as a neighbour has forgotten it, or else what one may lack who is new.
+
+        That is done now and then, beside the regular turns.
+        """
         soon_us = self.rules.soon_us
+        if self._hello and not anew:
+            return
         due_us = max(now + soon_us, self._again_us) + self._learner.ctx.jitter(0, soon_us)
         if due_us < self._turn_us:
             self._again_us = due_us + self.period_us() // AGAIN
+            if not anew:
+                self._regular_us = self._turn_us
             self._turn_us, self._hello = due_us, max(self._hello, 1)
+        self._anew = self._anew or anew
 
     def hurry(self, now: int, wait_us: int, *, urgent: bool = False) -> None:
         """Say something between one and two of `wait_us` from now; `urgent`: on credit too."""
@@ -293,9 +284,13 @@ class Words:
         """Return when all that is known is to be said, or the next part of it."""
         return self._turn_us
 
-    def build(self, now: int, room: int, boot: int) -> Routes:
-        """Return what is to be said now in at most `room` bytes."""
+    def build(self, now: int, room: int, boot: int) -> Routes | None:
+        """Return what is to be said now in at most `room` bytes; None: nobody has use of it."""
         full = self._turn_us <= now
+        news = self._news()
+        if not (news or full or self._wants or self._asks):
+            self._arm(now, 0, full=False)
+            return None
         left = room - ROUTES_HEAD
         wants = tuple(self._wants)[: max(min(WANTS_MAX, left // WANT_LEN), 0)]
         left -= WANT_LEN * len(wants)
@@ -305,7 +300,7 @@ class Words:
             self._learner.own.increase(now)
         period_us, said = self.period_us(), Making(left)
         kept_us = now + KEPT_PERIODS * period_us
-        order = list(self._order(now - period_us // AGAIN, full=full))
+        order = (*news, *self._rest(now - period_us // AGAIN, full=full))
         self._last = [row for row in order if self._say(row, said, now, kept_us)]
         period = min(-(-period_us // PERIOD_STEP_US), PERIOD_MAX)
         routes = Routes(
@@ -355,19 +350,45 @@ class Words:
                 else:
                     del self._shorts[short]
 
-    def _order(self, before_us: int, *, full: bool) -> Iterator[Row]:
-        """Return the rows to speak of: what changed, then, in its turn, the oldest word.
-
-        Between them what is lost, if that was said before `before_us` last.
-        """
+    def _news(self) -> list[Row]:
+        """Return the rows whose news somebody may lack; of others nothing is said soon."""
         rows = self.rows.values()
-        yield from [row for row in rows if row.repeats]
-        rest = [row for row in rows if not row.repeats]
+        for row in rows:
+            if row.repeats and not (row.name or row.asked or row.wanted or self._lacked(row)):
+                row.repeats = 0
+        return [row for row in rows if row.repeats]
+
+    def _rest(self, before_us: int, *, full: bool) -> list[Row]:
+        """Return what is said beside news: what is lost, in its turn the rest, the oldest first.
+
+        What is lost, if that was said before `before_us` last. Beside the regular turns, one holds
+        what somebody may lack, and the last of the start what was left out.
+        """
+        rest = [row for row in self.rows.values() if not row.repeats]
         lost = {row.node: row for row in rest if row.lost and row.said_us <= before_us}
-        yield from lost.values()
-        if full:
-            rest = [row for row in rest if row.node not in lost and self._worth(row)]
-            yield from sorted(rest, key=_said_us)
+        if not full:
+            return list(lost.values())
+        rest = [row for row in rest if row.node not in lost]
+        rest = [row for row in rest if self._worth(row) and self._said_here(row)]
+        if self._hello and not self._anew:
+            late = self._hello == 1
+            rest = [row for row in rest if (late and row.told is None) or self._lacked(row)]
+        if self._regular_us is not None and not self._anew:
+            newest_us = self.gain.newest_us
+            rest = [row for row in rest if row.told is None or row.said_us < newest_us]
+        return [*lost.values(), *sorted(rest, key=_said_us)]
+
+    def _said_here(self, row: Row) -> bool:
+        """Tell whether a word on a node says more than the list of who is heard does."""
+        unknown = row.told is None and self.steps(row) == UNREACHABLE
+        return not unknown or self.gain.hear is None
+
+    def _lacked(self, row: Row) -> bool:
+        """Tell whether a listener may not know what is to be said of a node."""
+        steps, told = self.steps(row), row.told if row.told != UNREACHABLE else None
+        if steps == UNREACHABLE:
+            return told is not None or self._said_here(row)
+        return self.gain.lacking(row.node, self._learner.table.entries.get(row.prefix), steps, told)
 
     def _worth(self, row: Row) -> bool:
         if row.node in self._near:
@@ -455,8 +476,11 @@ class Words:
             self._urgent = bool(self._wants) or any(row.asked for row in again)
         if not full:
             return
-        if self._hello:
-            self._hello -= 1
+        early, self._hello, self._anew = self._hello > 0, max(self._hello - 1, 0), False
+        if self._regular_us is not None and not self._hello:
+            self._turn_us, self._regular_us = max(self._regular_us, now + rules.soon_us), None
+            return
+        if early:
             spread = rules.soon_us * (4 << (3 - self._hello))
         else:
             rows = sum(map(self._worth, self.rows.values()))

@@ -148,6 +148,7 @@ def test_copied_card_with_both_running_is_told_and_both_are_heard():
 def test_member_that_forges_anothers_frames_and_drives_its_counter_ahead_is_outlived():
     camp = Camp(3)
     works(camp, "first")
+    camp.run(MINUTE)  # nobody sends just now: were the first of them lost, no window would follow
     victim = link_of(camp.hosts[0]).sender
     forger = Sender(victim.identity, victim.link, boot=victim.boot, salt=victim.salt)
     intruder = Intruder(camp)
