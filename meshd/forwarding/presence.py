@@ -29,8 +29,9 @@ ECHO_US = 240_000_000
 OWN_FRAMES, ALWAYS, SELDOM = 6, 12, 4
 """So often a frame goes for one neighbour alone; so often its frames are echoed by what goes
 anyway, and from then on each fourth."""
-ASKS, STRANGE_US = 4, 600_000_000
-"""A stranger is asked so often in that time, however much of it is heard."""
+ASKS, ASK_AGAIN_US, STRANGE_US = 4, 150_000_000, 600_000_000
+"""A stranger is asked so often, then once in so long, heard again or not, for that time: where
+radios do not listen before they talk, all first answers may be lost."""
 UNANSWERED = (2, 4)
 """After so many questions the own beacon goes too: to that one this node may be a stranger."""
 DOUBLINGS = 6
@@ -101,6 +102,7 @@ class Presence:
     def __init__(self, neighbours: Neighbours, jitter: Callable[[int, int], int], air: Air) -> None:
         """`jitter` chooses between two times."""
         self.due_us: int | None = None
+        self.ask_us: int | None = None
         self._neighbours = neighbours
         self._jitter = jitter
         self._air = air
@@ -141,12 +143,17 @@ class Presence:
             if len(self._strangers) >= STRANGERS_MAX:
                 del self._strangers[next(iter(self._strangers))]
             self._strangers[short] = [0, now]
-        if self._strangers[short][0] < ASKS:
+        if _ask_us(*self._strangers[short]) <= now:
             self._want(now, _Cause.STRANGE)
 
-    def loaded(self, taken: float) -> None:
-        """Note how much of the channel is taken."""
+    def loaded(self, taken: float, now: int) -> None:
+        """Note how much of the channel is taken, and see who is to be asked again."""
         self._taken = taken
+        if self.ask_us is not None and self.ask_us <= now:
+            self.ask_us = None
+            self._forget(now)
+            if any(_ask_us(*row) <= now for row in self._strangers.values()):
+                self._want(now, _Cause.STRANGE)
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -191,7 +198,7 @@ class Presence:
         strange = [row for row in owed if self._cause_of(row) is not _Cause.KNOWN]
         if not self._air.strange(0, now, Why.WORDS):
             owed = [row for row in owed if row not in strange[STRANGE_RIDERS:]]
-        strangers = [short for short, (tries, _) in self._strangers.items() if tries < ASKS]
+        strangers = [short for short, row in self._strangers.items() if _ask_us(*row) <= now]
         return Words(
             tuple((row.node, row.echo) for row in owed[: min(echoes, ECHOES_MAX)]),
             tuple(strangers[: min(asks, ASKS_MAX)]),
@@ -220,8 +227,10 @@ class Presence:
         self._forget(now)
         rows = [one for one in self._rows.values() if one.tries < OWN_FRAMES]
         causes = [self._cause_of(row) for row in rows if self._due(row, now)]
-        if any(tries < ASKS for tries, _ in self._strangers.values()):
+        if any(_ask_us(*row) <= now for row in self._strangers.values()):
             causes.append(_Cause.STRANGE)
+        later = [at for row in self._strangers.values() if (at := _ask_us(*row)) > now]
+        self.ask_us = min(later, default=None)
         if causes:
             self._want(now, max(causes))
         return unheard
@@ -244,7 +253,7 @@ class Presence:
         return row.tries < OWN_FRAMES or not row.said
 
     def _forget(self, now: int) -> None:
-        for short in [one for one, (_, at) in self._strangers.items() if now - at > STRANGE_US]:
+        for short in [one for one, (_, at) in self._strangers.items() if now - at >= STRANGE_US]:
             del self._strangers[short]
 
     def _cause_of(self, row: _Row) -> _Cause:
@@ -264,3 +273,8 @@ class Presence:
             wait_us = min(int(wait_us * max(self._taken / CALM, 1)), ECHO_US)
             due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))
             self.due_us = due_us if self.due_us is None else min(self.due_us, due_us)
+
+
+def _ask_us(tries: int, heard_us: int) -> int:
+    """Return from when on a stranger may be asked once more."""
+    return heard_us + max(tries - ASKS + 1, 0) * ASK_AGAIN_US

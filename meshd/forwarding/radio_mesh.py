@@ -288,7 +288,7 @@ class RadioMesh:
         self.direct.pump(now)
         self._events.extend(self.direct.events())
         self.cast.loaded(load := self._link.load(now), now)
-        self.presence.loaded(self._link.taken(now))
+        self.presence.loaded(self._link.taken(now), now)
         self.cast.use(self._rules[load > BUSY])
         if self.presence.speaks(now):
             self.neighbours.expire(now)
@@ -338,7 +338,8 @@ class RadioMesh:
     def due_us(self) -> int | None:
         """Return when `pump` has something to do; None: not before somebody is heard."""
         direct_us = self.direct.due_us()
-        dues = [] if self.presence.due_us is None else [self.presence.due_us]
+        presence_us = self.presence.due_us, self.presence.ask_us
+        dues = [at for at in presence_us if at is not None]
         if self.ways.peers and not self._routes_wait:
             ways_us = self.ways.due_us()
             if not self.direct.waits and not self.ways.awaited():

@@ -3,6 +3,7 @@
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.presence import (
     ALWAYS,
+    ASK_AGAIN_US,
     ASKS,
     BURST,
     ECHO_US,
@@ -108,6 +109,22 @@ def test_a_stranger_is_asked_a_few_times_and_not_once_it_is_known():
     presence.stranger(b"cd", 2 * S)
     presence.heard(b"cd" + bytes(8), b"tag1", 2 * S)
     assert words(presence, 2 * S).strangers == ()
+
+
+def test_a_stranger_that_is_not_heard_again_is_asked_now_and_then_for_a_while():
+    _, presence = made()
+    presence.stranger(NODE[:2], 0)
+    asked = []
+    while due := [at for at in (presence.due_us, presence.ask_us) if at is not None]:
+        now = min(due)
+        presence.loaded(0.0, now)
+        if presence.speaks(now):
+            told = words(presence, now)
+            asked += [now] * len(told.strangers)
+            presence.said(told, now, listed=True)
+    later = [at for at in asked if at >= ASK_AGAIN_US]
+    assert len(asked) == ASKS + len(later)
+    assert [at // ASK_AGAIN_US for at in later] == [1, 2, 3]
 
 
 def test_noise_is_asked_for_under_so_many_names():
