@@ -349,9 +349,8 @@ class LoraDialect:
 
     def _hears(self, peer: Peer, now: int, *, heard: bool) -> None:
         """Note whether a neighbour hears this node; who begins to is told soon what it may lack."""
-        peer.hears_us = heard
+        peer.hears_us, peer.up_us = heard, now
         if heard:
-            peer.up_us = now
             self._words.again(now, anew=False)
         self._weigh(peer)
 

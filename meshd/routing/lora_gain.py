@@ -18,6 +18,7 @@ from meshd.wire.lora_routes import METRIC_STEP
 FEW = 2
 """Where no more hear this node, all that is news is told."""
 
+Peers = Mapping[bytes, Peer]
 Hear = Callable[[bytes, bytes], bool]
 """Tells whether two neighbours hear each other, by their short addresses."""
 
@@ -25,7 +26,7 @@ Hear = Callable[[bytes, bytes], bool]
 class Gain:
     """The listeners of one radio. `hear` is None where nobody here is told who hears whom."""
 
-    def __init__(self, peers: Mapping[bytes, Peer], rules: Rules) -> None:
+    def __init__(self, peers: Peers, rules: Rules) -> None:
         self.hear: Hear | None = None
         self._peers = peers
         self._rules = rules

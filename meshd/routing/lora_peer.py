@@ -44,7 +44,7 @@ class Group:
 class Peer:
     """One node in earshot. `hears_us`: it said that it hears us; `silent`: failures in a row.
 
-    `up_us`: when it said so first; `doubted_us`: from then on failures of what others sent count;
+    `up_us`: since when; `doubted_us`: from then on failures of what others sent count;
     `late`: it may be gone.
     """
 

@@ -8,16 +8,15 @@ update by Babel is, and kept there for as long as neighbours may believe it.
 Must not know: frames, keys, how routes are learnt.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from meshd.core.drops import DropReason
 from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
 from meshd.routing.learn import Learner
 from meshd.routing.lora_asked import ASKED_MAX, Asked
-from meshd.routing.lora_gain import Gain
+from meshd.routing.lora_gain import Gain, Peers
 from meshd.routing.lora_making import Making
 from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_peer import Peer
 from meshd.routing.lora_row import Row
 from meshd.routing.lora_rules import Rules
 from meshd.routing.selection import meets
@@ -89,13 +88,7 @@ class Words:
     """What one radio of `own` has to say. `near` holds the nodes that it hears."""
 
     def __init__(
-        self,
-        learner: Learner,
-        rules: Rules,
-        *,
-        spoken: Spoken,
-        near: Mapping[bytes, Peer],
-        now: int,
+        self, learner: Learner, rules: Rules, *, spoken: Spoken, near: Peers, now: int
     ) -> None:
         self.rules = rules
         self.gain = Gain(near, rules)
