@@ -344,12 +344,14 @@ class Words:
                     del self._shorts[short]
 
     def _news(self) -> list[Row]:
-        """Return the rows whose news somebody may lack; of others nothing is said soon."""
-        rows = self.rows.values()
-        for row in rows:
-            if row.repeats and not (row.name or row.asked or row.wanted or self._lacked(row)):
+        """Return the rows with news; at a start, as many tell the same, those that one may lack."""
+        news = [row for row in self.rows.values() if row.repeats]
+        if not self._hello:
+            return news
+        for row in news:
+            if not (row.name or row.asked or row.wanted or self._lacked(row)):
                 row.repeats = 0
-        return [row for row in rows if row.repeats]
+        return [row for row in news if row.repeats]
 
     def _rest(self, before_us: int, *, full: bool) -> list[Row]:
         """Return what is said beside news: what is lost, in its turn the rest, the oldest first.
