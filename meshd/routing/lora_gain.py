@@ -3,6 +3,7 @@
 Enters: what neighbours told of a node, who of them hear each other. Leaves: whether one is left
 that hears this node and may not know as short a way. Where few hear this node all is told: there
 nobody else would tell them. What is left out waits for its turn; what is asked for is told at once.
+That is how a start goes, when all tell the same; later all news are told, for ways beside the best.
 Must not know: when it is told, frames.
 """
 

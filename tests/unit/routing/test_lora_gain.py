@@ -69,6 +69,13 @@ def test_what_was_left_out_comes_in_its_turn():
     assert told(talker, 15 * MINUTE)[0] == 1
 
 
+def test_once_the_start_is_over_all_that_is_news_is_told():
+    talker = among(B, C, E, hear=lambda one, other: True)
+    told(talker, 60 * MINUTE)
+    talker.lora.learn(node(C), names(C, (D, HOP)), 60 * MINUTE)
+    assert told(talker, 64 * MINUTE)[1] == 2 * HOP
+
+
 def test_where_few_listen_all_is_told():
     talker = among(*(B, C)[:FEW], hear=lambda one, other: True)
     assert told(talker, 3 * MINUTE)[0] == 2
