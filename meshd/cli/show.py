@@ -144,5 +144,7 @@ def notice_text(notice: Row, names: Names) -> str:
     if notice.get("kind") == "entry":
         mine = " (own)" if fields.get("own") else ""
         return f"{said}: {clean(fields.get('entry_kind', '-'))}{mine}"
+    if notice.get("kind") == "distress":
+        return f"{said}: a call for help, ahead of its order; `meshd log` shows it"
     shown = ", ".join(f"{clean(key)} {clean(item)}" for key, item in fields.items())
     return f"{said}: {shown}" if shown else said

@@ -379,6 +379,7 @@ def _log(options: Namespace) -> int:
     if rows and all("sealed" in row for row in rows) and not options.json:
         talk(f"this node only carries {clean(options.space)} as a relay and cannot read it")
         return Exit.OK
+    rows += rows_of(value, "ahead")
     show(options, "log", value, "\n".join(entry_text(row) for row in rows))
     if value.get("more"):
         talk("older entries are left out; --limit shows more")
@@ -392,8 +393,11 @@ def _follow(options: Namespace, args: Value) -> int:
     with connect(options) as watching, connect(options) as client:
         notices = watching.watch()
         value = client.call("log", args)
+        ahead: list[Row] = []
         while True:
-            for row in rows_of(value, "entries"):
+            early = [row for row in rows_of(value, "ahead") if row not in ahead]
+            ahead = rows_of(value, "ahead")
+            for row in (*rows_of(value, "entries"), *early):
                 if options.json:
                     print_json("entry", dict(row))
                 else:
@@ -412,7 +416,7 @@ def _is_news(notice: Row, space: object, cursor: object) -> bool:
     if notice.get("missed"):
         return True
     fields = notice.get("fields")
-    if notice.get("kind") != "entry" or not isinstance(fields, dict):
+    if notice.get("kind") not in ("entry", "distress") or not isinstance(fields, dict):
         return False
     known = cursor if isinstance(cursor, dict) else {}
     seen = known.get(fields.get("author"), 0)
@@ -440,6 +444,8 @@ def entry_text(row: Row) -> str:
 
 def _marks(row: Row) -> str:
     marks = [f"kept by {row['kept']}"] if row.get("kept") else []
+    if row.get("ahead"):
+        marks.append("ahead of its order: what was written before it is not here yet")
     reached = row.get("delivered_to")
     if row.get("delivered"):
         marks.append("delivered")

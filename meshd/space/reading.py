@@ -153,7 +153,8 @@ class LogReader:
         rows = ((feed.author, row) for feed in job.feeds for row in (*feed.found, *feed.page))
         merged = sorted(rows, key=lambda row: (row[1][0], row[0], row[1][1]))
         shown: deque[Item] = deque()
-        room = _REPLY_BYTES
+        ahead = _ahead(job.space)
+        room = _REPLY_BYTES - len(dumps(ahead))
         for _, (_, _, item) in reversed(merged[-job.limit :]):
             room -= len(dumps(item))
             if room < 0 and shown:
@@ -166,9 +167,22 @@ class LogReader:
             "more": len(shown) < len(merged) or any(feed.start > feed.floor for feed in job.feeds),
             "cursor": job.cursor,
         }
+        if ahead:
+            value["ahead"] = ahead
         if job.waits:
             value["waits"] = list(job.waits)
         self._ctx.emit(Reply(job.ticket, value))
+
+
+def _ahead(space: Space) -> list[Item]:
+    """Return calls for help that have no place in their feed yet, the newest that find room."""
+    shown: deque[Item] = deque()
+    room = _REPLY_BYTES // 2
+    for author, data in reversed(space.early.all()):
+        found = _item(space, author, data)
+        if found is not None and (room := room - len(dumps(found[2]))) > 0:
+            shown.appendleft(found[2] | {"ahead": True})
+    return list(shown)
 
 
 def _item(space: Space, author: bytes, data: bytes) -> tuple[int, int, Item] | None:

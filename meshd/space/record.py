@@ -2,8 +2,8 @@
 
 Enters: values of this folder. Leaves: bytes for `MetaRow` and back. Keys are in it, but in no repr.
 Rows that hold a key end in a digest with their name: a flipped bit is damage, not another key.
-Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`,
-`aside/ID/AUTHOR/DIGEST`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
+Names of rows: `space/ID`, `head/ID/AUTHOR`, `fork/ID/AUTHOR`, `aside/ID/AUTHOR/DIGEST`,
+`early/ID/AUTHOR/SEQ`, `mail/ID`, `prekey/ID/AUTHOR`, `joining/ID`, ids in hex.
 """
 
 from json import loads
@@ -21,7 +21,8 @@ SPACE_PREFIX = "space/"
 JOINING_PREFIX = "joining/"
 MAIL_PREFIX = "mail/"
 KNOWN_ROWS = (
-    *(SPACE_PREFIX, JOINING_PREFIX, "head/", "fork/", "aside/", MAIL_PREFIX, "file/", "letter/"),
+    *(SPACE_PREFIX, JOINING_PREFIX, "head/", "fork/", "aside/", "early/"),
+    *(MAIL_PREFIX, "file/", "letter/"),
     *("prekey/", "boot", "babel-"),
 )
 """How the names of all rows of a store begin, of whatever part."""
@@ -106,6 +107,16 @@ def aside_start(space: bytes) -> str:
 def aside_key(space: bytes, author: bytes, digest: bytes) -> str:
     """Return the row name of a record of another branch; its value is the encoded entry."""
     return f"{aside_start(space)}{author.hex()}/{digest.hex()}"
+
+
+def early_start(space: bytes) -> str:
+    """Return how the rows begin that keep calls for help which have no place in their feed yet."""
+    return f"early/{space.hex()}/"
+
+
+def early_key(space: bytes, author: bytes, seq: int) -> str:
+    """Return the row name of a call for help without its place; its value is the whole entry."""
+    return f"{early_start(space)}{author.hex()}/{seq}"
 
 
 def mail_key(space: bytes) -> str:

@@ -14,6 +14,7 @@ from meshd.core.ids import encode_text, node_id
 from meshd.space import entries
 from meshd.space.acks import Acks
 from meshd.space.cards import Cards
+from meshd.space.early import Early
 from meshd.space.entries import Draft, Opened, Place
 from meshd.space.feed import Duplicate, FeedHead, Member, load_feed
 from meshd.space.keys import SpaceKeys
@@ -57,7 +58,7 @@ class Space:
     """A space. Its public attributes are read by sync and files, and written here only."""
 
     __slots__ = (
-        *("_cards", "_seed", "acks", "aside", "author", "feeds", "former", "founder"),
+        *("_cards", "_seed", "acks", "aside", "author", "early", "feeds", "former", "founder"),
         *("genesis", "id", "keys", "log", "mail", "name", "node", "offered_rank", "prekeys"),
     )
 
@@ -261,6 +262,29 @@ class Space:
         self._learn_card(author, entry, record, digest)
         return Taken(entry, data, (self.aside.keep(author, digest, data),))
 
+    def take_early(self, author: bytes, data: bytes) -> Taken | Duplicate | DropReason:
+        """Take a call for help before its place: all is proven but what its feed has before it.
+
+        Its feed does not change. Own ones, and those that nobody can read here, are not taken.
+        """
+        try:
+            entry = wire.decode(data)
+        except WireError:
+            return DropReason.ENTRY_MALFORMED
+        head = entry.head
+        if head.kind != Kind.DISTRESS or self.carries_only or self.is_own(author):
+            return DropReason.ENTRY_GAP
+        if data == self.early.get(author, {}).get(head.seq):
+            return Duplicate(head.seq)
+        refused = self._refuses(author, entry, self.feeds.get(author), early=True)
+        if refused is not DropReason.ENTRY_GAP:
+            return refused or DropReason.ENTRY_GAP
+        if entry.body is None or not self._may(author, head.kind):
+            return DropReason.ENTRY_RIGHT
+        if head.seq in self.early.get(author, {}) or self.early.is_full(author):
+            return DropReason.AIR_ASIDE_FULL
+        return Taken(entry, data, (self.early.keep(author, head.seq, data),))
+
     # --- load -------------------------------------------------------------------------------------
 
     def record(self) -> SpaceRecord:
@@ -289,6 +313,7 @@ class Space:
         rows: dict[bytes, tuple[EntryRow, Entry]] = {}
         signed: list[Signed] = []
         self.aside.load(metas)
+        self.early.load(metas)
         for row in (*membership, *self.aside.rows()):
             try:
                 entry = wire.decode(row.data)
@@ -325,6 +350,7 @@ class Space:
     def _forget(self) -> None:
         self.feeds: dict[bytes, FeedHead] = {}
         self.aside = OtherBranches(self.id)
+        self.early = Early(self.id)
         self.log = MembershipLog(self.id, self.founder)
         self.mail = Mail()
         self.prekeys = ToldPrekeys(self.id)
@@ -332,8 +358,13 @@ class Space:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _refuses(self, author: bytes, entry: Entry, feed: FeedHead | None) -> DropReason | None:
-        """Everything that can be told without the membership record inside, cheapest first."""
+    def _refuses(
+        self, author: bytes, entry: Entry, feed: FeedHead | None, *, early: bool = False
+    ) -> DropReason | None:
+        """Everything that can be told without the membership record inside, cheapest first.
+
+        `early`: the signature is looked at even where what comes before is missing.
+        """
         head = entry.head
         first = head.kind == Kind.SUCCESSOR and head.seq == 1
         if not self.is_member(author) and not first:
@@ -347,7 +378,7 @@ class Space:
         if feed is None and self._has_no_room(author, entry, first=first):
             return DropReason.FEEDS_FULL
         held, running = (feed.seq, feed.hash32) if feed else (0, self.first_running(author))
-        if head.seq > held + 1 and author != self.author:
+        if head.seq > held + 1 and author != self.author and not early:
             return DropReason.ENTRY_GAP
         if not entries.verify(self.id, author, entry):
             return DropReason.ENTRY_SIGNATURE
@@ -409,6 +440,7 @@ class Space:
         rows: list[Row] = [
             EntryRow(self.id, author, feed.seq, data, record is not None),
             MetaRow(head_key(self.id, author), feed.encode()),
+            *self.early.placed(author, feed.seq),
         ]
         if record is not None:
             self._learn_card(author, entry, record, digest)

@@ -14,7 +14,6 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.events import Answer, EntryRow, FeedImage, Notice, Row, StoreImage
 from meshd.core.identity import Identity
-from meshd.core.ids import node_text
 from meshd.core.snapshot import Problem, SpaceStatus
 from meshd.space.damages import Damages
 from meshd.space.entries import Draft
@@ -46,7 +45,7 @@ from meshd.space.record import (
 )
 from meshd.space.space import Space, Taken
 from meshd.space.succession import Succession
-from meshd.space.telling import found, refused, status_of
+from meshd.space.telling import entry_fields, found, refused, status_of
 from meshd.space.verbs import Verbs
 from meshd.wire import genesis as wire_genesis
 from meshd.wire.entry import MEMBERSHIP_KINDS, Kind, kind_name
@@ -211,14 +210,28 @@ class Spaces:
         rows = space.freeze(author, seq, mine, theirs)
         self.commit(rows, lambda why, at: None)
         self.events.append(Forked(space.id, author, seq))
-        node = space.node_of(author)
-        fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
-        if node:
-            fields["node"] = node_text(node)
-        self.ctx.emit(Notice("fork", fields, warning=True))
+        self.ctx.emit(Notice("fork", entry_fields(space, author, seq), warning=True))
         if author == space.author:
             self._succession.start(space, now, forked_at=seq)
         return None
+
+    def accept_early(
+        self, space: Space, author: bytes, data: bytes
+    ) -> Accepted | Duplicate | DropReason:
+        """Keep and show a call for help that came before what its author wrote before it."""
+        if self.closed:
+            return DropReason.STORE_CLOSED
+        taken = space.take_early(author, data)
+        if not isinstance(taken, Taken):
+            return taken
+        seq = taken.entry.head.seq
+
+        def told(why: str, now: int) -> None:
+            if not why:
+                self.ctx.emit(Notice("distress", entry_fields(space, author, seq), warning=True))
+
+        self.commit(taken.rows, told)
+        return Accepted(seq)
 
     def accept_aside(
         self, space: Space, author: bytes, data: bytes, done: Done
@@ -443,10 +456,8 @@ class Spaces:
             if taken.entry.head.kind < MEMBERSHIP_KINDS:
                 self.events.append(MembershipChanged(space.id))
         self.events.append(EntryDurable(space.id, author, seq, own, data))
-        fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
-        fields |= {"entry_kind": kind_name(taken.entry.head.kind), "own": own}
-        node = space.node_of(author)
-        self.ctx.emit(Notice("entry", fields | ({"node": node_text(node)} if node else {})))
+        more: dict[str, object] = {"entry_kind": kind_name(taken.entry.head.kind), "own": own}
+        self.ctx.emit(Notice("entry", entry_fields(space, author, seq) | more))
         self.plan_receipts(space, now)
 
     def plan_receipts(self, space: Space, now: int) -> None:

@@ -28,6 +28,22 @@ def refused(space: Space, reason: DropReason) -> RequestError:
     return RequestError(f"{name} refuses the entry: {reason.value}")
 
 
+def entry_fields(space: Space, author: bytes, seq: int) -> dict[str, object]:
+    """Return what a notice says of an entry: where it is, and whose."""
+    fields: dict[str, object] = {"space": space.text_id, "author": author.hex(), "seq": seq}
+    node = space.node_of(author)
+    return fields | ({"node": node_text(node)} if node else {})
+
+
+def early_calls(space: Space) -> tuple[str, ...]:
+    """Say who called for help ahead of what came before it."""
+    return tuple(
+        f"{space.person_of(author) or author.hex()[:8]} calls for help: `meshd log` shows it "
+        "ahead of its order, since what was written before it is not here yet"
+        for author in space.early
+    )
+
+
 def status_of(space: Space) -> SpaceStatus:
     """Return what a snapshot shows of a space, as far as this folder knows it."""
     own = space.feeds.get(space.author)
@@ -46,6 +62,7 @@ def status_of(space: Space) -> SpaceStatus:
         ),
         kept_by=space.acks.kept_by(space.author, own.seq) if own and own.seq else 0,
         unheld=space.acks.unheld(space.author, own.seq) if own else 0,
+        waits=early_calls(space) or None,
     )
 
 

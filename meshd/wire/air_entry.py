@@ -38,9 +38,9 @@ _FLAGS_MAX = 0x0F
 
 class Thin(NamedTuple):
     """An entry without what its space tells. `author` is the 4-byte id, or the whole key of a feed
-    that begins; `membership` the first 2 bytes of the digest, or all 8; `prev` the first 4 of 8.
-    A *stub* proves that its author signed an entry, to anybody who knows the author, and has all 8:
-    the hash of the body stands where the ciphertext does.
+    that begins; `membership` the first 2 bytes of the digest, or all 8; `prev` the first 4 of 8,
+    all of a call for help. A *stub* proves that its author signed an entry, to anybody who knows
+    the author, and has all 8: the hash of the body stands where the ciphertext does.
     """
 
     kind: int
@@ -54,11 +54,7 @@ class Thin(NamedTuple):
     clear: bytes
     sealed: bytes
     signature: bytes
-
-    @property
-    def is_stub(self) -> bool:
-        """Tell whether this is an entry without its body."""
-        return len(self.prev) == PREV_WHOLE
+    is_stub: bool = False
 
     def encode(self) -> bytes:
         """Return the bytes that go on air."""
@@ -88,6 +84,11 @@ class Part(NamedTuple):
         """Return the bytes that go on air."""
         place = self.place << 4 | self.parts - 1
         return self.author + pack_number(self.seq) + bytes([place]) + self.data
+
+
+def prev_length(kind: int) -> int:
+    """Return how much of what comes before is said: a call for help is proven without that."""
+    return PREV_WHOLE if kind == Kind.DISTRESS else PREV_LEN
 
 
 def thin_length(seq: int, payload: int, room: int) -> tuple[int, bool]:
@@ -176,7 +177,7 @@ def decode_thin(data: bytes) -> Thin:
     seq = reader.number()
     (time_s,) = _TIME.unpack(reader.take(_TIME.size))
     membership = reader.take(MEMBERSHIP_LEN if shape & _WHOLE else HINT_LEN)
-    prev = reader.take(PREV_WHOLE if code == _STUB else PREV_LEN)
+    prev = reader.take(PREV_WHOLE if code == _STUB else prev_length(kind))
     seed = reader.take(SEED_LEN)
     clear = b""
     if shape & _CLEAR:
@@ -189,8 +190,10 @@ def decode_thin(data: bytes) -> Thin:
         raise WireError("thin entry with fields that no entry has")
     if code == _STUB and (shape & ~_FLAGS != _STUB | _WHOLE or len(sealed) != HASH_LEN):
         raise WireError("stub of another form")
-    signature = data[end:]
-    return Thin(kind, flags, author, seq, time_s, membership, prev, seed, clear, sealed, signature)
+    if kind == Kind.DISTRESS and not shape & _WHOLE:
+        raise WireError("call for help that needs what comes before it")
+    head = (kind, flags, author, seq, time_s, membership, prev, seed, clear)
+    return Thin(*head, sealed, data[end:], code == _STUB)
 
 
 def split(author: bytes, seq: int, data: bytes, room: int) -> tuple[Part, ...]:

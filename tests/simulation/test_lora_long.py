@@ -7,6 +7,7 @@ from radios.camp import MINUTE, Camp
 
 from meshd.core.airtime import LONG_FAST, Modulation
 from meshd.core.ids import node_text
+from meshd.simulation.world import SECOND
 
 
 def airtime_ms(camp):
@@ -199,3 +200,38 @@ def test_a_long_message_to_one_goes_in_pieces_and_says_so():
     camp.run(2 * MINUTE)
     (sent,) = one.ask("messages")["messages"]
     assert sent["state"] == "delivered"
+
+
+def ahead(camp, number):
+    shown = camp.hosts[number].ask("log", space="camp").get("ahead", [])
+    return [(entry["by"], entry["text"], entry["ahead"]) for entry in shown]
+
+
+def waits(camp, number):
+    return camp.hosts[number].node.snapshot(camp.world.now).spaces[0].waits or ()
+
+
+def test_a_call_for_help_is_shown_at_once_though_its_authors_long_text_comes_before_it():
+    camp = Camp(2, modulation=LONG_FAST)
+    camp.run(10 * MINUTE)
+    camp.post(0, camp.letters(3_000))
+    camp.run(4)
+    camp.post(0, "two hurt at the mill", distress=True)
+    assert camp.world.run_until(lambda: camp.world.notices("distress"), 20 * SECOND)
+    (shown,) = ahead(camp, 1)
+    assert shown[1:] == ("two hurt at the mill", True)
+    assert camp.texts(1) == [], "what its feed has before it is not here"
+    assert any("calls for help" in said for said in waits(camp, 1))
+    camp.hosts[1].crash()
+    camp.run(1)
+    camp.hosts[1].start()
+    camp.run(5)
+    assert ahead(camp, 1) == [shown], "a restart loses it not"
+    camp.until_same(20 * MINUTE)
+    camp.run(1)  # until it is on the disk
+    assert ahead(camp, 1) == []
+    assert len(camp.texts(1)) == 2
+    assert not any("calls for help" in said for said in waits(camp, 1))
+    camp.hosts[1].crash()
+    camp.hosts[1].start()
+    assert ahead(camp, 1) == [], "its row is gone"

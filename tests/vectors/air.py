@@ -35,13 +35,13 @@ PATH = Path(__file__).with_name("air.json")
 NODE, SALT = bytes(range(10)), b"sa"
 
 
-def made():
+def made(kind=Kind.POST):
     """Return the space id, its keys, an entry of it and the running hash before the entry."""
     space = bytes.fromhex(space_vectors.make()["genesis"]["space"])
     keys = SpaceKeys(commitment=commit(EPOCH_KEY), space=space, epoch_key=EPOCH_KEY, fetch=fill(0))
     running = crypto.digest(b"running")
     place = Place(300, running, crypto.digest(b"members"), TIME_S)
-    draft = Draft(Kind.POST, b"", Post("All well at the hut.").encode())
+    draft = Draft(kind, b"", Post("All well at the hut.").encode())
     return space, keys, write(keys, space, SEED, place=place, draft=draft), running
 
 
@@ -66,7 +66,12 @@ def thin_of(entry, *, whole):
 def stub_of(entry):
     """Make a stub by the page alone."""
     thin = thin_of(entry, whole=True)
-    return thin._replace(prev=entry.head.prev, clear=b"", sealed=entry.body_hash)
+    return thin._replace(prev=entry.head.prev, clear=b"", sealed=entry.body_hash, is_stub=True)
+
+
+def call_of(entry):
+    """Make a call for help by the page alone."""
+    return thin_of(entry, whole=True)._replace(prev=entry.head.prev)
 
 
 def tagged(keys, sub, message):
@@ -107,6 +112,7 @@ def make():
         "heads, forked": tagged(keys, 5, heads[2]),
         "probe": tagged(keys, 17, probe),
         "stub": stub_of(entry),
+        "thin, a call for help": call_of(made(Kind.DISTRESS)[2]),
     }
     vectors = {
         name: {"fields": shown(value), "bytes": value.encode().hex()}

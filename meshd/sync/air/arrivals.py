@@ -9,6 +9,7 @@ from collections import Counter
 
 from meshd.core.drops import DropReason
 from meshd.space.feed import Accepted
+from meshd.space.space import Space
 from meshd.space.spaces import NOT_YET
 from meshd.sync.air.aside import Aside, Parts
 from meshd.sync.air.forks import AirForks
@@ -17,9 +18,10 @@ from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
 from meshd.sync.air.states import State
 from meshd.sync.air.suspects import FORGED, SAID, Why
-from meshd.sync.air.thin import expand
+from meshd.sync.air.thin import expand, expand_early
 from meshd.sync.ports import PassingPort
 from meshd.wire.air_entry import THIN_MAX, Thin, decode_part, decode_thin
+from meshd.wire.entry import Kind
 
 GAP_US = 45_000_000
 """What comes before its predecessor: that may be on its way by another relay. While much
@@ -119,6 +121,22 @@ class Arrivals:
             taken = self._take(link, key[:2], kept[0], now)
             if isinstance(taken, DropReason):
                 link.drop(taken)
+        self._place(key, now)
+
+    def _place(self, key: Key, now: int) -> None:
+        """Give a call for help that is shown already its place in its feed."""
+        space, link = self._spaces.get(key[0]), next(iter(self._links.values()), None)
+        early = space.early.get(key[1], {}).get(key[2]) if space is not None else None
+        if space is None or early is None or link is None:
+            return
+        feed = space.feeds.get(key[1])
+        if key[2] != (feed.seq if feed is not None else 0) + 1:
+            return
+        taken = self.accept(key, early, EVERYWHERE, now)
+        if isinstance(taken, DropReason):
+            link.drop(taken)
+            if taken is DropReason.FORK_SUSPECTED:
+                self._suspect(link, key[:2], now, why=SAID)
 
     def _heard(
         self,
@@ -169,6 +187,8 @@ class Arrivals:
             return False
         if thin.seq > held + 1:
             self._keep(link, key, thin)
+            if thin.kind == Kind.DISTRESS:
+                self._call(link, space, author, thin)
             wants = link.voice(space_id, now).wants
             refused = wants.add(feed, thin.seq - 1, now, wait_us=self._gap_us(space_id, now))
             if refused is not None:
@@ -193,6 +213,16 @@ class Arrivals:
             if born_us is not None and (state := self._states.get(space_id)) is not None:
                 state.arrived(max(0, now - born_us), now)
         return taken
+
+    def _call(self, link: AirLink, space: Space, author: bytes, thin: Thin) -> None:
+        """Have a call for help shown that is proven: what comes before it may take an hour."""
+        data = expand_early(space, author, thin)
+        taken = data if isinstance(data, DropReason) else None
+        if isinstance(data, bytes):
+            result = self._spaces.accept_early(space, author, data)
+            taken = result if isinstance(result, DropReason) else None
+        if taken not in (None, DropReason.ENTRY_GAP):
+            link.drop(taken)
 
     def _gap_us(self, space: bytes, now: int) -> int:
         state = self._states.get(space)

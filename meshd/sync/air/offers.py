@@ -174,7 +174,8 @@ class Offers:
     def next(self, now: int) -> Offer | None:
         """Return the most valuable offer that is due, when there is time on air for it.
 
-        A feed goes in its order: a text is of no use before the document in front of it.
+        A feed goes in its order: a text is of no use before the document in front of it. A call
+        for help is: it is proven without that.
         """
         if self._counted_us is not None:
             saved_us = self._saved_us + (now - self._counted_us) // SHARE
@@ -187,8 +188,8 @@ class Offers:
                 self._let_go(key)
         due = [offer for offer in self._waiting.values() if offer.due_us <= now]
         best = min(due, key=lambda offer: offer.value, default=None)
-        if best is None:
-            return None
+        if best is None or best.thin.kind == Kind.DISTRESS:
+            return best
         feed = (offer for offer in due if offer.key[:2] == best.key[:2])
         return min(feed, key=lambda offer: offer.key[2])
 
@@ -201,7 +202,8 @@ class Offers:
     def later(self, offer: Offer, due_us: int) -> None:
         """Try again then, as with what follows it in its feed: the radio has no room."""
         for key, each in self._waiting.items():
-            if key[:2] == offer.key[:2] and key[2] >= offer.key[2]:
+            follows = key[2] > offer.key[2] and each.thin.kind != Kind.DISTRESS
+            if key == offer.key or (key[:2] == offer.key[:2] and follows):
                 self._waiting[key] = each._replace(due_us=max(each.due_us, due_us))
 
     def is_backlog(self, feed: Feed, now: int) -> bool:

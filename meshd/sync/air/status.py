@@ -40,7 +40,7 @@ def told_of(
         behind=max(status.behind, sum(lacks.values())),
         unheld=0 if silent else status.unheld,
         unlike=len(unlike),
-        waits=waits or None,
+        waits=(*(status.waits or ()), *waits) or None,
     )
 
 

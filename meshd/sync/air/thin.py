@@ -2,6 +2,7 @@
 
 Enters: stored entries, thin ones, a space. Leaves: the same, or why not. A thin entry can be made
 whole only when the one before it is held: until then nobody knows whether its author signed it.
+A call for help leaves nothing of that out, so that it is proven whatever is missing before it.
 What is put together here is judged by `Spaces.accept`, as if it had come by a session.
 Ref: docs/wire-format.md#entries-over-lora.
 """
@@ -12,7 +13,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.space.space import Space
 from meshd.wire import entry as wire
-from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, PREV_LEN, Thin, split
+from meshd.wire.air_entry import HINT_LEN, ID_LEN, MEMBERSHIP_LEN, Thin, prev_length, split
 from meshd.wire.entry import Entry, Head, Kind
 
 
@@ -28,6 +29,7 @@ def contract(space: Space, author: bytes, data: bytes, *, whole: bool) -> Thin |
     if entry.body is None:
         return None
     head = entry.head
+    whole = whole or head.kind == Kind.DISTRESS
     present = space.log.digest()[:MEMBERSHIP_LEN] == head.membership and not whole
     begins = head.kind == Kind.SUCCESSOR and head.seq == 1
     return Thin(
@@ -37,7 +39,7 @@ def contract(space: Space, author: bytes, data: bytes, *, whole: bool) -> Thin |
         head.seq,
         head.time_s,
         head.membership[:HINT_LEN] if present else head.membership,
-        head.prev[:PREV_LEN],
+        head.prev[: prev_length(head.kind)],
         head.seed,
         entry.clear,
         entry.sealed,
@@ -75,6 +77,7 @@ def stub(entry: Entry) -> Thin:
         b"",
         entry.body_hash,
         entry.signature,
+        is_stub=True,
     )
 
 
@@ -105,13 +108,24 @@ def expand(
     held, running = (feed.seq, feed.hash32) if feed else (0, space.first_running(author))
     if thin.seq != held + 1:
         return DropReason.ENTRY_GAP
-    if thin.prev != running[:PREV_LEN]:
+    if thin.prev != running[: len(thin.prev)]:
         return DropReason.FORK_SUSPECTED
     membership = thin.membership
     if len(membership) == HINT_LEN:
         if membership not in memberships:
             return DropReason.MEMBERSHIP_MISSING
         membership = memberships[membership]
+    return _put_together(space, author, thin, membership, running[: wire.SHORT_LEN])
+
+
+def expand_early(space: Space, author: bytes, thin: Thin) -> bytes | DropReason:
+    """Return a call for help as it is stored, not yet verified, whatever is missing before it."""
+    return _put_together(space, author, thin, thin.membership, thin.prev)
+
+
+def _put_together(
+    space: Space, author: bytes, thin: Thin, membership: bytes, prev: bytes
+) -> bytes | DropReason:
     head = Head(
         thin.kind,
         thin.flags,
@@ -120,7 +134,7 @@ def expand(
         thin.time_s,
         space.epoch_id,
         membership,
-        running[: wire.SHORT_LEN],
+        prev,
         thin.seed,
     )
     try:

@@ -11,6 +11,7 @@ from meshd.core.errors import WireError
 from meshd.wire import air_entry, air_messages
 from meshd.wire.air_entry import Part, Thin
 from meshd.wire.air_messages import AirHead, AirRange, Digest, Digests, Heads, Needs
+from meshd.wire.entry import Kind
 from meshd.wire.lora_pieces import REF_LEN
 
 DECODERS = {
@@ -36,16 +37,26 @@ thins = st.builds(
     clear=st.binary(max_size=300),
     sealed=st.binary(min_size=16, max_size=300),
     signature=st.binary(min_size=64, max_size=64),
+    is_stub=st.just(False),
 )
+eights = st.binary(min_size=8, max_size=8)
+calls = st.builds(Thin._replace, thins, kind=st.just(Kind.DISTRESS), membership=eights, prev=eights)
 
 
 def test_bytes_are_those_of_the_vectors():
     assert json.loads(air_vectors.PATH.read_text()) == air_vectors.make()
 
 
-@given(thins)
+@given(thins | calls)
 def test_thin_entry_comes_back_as_it_was(thin):
     assert air_entry.decode_thin(thin.encode()) == thin
+
+
+@given(calls)
+def test_a_call_for_help_needs_nothing_before_it_or_is_none(thin):
+    assert not air_entry.decode_thin(thin.encode()).is_stub
+    with pytest.raises(WireError):
+        air_entry.decode_thin(thin._replace(membership=b"ha").encode())
 
 
 @given(fours, seqs, st.binary(min_size=1, max_size=2048), st.integers(150, 230))

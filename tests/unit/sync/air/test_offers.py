@@ -49,6 +49,15 @@ def test_a_call_for_help_goes_before_records_and_texts():
     assert order(offer(ONE, 3, Kind.POST), offer(ONE, 2, Kind.ADMIT), help_me)[0] == (OTHER, 9)
 
 
+def test_a_call_for_help_goes_before_what_its_author_wrote_before_it():
+    text, help_me = offer(ONE, 8, Kind.POST), offer(ONE, 9, Kind.DISTRESS)
+    assert order(text, help_me) == [(ONE, 9), (ONE, 8)]
+    waiting = Offers()
+    assert waiting.add(text, 0) is waiting.add(help_me, 0) is None
+    waiting.later(text, 5)
+    assert waiting.next(0) == help_me
+
+
 def test_of_an_authors_calls_for_help_one_in_ten_minutes_is_urgent():
     waiting, first, next_one = Offers(), offer(ONE, 4, Kind.DISTRESS), offer(ONE, 5, Kind.DISTRESS)
     assert waiting.priority(first, 0) == waiting.priority(first, 599_000_000) == 0
