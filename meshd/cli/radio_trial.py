@@ -137,6 +137,8 @@ def _plan(options: Namespace) -> RadioPlan:
     frequency_hz, usual, tx_dbm = options.frequency, USUAL_RATE, POWER_DBM
     if options.region:
         table = {"port": options.port, "region": law_named(options.region).region}
+        if options.kind == Ebyte.kind:  # which does not have the usual frequency of each region
+            table |= {"kind": options.kind, "module_dbm": options.module_dbm}
         try:
             config = radio_config(table)
         except PlanError as error:

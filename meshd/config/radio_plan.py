@@ -10,7 +10,16 @@ from dataclasses import replace
 from math import floor
 from typing import Any
 
-from meshd.config.radios import bandwidth_hz
+from meshd.config.radio_fit import beacon_us, has_room, usable_mhz
+from meshd.config.radios import (
+    RadioFacts,
+    bandwidth_hz,
+    check_rate,
+    facts_of,
+    has_rate,
+    nearest_mhz,
+    reach_text,
+)
 from meshd.config.regions import law_of
 from meshd.config.values import AUTO, USUAL_RATE, RadioConfig
 from meshd.core.airtime import Modulation, airtime_us
@@ -22,9 +31,6 @@ POWER_DBM = 14
 
 USUAL_BYTES = 200
 """A data rate chosen here carries a frame so long within what the law gives one frame."""
-
-BEACON_BYTES = 154
-"""What no node can do without: a signed beacon in a sealed frame, and what a module adds."""
 
 RATES = (
     USUAL_RATE,
@@ -62,10 +68,13 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     law = _law(read)
     antenna_dbi = read.get("antenna_dbi", DIPOLE_DBI)
     band = _usual_band(law) if law.region else None
-    modulation = _modulation(read, band, kind)
+    facts = None if kind == AUTO else facts_of(kind)
+    modulation = _modulation(read, band, facts)
     frequency_hz = round(read.get("frequency_mhz", 0.0) * 1_000_000)
     if band is not None and not frequency_hz:
         frequency_hz = (band.low_hz + band.high_hz) // 2
+        if facts and nearest_mhz(facts, frequency_hz / 1e6) != frequency_hz / 1e6:
+            frequency_hz = _nearest_hz(frequency_hz, facts, law, modulation) or frequency_hz
     radio = RadioConfig(
         port=read["port"],
         kind=kind,
@@ -78,7 +87,10 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
         module_dbm=read.get("module_dbm"),
         key_file=read.get("key_file"),
     )
-    return _judged(radio, named="power_dbm" in read) if law.region else radio
+    if not law.region:
+        return radio
+    _check_reach(radio, facts)
+    return _judged(radio, facts, named="power_dbm" in read)
 
 
 def clash(one: RadioConfig, others: Sequence[RadioConfig]) -> PlanError | None:
@@ -112,23 +124,57 @@ def _usual_band(law: Law) -> SubBand:
     return max(law.sub_bands, key=lambda band: (band.duty_ppm, band.power_dbm, -band.low_hz))
 
 
-def _modulation(read: Mapping[str, Any], band: SubBand | None, kind: str) -> Modulation:
+def _nearest_hz(hz: int, facts: RadioFacts | None, law: Law, modulation: Modulation) -> int:
+    """Return the nearest frequency that can be had and used, 0 where there is none."""
+    return round((usable_mhz(facts, law, modulation, hz / 1e6) or 0.0) * 1_000_000)
+
+
+def _check_reach(radio: RadioConfig, facts: RadioFacts | None) -> None:
+    """Take a frequency that the radio can be set to. Raises: PlanError with one to use."""
+    mhz = radio.frequency_hz / 1e6
+    if facts is None or nearest_mhz(facts, mhz) == mhz:
+        return
+    advice = _advice(radio, facts)
+    raise PlanError("frequency_mhz", f"{mhz:g} MHz: {reach_text(facts)}; {advice}")
+
+
+def _advice(radio: RadioConfig, facts: RadioFacts | None) -> str:
+    near_hz = _nearest_hz(radio.frequency_hz, facts, radio.law, radio.modulation)
+    where = f"the nearest that {radio.law.region} gives enough airtime to is"
+    if near_hz:
+        return f"{where} {near_hz / 1e6:g} MHz"
+    return f"{radio.law.region} gives it enough airtime nowhere at {radio.modulation.text}"
+
+
+def _modulation(
+    read: Mapping[str, Any], band: SubBand | None, facts: RadioFacts | None
+) -> Modulation:
     """Return the data rate: as named, the rest so that usual frames are not too long."""
-    rates = [rate for rate in RATES if band is None or _carries(rate, band)] or list(RATES[-1:])
+    can = [rate for rate in RATES if facts is None or has_rate(facts, rate)]
+    rates = [rate for rate in can if band is None or _carries(rate, band, facts)] or can[-1:]
     usual = rates[0]
     factor = read.get("spreading_factor", usual.spreading_factor)
     try:
+        kind = facts.kind if facts else AUTO
         wide_hz = bandwidth_hz(kind, read.get("bandwidth_khz", usual.bandwidth_hz / 1000))
-        return Modulation(factor, wide_hz).checked()
+        modulation = Modulation(factor, wide_hz).checked()
     except UsageError as error:
         raise PlanError("bandwidth_khz", str(error)) from error
+    try:
+        if facts:
+            check_rate(facts.kind, modulation)
+    except UsageError as error:
+        raise PlanError("spreading_factor", str(error)) from error
+    return modulation
 
 
-def _carries(rate: Modulation, band: SubBand) -> bool:
+def _carries(rate: Modulation, band: SubBand, facts: RadioFacts | None) -> bool:
+    if not has_room(facts, rate, band):
+        return False
     return airtime_us(rate, USUAL_BYTES) <= band.frame_us_max(rate.bandwidth_hz)
 
 
-def _judged(radio: RadioConfig, *, named: bool) -> RadioConfig:
+def _judged(radio: RadioConfig, facts: RadioFacts | None, *, named: bool) -> RadioConfig:
     """Return the radio when the law lets it send; a power that nobody named is lowered to it."""
     modulation, dbi = radio.modulation, radio.antenna_dbi
 
@@ -142,13 +188,22 @@ def _judged(radio: RadioConfig, *, named: bool) -> RadioConfig:
         band = judge(-100.0)
     except UsageError as error:
         raise PlanError("frequency_mhz", str(error)) from error
-    if airtime_us(modulation, BEACON_BYTES) > band.frame_us_max(modulation.bandwidth_hz):
+    if beacon_us(facts, modulation) > band.frame_us_max(modulation.bandwidth_hz):
         limit_ms = band.frame_us_max(modulation.bandwidth_hz) // 1000
         raise PlanError(
             "spreading_factor",
             f"{modulation.text} is too slow here: one frame may take {limit_ms} ms, and a beacon "
-            f"takes {airtime_us(modulation, BEACON_BYTES) // 1000}; take a lower one, or more "
+            f"takes {beacon_us(facts, modulation) // 1000}; take a lower one, or more "
             "bandwidth",
+        )
+    if not has_room(facts, modulation, band):
+        share_s = band.control_us_max(modulation.bandwidth_hz) / 1e6
+        raise PlanError(
+            "frequency_mhz",
+            f"{radio.frequency_hz / 1e6:g} MHz at {modulation.text}: the law gives "
+            f"{band.airtime_us_max / 1e6:g} s in any hour there, {share_s:g} of them to beacons, "
+            f"and one may take {beacon_us(facts, modulation) / 1e6:.1f}, so nothing is ever sent; "
+            f"{_advice(radio, facts)}",
         )
     if not named:
         return replace(radio, tx_dbm=min(radio.tx_dbm, floor(band.tx_dbm_max(dbi) + 1e-9)))

@@ -151,19 +151,25 @@ def bandwidth_hz(kind: str, khz: float) -> int:
 def check_frequency(kind: str, mhz: float) -> None:
     """Take a frequency that a kind of radio can be set to. Raises: UsageError with the nearest."""
     facts = facts_of(kind)
-    if not facts.bands_mhz:
-        return
+    if (near_mhz := nearest_mhz(facts, mhz)) != mhz:
+        raise UsageError(f"{mhz:g} MHz: {reach_text(facts)}; the nearest is {near_mhz:g} MHz")
+
+
+def reach_text(facts: RadioFacts) -> str:
+    """Return in words where a kind of radio can be set."""
+    bands = " and ".join(f"{low:g} to {high:g}" for low, high in facts.bands_mhz)
+    apart = f", in steps of {facts.channel_mhz:g} MHz" if facts.channel_mhz else ""
+    return f"{facts.kind} can be set to {bands} MHz{apart}"
+
+
+def nearest_mhz(facts: RadioFacts, mhz: float) -> float:
+    """Return the nearest frequency that a kind of radio can be set to: the same one if it can."""
     near_mhz = min(
         (_nearest_mhz(mhz, band, facts.channel_mhz) for band in facts.bands_mhz),
         key=lambda one: abs(one - mhz),
+        default=mhz,
     )
-    if abs(near_mhz - mhz) < 1e-6:
-        return
-    bands = " and ".join(f"{low:g} to {high:g}" for low, high in facts.bands_mhz)
-    apart = f", in steps of {facts.channel_mhz:g} MHz" if facts.channel_mhz else ""
-    raise UsageError(
-        f"{mhz:g} MHz: {kind} can be set to {bands} MHz{apart}; the nearest is {near_mhz:g} MHz"
-    )
+    return mhz if abs(near_mhz - mhz) < 1e-6 else near_mhz
 
 
 def _nearest_mhz(mhz: float, band: tuple[float, float], step_mhz: float) -> float:
@@ -180,7 +186,7 @@ def check_rate(kind: str, modulation: Modulation) -> None:
     Raises: UsageError with the nearest modulation that can be had.
     """
     rates = facts_of(kind).air_rates
-    if not rates or _is_a_rate(modulation, rates):
+    if has_rate(facts_of(kind), modulation):
         return
     others = (
         modulation._replace(spreading_factor=factor, bandwidth_hz=round(khz * 1000))
@@ -196,6 +202,11 @@ def check_rate(kind: str, modulation: Modulation) -> None:
         f"{modulation.text} is {modulation.bits_per_s:.0f} bit/s: {kind} knows no spreading "
         f"factors, but {known} bit/s; the nearest that can be had is {nearest.text}"
     )
+
+
+def has_rate(facts: RadioFacts, modulation: Modulation) -> bool:
+    """Tell whether an air rate stands for a modulation, or the radio takes any."""
+    return not facts.air_rates or _is_a_rate(modulation, facts.air_rates)
 
 
 def _is_a_rate(modulation: Modulation, rates: tuple[int, ...]) -> bool:

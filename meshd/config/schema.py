@@ -179,7 +179,8 @@ RADIO = Table(
             "number",
             number(100, 3000),
             "the middle of the region's most generous band",
-            "All nodes of a mesh need the same. In EU868 it is 869.525 where none is given.",
+            "All nodes of a mesh need the same. In EU868 it is 869.525 where none is given, "
+            "868.125 for an Ebyte.",
             "869.525",
         ),
         Key(

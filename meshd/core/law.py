@@ -18,6 +18,9 @@ DIPOLE_DBI = 2.15
 
 WHOLE_PPM = 1_000_000
 
+CONTROL_PERCENT = 10
+"""Of the hour: for beacons and routes."""
+
 
 class SubBand(NamedTuple):
     """A range of frequencies under one rule.
@@ -59,6 +62,11 @@ class SubBand(NamedTuple):
         """Return how long one frame may be; an hour where nothing bounds it."""
         free = self.dwell_below_hz and bandwidth_hz >= self.dwell_below_hz
         return HOUR_US if free or not self.dwell_us else self.dwell_us
+
+    def control_us_max(self, bandwidth_hz: int) -> int:
+        """Return how long a beacon may be that is ever sent: one frame, within control's share."""
+        share_us = self.airtime_us_max * CONTROL_PERCENT // 100
+        return min(self.frame_us_max(bandwidth_hz), share_us)
 
     def holds(self, frequency_hz: int, bandwidth_hz: int) -> bool:
         """Tell whether a frame there stays wholly inside."""

@@ -89,6 +89,12 @@ class RadioHour:
             problem = Problem("radio-slow", f"{text} beacon has {BEACON_FRAME}", remedy)
             self._refused[radio.name] = problem
             return None
+        if radio.airtimes_us[BEACON_FRAME] > band.control_us_max(radio.modulation.bandwidth_hz):
+            text = f"{radio.name} does not send: the law gives {band.airtime_us_max / 1e6:g} s in "
+            text += "any hour there, and a beacon takes more than a tenth of it"
+            remedy = "choose another frequency, as meshd radio set names it, or a faster data rate"
+            self._refused[radio.name] = Problem("radio-slow", text, remedy)
+            return None
         self._refused.pop(radio.name, None)
         return band
 

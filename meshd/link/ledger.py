@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from meshd.core.drops import DropReason
 from meshd.core.errors import UsageError, WireError
-from meshd.core.law import HOUR_US, Law, SubBand
+from meshd.core.law import CONTROL_PERCENT, HOUR_US, Law, SubBand
 from meshd.link.account import BUCKET_US, Share, Spending
 from meshd.wire.ledger_state import (
     ACCOUNTS_MAX,
@@ -55,7 +55,6 @@ BOOT_CONTROL_PARTS = 8
 """This part of control's tenth is each boot's own, or one frame, whatever former ones sent: who
 never says that it is there has nobody to talk to."""
 
-CONTROL_PERCENT = 10
 RELAYED_PERCENT = 60
 
 

@@ -11,8 +11,7 @@ Must not know: who it is, what is said.
 
 from enum import IntEnum
 
-from meshd.core.law import HOUR_US, SubBand
-from meshd.link.ledger import CONTROL_PERCENT
+from meshd.core.law import CONTROL_PERCENT, HOUR_US, SubBand
 
 
 class Why(IntEnum):

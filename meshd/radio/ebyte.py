@@ -398,5 +398,6 @@ def _raster_advice(frequency_hz: int) -> str:
     )
     return (
         f"this module has channels 1 MHz apart and none at {frequency_hz / 1e6:g} MHz; the nearest "
-        f"is {nearest / 1e6:g} MHz: all radios of the mesh have to use it, if the law allows it"
+        f"is {nearest / 1e6:g} MHz: meshd radio set PORT --kind ebyte takes one that the law gives "
+        "airtime to, and all radios of the mesh have to use it"
     )

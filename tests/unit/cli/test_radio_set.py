@@ -239,6 +239,15 @@ def test_what_the_law_or_the_file_forbids_is_refused_unwritten(file, capsys, wor
     assert file.read_text() == before
 
 
+def test_ebyte_gets_what_it_can_be_set_to_or_is_told_what_that_is(file, capsys):
+    ebyte = ("/dev/e", "--kind", "ebyte", "--module-dbm", "22", "--region", "EU868")
+    for mhz in ("869.525", "869.125"):
+        assert set_radio(*ebyte, "--frequency", mhz) == Exit.USAGE
+        assert "enough airtime to is 868.125 MHz" in capsys.readouterr().err and not file.exists()
+    assert set_radio(*ebyte) == 0
+    assert "it sends at 868.125 MHz, SF7, 125 kHz, 14 dBm" in capsys.readouterr().out
+
+
 def test_file_with_a_mistake_is_left_alone(file, capsys):
     file.write_text("nmae = 1\n")
     assert set_radio("/dev/a", "--region", "EU868") == Exit.CONFIG

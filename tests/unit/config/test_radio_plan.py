@@ -3,13 +3,17 @@
 import pytest
 
 from meshd.config.loader import parse
-from meshd.config.radio_plan import BEACON_BYTES, USUAL_BYTES, radio_config
+from meshd.config.radio_fit import BEACON_BYTES, beacon_us
+from meshd.config.radio_plan import USUAL_BYTES, PlanError, radio_config
+from meshd.config.radios import facts_of, nearest_mhz
 from meshd.config.regions import laws
 from meshd.config.values import RADIO_KINDS
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.errors import ConfigError
 from meshd.core.law import NO_LAW
+from meshd.radio.ebyte import Ebyte
 from meshd.radio.kinds import KINDS
+from meshd.radio.modem import RadioPlan
 
 PORT = 'port = "/dev/ttyUSB0"\n'
 
@@ -123,6 +127,46 @@ def test_whatever_is_named_is_refused_or_within_the_law():
             )
             limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
             assert airtime_us(radio.modulation, BEACON_BYTES) <= limit_us
+
+
+EBYTE = f'{EU}kind = "ebyte"\nmodule_dbm = 22\n'
+UNREACHED = [
+    ("frequency_mhz = 869.525\n", "f:6: radio.frequency_mhz: 869.525 MHz: ebyte can be set to"),
+    ("frequency_mhz = 869.125\n", "f:6: radio.frequency_mhz: 869.125 MHz at SF7 at 125 kHz: the"),
+    ("spreading_factor = 9\n", "f:6: radio.spreading_factor: SF9 at 125 kHz is 1757 bit/s: ebyte"),
+]
+
+
+@pytest.mark.parametrize(("key", "message"), UNREACHED)
+def test_what_the_radio_or_its_airtime_does_not_reach_is_refused_with_what_can_be_had(key, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(EBYTE + key, "f")
+    assert caught.value.text.startswith(message), caught.value.text
+    near = "the nearest that EU868 gives enough airtime to is 868.125 MHz"
+    assert caught.value.text.endswith("SF7 at 125 kHz" if "factor" in key else near)
+
+
+def test_usual_setting_of_each_kind_can_be_had_and_used():
+    for kind in KINDS:
+        facts = facts_of(kind)
+        for region in laws():
+            read = {"port": "/p", "kind": kind, "region": region}
+            try:
+                one = radio_config({**read, **({"module_dbm": 22} if kind == "ebyte" else {})})
+            except PlanError as error:
+                assert (kind, region) == ("rn2483", "CN470"), error.text
+                assert "enough airtime nowhere" in error.text
+                continue
+            mhz, wide_hz = one.frequency_hz / 1e6, one.modulation.bandwidth_hz
+            assert nearest_mhz(facts, mhz) == mhz
+            band = one.law.judge(one.frequency_hz, wide_hz, one.tx_dbm, listens=True)
+            assert beacon_us(facts, one.modulation) <= band.control_us_max(wide_hz)
+
+
+def test_an_ebyte_is_reckoned_no_shorter_than_its_dialect_does():
+    (one,) = radios(EBYTE)
+    modem = Ebyte(RadioPlan(one.frequency_hz, one.modulation, one.tx_dbm), module_dbm=22)
+    assert modem.airtime_us(BEACON_BYTES - 5) <= beacon_us(facts_of("ebyte"), one.modulation)
 
 
 def test_keys_alone_are_enough():

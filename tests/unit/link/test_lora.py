@@ -191,6 +191,15 @@ def test_a_radio_whose_frames_hold_no_beacon_is_a_problem_and_silent():
     assert problem.code == "radio-slow" and f"leave {BEACON_FRAME - 1} bytes" in problem.text
 
 
+def test_a_radio_whose_hour_holds_no_beacon_is_a_problem_and_silent():
+    node, sent, saves = _node(EU_LINK._replace(frequency_hz=869_000_000, tx_dbm=10))
+    node.handle_timeout(60 * S)
+    _drain(node, sent, saves)
+    assert sent == []
+    (problem,) = node.snapshot(60 * S).problems
+    assert problem.code == "radio-slow" and "gives 3.6 s in any hour" in problem.text
+
+
 def test_a_listen_first_band_wants_a_radio_that_listens():
     plan = EU_LINK._replace(frequency_hz=922_000_000, tx_dbm=5, listens=False)
     node, _, _ = _node(plan, region="JP920")
