@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from meshd.cli.client import GRACE_S, Client, state_dir
 from meshd.cli.main import Command
@@ -375,17 +375,29 @@ def _log(options: Namespace) -> int:
         return _follow(options, args)
     with connect(options) as client:
         value = client.call("log", args)
-    rows = rows_of(value, "entries")
+        rows = rows_of(value, "entries")
+        keepers = {} if options.json else _file_keepers(client, options.space, rows)
     if rows and all("sealed" in row for row in rows) and not options.json:
         talk(f"this node only carries {clean(options.space)} as a relay and cannot read it")
         return Exit.OK
     rows += rows_of(value, "ahead")
-    show(options, "log", value, "\n".join(entry_text(row) for row in rows))
+    show(options, "log", value, "\n".join(entry_text(row, keepers) for row in rows))
     if value.get("more"):
         talk("older entries are left out; --limit shows more")
     for said in waits_of(value):
         talk(clean(said))
     return Exit.OK
+
+
+def _file_keepers(client: Client, space: str, rows: list[Row]) -> dict[object, int]:
+    """Return by how many relays each file is kept, by its entry, where an own one is shown."""
+    if not any("file" in row and (row.get("kept") or row.get("delivered_to")) for row in rows):
+        return {}
+    try:
+        files = rows_of(client.call("files", {"space": space}), "files")
+    except RequestError:  # they are still being read; the log is told all the same
+        return {}
+    return {(row.get("author"), row.get("seq")): int(number(row, "kept_by")) for row in files}
 
 
 def _follow(options: Namespace, args: Value) -> int:
@@ -423,8 +435,11 @@ def _is_news(notice: Row, space: object, cursor: object) -> bool:
     return fields.get("space") == space and number(fields, "seq") > seen
 
 
-def entry_text(row: Row) -> str:
-    """Return one entry as a person reads it; further lines of a text are indented."""
+def entry_text(row: Row, keepers: Mapping[object, int] | None = None) -> str:
+    """Return one entry as a person reads it; further lines of a text are indented.
+
+    `keepers` says by how many relays files are kept; an entry tells of a file's notice alone.
+    """
     who = clean(row.get("by") or grouped(row.get("node")) or str(row.get("author", "-"))[:16])
     if row.get("to"):
         who += f" to {grouped(row['to'])}"
@@ -439,10 +454,12 @@ def entry_text(row: Row) -> str:
         said = f"({size(number(row, 'sealed'))} that this node cannot read)"
     else:
         said = f"(damaged: {clean(row.get('damaged', 'unknown'))})"
-    return f"{when(row.get('time'))}  {who}: {said}{_marks(row)}"
+    return f"{when(row.get('time'))}  {who}: {said}{_marks(row, keepers or {})}"
 
 
-def _marks(row: Row) -> str:
+def _marks(row: Row, keepers: Mapping[object, int]) -> str:
+    if "file" in row:
+        return _file_marks(row, keepers.get((row.get("author"), row.get("seq")), 0))
     marks = [f"kept by {row['kept']}"] if row.get("kept") else []
     if row.get("ahead"):
         marks.append("ahead of its order: what was written before it is not here yet")
@@ -451,6 +468,17 @@ def _marks(row: Row) -> str:
         marks.append("delivered")
     elif reached and isinstance(reached, list) and "delivered" not in row:
         marks.append(f"delivered to {len(reached)}")
+    return f"  [{', '.join(marks)}]" if marks else ""
+
+
+def _file_marks(row: Row, keepers: int) -> str:
+    """Return how far a file came: who holds its entry knows of it, and may hold no byte of it."""
+    marks = [f"kept by {keepers}"] if keepers else []
+    reached = row.get("delivered_to")
+    if reached and isinstance(reached, list):
+        marks.append(f"notice delivered to {len(reached)}")
+    elif row.get("kept"):
+        marks.append(f"notice kept by {row['kept']}")
     return f"  [{', '.join(marks)}]" if marks else ""
 
 

@@ -236,6 +236,17 @@ def test_any_entry_has_a_text_that_a_terminal_survives(row, text):
     assert entry_text(row) == f"(no clock)         {text}"
 
 
+def test_of_an_own_file_its_notice_is_delivered_and_relays_keep_it(host, capsys):
+    file = {"author": PEER, "seq": 2, "file": "map.txt", "size": 20_000, "by": "Ann", "own": True}
+    told = {**file, "kept": 1, "delivered_to": [NODE, OTHER]}
+    host.answers["log"] = {**ANSWERS["log"], "entries": [told]}
+    out = say(capsys, "log", "garden")[1]
+    assert out.endswith("Ann: file map.txt (20.0 kB)  [kept by 1, notice delivered to 2]\n")
+    host.answers["files"] = RequestError("still being read", code=Exit.TEMPORARY)
+    assert say(capsys, "log", "garden")[1].endswith("  [notice delivered to 2]\n")
+    assert entry_text({**file, "kept": 1}).endswith("  [notice kept by 1]")
+
+
 def test_follow_shows_new_entries_once(host, tmp_path):
     following = subprocess.Popen(
         [sys.executable, "-m", "meshd", "log", "garden", "--follow", "--json"],
