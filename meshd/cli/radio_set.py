@@ -14,7 +14,7 @@ from meshd.cli import radio_board
 from meshd.cli.client import state_dir
 from meshd.cli.output import argument, common, show, talk
 from meshd.cli.regions import law_named, no_region
-from meshd.config.edit import Value, edit_table
+from meshd.config.edit import Value, edit_table, remove_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
@@ -78,6 +78,12 @@ def add_options(parser: ArgumentParser) -> None:
         + ", ".join(_USUAL),
     )
     parser.add_argument(
+        "--remove",
+        action="store_true",
+        help="take this radio out of the file, with all that was set for it; other options have no "
+        "use then",
+    )
+    parser.add_argument(
         "--set-board",
         action="store_true",
         help="Meshtastic only: write region, data rate, frequency and power into the board too, "
@@ -130,11 +136,14 @@ def run_set(options: Namespace) -> int:
             remedy=f"make it with: mkdir -p {home}, or leave --config out",
         )
     text = "" if made else read_text(file, remedy=_MEND)
+    if options.remove:
+        return _remove(options, text, file)
     before = parse(text, file).radios
     index, tables = _place(text, file, options.port)
     wanted = _wanted(options)
     if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
         raise _without_region(options.port, file, before)
+    _check_region(options, wanted, [*tables[:index], *tables[index + 1 :]])
     if index == len(tables):
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
@@ -160,13 +169,58 @@ def run_set(options: Namespace) -> int:
     return Exit.OK
 
 
+def _remove(options: Namespace, text: str, file: str) -> int:
+    """Take a radio out of the file."""
+    index, tables = _place(text, file, options.port)
+    if index == len(tables):
+        known = ", ".join(str(table.get("port")) for table in tables)
+        raise RequestError(
+            f"no radio {options.port} is in {file}; nothing was written",
+            code=Exit.NOT_FOUND,
+            remedy=f"its radios: {known}" if known else "there is none in it",
+        )
+    port = str(tables[index]["port"])
+    _write(file, remove_table(text, file, ("radio", index)))
+    folder = state_dir(options.state_dir)
+    step = _next(folder, options.config, changed=True)
+    value: dict[str, object] = {"file": file, "removed": port, "next": step}
+    show(options, "radio.set", value, f"{file}: [[radio]] {port} is taken out\nnext: {step}")
+    return Exit.OK
+
+
+def _check_region(
+    options: Namespace, wanted: dict[str, Value | None], others: list[dict[str, object]]
+) -> None:
+    """Refuse another region than that of the node's other radios, and tell how to move them all."""
+    region = wanted.get("region")
+    beside = [one for one in others if one.get("region") not in (None, region)]
+    if region is None or not beside:
+        return
+    there = _there(options)
+    steps = [f"meshd radio set {one['port']} --remove{there}" for one in beside]
+    steps.append(f"meshd radio set {options.port} --region {region}{there}")
+    known = beside[0]["region"]
+    raise RequestError(
+        f"another radio of this node, {beside[0]['port']}, is in {known}; a node is in one region",
+        code=Exit.USAGE,
+        remedy=f"nothing was written; to stay in {known}: --region {known}; to move the node: "
+        f"{'; then '.join(steps)}; then set what was taken out anew, with --region {region}",
+    )
+
+
+def _there(options: Namespace) -> str:
+    """Return the options that name the same file again."""
+    there = f" --state-dir {options.state_dir}" if options.state_dir else ""
+    return there + (f" --config {options.config}" if options.config else "")
+
+
 def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]]]:
     """Return which table is about a port, the one after the last if none is, and all tables."""
     tables = read_document(text, file, remedy=_MEND).get("radio", [])
     assert isinstance(tables, list)
     device = os.path.realpath(port)
     for index, table in enumerate(tables):
-        if os.path.realpath(str(table["port"])) == device:
+        if os.path.realpath(str(table.get("port"))) == device:
             return index, tables
     return len(tables), tables
 
@@ -209,8 +263,18 @@ def _judged(text: str, file: str) -> tuple[RadioConfig, ...]:
         raise RequestError(
             "\n".join(said),
             code=Exit.USAGE,
-            remedy="nothing was written; try again with what is allowed",
+            remedy=_remedy(said),
         ) from error
+
+
+def _remedy(said: list[str]) -> str:
+    """Return the options that mend what the law, or the file, says of keys."""
+    if any('"module_dbm" is missing' in line for line in said):
+        return "add --module-dbm 22 or --module-dbm 30, the number after the T in its name"
+    blamed = [line.partition(": ")[0].rpartition(".")[2] for line in said]
+    named = [option for option, key, *_ in _OPTIONS if key in blamed]
+    change = f"change {' and '.join(named)}" if named else "change what it speaks of"
+    return f"nothing was written; {change}; docs/regions.md lists what each region allows"
 
 
 def _write(file: str, text: str) -> None:
@@ -268,7 +332,10 @@ def _keyless(radio: RadioConfig) -> str:
 def _remark(options: Namespace, radio: RadioConfig) -> str:
     """Return what is not as written at the port now, "" when nothing is; it sets nothing."""
     if not os.path.exists(radio.port):
-        return f"{radio.port} is not there now: plug the radio in, meshd will find it"
+        return (
+            f"{radio.port} is not there now: plug the radio in, meshd will find it; if its name is "
+            f"mistyped, meshd radio set {radio.port} --remove{_there(options)} takes it out"
+        )
     if radio.kind == AUTO:
         return ""
     if KINDS[radio.kind].needs_pins and pins_beside(radio.port) is None:

@@ -70,6 +70,30 @@ def edit_table(
     return Edited(edited, changes)
 
 
+def remove_table(text: str, file: str, path: tuple[str, int]) -> str:
+    """Take the table `[[NAME]]` with an index out, and the empty lines after it.
+
+    Raises: ConfigError when the text is no TOML, or is written so that it cannot be changed here.
+    """
+    name, index = path
+    document = read_document(text, file, remedy=_BY_HAND)
+    found = lines(text)
+    if path not in found:
+        raise _unusual(file, name, found.get(path[:1], 1))
+    rows = text.splitlines(keepends=True)
+    last = max(line for known, line in found.items() if known[: len(path)] == path)
+    while last < len(rows) and not rows[last].strip():
+        last += 1
+    edited = "".join(rows[: found[path] - 1] + rows[last:])
+    tables = document.pop(name)
+    assert isinstance(tables, list)
+    left = [*tables[:index], *tables[index + 1 :]]
+    expected = {**document, **({name: left} if left else {})}
+    if read_document(edited, file, remedy=_BY_HAND) != expected:
+        raise _unusual(file, name, found[path])
+    return edited
+
+
 def _same(old: object, new: Value | None) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 

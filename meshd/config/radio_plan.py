@@ -143,7 +143,8 @@ def _advice(radio: RadioConfig, facts: RadioFacts | None) -> str:
     where = f"the nearest that {radio.law.region} gives enough airtime to is"
     if near_hz:
         return f"{where} {near_hz / 1e6:g} MHz"
-    return f"{radio.law.region} gives it enough airtime nowhere at {radio.modulation.text}"
+    nowhere = f"{radio.law.region} gives it enough airtime nowhere at {radio.modulation.text}"
+    return f"{nowhere}: take a lower spreading factor, or more bandwidth"
 
 
 def _modulation(

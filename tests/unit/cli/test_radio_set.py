@@ -219,10 +219,12 @@ def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, ca
         ("--region nowhere", "JP920   Japan"),
         ("--bandwidth 500", "with 500 kHz of bandwidth lies in"),
         ("--region EU86", 'did you mean "EU868"'),
-        ("--region US915", "another radio of this node is in EU868"),
+        ("--region US915", "another radio of this node, /dev/first, is in EU868; a node is in one"),
         ("--kind rnod", 'did you mean "rnode"'),
         ("--kind rnode --module-dbm 30", "is for ebyte only"),
         ("--kind ebyte", "30 (as E22-900T30S"),
+        ("--kind ebyte", "next: add --module-dbm 22 or --module-dbm 30"),
+        ("--power 29", "next: nothing was written; change --power; docs/regions.md"),
         ("--module-dbm 33", "must be 22 or 30"),
         ("--power 3 --usual power_dbm", "at once"),
         ("--usual region", "is not a choice"),
@@ -237,6 +239,36 @@ def test_what_the_law_or_the_file_forbids_is_refused_unwritten(file, capsys, wor
     told = capsys.readouterr().err
     assert said in told and "Traceback" not in told
     assert file.read_text() == before
+
+
+def test_two_radios_move_to_another_region_by_what_the_refusal_says(file, capsys):
+    set_radio("/dev/a", "--region", "EU868")
+    set_radio("/dev/b", "--kind", "rnode", "--region", "EU868", "--frequency", "868.1")
+    capsys.readouterr()
+    assert set_radio("/dev/a", "--region", "US915") == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "another radio of this node, /dev/b, is in EU868" in said
+    remove, move = "meshd radio set /dev/b --remove", "meshd radio set /dev/a --region US915"
+    assert f"{remove}; then {move}; then" in said
+    assert main(remove.split()[1:]) == 0 and main(move.split()[1:]) == 0
+    words = ("--kind", "rnode", "--region", "US915", "--frequency", "903.1")
+    assert set_radio("/dev/b", *words) == 0
+    assert {one.law.region for one in load(str(file)).radios} == {"US915"}
+
+
+def test_a_mistyped_port_is_taken_out_again_and_the_rest_stays(file, capsys):
+    file.write_text('# mine\nname = "n"\n')
+    set_radio("/dev/a", "--region", "EU868", "--frequency", "868.3")
+    before = file.read_text()
+    assert set_radio("/dev/nothere", "--region", "EU868") == 0
+    assert "meshd radio set /dev/nothere --remove takes it out" in capsys.readouterr().out
+    assert set_radio("/dev/nothere", "--remove", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == "/dev/nothere"
+    assert file.read_text().rstrip() == before.rstrip()
+    assert set_radio("/dev/nothere", "--remove") == Exit.NOT_FOUND
+    assert "its radios: /dev/a" in capsys.readouterr().err
+    assert set_radio("/dev/a", "--remove") == 0
+    assert load(str(file)).radios == () and "# mine" in file.read_text()
 
 
 def test_ebyte_gets_what_it_can_be_set_to_or_is_told_what_that_is(file, capsys):
