@@ -39,7 +39,8 @@ def _put(options: Namespace) -> int:
     except FileNotFoundError as error:
         raise RequestError(
             f"there is no file {clean(options.file)}",
-            remedy="the space comes first, then the file: meshd put SPACE FILE",
+            code=Exit.NOT_FOUND,
+            remedy=_where(options),
         ) from error
     try:
         about = os.fstat(opened)
@@ -62,6 +63,14 @@ def _put(options: Namespace) -> int:
     said = value.get("waits") or value.get("goes")
     talk(f"written: {clean(name)}, {size(about.st_size)}" + (f"; it {clean(said)}" if said else ""))
     return Exit.OK
+
+
+def _where(options: Namespace) -> str:
+    """Return what to do about a file that is not there: most likely a slip, or the wrong order."""
+    if os.path.exists(options.space):
+        return f"the space comes first, then the file: meshd put {options.file} {options.space}"
+    folder = os.path.abspath(os.path.dirname(options.file))
+    return f"is its name right? ls {shlex.quote(folder)} shows what is there"
 
 
 def add_get(parser: ArgumentParser) -> Command:

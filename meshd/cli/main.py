@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         verbs, needs = self._verbs(), "arguments are required" in message
         near, help_of = None, f"{self.prog} --help"
         if unknown:
-            near = meant(unknown[1], self._words())
+            near, help_of = self._stranger(unknown[1], help_of)
         elif verbs and (chosen or needs):
             near = meant(chosen[1], verbs) if chosen else None
             message = f'"{chosen[1]}" is none of them: ' if chosen else ""
@@ -76,6 +76,25 @@ class Parser(argparse.ArgumentParser):
             code=Exit.USAGE,
             remedy=f'did you mean "{near}"?' if near else help_of,
         )
+
+    def _stranger(self, word: str, help_of: str) -> tuple[str | None, str]:
+        """Return what may be meant by a word that has no place here, or what to do with it."""
+        from meshd.cli.meant import RADIO_KEYS, meant
+
+        if self.prog == "meshd run" and word in RADIO_KEYS:
+            return None, f"it is a setting of a radio: meshd radio set PORT {word} … writes it"
+        words = self._words()
+        if word in words and word.startswith("-"):
+            return None, f"leave {word} out: this command has none; {help_of} lists what it takes"
+        if word.startswith("-"):
+            return meant(word, words), help_of
+        wanted = {action.dest for action in self._actions if action.required}
+        if "text" in wanted:
+            example = self._example().replace("TEXT", '"TEXT"')
+            return None, f"put the text in quotes: {example}"
+        if self.prog == "meshd ping":
+            return None, f"one node: {self.prog} {word}; ping -6 is the program of the system"
+        return meant(word, words), help_of
 
     def _verbs(self) -> list[str]:
         """Return the commands that follow this one, as `create` does `meshd space`."""

@@ -44,6 +44,9 @@ _OTHER_NAMES = {
 }
 """What the things of meshd are called elsewhere, in other programs and in its own files."""
 
+RADIO_KEYS = ("--sf", "--frequency", "--bandwidth", "--power", "--antenna", "--module-dbm")
+"""What `meshd radio set` writes into the file; `meshd run` has no options for it."""
+
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is meant: another name for the same thing, or a slip of one."""

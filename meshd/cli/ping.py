@@ -82,7 +82,8 @@ def _who(options: Namespace) -> Value:
             f"{grouped(who.get('node'))} calls itself {clean(options.node)}; nobody vouches for it"
         )
     if near := grouped(who.get("nearest")):
-        talk(f"nothing was heard of {clean(options.node)}; did you mean {near}?")
+        options.count = 1  # each try may take half a minute
+        talk(f"nothing was heard of {clean(options.node)}, it is asked once; did you mean {near}?")
     return who
 
 

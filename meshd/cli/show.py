@@ -3,6 +3,7 @@
 import time
 from argparse import ArgumentParser, Namespace
 
+from meshd.cli.client import Client
 from meshd.cli.main import Command
 from meshd.cli.output import (
     common,
@@ -13,7 +14,7 @@ from meshd.cli.output import (
     talk,
     use_colour,
 )
-from meshd.core.errors import Exit
+from meshd.core.errors import Exit, RequestError
 from meshd.status.text import (
     Row,
     clean,
@@ -113,11 +114,12 @@ def _watch(options: Namespace) -> int:
 
 
 class Names:
-    """The names of spaces by their id, asked of the daemon when an unknown one comes up."""
+    """The names of spaces, and of their members, asked of the daemon when an unknown comes up."""
 
     def __init__(self, options: Namespace) -> None:
         self._options = options
         self._known: dict[object, object] = {}
+        self._members: dict[tuple[object, object], object] = {}
 
     def of(self, space: object) -> str:
         """Return a space's name, or the beginning of its id."""
@@ -127,6 +129,25 @@ class Names:
             self._known |= {space: None, **{row.get("space"): row.get("name") for row in rows}}
         return clean(self._known[space] or str(space)[:16])
 
+    def person(self, space: object, key: object) -> str:
+        """Return what the members of a space call an author or a node, "" where they do not."""
+        if not space or not key:
+            return ""
+        if (space, key) not in self._members:
+            self._members[space, key] = None
+            with connect(self._options) as client:
+                rows = rows_of(self._ask(client, space), "members")
+            for row in rows:
+                for one in (row.get("author"), row.get("node")):
+                    self._members[space, one] = row.get("name")
+        return clean(self._members[space, key] or "")
+
+    def _ask(self, client: Client, space: object) -> Value:
+        try:
+            return client.call("space.members", {"space": space})
+        except RequestError:  # a relay cannot read who is in it
+            return {}
+
 
 def notice_text(notice: Row, names: Names) -> str:
     """Return one notice as a person reads it: what, in which space, from whom, and the rest."""
@@ -135,12 +156,15 @@ def notice_text(notice: Row, names: Names) -> str:
     said = ("! " if notice.get("warning") else "") + clean(notice.get("kind"))
     if notice.get("missed"):
         said = f"({clean(notice['missed'])} were missed) {said}"
-    if space := fields.pop("space", None):
+    space = fields.pop("space", None)
+    if space:
         said += f" in {names.of(space)}"
     author, node = fields.pop("author", None), fields.pop("node", None)
     if node or author:
         way = "to" if notice.get("kind") in _OWN_MESSAGES else "from"
-        said += f" {way} {clean(grouped(node) or str(author)[:16])}"
+        who = names.person(space, author) or names.person(space, node)
+        who = who or clean(grouped(node) or str(author)[:16])
+        said += f" {way} {who}"
     if notice.get("kind") == "entry":
         mine = " (own)" if fields.get("own") else ""
         return f"{said}: {clean(fields.get('entry_kind', '-'))}{mine}"

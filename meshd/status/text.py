@@ -438,7 +438,7 @@ def routes_text(value: Row) -> str:
 
 
 def _cost(cost: object) -> object:
-    return "infinite" if isinstance(cost, int) and cost >= 0xFFFF else cost
+    return "unusable" if isinstance(cost, int) and cost >= 0xFFFF else cost
 
 
 def _sync(value: Row) -> str:

@@ -77,6 +77,21 @@ def test_state_directory_is_offered_where_there_is_one(capsys, words):
     assert "--state-dir" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        ("radio scan --state-dir a", "leave --state-dir out: this command has none"),
+        ("run --sf 7", "meshd radio set PORT --sf"),
+        ("message Ben hello world", 'put the text in quotes: meshd message NODE "TEXT"'),
+        ("post camp hello world", 'put the text in quotes: meshd post SPACE "TEXT"'),
+        ("ping -6 Ben", "one node: meshd ping Ben; ping -6 is the program of the system"),
+    ],
+)
+def test_next_step_leads_on(capsys, words, step):
+    assert main(words.split()) == Exit.USAGE
+    assert f"next: {step}" in capsys.readouterr().err.replace("it is a setting of a radio: ", "")
+
+
 def test_full_stdout_does_not_hide_the_error(capfd):
     kept, full = os.dup(1), os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, 1)

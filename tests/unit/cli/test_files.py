@@ -51,7 +51,7 @@ def test_put_sends_the_open_file(host, capsys, tmp_path):
 
 def test_put_of_what_is_no_file(host, capsys, tmp_path):
     code, _, err = say(capsys, "put", "garden", str(tmp_path / "none"))
-    assert code == Exit.ERROR and f"there is no file {tmp_path}/none" in err
+    assert code == Exit.NOT_FOUND and f"there is no file {tmp_path}/none" in err
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         code, _, err = say(capsys, "put", "garden", str(path))
@@ -220,7 +220,11 @@ def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
 
 def test_file_or_folder_that_is_not_there_is_named(host, capsys):
     code, _, err = say(capsys, "put", "garden", "nofile")
-    assert code == Exit.ERROR and "there is no file nofile" in err and "meshd put SPACE FILE" in err
+    assert (
+        code == Exit.NOT_FOUND and "there is no file nofile" in err and "is its name right?" in err
+    )
+    code, _, err = say(capsys, "put", __file__, "garden")
+    assert code == Exit.NOT_FOUND and f"meshd put garden {__file__}" in err
     code, _, err = say(capsys, "get", "garden", "a", "-o", "/nodir/x")
     assert code == Exit.ERROR and "there is no folder /nodir" in err and "mkdir -p /nodir" in err
     assert host.asked == []

@@ -81,7 +81,7 @@ REFUSED = {
     "log garden": Exit.NOT_RUNNING,
     "log garden --follow": Exit.NOT_RUNNING,
     "put garden FILE": Exit.NOT_RUNNING,
-    "put garden no-such-file": Exit.ERROR,
+    "put garden no-such-file": Exit.NOT_FOUND,
     "get garden": Exit.NOT_RUNNING,
     "get garden a.bin -o -": Exit.USAGE,
     "replay no-such-file": Exit.ERROR,

@@ -189,12 +189,14 @@ def test_notices_name_space_and_node_as_people_do(host):
     names = Names(SimpleNamespace(state_dir=None))
     entry = {"space": SPACE, "author": AUTHOR, "seq": 7, "entry_kind": "post", "own": False}
     for fields, shown in (
-        ({**entry, "node": OTHER}, "entry in garden from qrst-uvwx-yz23-4567: post"),
-        ({**entry, "own": True}, f"entry in garden from {AUTHOR[:16]}: post (own)"),
-        ({**entry, "space": "zzz\x1b"}, f"entry in zzz\ufffd from {AUTHOR[:16]}: post"),
+        ({**entry, "node": OTHER}, "entry in garden from Ada: post"),
+        ({**entry, "own": True}, "entry in garden from Ada: post (own)"),
+        ({**entry, "space": "zzz\x1b"}, "entry in zzz\ufffd from Ada: post"),
+        ({**entry, "author": "ff" * 32}, f"entry in garden from {'ff' * 8}: post"),
     ):
         assert notice_text({"kind": "entry", "fields": fields}, names) == shown
-    assert [verb for verb, _ in host.asked] == ["space.list"] * 2, "only for an unknown one"
+    asked = [verb for verb, _ in host.asked]
+    assert asked == ["space.list", "space.members"] * 2 + ["space.members"], "for unknown ones"
     lost = {"node": OTHER, "why": "closed by peer"}
     assert notice_text({"kind": "session-down", "fields": lost, "warning": True}, names) == (
         "! session-down from qrst-uvwx-yz23-4567: why closed by peer"

@@ -192,7 +192,10 @@ def test_a_radio_whose_frames_hold_no_beacon_is_a_problem_and_silent():
 
 
 def test_a_radio_whose_hour_holds_no_beacon_is_a_problem_and_silent():
-    node, sent, saves = _node(EU_LINK._replace(frequency_hz=869_000_000, tx_dbm=10))
+    slow = tuple(4 * us for us in EU_LINK.airtimes_us)
+    node, sent, saves = _node(
+        EU_LINK._replace(frequency_hz=869_000_000, tx_dbm=10, airtimes_us=slow)
+    )
     node.handle_timeout(60 * S)
     _drain(node, sent, saves)
     assert sent == []

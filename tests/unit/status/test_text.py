@@ -25,7 +25,7 @@ links
 neighbours
   node                 link   address  cost      heard  session  known for
   qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min
-  -                    mesh0  fe80::3  infinite  50%    no       4 s
+  -                    mesh0  fe80::3  unusable  50%    no       4 s
 
 sync
   space   role    feeds  entries  behind  size    peers  kept by  forks
@@ -39,7 +39,7 @@ dropped
 NAMES = """\
 node                 link   address  cost      heard  session  known for  name
 qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min      calls itself "Ben"
--                    mesh0  fe80::3  infinite  50%    no       4 s        Ada, Adele"""
+-                    mesh0  fe80::3  unusable  50%    no       4 s        Ada, Adele"""
 
 ROUTES = """\
    to                    node                 link   next hop  metric  feasible  age
