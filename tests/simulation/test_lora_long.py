@@ -215,8 +215,9 @@ def test_a_call_for_help_is_shown_at_once_though_its_authors_long_text_comes_bef
     camp = Camp(2, modulation=LONG_FAST)
     camp.run(10 * MINUTE)
     camp.post(0, camp.letters(3_000))
-    camp.run(4)
-    camp.post(0, "two hurt at the mill", distress=True)
+    camp.run(10)
+    told = camp.hosts[0].ask("post", space="camp", text="two hurt at the mill", distress=True)
+    assert "a call for help is shown ahead of it" in told["waits"]
     assert camp.world.run_until(lambda: camp.world.notices("distress"), 20 * SECOND)
     (shown,) = ahead(camp, 1)
     assert shown[1:] == ("two hurt at the mill", True)

@@ -231,6 +231,13 @@ class LongEntries:
         said = f"about {left} more" if pace_us > least_us else f"{left} more at least"
         return f"({bytes_text(sending.offer.size)}) goes by LoRa on {sending.link}: {said}"
 
+    def gives(self, space: Space) -> bool:
+        """Tell whether an own entry is on its way in pieces."""
+        name = space.keys.author_id(space.author)
+        given = self._blobs.given(space.author)
+        going = (one for one in given if one.todo or one.offered_us is None)
+        return any(ref_parts(one.offer.ref)[0] == name for one in going)
+
     def coming(self, now: int) -> list[Feed]:
         """Return the feeds of which an entry comes in pieces now: it need not be asked for.
 

@@ -17,6 +17,10 @@ from meshd.sync.files.air.rule import bytes_text
 from meshd.wire.air_entry import thin_length
 
 _AFTER = "what you write next comes after it"
+_BEFORE = (
+    "what you wrote before is on its way in pieces; "
+    "a call for help is shown ahead of it, all else after it"
+)
 
 
 def told_of(
@@ -62,6 +66,8 @@ def post_waits(
 ) -> str:
     """Say how an own text goes that is too long to go at once; "" for any other.
 
+    Of a short one it is said what goes before it.
+
     `served`: who shares the space by a session.
     """
     near = {member.node for member in space.members()}
@@ -77,6 +83,8 @@ def post_waits(
             why = why or f"{bytes_text(size)} are too much for {link.name} at its setting"
         else:
             ways.append((took_us, link.name))
+    if not ways and not why and long.gives(space):
+        return _BEFORE
     if not ways:
         return f"waits for WiFi: {why}; {_AFTER}" if why else ""
     took_us, name = min(ways)
