@@ -56,8 +56,8 @@ def test_a_call_is_shown_and_changes_no_feed(pair):
     assert anna.texts() == [] and author not in anna.space().feeds
     (notice,) = anna.kinds("distress")
     value = {"kind": notice.kind, "warning": notice.warning, "fields": dict(notice.fields)}
-    said = notice_text(value, SimpleNamespace(of=lambda space: "home"))
-    assert said.startswith("! distress in home from ") and "ahead of its order" in said
+    said = notice_text(value, SimpleNamespace(of=lambda _: "home", person=lambda *_: "ben"))
+    assert said.startswith("! distress in home from ben: ") and "ahead of its order" in said
     (row,) = anna.ask("log", space="home").value["ahead"]
     assert "DISTRESS help  [ahead of its order" in entry_text(row)
     assert notice.fields["seq"] == 3
