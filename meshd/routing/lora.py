@@ -15,7 +15,7 @@ from typing import NamedTuple
 from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
-from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, host_prefix, node_of_address
+from meshd.core.ids import SHORT_LEN, Prefix, host_prefix, node_of_address
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour
 from meshd.routing.chooser import Chooser
@@ -184,14 +184,11 @@ class LoraDialect:
 
     def want(self, to: bytes, now: int) -> None:
         """Ask for a route to a node that nobody offers."""
-        rows = self._rows(to)
-        for row in rows:
+        for row in self._rows(to):
             source = self._learner.sources.get(row.prefix, row.prefix.address[8:])
             entry = self._learner.table.entries.get(row.prefix)
             if source is not None and entry is not None and entry.routes:
                 self._words.want(Want(to[:SHORT_LEN], source.seqno + 1 & 0xFFFF), now)
-        if not rows and self.rules.reach < UNREACHABLE:
-            self._words.seek(to[:SHORT_LEN], now)
 
     def close(self, now: int) -> None:
         """Leave the radio: what went by it is lost at once."""
@@ -478,23 +475,13 @@ class LoraDialect:
                 raised = own.adopt(prefix, last, now, self.link.name)
             if raised:
                 self._learner.announcer.changed_own(now)
-        self._words.hurry(now, self.rules.want_us, urgent=True)
+        self._words.answer_own(now)
 
     def _asked(self, ask: Ask, now: int) -> None:
-        """Answer who does not know a name, or any route."""
+        """Answer who does not know a name."""
         own = self.own[:SHORT_LEN]
         if ask.teller == own:
             rows = tuple(self._words.rows.values()) if ask.short == own else self._rows(ask.short)
             self._words.name(rows, now)
-        elif ask.teller != EVERYONE:
-            self._words.heard_ask(ask, now)
-        elif ask.short == own:
-            self._words.hurry(now, self.rules.want_us, urgent=True)
         else:
-            rows = self._rows(ask.short)
-            known = [row for row in rows if self._words.steps(row) != UNREACHABLE]
-            for row in known:
-                row.name = True
-                self._words.answer(row, now)
-            if not known:
-                self._words.seek(ask.short, now)
+            self._words.heard_ask(ask, now)

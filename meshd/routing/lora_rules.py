@@ -7,7 +7,6 @@ Ref: docs/decisions/0010-lora-routes.md.
 from typing import NamedTuple
 
 from meshd.core.airtime import FRAME_BYTES_MAX, Modulation, airtime_us
-from meshd.wire.lora_routes import UNREACHABLE
 
 SOON_BYTES = 2_350
 """Changes are told after the airtime of so many bytes: 20 s of LongFast."""
@@ -26,7 +25,6 @@ class Rules(NamedTuple):
     share        of the channel that all in earshot together may use for it
     hop_cost     of a link with margin; one with less than `margin_db` costs a quarter more
     rate_class   a hop carries at least 2 to the power of it in bits a second
-    reach        entries of a higher metric are told only to who asks; UNREACHABLE: all are told
     """
 
     soon_us: int
@@ -36,7 +34,6 @@ class Rules(NamedTuple):
     share: float = 0.006
     hop_cost: int = 15
     margin_db: float = 3.0
-    reach: int = UNREACHABLE
     rate_class: int = 10
 
 

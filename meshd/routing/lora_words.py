@@ -11,9 +11,9 @@ Must not know: frames, keys, how routes are learnt.
 from collections.abc import Collection
 
 from meshd.core.drops import DropReason
-from meshd.core.ids import EVERYONE, SHORT_LEN, Prefix, node_of_address
+from meshd.core.ids import SHORT_LEN, Prefix, node_of_address
 from meshd.routing.learn import Learner
-from meshd.routing.lora_asked import ASKED_MAX, Asked
+from meshd.routing.lora_asked import Asked
 from meshd.routing.lora_gain import Gain, Peers
 from meshd.routing.lora_making import Making
 from meshd.routing.lora_names import Spoken
@@ -101,8 +101,9 @@ class Words:
         self._wants: dict[bytes, int] = {}
         self._asks: dict[Ask, None] = {}
         self._asked = Asked(rules)
-        self._sought: dict[bytes, None] = {}
+        self._own_asked = False
         self._last: list[Row] = []
+        self._last_own = False
         self._soon_us: int | None = None
         self._urgent = False
         self._paid_us = now
@@ -123,9 +124,6 @@ class Words:
             row = self.rows[node] = Row(node, prefix)
             short = node[:SHORT_LEN]
             self._shorts[short] = (*self._shorts.get(short, ()), row)
-            if short in self._sought:
-                del self._sought[short]
-                row.asked = row.name = True
         return row
 
     def of_short(self, short: bytes) -> tuple[Row, ...]:
@@ -144,8 +142,7 @@ class Words:
             if told != UNREACHABLE:
                 self.tell(row, now)
         elif told == UNREACHABLE or abs(told - steps) >= self.rules.hop_cost // 2:
-            if row.asked or self._worth(row):
-                self.tell(row, now, news=told == UNREACHABLE)
+            self.tell(row, now, news=told == UNREACHABLE)
         elif row.via is not via:
             row.said_us = 0
         row.via = via
@@ -168,6 +165,11 @@ class Words:
     def answer(self, row: Row, now: int) -> None:
         """Tell of a node at once, with the latest seqno, as somebody waits for it."""
         row.asked, row.repeats = True, max(row.repeats, 1)
+        self.hurry(now, self.rules.want_us, urgent=True)
+
+    def answer_own(self, now: int) -> None:
+        """Tell of this node itself at once: its seqno, with or without anything else."""
+        self._own_asked = True
         self.hurry(now, self.rules.want_us, urgent=True)
 
     def awaits(self, row: Row, seqno: int, now: int) -> None:
@@ -241,13 +243,6 @@ class Words:
         """See to it that there will be room for a question that was not answered."""
         self.hurry(now, self._asked.name_again_us)
 
-    def seek(self, short: bytes, now: int) -> None:
-        """Ask everybody for any route, and tell of one at once when it comes."""
-        if short not in self._sought and len(self._sought) >= ASKED_MAX:
-            del self._sought[next(iter(self._sought))]  # who asked for nodes that are not
-        self._sought[short] = None
-        self.ask(Ask(EVERYONE, short), now)
-
     def answered(self, short: bytes) -> None:
         """Do not ask for a name that was told."""
         for ask in [ask for ask in self._asks if ask.short == short != ask.teller]:
@@ -270,7 +265,8 @@ class Words:
     @property
     def awaited(self) -> bool:
         """Tell whether somebody waits for what is to be said soon."""
-        return bool(self._wants) or any(row.asked for row in self.rows.values() if row.repeats)
+        asked = any(row.asked for row in self.rows.values() if row.repeats)
+        return asked or self._own_asked or bool(self._wants)
 
     @property
     def turn_due_us(self) -> int:
@@ -281,7 +277,7 @@ class Words:
         """Return what is to be said now in at most `room` bytes; None: nobody has use of it."""
         full = self._turn_us <= now
         news = self._news()
-        if not (news or full or self._wants or self._asks):
+        if not (news or full or self._own_asked or self._wants or self._asks):
             self._arm(now, 0, full=False)
             return None
         left = room - ROUTES_HEAD
@@ -308,6 +304,7 @@ class Words:
         )
         for ask in asks:
             del self._asks[ask]
+        self._last_own, self._own_asked = self._own_asked, False
         self._spend(now, FRAME_COST + room - said.left)
         self._arm(now, len(said.entries) + len(said.named), full=full)
         return routes
@@ -317,6 +314,8 @@ class Words:
         again = [row for row in self._last if self.rows.get(row.node) is row]
         for row in again:
             row.repeats = min(row.repeats + 1, 2)
+        if self._last_own:
+            self.answer_own(now)
         if again:
             self.hurry(now, self.rules.soon_us)
 
@@ -386,10 +385,7 @@ class Words:
         return self.gain.lacking(row.node, self._learner.table.entries.get(row.prefix), steps, told)
 
     def _worth(self, row: Row) -> bool:
-        if row.node in self._near:
-            return True
-        steps = self.steps(row)
-        return steps <= self.rules.reach and steps != UNREACHABLE
+        return row.node in self._near or self.steps(row) != UNREACHABLE
 
     def _say(self, row: Row, said: Making, now: int, kept_us: int) -> bool:
         """Add a row if there is room for it, in short where that will be understood."""

@@ -30,7 +30,7 @@ from meshd.simulation.rivals.engine import (
 )
 from meshd.wire import lora_routes
 from meshd.wire.lora_frame import FRAME_LEN_MAX, FrameKind, LoraFrame, overhead
-from meshd.wire.lora_routes import ANSWER_TAG_LEN, UNREACHABLE, Answer, Direct, Receipt, Routes
+from meshd.wire.lora_routes import ANSWER_TAG_LEN, Answer, Direct, Receipt, Routes
 
 SOON_US = 20_000_000
 LONG_FRAME = 83
@@ -40,15 +40,13 @@ TAG = bytes(ANSWER_TAG_LEN)
 class DirectStation:
     """One engine; the number of a station is its short address."""
 
-    def __init__(
-        self, number: int, modulation: Modulation, random: Random, *, reach: int = UNREACHABLE
-    ) -> None:
+    def __init__(self, number: int, modulation: Modulation, random: Random) -> None:
         self.number = number
         self._own = number.to_bytes(2, "big")
         self._modulation = modulation
         self._random = random
         self._frame_us = airtime_us(modulation, LONG_FRAME)
-        rules = Rules(SOON_US, byte_us=airtime_us(modulation, 250) // 250, reach=reach)
+        rules = Rules(SOON_US, byte_us=airtime_us(modulation, 250) // 250)
         self._ctx = Context(rng=random, entropy=bytes)
         address = mesh_address(OPEN_MESH_ID, node(number))
         self.babel = Babel(

@@ -28,18 +28,11 @@ SEEDS = range(1, int(os.environ.get("BENCH_SEEDS", "10")) + 1)
 WORKERS = 2
 PERIOD_S = 900
 DURATION_S = 1800
-TWO_HOPS = 38
-"""The metric, in steps, of two weak links."""
 
 
-def told_before(number: int, random: Random) -> DirectStation:
-    """Every station tells of all that it knows."""
+def station(number: int, random: Random) -> DirectStation:
+    """Return a station that tells of all that it knows."""
     return DirectStation(number, LONG_FAST, random)
-
-
-def on_demand(number: int, random: Random) -> DirectStation:
-    """Stations tell of two hops, and ask for what is further."""
-    return DirectStation(number, LONG_FAST, random, reach=TWO_HOPS)
 
 
 def played(count: int, make: Make | None, seeds: range = SEEDS) -> list[Played]:
@@ -57,7 +50,7 @@ def measure() -> list[Figure]:
     """Measure 50 nodes beside the flood; bare engines of 20, 50, 100; bytes; quiet ones."""
     rival = played(50, None)
     figures = _sizes() + _nodes(rival)
-    ours = played(50, told_before)
+    ours = played(50, station)
     share, how = spread(ours, lambda row: row.acknowledged)
     flooded = ("managed flood", median(row.delivered for row in rival))
     name = "bare engine, 50 stations, acknowledged"
@@ -75,7 +68,7 @@ def measure() -> list[Figure]:
             Figure(f"bare engine, 50 stations, {what}", value, "", None, how, rival=there)
         )
     figures += _others()
-    quiet = [Sent(50, seed, told_before).quiet(7200, 4 * 3600) for seed in SEEDS]
+    quiet = [Sent(50, seed, station).quiet(7200, 4 * 3600) for seed in SEEDS]
     how = f"of the time, as a station hears it; {min(quiet):.3g} to {max(quiet):.3g}"
     figures.append(Figure("bare engine, control airtime, 50 quiet", median(quiet), "%", 1, how))
     return figures
@@ -148,10 +141,9 @@ def _sizes() -> list[Figure]:
 
 def _others() -> list[Figure]:
     figures = []
-    rows = ((20, told_before), (20, on_demand), (50, on_demand), (100, told_before))
-    for count, make in rows:
-        some = played(count, make, SEEDS if count < 100 else SEEDS[:3])
-        name = f"bare engine, {count} stations, {make.__name__.replace('_', ' ')}"
+    for count in (20, 100):
+        some = played(count, station, SEEDS if count < 100 else SEEDS[:3])
+        name = f"bare engine, {count} stations"
         share, how = spread(some, lambda row: row.acknowledged)
         figures.append(Figure(f"{name}, acknowledged", share, "%", None, how, "higher"))
         frames, how = spread(some, lambda row: row.frames)

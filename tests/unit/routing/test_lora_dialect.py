@@ -191,6 +191,18 @@ def test_the_origin_answers_a_want_with_a_later_seqno():
     assert talker.lora.build(talker.lora.due_us(), 200).seqno == 700
 
 
+def test_the_origin_answers_a_want_when_it_has_nothing_else_to_say():
+    talker, at = one(), 3000 * S
+    list(rest(talker, at))
+    talker.lora.learn(node(B), hears_me()._replace(wants=(Want(short(OWN), 700),)), at)
+    assert talker.lora.awaited() and talker.lora.due_us() <= at + 2 * RULES.want_us
+    said = talker.lora.build(talker.lora.due_us(), 200)
+    assert said.seqno == 700 and not said.entries and not talker.lora.awaited()
+    talker.lora.unsaid(at + 60 * S)
+    assert talker.lora.awaited()
+    assert talker.lora.build(talker.lora.due_us(), 200).seqno == 700
+
+
 def passed_on(asker, *rows):
     """Return when a want of D, heard again and again, goes on: this node has a way by B."""
     talker, on = one(), []
@@ -433,18 +445,6 @@ def test_tables_are_bounded_and_say_so():
     assert {"lora-neighbours-full", "lora-routes-full", "lora-names-full"} <= talker.drops()
 
 
-def test_on_demand_a_node_that_nobody_offers_is_asked_for_and_told_when_found():
-    talker = Talker(OWN, rules=RULES._replace(reach=38))
-    talker.lora.heard(node(B), 10.0, 0)
-    talker.lora.learn(node(B), hears_me(), 0)
-    talker.lora.want(short(D), S)
-    asked = [ask for said in rest(talker, 100 * S) for ask in said.asks]
-    assert Ask(b"\xff\xff", short(D)) in asked
-    talker.lora.learn(node(B), hears_me((D, 4, 30, False)), 101 * S)
-    assert ways(talker, D) == [(B, 45)]
-    assert node(D) in told(talker, talker.lora.due_us())
-
-
 def test_plain_entries_are_read_with_names_from_elsewhere():
     talker = one()
     talker.lora.heard(node(C), 10.0, 0)
@@ -486,12 +486,3 @@ def test_what_another_asks_is_not_asked_again():
     asked = hears_me()._replace(asks=(Ask(short(C), short(9)),))
     talker.lora.learn(node(B), asked, 2 * S)
     assert not [ask for said in rest(talker, 100 * S) for ask in said.asks]
-
-
-def test_bogus_questions_for_nodes_that_are_not_do_not_push_out_the_latest():
-    talker = Talker(OWN)
-    words = talker.lora._words
-    for number in range(ASKED_MAX + 1):
-        words.seek(number.to_bytes(2, "big"), 0)
-    assert len(words._sought) == ASKED_MAX
-    assert ASKED_MAX.to_bytes(2, "big") in words._sought
