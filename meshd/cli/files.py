@@ -180,7 +180,11 @@ def _list(options: Namespace) -> int:
 
 def _state(row: Mapping[str, object]) -> str:
     """Return where a file stands, as people read it; "" where nobody looked."""
-    return str(row.get("why") or row.get("state") or "")
+    words = [str(row.get("why") or row.get("state") or "")]
+    complete = row.get("complete_at")
+    if complete and isinstance(complete, list):
+        words.append(f"complete at {len(complete)}")
+    return "; ".join(words + ([str(row["giving"])] if row.get("giving") else []))
 
 
 def _get_to_stdout(options: Namespace) -> int:

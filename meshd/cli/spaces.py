@@ -376,12 +376,12 @@ def _log(options: Namespace) -> int:
     with connect(options) as client:
         value = client.call("log", args)
         rows = rows_of(value, "entries")
-        keepers = {} if options.json else _file_keepers(client, options.space, rows)
+        files = {} if options.json else _files_shown(client, options.space, rows)
     if rows and all("sealed" in row for row in rows) and not options.json:
         talk(f"this node only carries {clean(options.space)} as a relay and cannot read it")
         return Exit.OK
     rows += rows_of(value, "ahead")
-    show(options, "log", value, "\n".join(entry_text(row, keepers) for row in rows))
+    show(options, "log", value, "\n".join(entry_text(row, files) for row in rows))
     if value.get("more"):
         talk("older entries are left out; --limit shows more")
     for said in waits_of(value):
@@ -389,15 +389,15 @@ def _log(options: Namespace) -> int:
     return Exit.OK
 
 
-def _file_keepers(client: Client, space: str, rows: list[Row]) -> dict[object, int]:
-    """Return by how many relays each file is kept, by its entry, where an own one is shown."""
-    if not any("file" in row and (row.get("kept") or row.get("delivered_to")) for row in rows):
+def _files_shown(client: Client, space: str, rows: list[Row]) -> dict[object, Row]:
+    """Return what is known of files, by their entries, where an own one is shown."""
+    if not any("file" in row and (row.get("written") or row.get("delivered_to")) for row in rows):
         return {}
     try:
         files = rows_of(client.call("files", {"space": space}), "files")
     except RequestError:  # they are still being read; the log is told all the same
         return {}
-    return {(row.get("author"), row.get("seq")): int(number(row, "kept_by")) for row in files}
+    return {(row.get("author"), row.get("seq")): row for row in files}
 
 
 def _follow(options: Namespace, args: Value) -> int:
@@ -435,10 +435,10 @@ def _is_news(notice: Row, space: object, cursor: object) -> bool:
     return fields.get("space") == space and number(fields, "seq") > seen
 
 
-def entry_text(row: Row, keepers: Mapping[object, int] | None = None) -> str:
+def entry_text(row: Row, files: Mapping[object, Row] | None = None) -> str:
     """Return one entry as a person reads it; further lines of a text are indented.
 
-    `keepers` says by how many relays files are kept; an entry tells of a file's notice alone.
+    `files` says how far own files came; an entry tells of a file's notice alone.
     """
     who = clean(row.get("by") or grouped(row.get("node")) or str(row.get("author", "-"))[:16])
     if row.get("to"):
@@ -454,12 +454,12 @@ def entry_text(row: Row, keepers: Mapping[object, int] | None = None) -> str:
         said = f"({size(number(row, 'sealed'))} that this node cannot read)"
     else:
         said = f"(damaged: {clean(row.get('damaged', 'unknown'))})"
-    return f"{when(row.get('time'))}  {who}: {said}{_marks(row, keepers or {})}"
+    return f"{when(row.get('time'))}  {who}: {said}{_marks(row, files or {})}"
 
 
-def _marks(row: Row, keepers: Mapping[object, int]) -> str:
+def _marks(row: Row, files: Mapping[object, Row]) -> str:
     if "file" in row:
-        return _file_marks(row, keepers.get((row.get("author"), row.get("seq")), 0))
+        return _file_marks(row, files.get((row.get("author"), row.get("seq")), {}))
     marks = [f"kept by {row['kept']}"] if row.get("kept") else []
     if row.get("ahead"):
         marks.append("ahead of its order: what was written before it is not here yet")
@@ -471,14 +471,16 @@ def _marks(row: Row, keepers: Mapping[object, int]) -> str:
     return f"  [{', '.join(marks)}]" if marks else ""
 
 
-def _file_marks(row: Row, keepers: int) -> str:
+def _file_marks(row: Row, file: Row) -> str:
     """Return how far a file came: who holds its entry knows of it, and may hold no byte of it."""
-    marks = [f"kept by {keepers}"] if keepers else []
-    reached = row.get("delivered_to")
+    complete, reached = file.get("complete_at"), row.get("delivered_to")
+    marks = [f"complete at {len(complete)}"] if complete and isinstance(complete, list) else []
+    marks += [f"kept by {number(file, 'kept_by')}"] if file.get("kept_by") else []
     if reached and isinstance(reached, list):
         marks.append(f"notice delivered to {len(reached)}")
     elif row.get("kept"):
         marks.append(f"notice kept by {row['kept']}")
+    marks += [clean(file["giving"])] if file.get("giving") else []
     return f"  [{', '.join(marks)}]" if marks else ""
 
 

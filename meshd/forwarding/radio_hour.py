@@ -118,6 +118,14 @@ class RadioHour:
             left_us = max(min(left_us, hour_us - spent_us), 0)
         return left_us, hour_us
 
+    def bulk_at(self, radio: LoraLink, airtime_us: int, now: int) -> int:
+        """Return when files may send so much more, at the earliest; an hour's part each hour."""
+        left_us, hour_us = self.bulk(radio, now)
+        hours, rest_us = divmod(max(airtime_us - 1, 0), max(hour_us, 1))
+        at = now + self.ahead_us
+        at_us = self.ledger.own_at_us(radio.band, rest_us + 1 - left_us, at)
+        return now + (at_us - at) + hours * HOUR_US
+
     def statuses(self, links: Iterable[LoraLink], now: int) -> tuple[RadioStatus, ...]:
         """Return each radio as far as the engine knows it."""
         by_band = {one.name: one for one in self.ledger.status(now + self.ahead_us)}

@@ -232,6 +232,10 @@ class Radios:
         left_us, hour_us = self.hour.bulk(radio, now)
         return Budget(link, self.room(link), radio.airtime_us(radio.frame_max), left_us, hour_us)
 
+    def bulk_at(self, link: str, airtime_us: int, now: int) -> int:
+        """Return when bulk data may take so much of a radio's time; now where it is away."""
+        return self.hour.bulk_at(self.links[link], airtime_us, now) if link in self.links else now
+
     def backlog(self, link: str) -> int:
         """Return how many items given to `tell` wait at a radio."""
         return self.meshes[link].backlog if link in self.meshes else 0

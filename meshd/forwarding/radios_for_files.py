@@ -38,6 +38,10 @@ class RadiosForFiles:
         """Return what a radio may still send of bulk data; None: it is away."""
         return self._radios.budget(link, now)
 
+    def free_us(self, link: str, airtime_us: int, now: int) -> int:
+        """Return when bulk data may take so much of a radio's time, at the earliest."""
+        return self._radios.bulk_at(link, airtime_us, now)
+
     def frame_us(self, link: str) -> int:
         """Return how long a full frame takes; a second where the radio is away."""
         radio = self._radios.links.get(link)

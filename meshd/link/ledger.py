@@ -272,6 +272,15 @@ class Ledger:
         left_us = min(most_us - kept_us, hour_us) - spent_us
         return max(left_us, 0), most_us - hour_us * CONTROL_PERCENT // 100
 
+    def own_at_us(self, sub_band: SubBand, over_us: int, now: int) -> int:
+        """Return when so much of what was sent is older than an hour, at the earliest."""
+        if over_us <= 0:
+            return now
+        till = self._till(sub_band)
+        self._expire(now)
+        at_us = till.when_free(over_us, share=None)
+        return now + BUCKET_US if at_us is None else max(at_us, now)
+
     def status(self, now: int) -> tuple[Airtime, ...]:
         """Return each sub-band of the region."""
         return tuple(

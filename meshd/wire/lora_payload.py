@@ -45,6 +45,8 @@ class Sub(IntEnum):
     MARKS = 15
     OWN_NAME = 16
     PROBE = 17
+    PIECES_LATER = 18
+    FILE_HELD = 19
 
 
 class ObjectKind(IntEnum):

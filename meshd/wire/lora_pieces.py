@@ -6,6 +6,8 @@ Enters: bodies of LOCAL items. Leaves: values, or WireError.
     MARKS           tag:4 run:1 mark:8 ...
     PIECE           tag:4 number:1 left:1 then `piece` bytes
     PIECES_WANTED   tag:4 more:1 runs:2, or ref:8 alone: who has this, offer it
+    PIECES_LATER    ref:8 after_s:2
+    FILE_HELD       seq number, mac:8, as HELD
 
 Marks are what pieces must hash to; they come in runs, and the offer has a digest of each run: so
 whatever is heard can be held to the signature, in any order. Big-endian.
@@ -29,6 +31,8 @@ OFFER_AGAIN = 1 << 15
 
 _OFFER = Struct(f">{REF_LEN}s3sBBB")
 _WANTED = Struct(f">{TAG_LEN}sBH")
+_LATER = Struct(f">{REF_LEN}sH")
+AFTER_MAX = 0xFFFF
 OFFER_BYTES_MIN = _OFFER.size + SIGNATURE_LEN
 """An offer without its digests."""
 
@@ -162,6 +166,24 @@ class Sought(NamedTuple):
     def encode(self) -> bytes:
         """Return the body."""
         return self.ref
+
+
+class Later(NamedTuple):
+    """Who has this has no airtime for it: it goes on after so many seconds, at the earliest."""
+
+    ref: bytes
+    after_s: int
+
+    def encode(self) -> bytes:
+        """Return the body."""
+        return _LATER.pack(self.ref, min(max(self.after_s, 0), AFTER_MAX))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Later":
+        """Decode a body. Raises: WireError."""
+        if len(data) != _LATER.size:
+            raise WireError("a pause of pieces")
+        return cls(*_LATER.unpack(data))
 
 
 def decode_wanted(data: bytes) -> Wanted | Sought:

@@ -102,6 +102,9 @@ class NoBlobs:
     def again(self, now):
         pass
 
+    def look(self, link, neighbours, now):
+        pass
+
 
 class AirHouse(House):
     """A house with a radio; `radio=False` for none."""

@@ -47,6 +47,10 @@ class Radio:
         frame_us = self.frame_us(link)
         return Budget(link, self.ether.room, frame_us, self.left_us, self.hour_us)
 
+    def free_us(self, link, airtime_us, now):
+        """Half an hour from now, where the hour does not hold so much."""
+        return now if airtime_us <= self.left_us else now + 1_800_000_000
+
     def frame_us(self, link):
         return airtime_us(self.ether.modulation, self.ether.room + OVERHEAD)
 
@@ -169,3 +173,10 @@ def manifest_of(device):
     device.listed()
     (manifest,) = device.files._catalogue.all(device.spaces.all()[0].id)
     return manifest
+
+
+def meet(ether):
+    """Let all devices look who is in earshot, as they do every few seconds."""
+    for radio in ether.radios:
+        radio.device.files.lora.blobs.look("lora0", radio.neighbours_of("lora0"), ether.now)
+    ether.settle()

@@ -10,9 +10,11 @@ from meshd.sync.files.air import sending, taking
 from meshd.sync.files.air.blob import pack
 from meshd.sync.files.air.rule import cut_of
 from meshd.wire import lora_pieces as wire
+from meshd.wire.air_messages import decode_held
 from meshd.wire.lora_payload import Sub
 
-SUBS = st.sampled_from([Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS])
+PIECES = [Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS, Sub.PIECES_LATER]
+SUBS = st.sampled_from([*PIECES, Sub.FILE_HELD])
 TAGS = st.binary(min_size=4, max_size=4)
 DATA = bytes(range(256)) * 8
 
@@ -20,6 +22,10 @@ DATA = bytes(range(256)) * 8
 def decode(sub, data):
     if sub == Sub.PIECES_WANTED:
         return wire.decode_wanted(data)
+    if sub == Sub.FILE_HELD:
+        return decode_held(data)
+    if sub == Sub.PIECES_LATER:
+        return wire.Later.decode(data)
     return {Sub.PIECE: wire.Piece, Sub.OFFER: wire.Offer, Sub.MARKS: wire.Marks}[sub].decode(data)
 
 

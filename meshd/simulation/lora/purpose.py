@@ -20,6 +20,7 @@ PURPOSES = (ENTRIES, MESSAGES, FILES, PACKETS, SYNC, ROUTING, CONTROL)
 _OF_SUBS: dict[int, str] = {
     **dict.fromkeys((Sub.ENTRY, Sub.ENTRY_PART), ENTRIES),
     **dict.fromkeys((Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS), FILES),
+    **dict.fromkeys((Sub.PIECES_LATER, Sub.FILE_HELD), FILES),
     **dict.fromkeys((Sub.DIGESTS, Sub.HEADS, Sub.NEEDS, Sub.SYMBOLS, Sub.HELD, Sub.PROBE), SYNC),
     Sub.PACKET: PACKETS,
 }

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from meshd.core import crypto
 from meshd.core.errors import WireError
+from meshd.core.identity import Identity
 from meshd.space.space import Space
 from meshd.space.spaces import Spaces
 from meshd.sync.air.names import Feed
@@ -42,9 +43,7 @@ class Acks:
 
     def __init__(self, spaces: Spaces) -> None:
         self._spaces = spaces
-        self._secret = crypto.exchange_secret_of(spaces.identity.device_seed)
-        self._public = spaces.identity.public
-        self._shared: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._pairs = Pairs(spaces.identity)
         self._due: dict[tuple[str, Feed], int] = {}
 
     def plan(self, link: str, feed: Feed, due_us: int) -> None:
@@ -75,8 +74,8 @@ class Acks:
         """
         held = decode_held(body)
         for space in self._spaces.all():
-            device = _device_of(space, node)
-            key = self._key(device, self._public, device) if device else None
+            device = device_of(space, node)
+            key = self._pairs.by(device) if device else None
             if key is None:
                 continue
             for author in (space.author, *space.former[-1:]):
@@ -92,14 +91,31 @@ class Acks:
 
     def _word(self, feed: Feed) -> AirHeld | None:
         space = self._spaces.get(feed[0])
-        device = _device_by(space, feed[1]) if space is not None else b""
-        key = self._key(self._public, device, device) if device else None
+        device = device_by(space, feed[1]) if space is not None else b""
+        key = self._pairs.to(device) if device else None
         if space is None or key is None:
             return None
         held = space.feeds[feed[1]]
         seq = held.durable_seq
         digest = held.digest_at(seq)
         return AirHeld(seq, _mac(key, feed, seq, digest)) if digest else None
+
+
+class Pairs:
+    """The keys with other devices under which each proves to the other what it holds."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._secret = crypto.exchange_secret_of(identity.device_seed)
+        self._public = identity.public
+        self._shared: OrderedDict[bytes, bytes | None] = OrderedDict()
+
+    def by(self, device: bytes) -> bytes | None:
+        """Return the key of what another device says to this one; None where its key is none."""
+        return self._key(device, self._public, device)
+
+    def to(self, device: bytes) -> bytes | None:
+        """Return the key of what this device says to another one."""
+        return self._key(self._public, device, device)
 
     def _key(self, holder: bytes, author: bytes, other: bytes) -> bytes | None:
         """Return the key of one direction; None with a device whose key is none."""
@@ -128,11 +144,13 @@ def wants_word(space: Space, author: bytes, data: bytes) -> bool:
     return len(space.log.authors()) <= FEW
 
 
-def _device_of(space: Space, node: bytes) -> bytes:
+def device_of(space: Space, node: bytes) -> bytes:
+    """Return the key of a member's device by its NodeId; b"" where it is no member's."""
     return next((one.device_public for one in space.members() if one.node == node), b"")
 
 
-def _device_by(space: Space, author: bytes) -> bytes:
+def device_by(space: Space, author: bytes) -> bytes:
+    """Return the key of the device behind an author; b"" where it is no member's."""
     return next((one.device_public for one in space.members() if one.author == author), b"")
 
 

@@ -15,12 +15,11 @@ from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.law import HOUR_US
-from meshd.core.spans import span
 from meshd.space.space import Space
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
 from meshd.sync.files.air.blobs import AirBlobs
-from meshd.sync.files.air.rule import bytes_text, time_us
+from meshd.sync.files.air.rule import bytes_text
 from meshd.sync.files.air.sending import Plan, Sending
 from meshd.sync.files.air.taking import IDLE_US, QUIET_US, Taking
 from meshd.sync.ports import PassingPort
@@ -192,9 +191,7 @@ class LongEntries:
 
     def time_us(self, link: str, size: int, now: int) -> int | None:
         """Return how long an entry takes by a radio, after all before it; None: it does not go."""
-        budget = self._blobs.budget(link, now)
-        took_us = None if budget is None else time_us(size, budget)
-        return None if took_us is None else took_us + self._blobs.before_us(link, now)
+        return self._blobs.least_us(link, size, now)
 
     def said(self, space: Space, later: Mapping[bytes, int], now: int) -> tuple[str, ...]:
         """Say what is on its way in pieces, and what waits for it.
@@ -208,7 +205,7 @@ class LongEntries:
             taking = self._blobs.taking(self._coming.get((space.id, author), b""))
             count, one = later.get(author, 0), f"entry {feed.seq + 1}"
             if taking is not None:
-                said = taking.text(now, self._blobs.frame_us(taking.link))
+                said = self._blobs.text(taking, now)
                 line = f"{one} of {who} ({bytes_text(taking.offer.size)}) {said}"
                 lines.append(line + (f"; {_waiting(count)} for it" if count else ""))
             elif count:
@@ -222,14 +219,8 @@ class LongEntries:
         return tuple(lines)
 
     def _given(self, sending: Sending, now: int) -> str:
-        budget = self._blobs.budget(sending.link, now)
-        if not sending.todo or budget is None:
-            return ""
-        least_us = time_us(sending.todo * sending.offer.piece, budget) or 0
-        pace_us = sending.left_us(now) or 0
-        left = span(max(max(least_us, pace_us) // 1_000_000, 1))
-        said = f"about {left} more" if pace_us > least_us else f"{left} more at least"
-        return f"({bytes_text(sending.offer.size)}) goes by LoRa on {sending.link}: {said}"
+        said = self._blobs.giving(sending, now)
+        return f"({bytes_text(sending.offer.size)}) {said}" if said else ""
 
     def gives(self, space: Space) -> bool:
         """Tell whether an own entry is on its way in pieces."""

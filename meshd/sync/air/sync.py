@@ -75,6 +75,7 @@ class AirSync:
         self._spaces = spaces
         self._radios = radios
         self._passing = passing
+        self._blobs = blobs
         self._links: dict[str, AirLink] = {}
         self._names = names = Names(spaces)
         self._states: dict[bytes, State] = {}
@@ -107,6 +108,7 @@ class AirSync:
                 )
         for link in self._links.values():
             link.look(now)
+            self._blobs.look(link.name, link.neighbours if link.up else (), now)
             self._arm(link, now)
 
     def told(self, statuses: Iterable[SpaceStatus], now: int) -> tuple[SpaceStatus, ...]:

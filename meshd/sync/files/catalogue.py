@@ -30,11 +30,15 @@ FILE_REF_LEN_MIN = 6
 
 
 class Manifest:
-    """A file of a space. `name`, `key` and `size` are None where this node cannot read them."""
+    """A file of a space. `name`, `key` and `size` are None where this node cannot read them.
+
+    `held_by` are nodes that said to have it, `whole_at` members who proved to this node, its
+    author, that they have all of it.
+    """
 
     __slots__ = (
         *("author", "clear", "held_by", "key", "media_type", "name", "seq", "size", "space"),
-        "time_s",
+        *("time_s", "whole_at"),
     )
 
     def __init__(self, space: bytes, author: bytes, seq: int, clear: FileClear) -> None:
@@ -48,6 +52,7 @@ class Manifest:
         self.size: int | None = None
         self.media_type = ""
         self.held_by: set[bytes] = set()
+        self.whole_at: set[bytes] = set()
 
     @property
     def text(self) -> str:
@@ -113,6 +118,13 @@ class Catalogue:
         """Return the files of a space, in the order in which they were learned."""
         shelf = self._shelves.get(space)
         return tuple(shelf.manifests.values()) if shelf else ()
+
+    def numbered(self, space: bytes, author: bytes, seq: int) -> Manifest | None:
+        """Return the file that an entry names."""
+        shelf = self._shelves.get(space)
+        roots = shelf.by_author.get(author, {}) if shelf else {}
+        found = (shelf.manifests[root] for root in roots) if shelf else iter(())
+        return next((manifest for manifest in found if manifest.seq == seq), None)
 
     def find(self, space: bytes, text: str) -> Manifest | None:
         """Return the newest file of that name, or the one whose id begins so."""

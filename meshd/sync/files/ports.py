@@ -54,6 +54,10 @@ class FileSpace(Protocol):
 class FileSpaces(Protocol):
     """All spaces on this node."""
 
+    @property
+    def identity(self) -> Any:
+        """This device's `Identity`."""
+
     def get(self, space_id: bytes) -> Any:
         """Return a `FileSpace` by its id, or None."""
 
@@ -94,6 +98,9 @@ class FileRadios(Protocol):
 
     def budget(self, link: str, now: int) -> Budget | None:
         """Return what a radio may still send of bulk data; None: it is away."""
+
+    def free_us(self, link: str, airtime_us: int, now: int) -> int:
+        """Return when bulk data may take so much of a radio's time, at the earliest."""
 
     def frame_us(self, link: str) -> int:
         """Return how long a full frame takes; a second where the radio is away."""

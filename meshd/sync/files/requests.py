@@ -79,8 +79,8 @@ class FileRequests:
     def starved(self, fetch: Fetch, now: int) -> None:
         """Nobody had anything for a get for too long."""
         manifest = fetch.manifest
-        waits = self._lora.awaits(manifest, now)
-        if self._lora.comes(manifest, now):
+        waits = self._lora.states.awaits(manifest, now)
+        if self._lora.comes(manifest, now) or self._lora.states.comes_by_itself(manifest, now):
             remedy = "it comes by itself: run it again then, or wait with --timeout 0"
             error = RequestError(f"not here yet: it {waits}", code=Exit.TIMEOUT, remedy=remedy)
         else:
@@ -94,7 +94,7 @@ class FileRequests:
 
     def nobody_has(self, fetch: Fetch, now: int) -> None:
         """No session has what a get wants now: say what it waits for."""
-        waits = self._lora.awaits(fetch.manifest, now) or _WAITS
+        waits = self._lora.states.awaits(fetch.manifest, now) or _WAITS
         size = fetch.manifest.size or 0
         self._ctx.emit(Progress(fetch.ticket, waits, fetch.done_bytes, size))
 
@@ -197,7 +197,7 @@ class FileRequests:
 
         def answer(at: int) -> None:
             known = self._catalogue.all(space.id)
-            states = self._lora.states(known, at)
+            states = self._lora.states.all(known, at)
             lines = [_line(one) | state for one, state in zip(known, states, strict=True)]
             self._ctx.emit(Reply(ticket, {"files": lines}))
 

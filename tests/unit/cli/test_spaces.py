@@ -247,6 +247,16 @@ def test_of_an_own_file_its_notice_is_delivered_and_relays_keep_it(host, capsys)
     assert entry_text({**file, "kept": 1}).endswith("  [notice kept by 1]")
 
 
+def test_of_an_own_file_is_shown_who_has_all_of_it_and_what_it_waits_for(host, capsys):
+    file = {"author": PEER, "seq": 2, "file": "map.txt", "size": 20_000, "by": "Ann", "own": True}
+    told = {**file, "written": True, "kept": 0, "delivered_to": [NODE, OTHER]}
+    host.answers["log"] = {**ANSWERS["log"], "entries": [told]}
+    listed = {"author": PEER, "seq": 2, "kept_by": 0, "complete_at": [NODE], "giving": "waits"}
+    host.answers["files"] = {"files": [listed]}
+    out = say(capsys, "log", "garden")[1]
+    assert out.endswith("  [complete at 1, notice delivered to 2, waits]\n")
+
+
 def test_follow_shows_new_entries_once(host, tmp_path):
     following = subprocess.Popen(
         [sys.executable, "-m", "meshd", "log", "garden", "--follow", "--json"],

@@ -81,3 +81,16 @@ def test_who_does_not_hear_a_neighbour_is_counted():
     mesh.run(300)
     one, two, _ = mesh.hosts
     assert air_of(one).others("lora0", two.node.id) == 0
+
+
+def test_when_so_much_may_be_sent_is_now_or_when_the_hour_moves_on_or_hours_later():
+    mesh = Mesh(2)
+    mesh.run(30)
+    host = mesh.hosts[0]
+    air = air_of(host)
+    budget = air.budget("lora0", host.now)
+    assert air.free_us("lora0", budget.left_us, host.now) == host.now
+    later_us = air.free_us("lora0", budget.left_us + 1, host.now)
+    assert HOUR_US <= later_us < HOUR_US + 60_000_000, "what was sent in the first half minute"
+    assert air.free_us("lora0", 3 * budget.hour_us, host.now) >= host.now + 2 * HOUR_US
+    assert air.free_us("lora9", 1, 7) == 7

@@ -519,3 +519,16 @@ def test_own_data_of_a_priority_know_what_is_left_to_them():
     assert ledger.own_us(BAND, BULK, 0) == (left_us - SECOND_US, hour_us)
     ledger.assume_spent(0)
     assert ledger.own_us(BAND, BULK, 0) == (0, hour_us)
+
+
+def test_when_bulk_may_send_so_much_again_is_when_as_much_is_an_hour_old():
+    ledger = made()
+    left_us, _ = ledger.own_us(BAND, BULK, 0)
+    assert ledger.own_at_us(BAND, 0, 5) == 5
+    assert ledger.own_at_us(BAND, 1, 5) == 5 + BUCKET_US, "it is not known what frees it"
+    for start_us in (0, 10 * MINUTE_US):
+        ledger.charge(BAND, SECOND_US, start_us)
+    assert ledger.own_at_us(BAND, SECOND_US, 11 * MINUTE_US) == HOUR_US + BUCKET_US
+    later_us = ledger.own_at_us(BAND, SECOND_US + 1, 11 * MINUTE_US)
+    assert later_us == HOUR_US + 10 * MINUTE_US + BUCKET_US
+    assert ledger.own_us(BAND, BULK, later_us)[0] == left_us

@@ -6,7 +6,7 @@ know: what the blobs are.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from meshd.core.law import Budget
@@ -37,12 +37,14 @@ class AirBlobs:
         takings: Takings,
         *,
         planned: Callable[[int], None],
+        looked: Callable[[str, Collection[bytes], int], None],
     ) -> None:
         self.takers: Takers | None = None
         self._air = air
         self._senders = senders
         self._takings = takings
         self._planned = planned
+        self._looked = looked
         self._ahead: OrderedDict[bytes, tuple[str, bytes, Offer]] = OrderedDict()
 
     # --- giving -----------------------------------------------------------------------------------
@@ -102,17 +104,25 @@ class AirBlobs:
 
     # --- radios -----------------------------------------------------------------------------------
 
+    def look(self, link: str, neighbours: Collection[bytes], now: int) -> None:
+        """See who is in earshot of a radio."""
+        self._looked(link, neighbours, now)
+
+    def text(self, taking: Taking, now: int) -> str:
+        """Say how far a blob is that comes."""
+        return self._takings.text(taking, now)
+
+    def giving(self, sending: Sending, now: int) -> str:
+        """Say how long it takes at least to give the rest of a blob; "" where nothing is asked."""
+        return self._senders.text(sending, now) if sending.todo else ""
+
+    def least_us(self, link: str, size: int, now: int) -> int | None:
+        """Return how long a blob takes at least, after all before it; None: it does not go."""
+        return self._senders.least_us(link, size, now)
+
     def budget(self, link: str, now: int) -> Budget | None:
         """Return what a radio may still send; None: it is away."""
         return self._air.budget(link, now)
-
-    def before_us(self, link: str, now: int) -> int:
-        """Return how long a radio needs for what is on its way already."""
-        return self._senders.before_us(link, now)
-
-    def frame_us(self, link: str) -> int:
-        """Return how long a full frame takes."""
-        return self._air.frame_us(link)
 
     def reached(self, link: str, node: bytes) -> bool:
         """Tell whether all whom a radio hears are known to hear a neighbour."""

@@ -11,53 +11,37 @@ Ref: docs/wire-format.md#lora-pieces, docs/decisions/0015-files-by-lora.md.
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from meshd.core.context import Context
 from meshd.core.crypto import verify
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Answer, ChunkQuery, KeepQuery, Notice
-from meshd.core.spans import span
+from meshd.core.events import Answer, KeepQuery, Notice
 from meshd.core.timers import Key
-from meshd.sync.files.air.blob import blob_size, chunks_in, pack
+from meshd.sync.files.air.blob import blob_size, chunks_in
 from meshd.sync.files.air.blobs import AirBlobs
-from meshd.sync.files.air.rule import Verdict, Way, judge
-from meshd.sync.files.air.sending import Plan, Senders
+from meshd.sync.files.air.giving import Giver
+from meshd.sync.files.air.looks import WHOLE_MAX, File, Looks, plain_size
+from meshd.sync.files.air.seeking import Seeker
+from meshd.sync.files.air.sending import Senders
+from meshd.sync.files.air.states import FileStates
 from meshd.sync.files.air.taking import IDLE_US, Taking, Takings
-from meshd.sync.files.catalogue import Catalogue, Manifest
+from meshd.sync.files.catalogue import HOLDERS_MAX, Catalogue, Manifest
 from meshd.sync.files.ports import FileRadios
 from meshd.sync.ports import LocalPort
 from meshd.sync.reads import Reads
 from meshd.wire import lora_pieces as wire
-from meshd.wire.file_messages import NAME_LEN
 from meshd.wire.lora_payload import Sub
 
-WHOLE_MAX = 10_000
-"""Files that are known to be here whole; the oldest is looked for in the store again."""
 AHEAD_MAX = 8
 """Offers that came before the manifest of their file."""
 BLAMED_MAX = 64
 """Nodes that signed what was no such file; they are believed no more."""
-LOOKS_MAX = 16
-"""Questions to the store at a time, because of what came from the air."""
-SURVEY_MAX = 64
-"""Files that are looked for in the store when somebody lists them."""
-SOUGHT_US = 300_000_000
-SOUGHT_MAX = 64
-"""How soon an offer of the same file is asked for again, and for how many that is remembered."""
-MISSED_US = (600_000_000, 1_200_000_000)
-MISSED_MAX = 32
-MISSED_ASKS = 4
-"""When a file that is known and was not offered is asked for, for how many, and how often: whoever
-has it may believe that its giver was heard by all."""
-FIRST_US = (500_000, 3_000_000)
-ONWARD_US = (10_000_000, 60_000_000)
-"""How soon a file is offered that was put here, and one that came from elsewhere."""
-AWAITED = "waits to be offered by LoRa: a node that has it may wait for airtime"
+WORD_US = (3_000_000, 9_000_000)
+WORDS_MAX = 32
+"""How soon an author in earshot is told that his file is here, and of how many at a time."""
 TIMER: Key = ("files", "air")
-_File = tuple[bytes, bytes]
-Then = Callable[[bytes | None, int], None]
 
 
 class AirFilesOwner(Protocol):
@@ -76,24 +60,35 @@ class AirFilesOwner(Protocol):
         """A file came whole by air, and is on disk."""
 
     def file_members(self, space: bytes) -> frozenset[bytes]:
-        """Return the nodes of a space's members, as far as they are known."""
+        """Return the nodes of a space's other members, as far as they are known."""
 
     def file_spaces(self) -> Sequence[bytes]:
         """Return the ids of all spaces."""
 
+    def file_author(self, manifest: Manifest) -> bytes:
+        """Return the node that put a file; b"" where that is not known."""
 
-class _Look(NamedTuple):
-    """A question to the store about a file: who is told, and whether its bytes are wanted."""
+    def file_own(self, manifest: Manifest) -> bool:
+        """Tell whether a file was put here."""
 
-    manifest: Manifest
-    then: Then
-    content: bool
+    def file_word(self, manifest: Manifest) -> bytes | None:
+        """Return what tells its author that a file is here; None where nobody is to be told."""
+
+    def file_told(
+        self, node: bytes, body: bytes, numbered: Callable[[bytes, bytes, int], Manifest | None]
+    ) -> Manifest | None:
+        """Return which own file a neighbour proves to have whole. Raises: WireError."""
 
 
 class AirFiles:
-    """The files of one node that go by LoRa. `blobs` is how others do by the same."""
+    """The files of one node that go by LoRa. `blobs` is how others do by the same, `states` what
+    people are told.
+    """
 
-    subs = (Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS)
+    subs = (
+        *(Sub.PIECE, Sub.PIECES_WANTED, Sub.OFFER, Sub.MARKS),
+        *(Sub.PIECES_LATER, Sub.FILE_HELD),
+    )
     """What `local` takes."""
 
     def __init__(
@@ -109,16 +104,28 @@ class AirFiles:
         self._catalogue = catalogue
         self._owner = owner
         self._air = air
-        self._refs: OrderedDict[bytes, _File] = OrderedDict()
-        self._whole: OrderedDict[_File, None] = OrderedDict()
+        self._refs: OrderedDict[bytes, File] = OrderedDict()
         self._ahead: OrderedDict[bytes, tuple[str, bytes, wire.Offer]] = OrderedDict()
         self._blamed: OrderedDict[bytes, None] = OrderedDict()
-        self._sought: OrderedDict[bytes, int] = OrderedDict()
-        self._missed: OrderedDict[_File, tuple[int, int]] = OrderedDict()
-        self._looks = 0
+        self._near: dict[str, frozenset[bytes]] = {}
+        self._watched: set[bytes] = set()
+        self._words: dict[tuple[str, File], int] = {}
+        self._looks = looks = Looks(reads)
         self._senders = Senders(ctx, air)
         self._takings = Takings(ctx, air, wrong=self._blame)
-        self.blobs = AirBlobs(air, self._senders, self._takings, planned=self._plan)
+        self._giver = Giver(ctx, air, self._senders, looks, planned=self._plan)
+        self._seeker = Seeker(ctx, air, lambda file: catalogue.get(*file), self._lacks)
+        self.states = FileStates(
+            owner,
+            air,
+            looks=looks,
+            giver=self._giver,
+            takings=self._takings,
+            seeker=self._seeker,
+        )
+        self.blobs = AirBlobs(
+            air, self._senders, self._takings, planned=self._plan, looked=self._look_around
+        )
 
     # --- news of files ----------------------------------------------------------------------------
 
@@ -128,9 +135,7 @@ class AirFiles:
         self._refs[ref] = (manifest.space, manifest.clear.root)
         if len(self._refs) > WHOLE_MAX:
             self._refs.popitem(last=False)
-        self._missed[manifest.space, manifest.clear.root] = now + self._ctx.jitter(*MISSED_US), 0
-        if len(self._missed) > MISSED_MAX:
-            self._missed.popitem(last=False)
+        self._seeker.found(manifest, now)
         self._plan(now)
         ahead = self._ahead.pop(ref, None)
         if ahead is not None:
@@ -138,35 +143,33 @@ class AirFiles:
 
     def holds(self, manifest: Manifest, now: int, *, first: bool = False) -> None:
         """A file is here whole: offer it to whom it may help. `first`: it was put here."""
-        self._note_whole(manifest)
+        self._looks.note_whole(manifest)
+        self._seeker.here(manifest)
         self._takings.stop(manifest.clear.root)
         for link in self._air.links():
-            if self._air.neighbours_of(link):
-                wait_us = self._ctx.jitter(*(FIRST_US if first else ONWARD_US))
-                self._offer(manifest, link, now + wait_us, first=first)
-        waits = self.waits_of(manifest.space, _plain_size(manifest), now) if first else ""
+            self._offer(manifest, link, now)
+            if not first:
+                self._tell_author(manifest, link, now)
+        waits = self.waits_of(manifest.space, plain_size(manifest), now) if first else ""
         if waits:
             fields: dict[str, object] = {"file": manifest.text, "why": waits}
             self._ctx.emit(Notice("file-waits", fields))
+        self._plan(now)
 
     def seek(self, manifest: Manifest, now: int) -> None:
         """Somebody here waits for a file that no session has: ask for an offer."""
-        root = manifest.clear.root
-        if self._sought.get(root, 0) > now or not self._goes(manifest, now):
+        if not self._seeker.may_seek(manifest, now) or blob_size(manifest.clear) is None:
             return
-        self._sought[root] = now + SOUGHT_US
-        if len(self._sought) > SOUGHT_MAX:
-            self._sought.popitem(last=False)
-        self._whole.pop((manifest.space, root), None)
+        if not self.states.may_come(manifest, now):
+            return
+        self._looks.forget(manifest)
         taking = self._takings.of(manifest.clear.root)
         if taking is not None:
             self._takings.start(taking, now)
         else:
             ref = wire.ref_of(manifest.space, manifest.clear.root)
             self._refs[ref] = (manifest.space, manifest.clear.root)
-            for link in self._air.links():
-                body = wire.Sought(ref).encode()
-                self._air.tell(link, Sub.PIECES_WANTED, body, now, bulk=False)
+            self._seeker.ask(manifest, now)
         self._plan(now)
 
     # --- for people -------------------------------------------------------------------------------
@@ -177,82 +180,21 @@ class AirFiles:
         return bool(self._air.links())
 
     def waits_of(self, space: bytes, size: int, now: int) -> str:
-        """Say what a file of `size` bytes waits for; "" when it goes, or nobody waits for it.
-
-        Neighbours with whom the space is shared in a session take it there when they want it.
-        """
-        verdict = self._verdict(size, now, but=self._owner.file_givers(space))
-        return "" if verdict is None or verdict.way is Way.LORA else verdict.text
+        """Say what a file of `size` bytes waits for; "" when it goes, or nobody waits for it."""
+        return self.states.waits_of(space, size, now)
 
     def goes(self, space: bytes, size: int, now: int) -> str:
-        """Say how long a file of `size` bytes takes by LoRa, with what goes before it; "" when it
-        waits, or nobody is there who takes it so.
-        """
-        verdict = self._verdict(size, now, but=self._owner.file_givers(space))
-        if verdict is None or verdict.way is not Way.LORA:
-            return ""
-        took_us = verdict.took_us + self._senders.before_us(verdict.link, now)
-        return f"{verdict.text}, {span(max(took_us // 1_000_000, 1))} at least"
+        """Say how long a file of `size` bytes takes by LoRa; "" when it waits."""
+        return self.states.goes(space, size, now)
 
-    def states(self, manifests: Sequence[Manifest], now: int) -> list[dict[str, object]]:
-        """Return where each file stands, for `files`: nothing where `survey` did not look."""
-        old = max(0, len(manifests) - SURVEY_MAX)
-        return [
-            {} if at < old and not self._is_whole(one) else self._state(one, now)
-            for at, one in enumerate(manifests)
-        ]
-
-    def _state(self, manifest: Manifest, now: int) -> dict[str, object]:
-        if self._is_whole(manifest):
-            return {"state": "here"}
-        if not self.used:
-            return {"state": "elsewhere"}
-        taking = self._takings.of(manifest.clear.root)
-        why = self.awaits(manifest, now)
-        if taking is not None:
-            pieces = [len(taking.pieces), taking.offer.need]
-            return {"state": "coming", "pieces": pieces, "why": why}
-        if self._owner.file_near(manifest):
-            return {"state": "elsewhere"}
-        verdict = self._verdict(_plain_size(manifest), now)
-        if verdict is None:
-            return {"state": "elsewhere"}
-        state = Way.WIFI.value if verdict.way is Way.WIFI else "awaited"
-        return {"state": state, "why": why}
-
-    def awaits(self, manifest: Manifest, now: int) -> str:
-        """Say what a file that is not here waits for; "" where LoRa has no part in that."""
-        taking = self._takings.of(manifest.clear.root)
-        if taking is not None:
-            return taking.text(now, self._air.frame_us(taking.link))
-        verdict = self._verdict(_plain_size(manifest), now)
-        if verdict is None or verdict.way is Way.WIFI:
-            return "" if verdict is None else verdict.text
-        return AWAITED
+    def survey(self, manifests: Sequence[Manifest], then: Callable[[int], None], now: int) -> None:
+        """Look which of these files are here, the newest only; then call `then(now)`."""
+        self._looks.survey(manifests, then, now)
 
     def comes(self, manifest: Manifest, now: int) -> bool:
         """Tell whether pieces of a file come by LoRa, though slowly."""
         taking = self._takings.of(manifest.clear.root)
         return taking is not None and now - taking.moved_us < IDLE_US
-
-    def survey(self, manifests: Sequence[Manifest], then: Callable[[int], None], now: int) -> None:
-        """Look which of these files are here, the newest only; then call `then(now)`."""
-        rest = [one for one in manifests[-SURVEY_MAX:] if not self._is_whole(one)]
-
-        def on(_: bytes | None, at: int) -> None:
-            if rest:
-                self._look(rest.pop(), on, content=False)
-            else:
-                then(at)
-
-        on(None, now)
-
-    def _verdict(self, size: int, now: int, but: Collection[bytes] = ()) -> Verdict | None:
-        """Judge by the radios that hear somebody `but` those."""
-        air = self._air
-        links = [link for link in air.links() if set(air.neighbours_of(link)).difference(but)]
-        budgets = [air.budget(link, now) for link in links]
-        return judge(size, [one for one in budgets if one is not None])
 
     # --- the air ----------------------------------------------------------------------------------
 
@@ -271,6 +213,12 @@ class AirFiles:
                 self._takings.marks(link, wire.Marks.decode(body), now)
             elif sub == Sub.OFFER:
                 self._offer_heard(link, node, wire.Offer.decode(body), now)
+            elif sub == Sub.PIECES_LATER:
+                later = wire.Later.decode(body)
+                self._takings.later(later, now)
+                self._seeker.later(later, now)
+            elif sub == Sub.FILE_HELD:
+                self._told_held(node, body)
             else:
                 self._wanted(link, wire.decode_wanted(body), now)
         except WireError:
@@ -281,37 +229,50 @@ class AirFiles:
         """Do what is due."""
         self._takings.tick(now)
         self._senders.tick(now)
-        self._ask_for_missed(now)
+        self._seeker.tick(now)
+        self._giver.tick(now)
+        self._say_held(now)
         self._plan(now)
 
     def _plan(self, now: int) -> None:
-        missed_us = min((due_us for due_us, _ in self._missed.values()), default=None)
-        dues = [self._takings.due_us(), self._senders.due_us(now), missed_us]
+        parts = (self._takings, self._seeker, self._giver)
+        dues = [*(part.due_us() for part in parts), self._senders.due_us(now)]
+        dues += self._words.values()
         due_us = min((due_us for due_us in dues if due_us is not None), default=None)
         if due_us is None:
             self._ctx.timers.cancel(TIMER)
         else:
             self._ctx.timers.set(TIMER, max(due_us, now + 1_000))
 
+    def _look_around(self, link: str, neighbours: Collection[bytes], now: int) -> None:
+        """See who is in earshot: who is new may have what is wanted here, or lack what is here."""
+        known, near = self._near.get(link, frozenset()), frozenset(neighbours)
+        self._near[link] = near
+        if near:
+            for space in self._owner.file_spaces():
+                if space not in self._watched:
+                    self._watched.add(space)
+                    self._catalogue.watch(space, now)
+        if near - known:
+            self._takings.met(link, now)
+            self._seeker.met(now)
+            self._giver.met(link, now)
+            self._plan(now)
+
     # --- taking -----------------------------------------------------------------------------------
 
-    def _ask_for_missed(self, now: int) -> None:
-        """Ask for files that are known for long and were never offered."""
-        for file, (due_us, asks) in list(self._missed.items()):
-            if due_us > now:
-                continue
-            manifest = self._catalogue.get(*file)
-            wanted = manifest is not None and self._owner.file_wanted(manifest)
-            if manifest is None or not wanted or self._is_whole(manifest) or asks >= MISSED_ASKS:
-                del self._missed[file]
-                continue
-            self._missed[file] = now + (self._ctx.jitter(*MISSED_US) << asks + 1), asks + 1
-            if self._takings.of(manifest.clear.root) is None and self._looks < LOOKS_MAX:
-                self._look(manifest, partial(self._seek_missing, manifest), content=False)
+    def _lacks(self, manifest: Manifest, then: Callable[[int], None]) -> bool:
+        """Call `then` when a file is not here and does not come; False: it is not to be asked."""
+        if self._looks.is_whole(manifest) or not self._owner.file_wanted(manifest):
+            return False
+        if self._takings.of(manifest.clear.root) is None and not self._looks.full:
 
-    def _seek_missing(self, manifest: Manifest, index: bytes | None, now: int) -> None:
-        if index is None:
-            self.seek(manifest, now)
+            def looked(index: bytes | None, at: int) -> None:
+                if index is None and self.states.may_come(manifest, at):
+                    then(at)
+
+            self._looks.look(manifest, looked, content=False)
+        return True
 
     def _offer_heard(self, link: str, node: bytes, offer: wire.Offer, now: int) -> None:
         public = self._air.public_of(node)
@@ -322,7 +283,10 @@ class AirFiles:
             self._ctx.drop(DropReason.PIECE_UNSIGNED, link)
             return
         self._takings.heard_offer(offer.tag)
-        self._senders.offered(link, offer, covers=not self._air.others(link, node))
+        covers = not self._air.others(link, node)
+        self._senders.offered(link, offer, covers=covers)
+        if covers and offer.ref in self._refs:
+            self._giver.covered(link, self._refs[offer.ref])
         if self.blobs.offered(link, node, offer, now):
             return
         if self._offered(link, node, offer, now):
@@ -340,13 +304,16 @@ class AirFiles:
             return False
         if offer.size != blob_size(manifest.clear):
             self._ctx.drop(DropReason.PIECES_WRONG, link)
-        elif self._looks >= LOOKS_MAX:
+        elif self._looks.full:
             self._ctx.drop(DropReason.PIECES_FULL, link)
-        elif not self._is_whole(manifest) and self._owner.file_wanted(manifest):
+        elif self._looks.is_whole(manifest):
+            if node == self._owner.file_author(manifest):
+                self._tell_author(manifest, link, now)
+        elif self._owner.file_wanted(manifest):
             took = partial(self._came, manifest)
             taking = Taking(link, node, offer, root=manifest.clear.root, take=took)
             taking.trusted = node in self._owner.file_members(manifest.space)
-            self._look(manifest, partial(self._take, taking), content=False)
+            self._looks.look(manifest, partial(self._take, taking), content=False)
         return True
 
     def _take(self, taking: Taking, index: bytes | None, now: int) -> None:
@@ -381,14 +348,34 @@ class AirFiles:
         if following is not None:
             self._reads.ask(*following)
             return
-        self._note_whole(manifest)
+        self._looks.note_whole(manifest)
+        self._seeker.here(manifest)
         fields: dict[str, object] = {"file": manifest.text, "link": taking.link}
         self._ctx.emit(Notice("file-by-lora", fields))
         self._owner.file_came(manifest, now)
         for link in self._air.links():
             reached = link == taking.link and not self._air.others(link, taking.node)
-            if not reached and self._air.neighbours_of(link):
-                self._offer(manifest, link, now + self._ctx.jitter(*ONWARD_US))
+            if not reached:
+                self._offer(manifest, link, now)
+            self._tell_author(manifest, link, now)
+        self._plan(now)
+
+    def _tell_author(self, manifest: Manifest, link: str, now: int) -> None:
+        """Tell the author of a file soon that it is here, where he is in earshot."""
+        key = (link, (manifest.space, manifest.clear.root))
+        if self._owner.file_author(manifest) in self._air.neighbours_of(link):
+            if len(self._words) < WORDS_MAX:
+                self._words.setdefault(key, now + self._ctx.jitter(*WORD_US))
+                self._plan(now)
+
+    def _say_held(self, now: int) -> None:
+        for (link, file), due_us in list(self._words.items()):
+            if due_us <= now:
+                del self._words[link, file]
+                manifest = self._catalogue.get(*file)
+                body = None if manifest is None else self._owner.file_word(manifest)
+                if body is not None:
+                    self._air.tell(link, Sub.FILE_HELD, body, now, bulk=False)
 
     def _blame(self, taking: Taking) -> None:
         self._blamed[taking.node] = None
@@ -404,80 +391,24 @@ class AirFiles:
             return
         manifest = self._manifest(wanted.ref)
         if manifest is not None:
-            self._offer(manifest, link, now + self._ctx.jitter(*FIRST_US))
+            self._seeker.asked(manifest, now)
+            self._offer(manifest, link, now, asked=True)
         elif wanted.ref not in self._ahead:
             for space in self._owner.file_spaces():
                 self._catalogue.watch(space, now)
 
-    def _offer(self, manifest: Manifest, link: str, due_us: int, *, first: bool = False) -> None:
-        """Offer a file by a radio, if it is here and small enough for it now."""
-        if self._looks < LOOKS_MAX and self._goes(manifest, due_us, link):
-            then = partial(self._send, manifest, Plan(link, due_us, first, manifest.author))
-            self._look(manifest, then, content=True)
+    def _offer(self, manifest: Manifest, link: str, now: int, *, asked: bool = False) -> None:
+        first = self._owner.file_own(manifest)
+        self._giver.offer(manifest, link, now, first=first, asked=asked)
 
-    def _send(self, manifest: Manifest, plan: Plan, blob: bytes | None, now: int) -> None:
-        if blob is None:
-            return
-        budget = self._air.budget(plan.link, now)
-        ref = wire.ref_of(manifest.space, manifest.clear.root)
-        packed = None if budget is None else pack(ref, blob, budget.room)
-        if packed is not None:
-            signature = self._air.sign(packed.offer.signed)
-            self._senders.add(plan, packed, signature)
-            self._plan(now)
+    def _told_held(self, node: bytes, body: bytes) -> None:
+        """Note who has an own file whole; most such words are for others."""
+        manifest = self._owner.file_told(node, body, self._catalogue.numbered)
+        if manifest is not None and len(manifest.whole_at) < HOLDERS_MAX:
+            manifest.whole_at.add(node)
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _goes(self, manifest: Manifest, now: int, link: str = "") -> bool:
-        links = [one for one in self._air.links() if not link or one == link]
-        budgets = [budget for one in links if (budget := self._air.budget(one, now)) is not None]
-        verdict = judge(_plain_size(manifest), budgets)
-        one_chunk = blob_size(manifest.clear) is not None
-        return one_chunk and verdict is not None and verdict.way is Way.LORA
 
     def _manifest(self, ref: bytes) -> Manifest | None:
         file = self._refs.get(ref)
         return None if file is None else self._catalogue.get(*file)
-
-    def _is_whole(self, manifest: Manifest) -> bool:
-        return (manifest.space, manifest.clear.root) in self._whole
-
-    def _note_whole(self, manifest: Manifest) -> None:
-        self._whole[manifest.space, manifest.clear.root] = None
-        if len(self._whole) > WHOLE_MAX:
-            self._whole.popitem(last=False)
-
-    def _look(self, manifest: Manifest, then: Then, *, content: bool) -> None:
-        """Ask the store for a file's last chunk; with `content` for its blob of one chunk."""
-        self._looks += 1
-        names = manifest.clear.chunks if manifest.clear.levels == 1 else 0
-        query = ChunkQuery(manifest.clear.root, 0, NAME_LEN * names)
-        self._reads.ask(query, partial(self._looked_index, _Look(manifest, then, content)))
-
-    def _looked_index(self, look: _Look, answer: Answer, why: str, now: int) -> None:
-        index = _bytes_of(answer)
-        if not index or (look.content and len(index) != NAME_LEN):
-            self._looks -= 1
-            look.then(None, now)
-            return
-        # Chunks come in order: with its last one a file is here.
-        size = look.manifest.clear.size if look.content else 0
-        query = ChunkQuery(index[-NAME_LEN:], 0, size)
-        self._reads.ask(query, partial(self._looked, look, index))
-
-    def _looked(self, look: _Look, index: bytes, answer: Answer, why: str, now: int) -> None:
-        self._looks -= 1
-        chunk = _bytes_of(answer)
-        if chunk is not None:
-            self._note_whole(look.manifest)
-        look.then(None if chunk is None else index + chunk, now)
-
-
-def _plain_size(manifest: Manifest) -> int:
-    """Return the bytes of a file, near enough where this node cannot read it."""
-    return manifest.clear.size if manifest.size is None else manifest.size
-
-
-def _bytes_of(answer: Answer) -> bytes | None:
-    held = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else None
-    return held if isinstance(held, bytes) else None

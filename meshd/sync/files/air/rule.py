@@ -51,7 +51,8 @@ class Way(StrEnum):
 class Verdict(NamedTuple):
     """What is to become of a file, and the sentence that tells people.
 
-    What goes at once goes by `link`, and takes `took_us` where nothing goes before it.
+    What goes at once goes by `link`, and takes `took_us` where nothing goes before it; what waits
+    for airtime waits for that of `link`, and for so much.
     """
 
     way: Way
@@ -100,12 +101,17 @@ def limit_bytes(budget: Budget, left_us: int) -> int:
     return max(count * (budget.room - PIECE_HEAD) - EXTRA_BYTES, 0)
 
 
+def needed_us(size: int, budget: Budget) -> int | None:
+    """Return how much airtime a blob takes by a radio; None: it does not go by it at all."""
+    plan = cut_of(size, budget.room)
+    return None if plan is None or not budget.hour_us else frames_of(plan.need) * budget.frame_us
+
+
 def time_us(size: int, budget: Budget) -> int | None:
     """Return how long a blob takes by a radio, though it be hours; None: it is too large."""
-    plan = cut_of(size, budget.room)
-    if plan is None or not budget.hour_us:
+    needs_us = needed_us(size, budget)
+    if needs_us is None:
         return None
-    needs_us = frames_of(plan.need) * budget.frame_us
     if needs_us <= budget.left_us:
         return needs_us * PACE_PERCENT // 100
     return HOUR_US * -(-(needs_us - budget.left_us) // budget.hour_us)
@@ -128,7 +134,7 @@ def judge(size: int, budgets: Sequence[Budget]) -> Verdict | None:
     if size <= most:
         needs, left = _time(needs_us), _time(best.left_us)
         text = f"waits for airtime: it takes {needs} on {best.link}, {left} are left of this hour"
-        return Verdict(Way.AIRTIME, text)
+        return Verdict(Way.AIRTIME, text, best.link, needs_us)
     least = f"files up to {bytes_text(most)} go by LoRa" if most else "no file is small enough"
     took_us = needs_us * HOUR_US // max(best.hour_us, 1)
     text = f"waits for WiFi: {bytes_text(size)} would take {_time(took_us)} on {best.link}; {least}"

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.law import HOUR_US, Budget
+from meshd.core.spans import span
 from meshd.sync.files.air.blob import Packed
-from meshd.sync.files.air.rule import PACE_MIN, PACE_PERCENT
+from meshd.sync.files.air.rule import PACE_MIN, PACE_PERCENT, frames_of, needed_us
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
-from meshd.wire.lora_pieces import OFFER_AGAIN, Offer, Piece, Wanted
+from meshd.wire.lora_pieces import OFFER_AGAIN, Later, Offer, Piece, Wanted
 
 SENDINGS_MAX = 4
 """Blobs in memory to be sent; one that nobody asks for makes room, or one of who had more."""
@@ -33,6 +34,8 @@ LATER = 4
 """Frames that who has a file from another leaves to that other, before it answers a want itself."""
 OFFER_PAUSE_US = 10_000_000
 LAW_PAUSE_US = 30_000_000
+LATER_US = 300_000_000
+"""Who asks for what waits for airtime is told until when, once in so long."""
 PAYERS_MAX = 256
 LITTLE = 64
 """Who had less than one of so many of an hour's frames is not counted among those who share it."""
@@ -65,8 +68,8 @@ class Sending:
             "packed",
             "payer",
         ),
-        *("heard", "latest_us", "paced", "paced_us", "ready_us", "runs", "sent", "since_us"),
-        *("tag", "todo", "told", "vain"),
+        *("asked", "heard", "later_us", "latest_us", "paced", "paced_us", "ready_us", "runs"),
+        *("sent", "since_us", "tag", "todo", "told", "vain"),
     )
 
     def __init__(
@@ -93,6 +96,8 @@ class Sending:
         self.runs: set[int] = set()
         self.told: set[int] = set()
         self.vain = 0
+        self.asked = True
+        self.later_us = now - LATER_US
 
     @property
     def before(self) -> int:
@@ -144,6 +149,7 @@ class Senders:
         sending = self._sendings[key]
         sending.offer_due_us = due_us
         sending.first = sending.first or first
+        sending.asked = True
         return True
 
     def gives(self, link: str, ref: bytes) -> Sending | None:
@@ -163,6 +169,45 @@ class Senders:
         return _pace_us(budget) * sum(
             one.before for one in self._sendings.values() if one.link == link
         )
+
+    def least_us(self, link: str, size: int, now: int) -> int | None:
+        """Return how long a new blob takes at least by a radio, after all that is on its way."""
+        budget = self._air.budget(link, now)
+        needs_us = None if budget is None else needed_us(size, budget)
+        if budget is None or needs_us is None:
+            return None
+        needs_us += self.ahead(link, b"") * budget.frame_us
+        wait_us = self._air.free_us(link, needs_us, now) - now
+        return max(needs_us * PACE_PERCENT // 100, wait_us)
+
+    def ahead(self, link: str, ref: bytes) -> int:
+        """Return how many frames go before another blob by a radio."""
+        mine = (one for (name, _), one in self._sendings.items() if name == link)
+        return sum(one.before for one in mine if one.offer.ref != ref)
+
+    def text(self, sending: Sending, now: int) -> str:
+        """Say how it is with giving a blob; "" when there is nothing to give."""
+        budget = self._air.budget(sending.link, now)
+        if budget is None:
+            return ""
+        if not sending.todo:
+            waits = sending.offer_due_us is not None and not sending.sent
+            return f"offered by LoRa on {sending.link}, nobody asked for it yet" if waits else ""
+        if budget.left_us < 2 * budget.frame_us:
+            wait_us = self._free_us(sending.link, budget, now) - now
+            wait = span(max(wait_us // 1_000_000, 1))
+            return f"waits for airtime on {sending.link}: it goes on in {wait} at the earliest"
+        needs_us = frames_of(sending.todo) * budget.frame_us
+        wait_us = self._air.free_us(sending.link, needs_us, now) - now
+        least_us = max(needs_us * PACE_PERCENT // 100, wait_us)
+        pace_us = sending.left_us(now) or 0
+        left = span(max(max(least_us, pace_us) // 1_000_000, 1))
+        said = f"about {left} more" if pace_us > least_us else f"{left} more at least"
+        return f"goes by LoRa on {sending.link}: {said}"
+
+    def _free_us(self, link: str, budget: Budget, now: int) -> int:
+        """Return when a radio that has had its hour goes on, at the earliest."""
+        return self._air.free_us(link, 2 * budget.frame_us, now)
 
     def stop(self, link: str, tag: bytes) -> None:
         """Nobody needs a blob by a radio any more."""
@@ -221,6 +266,7 @@ class Senders:
             self._ctx.drop(DropReason.PIECES_SPENT, link)
             return
         sending.vain = 0
+        sending.asked = True
         offered_us = sending.offered_us
         if not wanted.runs & OFFER_AGAIN:
             sending.offer_due_us = None
@@ -256,20 +302,39 @@ class Senders:
         for link in {sending.link: None for sending in self._sendings.values()}:
             mine = [one for one in self._sendings.values() if one.link == link]
             busy = [one for one in mine if one.busy(now) and not self._had_part(one, now)]
+            for one in mine:
+                if one.asked and one.busy(now) and one not in busy:
+                    self._tell_later(one, self._parts.ends_us(one), now)
             if busy and self._pace_us.get(link, 0) <= now:
-                self._pace_us[link] = now + self._go(
-                    link, min(busy, key=partial(self._order, now)), now
-                )
+                busy.sort(key=partial(self._order, now))
+                self._pace_us[link] = now + self._go(link, busy, now)
 
-    def _go(self, link: str, sending: Sending, now: int) -> int:
-        """Send one frame; return how long to wait."""
-        budget = self._air.budget(link, now)
-        if budget is None or budget.left_us < 2 * budget.frame_us:
+    def _go(self, link: str, busy: list[Sending], now: int) -> int:
+        """Send one frame of the first; return how long to wait."""
+        budget, sending = self._air.budget(link, now), busy[0]
+        if budget is None:
+            return LAW_PAUSE_US
+        if budget.left_us < 2 * budget.frame_us:
+            self._pause(busy, budget, now)
             return LAW_PAUSE_US
         if not self._say(sending, now):
             return 4 * budget.frame_us
         self._parts.count(link, sending.payer, now)
         return _pace_us(budget)
+
+    def _pause(self, busy: list[Sending], budget: Budget, now: int) -> None:
+        """Tell who waits when there will be airtime again."""
+        at_us = self._free_us(budget.link, budget, now)
+        for sending in busy:
+            self._tell_later(sending, at_us, now)
+
+    def _tell_later(self, sending: Sending, at_us: int, now: int) -> None:
+        """Tell who asks for a blob when it goes on, at the earliest; not again and again."""
+        if not sending.asked or now - sending.later_us < LATER_US or at_us - now < LAW_PAUSE_US:
+            return
+        sending.asked, sending.later_us = False, now
+        body = Later(sending.offer.ref, -(-(at_us - now) // 1_000_000)).encode()
+        self._air.tell(sending.link, Sub.PIECES_LATER, body, now, bulk=False)
 
     def _had_part(self, sending: Sending, now: int) -> bool:
         """Tell whether an author had all that this node gives to him in an hour."""

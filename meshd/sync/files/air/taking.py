@@ -25,6 +25,7 @@ from meshd.wire.lora_payload import Sub
 from meshd.wire.lora_pieces import (
     MARK_LEN,
     OFFER_AGAIN,
+    Later,
     Marks,
     Offer,
     Piece,
@@ -41,7 +42,10 @@ PART = 4
 SPANS = 2
 """Within twice the time that a blob takes by a radio a quarter must come, or it makes room."""
 ASKS_MAX = 8
-"""Wants without an answer, each after a longer pause; then an offer or a piece must come first."""
+"""Wants without an answer, each after a longer pause; then an offer or a piece must come first, or
+somebody new be heard. What a member gives is asked for on and on, once in `SLOW_US`."""
+SLOW_US = 1_800_000_000
+MET_US = 60_000_000
 QUIET_US = 120_000_000
 """After so long without a piece people are told so."""
 LOST_ASKS = 3
@@ -69,6 +73,7 @@ class Taking:
             "body",
             "first_us",
             "last_us",
+            "later_us",
             "link",
             "loose",
             "marks",
@@ -76,7 +81,7 @@ class Taking:
             "node",
             "offer",
         ),
-        *("moves", "pieces", "root", "tag", "take", "trusted", "yields"),
+        *("asked_us", "moves", "pieces", "root", "tag", "take", "trusted", "yields"),
     )
 
     def __init__(self, link: str, node: bytes, offer: Offer, *, root: bytes, take: "Take") -> None:
@@ -96,22 +101,8 @@ class Taking:
         self.yields = 0
         self.began_us = self.moved_us = 0
         self.first_us = self.last_us = 0
+        self.later_us = self.asked_us = 0
         self.moves: deque[int] = deque(maxlen=max(offer.need // PART, 1))
-
-    def text(self, now: int, frame_us: int) -> str:
-        """Say how far it is, and how long the rest takes at the pace so far.
-
-        Pieces that wait for their marks count too: most are what they seem.
-        """
-        need = self.offer.need
-        here = need - self.lacks
-        said = f"waits for pieces by LoRa: {here} of {need} are here"
-        if (quiet_us := now - max(self.last_us, self.began_us)) >= QUIET_US:
-            quiet = span(quiet_us / 1e6)
-            return f"{said}; none came for {quiet}: who gives it may wait for airtime"
-        piece_us = (self.last_us - self.first_us) / (here - 1) if here >= PACE_MIN else 0
-        left_us = max(piece_us, frame_us) * max(need - here, 1)
-        return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
 
     def is_slow(self, now: int, span_us: int) -> bool:
         """Tell whether less than its part came within a span."""
@@ -190,6 +181,47 @@ class Takings:
         for body in [body for body, one in self._takings.items() if one.root == root]:
             del self._takings[body]
 
+    def text(self, taking: Taking, now: int) -> str:
+        """Say how far a blob is, and how long the rest takes at the pace so far.
+
+        Pieces that wait for their marks count too: most are what they seem.
+        """
+        need = taking.offer.need
+        here = need - taking.lacks
+        said = f"waits for pieces by LoRa: {here} of {need} are here"
+        if taking.later_us > now:
+            wait = span(max((taking.later_us - now) // 1_000_000, 1))
+            return (
+                f"{said}; who gives it has spent its airtime and goes on in {wait} at the earliest"
+            )
+        if (quiet_us := now - max(taking.last_us, taking.began_us)) >= QUIET_US:
+            gone = taking.node not in self._air.neighbours_of(taking.link)
+            why = "is not heard now" if gone else "may wait for airtime"
+            return f"{said}; none came for {span(quiet_us / 1e6)}: who gives it {why}"
+        taken_us = taking.last_us - taking.first_us
+        piece_us = taken_us / (here - 1) if here >= PACE_MIN else 0
+        left_us = max(piece_us, self._air.frame_us(taking.link)) * max(need - here, 1)
+        return f"{said}, about {span(max(round(left_us / 1e6), 1))} more"
+
+    def met(self, link: str, now: int) -> None:
+        """Somebody new is heard: ask again soon for what does not come."""
+        for taking in self._takings.values():
+            if taking.link == link and now - max(taking.moved_us, taking.asked_us) >= MET_US:
+                taking.asks = 0
+                self._ask_later(taking, now)
+
+    def later(self, later: Later, now: int) -> None:
+        """Who gives a blob has no airtime for it now: do not ask again and again until then.
+
+        Nothing proves that word, so it puts wants off once, until a piece comes.
+        """
+        for taking in self._takings.values():
+            if taking.offer.ref == later.ref:
+                new = taking.later_us <= taking.moved_us
+                taking.later_us = now + later.after_s * 1_000_000
+                if new and taking.ask_us is not None:
+                    taking.ask_us = max(taking.ask_us, min(taking.later_us, now + IDLE_US))
+
     def _named(self, tag: bytes) -> list[Taking]:
         """Return what a tag means: two offers may be made to share one."""
         return [one for one in self._takings.values() if one.tag == tag]
@@ -255,7 +287,9 @@ class Takings:
                 continue
             if taking.lacks <= wanted.more and not taking.lacks_runs & ~wanted.runs:
                 taking.yields += 1
+                planned_us = taking.ask_us
                 self._ask_later(taking, now, after=PATIENCE)
+                taking.ask_us = max(planned_us, taking.ask_us or now)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -282,10 +316,14 @@ class Takings:
     def _ask(self, taking: Taking, now: int) -> None:
         taking.asks += 1
         taking.yields, taking.ask_us = 0, None
-        if taking.asks <= ASKS_MAX:
-            wanted = Wanted(taking.tag, taking.lacks, taking.lacks_runs)
-            self._tell(taking.link, wanted, now)
-            self._ask_later(taking, now, after=PATIENCE << taking.asks - 1)
+        if taking.asks > ASKS_MAX and not taking.trusted:
+            return
+        taking.asked_us = now
+        wanted = Wanted(taking.tag, taking.lacks, taking.lacks_runs)
+        self._tell(taking.link, wanted, now)
+        self._ask_later(taking, now, after=PATIENCE << min(taking.asks, ASKS_MAX) - 1)
+        if taking.asks > ASKS_MAX:
+            taking.ask_us = max(taking.ask_us or now, now + SLOW_US)
 
     def _ask_later(self, taking: Taking, now: int, *, after: int = 0) -> None:
         """Plan to ask, after so many frames: who lacks most first."""
@@ -307,6 +345,7 @@ class Takings:
             return False
         taking.pieces[number] = data
         taking.moved_us = now
+        taking.later_us = 0
         taking.moves.append(now)
         taking.asks = taking.yields = 0
         return True

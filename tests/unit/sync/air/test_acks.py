@@ -93,9 +93,9 @@ def test_tables_have_an_end(net):
     acks = Acks(net.ben.spaces)
     for number in range(300):
         acks.plan("l0", (b"s", b"%d" % number), 0)
-        acks._key(b"h", b"a", b"%032d" % number)
+        acks._pairs._key(b"h", b"a", b"%032d" % number)
     assert len(acks._due) == WAITING_MAX
-    assert len(acks._shared) == PEERS_MAX
+    assert len(acks._pairs._shared) == PEERS_MAX
 
 
 def test_a_recorded_word_proves_nothing_of_what_a_card_that_was_put_back_wrote_anew(net):

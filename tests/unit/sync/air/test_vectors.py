@@ -50,6 +50,6 @@ def test_proof_of_what_is_held_is_that_of_the_vectors():
     space, _, entry, _ = made()
     own = acks.Acks(SimpleNamespace(identity=Identity(fill(6), fill(1))))
     author = crypto.sign_public(fill(4))
-    key = own._key(crypto.sign_public(fill(6)), author, author)
+    key = own._pairs.to(author)
     mac = acks._mac(key, (space, FOUNDER), 300, entry.digest(space, FOUNDER))
     assert mac.hex() == VECTORS["held"]["fields"]["mac"]

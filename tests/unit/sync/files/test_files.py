@@ -8,7 +8,7 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import Exit, RequestError
 from meshd.core.events import ForgetQuery, KeepQuery, PlaceQuery, SealQuery, UnsealQuery
 from meshd.sync.files import catalogue, fetch, files, layout, serving
-from meshd.sync.files.air import files as air_files
+from meshd.sync.files.air import states as air_states
 from meshd.wire import file_messages as wire
 
 DATA = bytes_of(3 * MIB + 17)
@@ -46,7 +46,7 @@ def test_list_tells_which_file_is_here_also_without_a_radio(pair):
 
 
 def test_file_that_nobody_looked_for_has_no_state(pair, monkeypatch):
-    monkeypatch.setattr(air_files, "SURVEY_MAX", 1)
+    monkeypatch.setattr(air_states, "SURVEY_MAX", 1)
     anna, ben, _ = pair
     anna.put(b"newer", name="newer")
     sync(anna, ben)
