@@ -30,6 +30,7 @@ AIRTIME_FILE = "airtime"
 FILE_BYTES = 32 * 1024
 """Room for thirteen sub-bands that each sent in every half minute of the hour."""
 
+_DIGITS_MAX = 19
 _PERSON = b"meshd-airtime"
 SYSTEM_RUN_DIR = "/run/meshd"
 _REMEDY = (
@@ -99,12 +100,10 @@ class AirtimeDisk:
         """Remember the number outside of the state directory, in the first place that takes it."""
         self.unwitnessed = ""
         for witness in self._witnesses:
-            fresh = witness.with_name(f".{witness.name}.new")
             with suppress(OSError):
                 witness.parent.mkdir(mode=0o755, exist_ok=True)
-                fresh.write_text(str(self._number))
-                fresh.replace(witness)
-                return
+                if _leave(witness, self._number):
+                    return
         self.unwitnessed = " or ".join(str(witness.parent) for witness in self._witnesses)
 
     def _trouble(self, error: OSError) -> RequestError:
@@ -114,12 +113,32 @@ class AirtimeDisk:
         )
 
 
+def _leave(witness: Path, number: int) -> bool:
+    """Replace a witness; False in a folder of another user, who may take it away.
+
+    Root writes where a service's user may have put a link: only what is made here is written to.
+    """
+    fresh = witness.with_name(f".{witness.name}.new")
+    fresh.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(fresh, flags, 0o644), "wb") as file:
+        if os.fstat(file.fileno()).st_uid != witness.parent.stat().st_uid:
+            fresh.unlink()
+            return False
+        file.write(str(number).encode())
+    fresh.replace(witness)
+    return True
+
+
 def _number_in(witness: Path) -> int:
+    """Return what a witness says, 0 for nothing; what is no plain file is not waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        said = witness.read_text()
-    except (OSError, UnicodeDecodeError):
+        with open(os.open(witness, flags), "rb") as file:
+            said = file.read(_DIGITS_MAX + 1) or b""
+    except OSError:
         return 0
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+    return int(said) if said.isdigit() and len(said) <= _DIGITS_MAX else 0
 
 
 def _run_dirs() -> list[str]:

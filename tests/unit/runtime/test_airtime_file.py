@@ -261,6 +261,46 @@ def test_root_leaves_its_witness_where_no_logout_takes_it(path, tmp_path, monkey
     assert opened(path).suspicion, "the number counts wherever it stands"
 
 
+def test_link_in_place_of_a_witness_leads_nowhere(path, tmp_path, run_dir):
+    opened(path).close()
+    (witness,) = (run_dir / "meshd").iterdir()
+    number = witness.read_text()
+    precious = tmp_path / "precious"
+    precious.write_text("1234567")
+    fresh = witness.with_name(f".{witness.name}.new")
+    for link in (fresh, witness):
+        if link.exists():
+            link.unlink()
+        link.symlink_to(precious)
+    file = opened(path)
+    assert not file.suspicion, "a link is no witness"
+    file.close()
+    assert precious.read_text() == "1234567"
+    assert not witness.is_symlink() and not fresh.exists()
+    assert int(witness.read_text()) > int(number)
+
+
+def test_pipe_in_place_of_a_witness_is_not_waited_for(path, run_dir):
+    opened(path).close()
+    (witness,) = (run_dir / "meshd").iterdir()
+    witness.unlink()
+    os.mkfifo(witness)
+    assert not opened(path).suspicion
+
+
+def test_folder_of_another_user_takes_no_witness(path, run_dir, monkeypatch):
+    real = os.fstat
+    disk = AirtimeDisk(path, NODE)
+
+    def anothers(file):
+        mode, number, device, links, user, *rest = real(file)
+        return os.stat_result((mode, number, device, links, user + 1, *rest))
+
+    monkeypatch.setattr("os.fstat", anothers)
+    disk.write(b"state")
+    assert not os.listdir(run_dir / "meshd") and disk.unwitnessed
+
+
 def test_witness_that_is_no_number_is_none(path, run_dir):
     file = opened(path)
     file.close()
