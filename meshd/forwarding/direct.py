@@ -132,6 +132,11 @@ class Forwarder:
         self._carried.pop(key, None)
         return True
 
+    def abandon(self, reason: DropReason) -> None:
+        """Give up all messages of this node, and those of others that it was given to send."""
+        for number in tuple(self._own):
+            self._give_up(number, reason)
+
     # --- the verbs --------------------------------------------------------------------------------
 
     def receive(self, sender: bytes, heard: Send, *, named: bool, now: int) -> bytes | None:
@@ -234,11 +239,8 @@ class Forwarder:
         far, too_far = (way and distance >= limit for limit in rules.far)
         attempts = 1 if own.once or far else rules.attempts
         if own.ends_us <= now or own.attempt >= attempts or too_far or (own.once and not way):
-            del self._own[number]
-            self._carried.pop(key, None)
             reason = DropReason.DIRECT_UNANSWERED if own.sent else DropReason.DIRECT_NO_WAY
-            reason = DropReason.DIRECT_HOP_LIMIT if far else reason
-            self._events.append(Changed(number, State.GIVEN_UP, reason))
+            self._give_up(number, DropReason.DIRECT_HOP_LIMIT if far else reason)
             return
         if key in self._carried:
             own.due_us = now + rules.frame_us * 4
@@ -255,6 +257,11 @@ class Forwarder:
             + rules.frame_us * (10 + 12 * max(distance, 1))
             + self._rng.randint(0, rules.frame_us)
         )
+
+    def _give_up(self, number: int, reason: DropReason) -> None:
+        own = self._own.pop(number)
+        self._carried.pop(message(self.own, number, own.body), None)
+        self._events.append(Changed(number, State.GIVEN_UP, reason))
 
     def _tell_sent(self, send: Send) -> None:
         if isinstance(send.item, Direct) and send.item.origin == self.own:

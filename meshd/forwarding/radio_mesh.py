@@ -155,6 +155,11 @@ class RadioMesh:
         """Return what is next for others here."""
         return self._events.popleft() if self._events else None
 
+    def abandon(self) -> None:
+        """Give up the node's messages: the modem takes none of them any more."""
+        self.direct.forwarder.abandon(DropReason.MODEM_GONE)
+        self._events.extend(self.direct.events())
+
     # --- what came from the air -------------------------------------------------------------------
 
     def met(self, met: Met, now: int) -> None:

@@ -6,6 +6,7 @@ used, and that is a problem in `status`.
 Must not know: serial ports, files, what objects and messages mean.
 """
 
+from collections import deque
 from collections.abc import Callable, Container
 
 from meshd.core.context import Context
@@ -67,6 +68,7 @@ class Radios:
         self._mesh = mesh
         self._keys = LoraKeys(identity, open_link_key(mesh), boot)
         self.hour = RadioHour(ctx)
+        self._left: deque[RadioEvent] = deque()  # of meshes that others took the place of
 
     # --- what the host tells ----------------------------------------------------------------------
 
@@ -91,11 +93,12 @@ class Radios:
         """A modem is set and takes frames."""
         known = self.links.get(radio.name)
         band = self.hour.judged(radio)
+        if known is not None and (band is None or known.radio != radio):
+            self._lost(radio.name, now)
         if band is None:
+            self._pump(now)
             return
         if known is None or known.radio != radio:
-            if known is not None:
-                known.gone(now)
             keys = self._keys
             if radio.link_key is not None:
                 keys = keys._replace(link=link_key(radio.link_key))
@@ -103,6 +106,8 @@ class Radios:
             known.ahead_us = self.hour.ahead_us
             self.links[radio.name] = known
             ways = self._routing.radio_up(radio.name, rules_for(radio.modulation), now)
+            if radio.name in self.meshes:
+                self._left.extend(iter(self.meshes[radio.name].poll_event, None))
             self.meshes[radio.name] = RadioMesh(self._ctx, known, ways)
         self.hour.ledger.prepare(band)
         known.ready(now)
@@ -113,8 +118,7 @@ class Radios:
         """A modem takes no frames any more."""
         self.hour.forget(name)
         if name in self.links:
-            self.links[name].gone(now)
-            self.meshes[name].ways.modem(now, up=False)
+            self._lost(name, now)
             self._pump(now)
 
     def heard(
@@ -322,6 +326,8 @@ class Radios:
 
     def poll_event(self) -> RadioEvent | None:
         """Return the next event of any radio, for `dispatch`."""
+        if self._left:
+            return self._left.popleft()
         events = (mesh.poll_event() for mesh in self.meshes.values())
         return next((event for event in events if event is not None), None)
 
@@ -385,6 +391,14 @@ class Radios:
         return self.hour.statuses(self.links.values(), now)
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _lost(self, name: str, now: int) -> None:
+        """A radio is away, or another than it was: what it was to bring has to go otherwise."""
+        link, mesh = self.links[name], self.meshes[name]
+        if (outgoing := link.gone(now)) is not None:
+            mesh.sent(outgoing, now)
+        mesh.ways.modem(now, up=False)
+        mesh.abandon()
 
     def _relay(self, heard: ObjectHeard, now: int) -> None:
         """Hand what a trusted neighbour told on one radio to the others."""

@@ -176,11 +176,10 @@ class LoraLink:
             self.up, self._ready_us = True, now
             self.trickle.start(now)
 
-    def gone(self, now: int) -> None:
-        """The modem takes no frames any more; one that it held may have gone out."""
-        if self._access.aloft is not None:
-            self.not_sent(DropReason.MODEM_GONE, maybe=True, now=now)
+    def gone(self, now: int) -> Outgoing | None:
+        """The modem takes no frames any more; return one that it held: it may have gone out."""
         self.up = False
+        return self.not_sent(DropReason.MODEM_GONE, maybe=True, now=now)
 
     def sent(self, now: int) -> Outgoing | None:
         """The frame is on the air no more; return it."""

@@ -223,10 +223,19 @@ class Sending:
             self._advance(letter, State.DELIVERED, now)
 
     def failed(self, number: int, reason: DropReason, now: int) -> None:
-        """Nobody answered: let it wait in a space, or try again later."""
+        """Nobody answered: let it wait in a space, or try again later.
+
+        Where its radio went away it goes by another way at once, or later by any.
+        """
         self._flying.pop(number, None)
         letter = self._outbox.letters.get(number)
         if letter is not None and letter.state not in FINAL:
+            if reason is DropReason.MODEM_GONE:  # it says nothing of the receiver
+                if self.has_way(letter.to):
+                    self._at(letter, now)
+                else:
+                    self._later(letter, now)
+                return
             if reason is DropReason.DIRECT_UNANSWERED:  # not where it is known why
                 self._exchange.doubt(letter.to)
             letter.tries = max(letter.tries, TRIES_SPENT)

@@ -93,6 +93,33 @@ def drops(host, reason):
     return sum(host.node.snapshot(host.now).drops.get(reason.value, {}).values())
 
 
+def unplug(host):
+    host.input(host.node.radio_down, "lora0")
+
+
+def plug(host, *, weaker_db=0):
+    """Have the modem take frames, again or still, with this much less power."""
+    link = host.node.radios.links["lora0"].radio
+    host.input(host.node.radio_up, link._replace(tx_dbm=link.tx_dbm - weaker_db))
+
+
+def forbid(host):
+    plug(host, weaker_db=-40)
+
+
+def replug_weaker(host):
+    unplug(host)
+    plug(host, weaker_db=1)
+
+
+LOSSES = [unplug, replug_weaker, lambda host: plug(host, weaker_db=1), forbid]
+LOSS_NAMES = ["away", "back and weaker", "weaker at once", "forbidden by law"]
+
+
+def waits(host):
+    return host.ask("messages", waiting=True)["messages"][0].get("waits", "")
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_first_text_between_neighbours_takes_less_than_a_second(seed):
     line = Line(2, seed=seed)
@@ -151,6 +178,76 @@ def test_receiver_that_was_away_gets_the_text_when_it_is_back():
     line.silence(line.z, silent=False)
     assert line.wait(lambda: shown(line.z) == ["first", "second"], 8_000)
     assert line.wait(lambda: states(line.a).count("delivered") == 2, 100)
+
+
+def flying(line):
+    """Have a text under way by LoRa, to who is out of earshot by now."""
+    line.ready()
+    line.run(60)
+    line.silence(line.z)
+    line.a.request("message", node=node_text(line.z.node.id), text="hello")
+    line.run(8)
+    assert states(line.a) == ["sent"] and waits(line.a) == ""
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=LOSS_NAMES)
+def test_text_under_way_goes_by_wifi_when_its_radio_goes_or_comes_back_another(lose):
+    line = Line(2)
+    flying(line)
+    lose(line.a)
+    assert not line.a.node.messages.carriage._parcels
+    assert "tried again in" in waits(line.a)
+    line.world.link(line.a, line.z)
+    assert line.wait(lambda: states(line.a) == ["sent", "delivered"], 200)
+    assert shown(line.z) == ["hello"]
+    assert not line.a.node.messages.carriage._parcels
+
+
+def test_text_under_way_goes_by_the_way_that_is_there_when_its_radio_goes():
+    line = Line(2)
+    flying(line)
+    line.world.link(line.a, line.z)
+    assert line.wait(lambda: line.a.node.messages.carriage.thin(line.z.node.id) is False, 200)
+    assert states(line.a) == ["sent"]
+    unplug(line.a)
+    assert line.wait(lambda: states(line.a) == ["sent", "delivered"], 2)
+
+
+def test_text_under_way_says_it_has_no_way_while_its_radio_is_away_and_leaves_when_it_is_back():
+    line = Line(2)
+    flying(line)
+    unplug(line.a)
+    assert waits(line.a).startswith("waits for a way to its receiver: there is none now")
+    line.run(60)
+    line.silence(line.z, silent=False)
+    plug(line.a)
+    assert line.wait(lambda: states(line.a) == ["sent", "delivered"], 300)
+
+
+def test_text_that_was_with_the_modem_when_that_went_away_may_have_left():
+    line = Line(2)
+    line.ready()
+    line.run(60)
+    line.a.request("message", node=node_text(line.z.node.id), text="hello")
+    link = line.a.node.radios.links["lora0"]
+    assert line.wait(lambda: link.aloft and link.aloft.kind is FrameKind.ROUTED, 30)
+    unplug(line.a)
+    assert states(line.a) == ["sent"]
+    ticket = line.a.request("message.cancel", number=1)
+    line.run(1)
+    assert "cannot be taken back" in line.a.replies[ticket].error
+
+
+def test_gateway_whose_radio_goes_keeps_no_place_for_what_it_carried():
+    islands = Islands()
+    islands.ready()
+    gateway = islands.hosts[1]
+    islands.silence(islands.hosts[2])
+    islands.a.request("message", node=node_text(islands.z.node.id), text="over the gap")
+    carriage = gateway.node.messages.carriage
+    assert islands.wait(lambda: carriage._to_lora, 60)
+    unplug(gateway)
+    assert not carriage._to_lora and not carriage._on_lora
 
 
 def test_written_text_outlives_the_power_of_its_sender():
