@@ -18,6 +18,7 @@ from meshd.config.edit import Value, edit_table, remove_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
 from meshd.config.reader import read_document, read_text
+from meshd.config.regions import law_of
 from meshd.config.schema import RADIO
 from meshd.config.values import AUTO, RADIO_KINDS, RadioConfig, choice
 from meshd.core.alike import nearest
@@ -193,19 +194,27 @@ def _check_region(
 ) -> None:
     """Refuse another region than that of the node's other radios, and tell how to move them all."""
     region = wanted.get("region")
-    beside = [one for one in others if one.get("region") not in (None, region)]
+    beside = [one for one in others if _region_of(one) not in (None, region)]
     if region is None or not beside:
         return
     there = _there(options)
     steps = [f"meshd radio set {one['port']} --remove{there}" for one in beside]
     steps.append(f"meshd radio set {options.port} --region {region}{there}")
-    known = beside[0]["region"]
+    known = _region_of(beside[0])
     raise RequestError(
         f"another radio of this node, {beside[0]['port']}, is in {known}; a node is in one region",
         code=Exit.USAGE,
         remedy=f"nothing was written; to stay in {known}: --region {known}; to move the node: "
         f"{'; then '.join(steps)}; then set what was taken out anew, with --region {region}",
     )
+
+
+def _region_of(table: dict[str, object]) -> str | None:
+    """Return the region of a table of the file, however it is written; None: it names none."""
+    try:
+        return law_of(str(table.get("region"))).region
+    except UsageError:
+        return None
 
 
 def _there(options: Namespace) -> str:

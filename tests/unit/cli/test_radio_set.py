@@ -256,6 +256,15 @@ def test_two_radios_move_to_another_region_by_what_the_refusal_says(file, capsys
     assert {one.law.region for one in load(str(file)).radios} == {"US915"}
 
 
+def test_region_in_small_letters_is_the_same_region(file, capsys):
+    tables = '[[radio]]\nport = "/dev/a"\nregion = "eu868"\n[[radio]]\nport = "/dev/b"\n'
+    file.write_text(tables + 'region = "EU868"\nspreading_factor = 7\n')
+    assert set_radio("/dev/b", "--region", "EU868", "--sf", "8") == 0
+    assert "spreading_factor: 7 -> 8" in capsys.readouterr().out
+    assert set_radio("/dev/b", "--region", "US915") == Exit.USAGE
+    assert "/dev/a, is in EU868;" in capsys.readouterr().err
+
+
 def test_a_mistyped_port_is_taken_out_again_and_the_rest_stays(file, capsys):
     file.write_text('# mine\nname = "n"\n')
     set_radio("/dev/a", "--region", "EU868", "--frequency", "868.3")
