@@ -174,7 +174,7 @@ def _remove(options: Namespace, text: str, file: str) -> int:
     """Take a radio out of the file."""
     index, tables = _place(text, file, options.port)
     if index == len(tables):
-        known = ", ".join(str(table.get("port")) for table in tables)
+        known = ", ".join(str(table["port"]) for table in tables if "port" in table)
         raise RequestError(
             f"no radio {options.port} is in {file}; nothing was written",
             code=Exit.NOT_FOUND,
@@ -226,10 +226,11 @@ def _there(options: Namespace) -> str:
 def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]]]:
     """Return which table is about a port, the one after the last if none is, and all tables."""
     tables = read_document(text, file, remedy=_MEND).get("radio", [])
-    assert isinstance(tables, list)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{file}: radio must be tables [[radio]]", remedy=_MEND)
     device = os.path.realpath(port)
     for index, table in enumerate(tables):
-        if os.path.realpath(str(table.get("port"))) == device:
+        if "port" in table and os.path.realpath(str(table["port"])) == device:
             return index, tables
     return len(tables), tables
 

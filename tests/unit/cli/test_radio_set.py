@@ -280,6 +280,20 @@ def test_a_mistyped_port_is_taken_out_again_and_the_rest_stays(file, capsys):
     assert load(str(file)).radios == () and "# mine" in file.read_text()
 
 
+@pytest.mark.parametrize("text", ["radio = 5", '[radio]\nport = "/dev/x"', "radio = [1]"])
+@pytest.mark.parametrize("words", ["--remove", "--region EU868"])
+def test_radio_that_is_no_list_of_tables_is_told(file, capsys, text, words):
+    file.write_text(text)
+    assert set_radio("/dev/x", *words.split()) == Exit.CONFIG
+    assert "must be tables [[radio]]" in capsys.readouterr().err and file.read_text() == text
+
+
+def test_radio_without_a_port_is_none_that_could_be_meant(file, capsys):
+    file.write_text('[[radio]]\nregion = "EU868"\n')
+    assert set_radio("/dev/x", "--remove") == Exit.NOT_FOUND
+    assert "there is none in it" in capsys.readouterr().err
+
+
 def test_ebyte_gets_what_it_can_be_set_to_or_is_told_what_that_is(file, capsys):
     ebyte = ("/dev/e", "--kind", "ebyte", "--module-dbm", "22", "--region", "EU868")
     for mhz in ("869.525", "869.125"):
