@@ -8,6 +8,7 @@ import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from meshd.cli import radio_board
@@ -17,6 +18,7 @@ from meshd.cli.regions import law_named, no_region
 from meshd.config.edit import Value, edit_table, remove_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
+from meshd.config.radio_plan import PlanError, radio_config
 from meshd.config.reader import read_document, read_text
 from meshd.config.regions import law_of
 from meshd.config.schema import RADIO
@@ -33,6 +35,7 @@ _KEYS = {key.name: key for key in RADIO.keys}
 _ASK_MAX_S = 10.0
 _BESIDE_PLAN = ("antenna_dbi", "key_file", "rssi_scale")
 """What may change without a word to the board: it does not know them."""
+_OF_A_REGION = ("frequency_mhz", "power_dbm", "spreading_factor", "bandwidth_khz")
 _MEND = "mend the file first; docs/configuration.md describes every key"
 _OPTIONS = (
     (
@@ -144,7 +147,7 @@ def run_set(options: Namespace) -> int:
     wanted = _wanted(options)
     if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
         raise _without_region(options.port, file, before)
-    _check_region(options, wanted, [*tables[:index], *tables[index + 1 :]])
+    _check_region(options, wanted, tables, index)
     if index == len(tables):
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
@@ -190,23 +193,48 @@ def _remove(options: Namespace, text: str, file: str) -> int:
 
 
 def _check_region(
-    options: Namespace, wanted: dict[str, Value | None], others: list[dict[str, object]]
+    options: Namespace,
+    wanted: dict[str, Value | None],
+    tables: list[dict[str, object]],
+    index: int,
 ) -> None:
     """Refuse another region than that of the node's other radios, and tell how to move them all."""
     region = wanted.get("region")
+    others = [*tables[:index], *tables[index + 1 :]]
     beside = [one for one in others if _region_of(one) not in (None, region)]
     if region is None or not beside:
         return
     there = _there(options)
-    steps = [f"meshd radio set {one['port']} --remove{there}" for one in beside]
-    steps.append(f"meshd radio set {options.port} --region {region}{there}")
+    steps = [f"meshd radio set {one.get('port')} --remove{there}" for one in beside]
+    table = tables[index] if index < len(tables) else {}
+    moved = {"port": os.path.abspath(options.port), **table, "region": region}
+    usual = "".join(f" --usual {key}" for key in _unfit(moved))
+    steps.append(f"meshd radio set {options.port} --region {region}{usual}{there}")
     known = _region_of(beside[0])
     raise RequestError(
-        f"another radio of this node, {beside[0]['port']}, is in {known}; a node is in one region",
+        f"another radio of this node, {beside[0].get('port')}, is in {known}; a node is in one "
+        "region",
         code=Exit.USAGE,
         remedy=f"nothing was written; to stay in {known}: --region {known}; to move the node: "
         f"{'; then '.join(steps)}; then set what was taken out anew, with --region {region}",
     )
+
+
+def _unfit(table: dict[str, object]) -> tuple[str, ...]:
+    """Return the fewest keys without which a table holds in its region; () where none help."""
+    try:
+        read = {key: _KEYS[key].convert(value) for key, value in table.items()}
+    except (KeyError, ValueError, UsageError):
+        return ()
+    movable = [key for key in _OF_A_REGION if key in read]
+    for count in range(len(movable) + 1):
+        for gone in combinations(movable, count):
+            try:
+                radio_config({key: read[key] for key in read if key not in gone})
+            except PlanError:
+                continue
+            return gone
+    return ()
 
 
 def _region_of(table: dict[str, object]) -> str | None:

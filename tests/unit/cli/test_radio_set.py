@@ -256,6 +256,25 @@ def test_two_radios_move_to_another_region_by_what_the_refusal_says(file, capsys
     assert {one.law.region for one in load(str(file)).radios} == {"US915"}
 
 
+@pytest.mark.parametrize(
+    ("key", "usual"),
+    [
+        ("power_dbm = 9", ""),
+        ("frequency_mhz = 868.3", " --usual frequency_mhz"),
+        ("frequency_mhz = 869.525\npower_dbm = 27", " --usual frequency_mhz --usual power_dbm"),
+        ("spreading_factor = 12", " --usual spreading_factor"),
+    ],
+)
+def test_the_way_to_another_region_leaves_out_what_does_not_hold_there(file, capsys, key, usual):
+    file.write_text(f'[[radio]]\nport = "/dev/a"\nregion = "EU868"\n{key}\n')
+    set_radio("/dev/b", "--region", "EU868", "--frequency", "868.1")
+    capsys.readouterr()
+    assert set_radio("/dev/a", "--region", "JP920" if "27" in key else "US915") == Exit.USAGE
+    steps = capsys.readouterr().err.partition("to move the node: ")[2].split("; then ")
+    assert steps[1].endswith(usual) and steps[1].count("--usual") == usual.count("--usual")
+    assert main(steps[0].split()[1:]) == 0 and main(steps[1].split()[1:]) == 0
+
+
 def test_region_in_small_letters_is_the_same_region(file, capsys):
     tables = '[[radio]]\nport = "/dev/a"\nregion = "eu868"\n[[radio]]\nport = "/dev/b"\n'
     file.write_text(tables + 'region = "EU868"\nspreading_factor = 7\n')
