@@ -235,8 +235,8 @@ class Announcer:
             return
         self.ask_on(neighbour, request)
 
-    def ask_on(self, neighbour: Neighbour, request: SeqnoRequest) -> None:
-        """Ask one neighbour for another, together with what else it is asked at this moment."""
+    def ask_on(self, neighbour: Neighbour, request: SeqnoRequest | RouteRequest) -> None:
+        """Ask one neighbour, for another or back, together with what else it is asked now."""
         self._asks.setdefault(neighbour, []).append(request)
 
     def resend_us(self, targets: Iterable[Neighbour], quick: tuple[int, ...]) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from meshd.routing.selection import Need, meets
 from meshd.routing.shares import Shares
 from meshd.routing.source import SourceTable, newer
 from meshd.routing.table import Entry, Route, RouteTable
-from meshd.wire.babel import SeqnoRequest
+from meshd.wire.babel import RouteRequest, SeqnoRequest
 
 HOP_COUNT = 64
 RESEND_US = (500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000)
@@ -301,7 +301,11 @@ class Requests:
         now: int,
         raise_seqno: Callable[[int], bool],
     ) -> bool:
-        """Take a seqno request (§3.8.1.2); tell whether our update answers it."""
+        """Take a seqno request (§3.8.1.2); tell whether our update answers it, or our retraction.
+
+        Who asks for what we have no route to did not hear that it is lost, and would go on asking
+        for as long as it believes us: so would all along the way that a request is sent on.
+        """
         prefix, own = request.prefix, self._own
         if prefix in own.prefixes:
             wanted = request.router_id == own.router_id and newer(request.seqno, own.seqno)
@@ -310,7 +314,9 @@ class Requests:
                 return False
             return True
         entry = self._table.entries.get(prefix)
-        if entry is None or entry.selected is None or request.router_id == own.router_id:
+        if entry is None or entry.selected is None:
+            return True
+        if request.router_id == own.router_id:
             self._ctx.drop(DropReason.BABEL_REQUEST_LOST, neighbour.link.name)
         elif meets(entry.selected, request.router_id, request.seqno):
             return True
@@ -323,11 +329,16 @@ class Requests:
     def _forward(
         self, neighbour: Neighbour, request: SeqnoRequest, entry: Entry, now: int
     ) -> DropReason | None:
-        """Send a request on to one neighbour; else return why not."""
+        """Send a request on to one neighbour; else return why not.
+
+        Where our own way is by who asks, ask back: it may have lost that, unheard by us.
+        """
         if request.hop_count < 2:
             return DropReason.BABEL_REQUEST_HOPS
         if self._forwarded.repeats(request, now):
             return DropReason.BABEL_REQUEST_DUPLICATE
+        if entry.selected is not None and entry.selected.neighbour is neighbour:
+            self._announcer.ask_on(neighbour, RouteRequest(request.prefix))
         target = self._towards(neighbour, entry)
         if target is None:
             return DropReason.BABEL_REQUEST_LOST

@@ -7,7 +7,7 @@ from speakers.talk import GREETING, OTHER, PEER, Talk, numbered, update
 from meshd.core.drops import DropReason
 from meshd.core.ids import Prefix
 from meshd.routing import requests
-from meshd.wire.babel import Retraction, SeqnoRequest
+from meshd.wire.babel import Retraction, RouteRequest, SeqnoRequest
 
 LOST = 200
 THIRD = link_address(4)
@@ -129,3 +129,52 @@ def test_prefix_without_a_route_is_asked_for_again_after_a_rest(talk):
     unfeasible(talk, 1, 1, seqno=2)
     assert talk.metric(numbered(1)) is not None
     assert asked(talk, 60) == []
+
+
+def request(prefix: Prefix, seqno: int = 2) -> SeqnoRequest:
+    return SeqnoRequest(prefix, (9).to_bytes(8, "big"), seqno, 64)
+
+
+def test_who_asks_for_what_is_lost_or_was_never_heard_of_is_told_so(talk):
+    lose(talk, 1, 1)
+    talk.wait(2)
+    talk.heard()
+    unknown = numbered(LOST + 1)
+    for prefix in (numbered(1), unknown):
+        talk.say(request(prefix), source=OTHER)
+        said = talk.station.ctx.transmits[-1]
+        assert said.destination == OTHER
+        assert [(tlv.prefix, type(tlv)) for tlv in talk.heard()] == [(prefix, Retraction)]
+
+
+def test_who_does_not_know_that_its_way_is_lost_is_told_although_others_claim_to_have_one(talk):
+    """Such ways may all be old words that lead in a circle: one that has none ends them all."""
+    unfeasible(talk, 1, 1)
+    lose(talk, 1, 1)
+    talk.wait(2)
+    talk.heard()
+    talk.say(request(numbered(1)), source=THIRD)
+    assert [type(tlv) for tlv in talk.heard()] == [Retraction]
+    unfeasible(talk, 1, 1, seqno=2)
+    assert talk.metric(numbered(1)) is not None
+
+
+def test_answer_that_a_way_is_lost_ends_it_for_who_asked_on(talk):
+    talk.say(request(numbered(1)), source=OTHER)
+    assert [type(tlv) for tlv in talk.heard()] == [SeqnoRequest], "asked on"
+    talk.say(Retraction(numbered(1), 0, 2400))
+    talk.wait(0.1)
+    assert talk.metric(numbered(1)) is None
+    assert Retraction in [type(tlv) for tlv in talk.heard()]
+
+
+def test_who_asks_for_what_we_have_by_itself_is_asked_back(talk):
+    """It may have lost it, and we did not hear that."""
+    talk.say(request(numbered(1)))
+    said = talk.station.ctx.transmits[-1]
+    assert said.destination == PEER
+    assert talk.heard() == [RouteRequest(numbered(1))]
+    unfeasible(talk, 2, 2)
+    talk.say(request(numbered(2)))
+    asked = [tlv for tlv in talk.heard() if isinstance(tlv, RouteRequest | SeqnoRequest)]
+    assert asked == [RouteRequest(numbered(2)), request(numbered(2))._replace(hop_count=63)]
