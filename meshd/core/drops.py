@@ -115,6 +115,7 @@ class DropReason(StrEnum):
     PIECES_FULL = "pieces-full"
     PIECES_SPENT = "pieces-spent"
     PIECES_WRONG = "pieces-wrong"
+    PIECES_UNKEPT = "pieces-unkept"
 
     # forwarding/
     CAST_STALE = "cast-stale"

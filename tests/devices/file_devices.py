@@ -72,10 +72,16 @@ class FileDevice(Device):
             part.read_done(event.token, answer, self.now)
 
     def commit(self):
-        waiting = list(self.waiting)
+        self.committing = list(self.waiting)
         super().commit()
-        for append in waiting:
+        for append in self.committing:
             self.files.committed(append.number, self.now)
+
+    def reloaded(self, image):
+        for append in self.committing:
+            self.files.commit_failed(append.number, "no room", self.now)
+        self.committing = []
+        self.files.reload(image, self.now)
 
     def request(self, verb, **args):
         """Begin a request of files; return its ticket."""

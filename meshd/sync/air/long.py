@@ -165,6 +165,8 @@ class LongEntries:
                 break
         if isinstance(taken, DropReason):
             self._ctx.drop(taken, taking.link)
+        if taken is not DropReason.STORE_CLOSED:
+            self._blobs.done(taking.offer.ref)
         return taken not in _FALSE
 
     def _judge(self, key: Key, taking: Taking, blob: bytes, now: int) -> DropReason | bool:

@@ -62,7 +62,9 @@ class Files:
         self._keeper.load(image)
         self._shared: dict[int, set[bytes]] = {}
         self._nodes: dict[int, bytes] = {}
-        self.lora = AirFiles(ctx, reads, self._catalogue, AirFilesPlace(spaces, self), air)
+        self.lora = AirFiles(
+            ctx, reads, self._catalogue, AirFilesPlace(spaces, self), air, image=image
+        )
         self._early: dict[int, list[tuple[bytes, bytes]]] = {}
         self._requests = FileRequests(
             ctx, reads, spaces, self._catalogue, self._fetcher, lora=self.lora
@@ -191,14 +193,17 @@ class Files:
     def committed(self, up_to: int, now: int) -> None:
         """All appends up to this number are on disk."""
         self._keeper.committed(up_to, now)
+        self.lora.pieces.committed(up_to)
 
     def commit_failed(self, number: int, why: str, now: int) -> None:
         """This append is not on disk; `reload` follows."""
         self._keeper.commit_failed(number)
+        self.lora.pieces.commit_failed(number, now)
 
     def reload(self, image: StoreImage, now: int) -> None:
         """Go on from what the store really holds."""
         self._keeper.load(image)
+        self.lora.pieces.reload(image, now)
         self._catalogue.reload(now)
 
     def read_done(self, token: int, answer: Answer, now: int) -> None:

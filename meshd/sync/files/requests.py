@@ -87,8 +87,6 @@ class FileRequests:
             text = f"nobody within reach has the rest: {fetch.done} of {manifest.clear.chunks}"
             text += " chunks are here" + (f"; it {waits}" if waits else "")
             remedy = "move nearer to a member or relay of the space and run it again; it resumes"
-            if waits:
-                remedy += ", but what came by LoRa begins anew when this node was restarted"
             error = RequestError(text, code=Exit.TIMEOUT, remedy=remedy)
         self._end(fetch, error)
 

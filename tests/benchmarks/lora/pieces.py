@@ -40,7 +40,7 @@ def _neighbours(count: int, loss: float) -> list[Figure]:
         waiting = set(range(1, count + 1))
         while waiting and ether.now - begin < LIMIT_S * 1_000_000:
             ether.wait(5)
-            whole = [ether.devices[number].files.lora._whole for number in sorted(waiting)]
+            whole = [ether.devices[number].files.lora._looks._whole for number in sorted(waiting)]
             waiting -= {n for n, held in zip(sorted(waiting), whole, strict=True) if held}
         took_s.append((ether.now - begin) / 1e6)
         ether.wait(600)

@@ -98,6 +98,14 @@ class AirBlobs:
         """Return what is under way of a blob."""
         return self._takings.of(root)
 
+    def awaits(self, ref: bytes) -> bool:
+        """Tell whether an offer waits for what comes before it."""
+        return ref in self._ahead
+
+    def done(self, ref: bytes) -> None:
+        """A blob is on disk, or on its way there before all that is written from now on."""
+        self._takings.done(ref)
+
     def stop(self, root: bytes) -> None:
         """A blob came by another way."""
         self._takings.stop(root)

@@ -17,11 +17,12 @@ from meshd.core.context import Context
 from meshd.core.crypto import verify
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Answer, KeepQuery, Notice
+from meshd.core.events import Answer, KeepQuery, Notice, StoreImage
 from meshd.core.timers import Key
 from meshd.sync.files.air.blob import blob_size, chunks_in
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.files.air.giving import Giver
+from meshd.sync.files.air.kept import KeptPieces
 from meshd.sync.files.air.looks import WHOLE_MAX, File, Looks, plain_size
 from meshd.sync.files.air.seeking import Seeker
 from meshd.sync.files.air.sending import Senders
@@ -98,6 +99,8 @@ class AirFiles:
         catalogue: Catalogue,
         owner: AirFilesOwner,
         air: FileRadios,
+        *,
+        image: StoreImage,
     ) -> None:
         self._ctx = ctx
         self._reads = reads
@@ -109,10 +112,12 @@ class AirFiles:
         self._blamed: OrderedDict[bytes, None] = OrderedDict()
         self._near: dict[str, frozenset[bytes]] = {}
         self._watched: set[bytes] = set()
+        self._resumed = False
         self._words: dict[tuple[str, File], int] = {}
         self._looks = looks = Looks(reads)
         self._senders = Senders(ctx, air)
-        self._takings = Takings(ctx, air, wrong=self._blame)
+        self.pieces = KeptPieces(ctx, image)
+        self._takings = Takings(ctx, air, self.pieces, wrong=self._blame)
         self._giver = Giver(ctx, air, self._senders, looks, planned=self._plan)
         self._seeker = Seeker(ctx, air, lambda file: catalogue.get(*file), self._lacks)
         self.states = FileStates(
@@ -140,12 +145,16 @@ class AirFiles:
         ahead = self._ahead.pop(ref, None)
         if ahead is not None:
             self._offered(*ahead, now)
+        for one in self.pieces.waiting():
+            if one.offer.ref == ref:
+                self._offered(one.link, one.node, one.offer, now)
 
     def holds(self, manifest: Manifest, now: int, *, first: bool = False) -> None:
         """A file is here whole: offer it to whom it may help. `first`: it was put here."""
         self._looks.note_whole(manifest)
         self._seeker.here(manifest)
         self._takings.stop(manifest.clear.root)
+        self.pieces.done(wire.ref_of(manifest.space, manifest.clear.root))
         for link in self._air.links():
             self._offer(manifest, link, now)
             if not first:
@@ -232,10 +241,11 @@ class AirFiles:
         self._seeker.tick(now)
         self._giver.tick(now)
         self._say_held(now)
+        self.pieces.tick(now)
         self._plan(now)
 
     def _plan(self, now: int) -> None:
-        parts = (self._takings, self._seeker, self._giver)
+        parts = (self._takings, self._seeker, self._giver, self.pieces)
         dues = [*(part.due_us() for part in parts), self._senders.due_us(now)]
         dues += self._words.values()
         due_us = min((due_us for due_us in dues if due_us is not None), default=None)
@@ -248,6 +258,9 @@ class AirFiles:
         """See who is in earshot: who is new may have what is wanted here, or lack what is here."""
         known, near = self._near.get(link, frozenset()), frozenset(neighbours)
         self._near[link] = near
+        if near and not self._resumed:
+            self._resumed = True
+            self._resume(now)
         if near:
             for space in self._owner.file_spaces():
                 if space not in self._watched:
@@ -258,6 +271,13 @@ class AirFiles:
             self._seeker.met(now)
             self._giver.met(link, now)
             self._plan(now)
+
+    def _resume(self, now: int) -> None:
+        """Go on with what is no file; files are gone on with when they are known."""
+        for one in self.pieces.waiting():
+            known = self.blobs.offered(one.link, one.node, one.offer, now)
+            if known and not one.taken and not self.blobs.awaits(one.offer.ref):
+                self.pieces.done(one.offer.ref)
 
     # --- taking -----------------------------------------------------------------------------------
 
@@ -320,6 +340,8 @@ class AirFiles:
         if index is None:
             self._takings.start(taking, now)
             self._plan(now)
+        else:
+            self.pieces.done(taking.offer.ref)
 
     def _came(self, manifest: Manifest, taking: Taking, blob: bytes, now: int) -> bool:
         """Keep a file: what it holds first, then the index that names it."""
@@ -350,6 +372,7 @@ class AirFiles:
             return
         self._looks.note_whole(manifest)
         self._seeker.here(manifest)
+        self.pieces.done(taking.offer.ref)
         fields: dict[str, object] = {"file": manifest.text, "link": taking.link}
         self._ctx.emit(Notice("file-by-lora", fields))
         self._owner.file_came(manifest, now)

@@ -275,6 +275,8 @@ class Senders:
         runs = range(len(offer.digests))
         sending.runs.update(run for run in runs if wanted.runs >> run & 1)
         more = min(wanted.more, offer.need)
+        if more < offer.need and not sending.sent and not sending.next:
+            sending.next = offer.need % offer.pieces  # it has some from before: not those again
         if not sending.todo:
             sending.paced = 0
             frame_us = self._air.frame_us(link)

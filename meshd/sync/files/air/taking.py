@@ -3,7 +3,7 @@
 Enters: signed offers of what is wanted here, marks and pieces in any order, wants of others, `now`.
 Leaves: wants, whole blobs to whoever wants them. Who lacks most asks first, and whoever hears that
 keeps quiet: the pieces that come help all. Pieces that came before their marks wait for these. What
-is held of a blob stays while it is not whole, so that it goes on after any pause.
+is held of a blob stays while it is not whole, so that it goes on after any pause, and on the disk.
 
 A forged piece costs its sender more air than anybody else: beside a known mark it is nothing, and
 before that it takes the place of one piece until the marks come. Bounded: files, offers, pieces.
@@ -19,6 +19,7 @@ from meshd.core.law import HOUR_US
 from meshd.core.spans import span
 from meshd.sync.files.air.blob import unpack
 from meshd.sync.files.air.erasure import mark_of
+from meshd.sync.files.air.kept import KeptPieces
 from meshd.sync.files.air.rule import PACE_MIN, time_us
 from meshd.sync.files.ports import FileRadios
 from meshd.wire.lora_payload import Sub
@@ -29,6 +30,7 @@ from meshd.wire.lora_pieces import (
     Marks,
     Offer,
     Piece,
+    Sought,
     Wanted,
     run_digest,
 )
@@ -45,6 +47,11 @@ ASKS_MAX = 8
 """Wants without an answer, each after a longer pause; then an offer or a piece must come first, or
 somebody new be heard. What a member gives is asked for on and on, once in `SLOW_US`."""
 SLOW_US = 1_800_000_000
+SEEK_EACH = 3
+"""Each third of them asks for an offer: who gave it may have been started again, or be gone."""
+LOOSE = 4
+"""So many pieces that wait for marks are worth a want, not to be lost by a restart."""
+LOOSE_US = 30_000_000
 MET_US = 60_000_000
 QUIET_US = 120_000_000
 """After so long without a piece people are told so."""
@@ -134,9 +141,11 @@ class Takings:
         self,
         ctx: Context,
         air: FileRadios,
+        kept: KeptPieces,
         *,
         wrong: Callable[[Taking], None],
     ) -> None:
+        self._kept = kept
         self._ctx = ctx
         self._air = air
         self._wrong = wrong
@@ -155,6 +164,7 @@ class Takings:
         if known is not None:
             known.trusted = known.trusted or taking.trusted
             known.asks, known.link = 0, taking.link
+            self._kept.begin(known)
             planned_us = known.ask_us
             self._ask_later(known, now)
             if planned_us is not None:
@@ -166,7 +176,9 @@ class Takings:
         taking.began_us = taking.moved_us = now
         self._takings[taking.body] = taking
         self._passed.pop(taking.tag, None)
+        self._kept.begin(taking)
         self._ask_later(taking, now)
+        self._whole(taking, now)
         return True
 
     def heard_offer(self, tag: bytes) -> None:
@@ -180,6 +192,7 @@ class Takings:
         """A blob is here by another way, or gone."""
         for body in [body for body, one in self._takings.items() if one.root == root]:
             del self._takings[body]
+            self._kept.drop(body)
 
     def text(self, taking: Taking, now: int) -> str:
         """Say how far a blob is, and how long the rest takes at the pace so far.
@@ -221,6 +234,10 @@ class Takings:
                 taking.later_us = now + later.after_s * 1_000_000
                 if new and taking.ask_us is not None:
                     taking.ask_us = max(taking.ask_us, min(taking.later_us, now + IDLE_US))
+
+    def done(self, ref: bytes) -> None:
+        """What a ref names is on disk: its pieces need not be."""
+        self._kept.done(ref)
 
     def _named(self, tag: bytes) -> list[Taking]:
         """Return what a tag means: two offers may be made to share one."""
@@ -275,6 +292,9 @@ class Takings:
             # What proves nothing puts a want off for so long, and no longer.
             limit_us = 2 * (PATIENCE + offer.need) * self._air.frame_us(taking.link)
             taking.ask_us = min(taking.ask_us or now, max(taking.moved_us + limit_us, now))
+            if len(taking.loose) >= LOOSE and now - taking.asked_us >= LOOSE_US:
+                soon_us = self._ctx.jitter(1, WINDOW) * self._air.frame_us(taking.link)
+                taking.ask_us = min(taking.ask_us, now + soon_us)
         return True
 
     def wanted(self, wanted: Wanted, now: int) -> None:
@@ -319,7 +339,9 @@ class Takings:
         if taking.asks > ASKS_MAX and not taking.trusted:
             return
         taking.asked_us = now
-        wanted = Wanted(taking.tag, taking.lacks, taking.lacks_runs)
+        wanted: Wanted | Sought = Wanted(taking.tag, taking.lacks, taking.lacks_runs)
+        if taking.asks % SEEK_EACH == 0 and taking.root != taking.offer.ref:
+            wanted = Sought(taking.offer.ref)
         self._tell(taking.link, wanted, now)
         self._ask_later(taking, now, after=PATIENCE << min(taking.asks, ASKS_MAX) - 1)
         if taking.asks > ASKS_MAX:
@@ -332,7 +354,7 @@ class Takings:
         wait_us = unit_us * (after + here) + self._ctx.jitter(0, WINDOW * unit_us)
         taking.ask_us = now + unit_us // 2 + wait_us
 
-    def _tell(self, link: str, wanted: Wanted, now: int) -> None:
+    def _tell(self, link: str, wanted: Wanted | Sought, now: int) -> None:
         self._air.tell(link, Sub.PIECES_WANTED, wanted.encode(), now, bulk=False)
 
     # --- inside -----------------------------------------------------------------------------------
@@ -344,6 +366,7 @@ class Takings:
         if mark_of(number, data) != mark:
             return False
         taking.pieces[number] = data
+        self._kept.came(now)
         taking.moved_us = now
         taking.later_us = 0
         taking.moves.append(now)
@@ -357,9 +380,11 @@ class Takings:
         if self._takings.pop(taking.body, None) is not taking:
             return True  # another offer of the same brought it
         blob = unpack(taking.offer, taking.pieces)
+        self._kept.pause(taking.body)
         self.heard_offer(taking.tag)
         if blob is None or not taking.take(taking, blob, now):
             self._ctx.drop(DropReason.PIECES_WRONG, taking.link)
+            self._kept.drop(taking.body)
             self._wrong(taking)
             return True
         for tag in [one.tag for one in self._takings.values() if one.root == taking.root]:
@@ -405,5 +430,7 @@ class Takings:
         if not idle:
             alone = taking.trusted and not given[taking.node]
             return alone and len(self._takings) < GIVERS_MAX
-        del self._takings[min(idle, key=lambda one: (one.trusted, one.moved_us)).body]
+        gone = min(idle, key=lambda one: (one.trusted, one.moved_us)).body
+        del self._takings[gone]
+        self._kept.pause(gone)
         return True
