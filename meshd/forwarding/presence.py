@@ -29,9 +29,11 @@ ECHO_US = 240_000_000
 OWN_FRAMES, ALWAYS, SELDOM = 6, 12, 4
 """So often a frame goes for one neighbour alone; so often its frames are echoed by what goes
 anyway, and from then on each fourth."""
-ASKS, ASK_AGAIN_US, STRANGE_US = 4, 150_000_000, 600_000_000
-"""A stranger is asked so often, then once in so long, heard again or not, for that time: where
-radios do not listen before they talk, all first answers may be lost."""
+ASK_AIRTIMES, ASK_LEAST_US = 14, 2_000_000
+"""In so many airtimes of a frame of words a stranger's beacon may have come. Then it is asked
+again, heard again or not, since any answer may be lost; then after twice as long, and so on."""
+ASKS, STRANGE_US = 8, 1_200_000_000
+"""So often in that time at most, however much of it is heard."""
 UNANSWERED = (2, 4)
 """After so many questions the own beacon goes too: to that one this node may be a stranger."""
 DOUBLINGS = 6
@@ -43,6 +45,9 @@ what a quarter of its control holds, and then half of it in an hour."""
 CALM = 0.1
 """While more of the channel is taken, frames for that alone wait longer, in proportion: one then
 holds more, and fewer are lost."""
+SOON, SOON_FULLER, FEW = 3, 2, 3
+"""Questions and the first echoes to each, so many, wait for no ride, and for a full channel so many
+times as long, where no more than so few are in earshot: who has just begun waits for them."""
 FIRST = 2
 """So many echoes are the first answer to who is new; more go to who proved to be there."""
 STRANGE_RIDERS = 2
@@ -77,14 +82,25 @@ class Words(NamedTuple):
 class _Row:
     """A neighbour: the last echo of it, how often it was heard and how often it was sent one."""
 
-    __slots__ = ("at_us", "echo", "frames", "node", "said", "tries")
+    __slots__ = ("at_us", "deaf_us", "echo", "frames", "node", "said", "tries")
 
     def __init__(self, node: bytes) -> None:
         self.node = node
         self.echo = b""
         self.at_us = 0
         self.said = True
+        self.deaf_us = 0
         self.frames = 0
+        self.tries = 0
+
+
+class _Stranger:
+    """A short address that nobody known has: since when, how often asked, and when again."""
+
+    __slots__ = ("ask_us", "met_us", "tries")
+
+    def __init__(self, now: int) -> None:
+        self.met_us = self.ask_us = now
         self.tries = 0
 
 
@@ -107,13 +123,15 @@ class Presence:
         self._jitter = jitter
         self._air = air
         self._step_us = 4 * air.word_us
+        self._again_us = max(ASK_AIRTIMES * air.word_us, ASK_LEAST_US)
         self._rows: dict[bytes, _Row] = {}
-        self._strangers: dict[bytes, list[int]] = {}
+        self._strangers: dict[bytes, _Stranger] = {}
         self._doublings = 0
         self._rode_us: int | None = None
         self._taken = 0.0
         self._all = air.bucket()
         self._cause = _Cause.STRANGE
+        self._soon = False
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -133,8 +151,8 @@ class Presence:
         elif row.tries >= ALWAYS and row.tries % SELDOM:
             row.tries += 1
             row.said = True
-        if row.tries < OWN_FRAMES and self._owed(row):
-            self._want(now, self._cause_of(row))
+        if row.tries < OWN_FRAMES and self._owed(row) and now >= row.deaf_us:
+            self._want(now, self._cause_of(row), soon=row.tries < SOON)
 
     def stranger(self, short: bytes, now: int) -> None:
         """Note a frame that nobody known has sent."""
@@ -142,9 +160,22 @@ class Presence:
         if short not in self._strangers:
             if len(self._strangers) >= STRANGERS_MAX:
                 del self._strangers[next(iter(self._strangers))]
-            self._strangers[short] = [0, now]
-        if _ask_us(*self._strangers[short]) <= now:
-            self._want(now, _Cause.STRANGE)
+            self._strangers[short] = _Stranger(now)
+        if self._strangers[short].ask_us <= now:
+            self._want(now, _Cause.STRANGE, soon=True)
+
+    def unknown(self, node: bytes, now: int) -> None:
+        """The own beacon is about to go for a neighbour, who can open no frame before it."""
+        if node in self._rows and self._crowd(now) <= FEW:
+            self._rows[node].deaf_us = now + self._again_us
+
+    def introduced(self, now: int) -> None:
+        """The own beacon went out: for whom it was can open frames from now on."""
+        for row in self._rows.values():
+            if row.deaf_us:
+                row.deaf_us = row.tries = 0
+                if self._due(row, now):
+                    self._want(now, self._cause_of(row), soon=True)
 
     def loaded(self, taken: float, now: int) -> None:
         """Note how much of the channel is taken, and see who is to be asked again."""
@@ -152,8 +183,8 @@ class Presence:
         if self.ask_us is not None and self.ask_us <= now:
             self.ask_us = None
             self._forget(now)
-            if any(_ask_us(*row) <= now for row in self._strangers.values()):
-                self._want(now, _Cause.STRANGE)
+            if any(row.ask_us <= now for row in self._strangers.values()):
+                self._want(now, _Cause.STRANGE, soon=True)
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -167,8 +198,8 @@ class Presence:
     def news(self, now: int) -> None:
         """Somebody was met, or has shown to be there, or to hear this node: soon say so."""
         self._doublings = max(self._doublings - 2, 0)
-        self.due_us = None
-        self._want(now)
+        soon, self.due_us, self._soon = self._soon, None, False
+        self._want(now, soon=soon)
 
     def missed(self, now: int) -> None:
         """A neighbour does not know yet that this node hears it."""
@@ -181,7 +212,7 @@ class Presence:
         if self.due_us is None or self.due_us > now:
             return False
         self.due_us = None
-        cause, self._cause = self._cause, _Cause.STRANGE
+        cause, self._cause, self._soon = self._cause, _Cause.STRANGE, False
         if cause is not _Cause.KNOWN and not any(
             self._air.strange(self._air.word_us, now, why) for why in self._parts(cause)
         ):
@@ -198,7 +229,7 @@ class Presence:
         strange = [row for row in owed if self._cause_of(row) is not _Cause.KNOWN]
         if not self._air.strange(0, now, Why.WORDS):
             owed = [row for row in owed if row not in strange[STRANGE_RIDERS:]]
-        strangers = [short for short, row in self._strangers.items() if _ask_us(*row) <= now]
+        strangers = [short for short, row in self._strangers.items() if row.ask_us <= now]
         return Words(
             tuple((row.node, row.echo) for row in owed[: min(echoes, ECHOES_MAX)]),
             tuple(strangers[: min(asks, ASKS_MAX)]),
@@ -212,7 +243,7 @@ class Presence:
         """
         unheard = False
         if listed:
-            self.due_us = None
+            self.due_us, self._soon = None, False
         for node, echo in words.echoes:
             row = self._rows.get(node)
             if row is not None:
@@ -221,18 +252,23 @@ class Presence:
                 row.tries += 1
                 row.said = row.said or row.echo == echo
         for short in words.strangers:
-            if short in self._strangers:
-                self._strangers[short][0] += 1
-                unheard = unheard or self._strangers[short][0] in UNANSWERED
+            stranger = self._strangers.get(short)
+            if stranger is not None:
+                last = stranger.tries >= ASKS - 1
+                stranger.ask_us = now + (STRANGE_US if last else self._again_us << stranger.tries)
+                stranger.tries += 1
+                unheard = unheard or stranger.tries in UNANSWERED
         self._forget(now)
         rows = [one for one in self._rows.values() if one.tries < OWN_FRAMES]
         causes = [self._cause_of(row) for row in rows if self._due(row, now)]
-        if any(_ask_us(*row) <= now for row in self._strangers.values()):
+        soon = any(row.tries < SOON for row in rows if self._due(row, now))
+        asks = [row.ask_us for row in self._strangers.values()]
+        if any(at <= now for at in asks):
             causes.append(_Cause.STRANGE)
-        later = [at for row in self._strangers.values() if (at := _ask_us(*row)) > now]
-        self.ask_us = min(later, default=None)
+            soon = True
+        self.ask_us = min((at for at in asks if at > now), default=None)
         if causes:
-            self._want(now, max(causes))
+            self._want(now, max(causes), soon=soon)
         return unheard
 
     # --- inside -----------------------------------------------------------------------------------
@@ -248,12 +284,13 @@ class Presence:
         return not self._neighbours.hears(row.node)
 
     def _due(self, row: _Row, now: int) -> bool:
-        if now - row.at_us > ECHO_US or not self._owed(row):
+        if now - row.at_us > ECHO_US or now < row.deaf_us or not self._owed(row):
             return False
         return row.tries < OWN_FRAMES or not row.said
 
     def _forget(self, now: int) -> None:
-        for short in [one for one, (_, at) in self._strangers.items() if now - at >= STRANGE_US]:
+        old = [one for one, row in self._strangers.items() if now - row.met_us >= STRANGE_US]
+        for short in old:
             del self._strangers[short]
 
     def _cause_of(self, row: _Row) -> _Cause:
@@ -263,18 +300,26 @@ class Presence:
             return _Cause.KNOWN
         return _Cause.NEW if row.tries < FIRST else _Cause.STRANGE
 
-    def _want(self, now: int, cause: _Cause = _Cause.KNOWN) -> None:
-        """Have a frame go for these words alone: the more are in earshot, the later."""
+    def _crowd(self, now: int) -> int:
+        return sum(now - row.at_us <= ECHO_US for row in self._rows.values())
+
+    def _want(self, now: int, cause: _Cause = _Cause.KNOWN, *, soon: bool = False) -> None:
+        """Have a frame go for these words alone: the more are in earshot, the later.
+
+        `soon`: where few are it does not wait for another to take the words along.
+        """
+        crowd = self._crowd(now)
+        soon = soon and crowd <= FEW
         risen = cause is _Cause.KNOWN and self._cause is not _Cause.KNOWN
+        sooner = soon and not self._soon
         self._cause = max(self._cause, cause)
-        if self.due_us is None or risen:
-            crowd = sum(now - row.at_us <= ECHO_US for row in self._rows.values())
-            wait_us = (self._step_us * max(crowd, 2) // 2) << self._doublings
-            wait_us = min(int(wait_us * max(self._taken / CALM, 1)), ECHO_US)
-            due_us = now + max(self._jitter(wait_us // 2, wait_us), self.ride_us(now))
+        self._soon = self._soon or soon
+        if self.due_us is None or risen or sooner:
+            wait_us, fuller = self._step_us * max(crowd, 2) // 2, max(self._taken / CALM, 1)
+            if soon:
+                wait_us = int(wait_us * min(fuller, SOON_FULLER))
+            else:
+                wait_us = min(int((wait_us << self._doublings) * fuller), ECHO_US)
+            wait_us = self._jitter(wait_us // 2, wait_us)
+            due_us = now + (wait_us if soon else max(wait_us, self.ride_us(now)))
             self.due_us = due_us if self.due_us is None else min(self.due_us, due_us)
-
-
-def _ask_us(tries: int, heard_us: int) -> int:
-    """Return from when on a stranger may be asked once more."""
-    return heard_us + max(tries - ASKS + 1, 0) * ASK_AGAIN_US

@@ -165,6 +165,8 @@ class RadioMesh:
     def met(self, met: Met, now: int) -> None:
         """Note a beacon of a node that is there now; for a way it has to say whom it hears."""
         self.presence.heard(met.node, met.echo, now, anew=met.new)
+        if met.new and self._link.introducing:
+            self.presence.unknown(met.node, now)
         if met.proven:
             self._heard(met.node, now)
             if met.new:
@@ -198,7 +200,9 @@ class RadioMesh:
         short = opened.node[:SHORT_LEN]
         if item.sub == Sub.STRANGERS:
             if self._own[:SHORT_LEN] in said:
-                self._link.introduce(now)
+                self._link.introduce(now, new=opened.trusted)
+                if self._link.introducing:
+                    self.presence.unknown(opened.node, now)
         elif self._link.echoed(opened, said, now):
             if short in self.neighbours.told_to_others():
                 self.cast.listings.relist()  # it says that nobody has told it that it is heard here
@@ -266,6 +270,9 @@ class RadioMesh:
 
     def sent(self, outgoing: Outgoing, now: int) -> None:
         """A frame is on the air no more, or perhaps was."""
+        if outgoing.kind is FrameKind.BEACON:
+            self.presence.introduced(now)
+            return
         for to, shared in self._shared.items():
             if shared.outgoing is outgoing:
                 del self._shared[to]

@@ -47,6 +47,9 @@ ANSWER_SLOTS = 8
 CALM, BEACON_CALM = 0.15, 0.3
 """Routes and beacons wait while more of the last minute than that was taken: when all nodes of a
 crowd start at once, their first words would keep each other from being heard."""
+YIELD_US = 20_000_000
+"""So long after somebody was heard who is new here, bulk leaves the channel free for as long as a
+beacon takes before each frame: else who waits for it hardly gets a word in."""
 UP_LEAST_US = 10_000_000
 KNOWN_INTERVALS, FEW = 6, 2
 """Who said its beacon within so many of the shortest intervals does not say it again for a newcomer
@@ -120,7 +123,7 @@ class LoraLink:
         self._introduced: deque[int] = deque(maxlen=INTRODUCTIONS)
         self._challenge_us: int | None = None
         self._said_us: int | None = None
-        self._ready_us = 0
+        self._ready_us = self._yield_us = 0
         self._spoke_us: int | None = None
         self._arrived: deque[Opened | Met | Stranger] = deque()
 
@@ -214,6 +217,8 @@ class LoraLink:
         if self.radio.listens:
             # The modem waits while others send, but several nodes may answer one frame at once.
             wait_us = self._ctx.jitter(0, ANSWER_SLOTS * self._access.slot_us)
+        if outgoing.priority is Priority.BULK and now < self._yield_us:
+            wait_us += self._beacon_us
         return self._access.send(outgoing, now + self.ahead_us + wait_us)
 
     def free_us(self, airtime_us: int, priority: int, now: int, *, share: Share = Share.OWN) -> int:
@@ -259,8 +264,16 @@ class LoraLink:
         """Tell whether a node has shown whose key it has."""
         return self.sources.proven(node)
 
+    @property
+    def introducing(self) -> bool:
+        """Tell whether the own beacon is about to go for somebody who does not know this node."""
+        return self._introduce_us is not None or self._access.waits(FrameKind.BEACON)
+
     def introduce(self, now: int, *, new: bool = False) -> None:
-        """Say the beacon soon: somebody in earshot never heard it; `new`: who was just met."""
+        """Say the beacon soon: somebody in earshot never heard it.
+
+        `new`: one who was just met, or has shown that it is there now.
+        """
         shortest_us, introduced = self.trickle.shortest_us, self._introduced
         span_us = INTRODUCTIONS_INTERVALS * shortest_us
         full = len(introduced) == INTRODUCTIONS and now < introduced[0] + span_us
@@ -284,6 +297,7 @@ class LoraLink:
             self._ctx.drop(found, self.radio.name)
             if found in _UNOPENED:
                 self._arrived.append(Stranger(data[_SOURCE_AT : _SOURCE_AT + SHORT_LEN]))
+                self._yield_us = now + YIELD_US
         elif isinstance(found, Met):
             self._meet(found, rssi_dbm, snr_db, now)
         elif isinstance(found, Opened):
@@ -301,6 +315,7 @@ class LoraLink:
         if len(self.neighbours) > CROWD:
             self.trickle.settle()
         if met.new or not known:
+            self._yield_us = now + YIELD_US
             span_us = KNOWN_INTERVALS * self.trickle.shortest_us
             said_of_late = self._said_us is not None and now - self._said_us < span_us
             if not said_of_late or len(self.neighbours) <= FEW:

@@ -3,7 +3,8 @@
 Enters: texts of the outbox, what became of what was sent, entries and acknowledgements of spaces.
 Leaves: sealed letters, entries with a sealed letter, states that are true. A text goes as a mesh
 datagram when a way exists; when none does, or nobody answers, its sealed form waits as an entry in
-a space that both devices share, the smallest one. It is the same text with the same id.
+a space that both devices share, the smallest one, and goes by a way too once there is one. It is
+the same text with the same id.
 Must not know: how bodies travel, how entries do.
 """
 
@@ -112,6 +113,7 @@ class Sending:
         self._loosing: set[int] = set()
         self._ending: dict[int, list[Ended]] = {}
         self._asks: dict[int, int] = {}
+        self._rests: dict[int, int] = {}
         self._busy = (self._flying, self._storing, self._loosing, self._ending)
 
     def start(self, now: int) -> None:
@@ -122,12 +124,12 @@ class Sending:
     def go(self, number: int, now: int) -> None:
         """Try to bring a text to its receiver."""
         letter = self._outbox.letters.get(number)
-        if letter is None or letter.state in FINAL or letter.entry is not None:
-            if letter is not None and letter.entry is not None:
-                self._watch(now)
+        if letter is None or letter.state in FINAL or any(number in busy for busy in self._busy):
             return
-        if any(number in busy for busy in self._busy):
-            return
+        if letter.entry is not None:
+            self._watch(now)
+            if not self._may_fly(letter, now):
+                return
         thin = self._carriage.thin(letter.to)
         if thin is None:
             self._store(letter, now)
@@ -141,10 +143,12 @@ class Sending:
             parcel = None
             if sealed is not None:
                 parcel = self._exchange.send_sealed(sealed, _Flight(self, number), now)
-            if parcel is None:
+            if parcel is not None:
+                self._flying[number] = parcel
+            elif letter.entry is None:
                 self._store(letter, now)
             else:
-                self._flying[number] = parcel
+                self._rest(letter, now)
 
     def has_way(self, node: bytes) -> bool:
         """Tell whether a text to a node would leave now."""
@@ -239,7 +243,9 @@ class Sending:
             if reason is DropReason.DIRECT_UNANSWERED:  # not where it is known why
                 self._exchange.doubt(letter.to)
             letter.tries = max(letter.tries, TRIES_SPENT)
-            self._store(letter, now)
+            self._rest(letter, now)
+            if letter.entry is None:
+                self._store(letter, now)
 
     def refused(self, number: int, now: int) -> None:
         """The receiver could not open it, as its proof says: seal it anew."""
@@ -275,6 +281,7 @@ class Sending:
             self._outbox.kept_by(letter, list(space.acks.holders(author, seq)))
             if letter.state is not before:
                 self.on_state(letter, now)
+            self.go(letter.number, now)
         if left:
             self._watch(now)
 
@@ -297,6 +304,22 @@ class Sending:
             self._advance(letter, State.TAKEN_BACK, now)
         for done in asked:
             done(why, now)
+
+    def _may_fly(self, letter: Letter, now: int) -> bool:
+        """Tell whether a stored text goes by a way too: one at a time to each receiver."""
+        flying = (self._outbox.letters.get(number) for number in self._flying)
+        return (
+            now >= self._rests.get(letter.number, now)
+            and self.has_way(letter.to)
+            and self._exchange.knows(letter.to)
+            and all(other is None or other.to != letter.to for other in flying)
+        )
+
+    def _rest(self, letter: Letter, now: int) -> None:
+        """Try no way again for a while, ever longer: it is stored too, and may come so."""
+        doublings = min(max(letter.tries - 2, 0), 11)
+        letter.tries += letter.entry is not None
+        self._rests[letter.number] = now + min(AGAIN_US << doublings, AGAIN_MAX_US)
 
     def _came_back(self, space: Space, author: bytes, seq: int, now: int) -> None:
         """Send a text anew whose receiver had no key for its entry, unless it has it otherwise."""
@@ -322,6 +345,8 @@ class Sending:
 
     def _advance(self, letter: Letter, state: State, now: int) -> None:
         if self._outbox.advance(letter, state):
+            if state in FINAL:
+                self._rests.pop(letter.number, None)
             self.on_state(letter, now)
 
     def _ask(self, letter: Letter, now: int, *, thin: bool) -> None:

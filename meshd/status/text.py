@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from meshd.core.spans import span
 
 Row = Mapping[str, object]
+INFINITE, DEAF = 0xFFFF, ("not heard back yet", "not heard")
+"""What costs so much cannot be used: a neighbour that hears nothing of here, or is not heard."""
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
@@ -285,7 +287,7 @@ def neighbours_text(value: Row) -> str:
             grouped(row.get("node")),
             row.get("link"),
             row.get("address"),
-            _cost(row.get("cost")),
+            _cost(row.get("cost"), DEAF[number(row, "rxcost") >= INFINITE]),
             f"{number(row, 'reach'):.0%}",
             "yes" if row.get("session") else "no",
             _age(number(row, "age_s")),
@@ -437,8 +439,8 @@ def routes_text(value: Row) -> str:
     return table(head[:shown], [row[:shown] for row in rows]) if rows else ""
 
 
-def _cost(cost: object) -> object:
-    return "unusable" if isinstance(cost, int) and cost >= 0xFFFF else cost
+def _cost(cost: object, infinite: str = "unusable") -> object:
+    return infinite if isinstance(cost, int) and cost >= INFINITE else cost
 
 
 def _sync(value: Row) -> str:

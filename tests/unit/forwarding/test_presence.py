@@ -1,16 +1,23 @@
 """To whom echoes are sent, how often, and when a frame goes for that alone."""
 
+from itertools import pairwise
+
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.presence import (
     ALWAYS,
-    ASK_AGAIN_US,
+    ASK_AIRTIMES,
+    ASK_LEAST_US,
     ASKS,
     BURST,
     ECHO_US,
+    FEW,
     OWN_FRAMES,
+    RIDE_US,
     ROWS_MAX,
     SELDOM,
+    SOON,
     STRANGE_RIDERS,
+    STRANGE_US,
     STRANGERS_MAX,
     UNANSWERED,
     WORD_AIRTIMES,
@@ -21,6 +28,7 @@ from meshd.forwarding.presence import (
 
 WORD_US = 150_000
 AIR = Air(WORD_US, 360_000_000, lambda us, now, why: True)
+AGAIN_US = max(ASK_AIRTIMES * WORD_US, ASK_LEAST_US)
 NODE = b"ab345678.."
 S = 1_000_000
 
@@ -95,36 +103,105 @@ def test_an_invented_crowd_gets_frames_at_a_bounded_rate_and_holds_so_many_place
     assert len(presence._rows) <= ROWS_MAX
 
 
-def test_a_stranger_is_asked_a_few_times_and_not_once_it_is_known():
-    _, presence = made()
-    presence.stranger(NODE[:2], S)
-    assert presence.due_us is not None
-    for number in range(ASKS):
-        told = words(presence, S + number)
-        assert told.strangers == (NODE[:2],)
-        unheard = presence.said(told, S + number, listed=True)
-        assert unheard == (number + 1 in UNANSWERED), "then it is told who asks"
-    presence.stranger(NODE[:2], 2 * S)
-    assert words(presence, 2 * S).strangers == ()
-    presence.stranger(b"cd", 2 * S)
-    presence.heard(b"cd" + bytes(8), b"tag1", 2 * S)
-    assert words(presence, 2 * S).strangers == ()
-
-
-def test_a_stranger_that_is_not_heard_again_is_asked_now_and_then_for_a_while():
-    _, presence = made()
-    presence.stranger(NODE[:2], 0)
+def asked_at(presence, until_us):
+    """Let time pass; return when strangers were asked, each pump a moment after what was due."""
     asked = []
     while due := [at for at in (presence.due_us, presence.ask_us) if at is not None]:
         now = min(due)
+        if now > until_us:
+            break
         presence.loaded(0.0, now)
         if presence.speaks(now):
             told = words(presence, now)
             asked += [now] * len(told.strangers)
             presence.said(told, now, listed=True)
-    later = [at for at in asked if at >= ASK_AGAIN_US]
-    assert len(asked) == ASKS + len(later)
-    assert [at // ASK_AGAIN_US for at in later] == [1, 2, 3]
+    return asked
+
+
+def test_a_stranger_is_asked_again_once_its_beacon_had_time_to_come_and_ever_more_seldom():
+    _, presence = made()
+    presence.stranger(NODE[:2], 0)
+    asked = asked_at(presence, STRANGE_US)
+    assert len(asked) == ASKS
+    for number, (at, later) in enumerate(pairwise(asked)):
+        assert 0 <= later - at - (AGAIN_US << number) <= 2 * S
+    assert asked[2] <= 20 * S, "three times before anybody wonders"
+
+
+def test_however_much_is_heard_of_a_stranger_it_is_asked_no_more_often():
+    _, presence = made()
+    asked = 0
+    for tenth in range(0, STRANGE_US, S // 10):
+        presence.stranger(NODE[:2], tenth)
+        presence.loaded(0.0, tenth)
+        if presence.speaks(tenth):
+            told = words(presence, tenth)
+            asked += len(told.strangers)
+            presence.said(told, tenth, listed=True)
+    assert asked == ASKS
+
+
+def test_the_own_beacon_goes_after_some_questions_and_nobody_is_asked_who_is_known():
+    _, presence = made()
+    presence.stranger(NODE[:2], 0)
+    now, wanted = 0, []
+    for number in range(ASKS):
+        told = words(presence, now)
+        assert told.strangers == (NODE[:2],)
+        wanted.append(presence.said(told, now, listed=True))
+        assert words(presence, now + 1).strangers == ()
+        now += AGAIN_US << number
+    assert [number + 1 for number, unheard in enumerate(wanted) if unheard] == list(UNANSWERED)
+    presence.stranger(b"cd", now)
+    presence.heard(b"cd" + bytes(8), b"tag1", now)
+    assert words(presence, now).strangers == ()
+
+
+def test_first_echoes_wait_for_no_ride_where_few_are_in_earshot():
+    for count in (FEW, FEW + 1):
+        _, presence = made()
+        for number in range(count):
+            presence.heard(b"%010d" % number, b"tag1", S)
+        presence.due_us = None
+        presence.rides(S)
+        presence.said(Words((), ()), S, listed=False)
+        assert presence.due_us < 8 * S if count == FEW else presence.due_us > RIDE_US
+
+
+def test_a_question_waits_for_no_ride_and_no_news_put_it_off():
+    _, presence = made()
+    presence.rides(S)
+    presence.stranger(NODE[:2], S)
+    due_us = presence.due_us
+    assert due_us < 4 * S
+    presence.news(S)
+    assert presence.due_us == due_us
+
+
+def test_later_echoes_wait_for_a_ride():
+    _, presence = made()
+    presence.rides(S)
+    presence.heard(NODE, b"tag1", S)
+    for number in range(SOON):
+        presence.said(words(presence, S + number), S + number, listed=True)
+    assert presence.due_us > RIDE_US
+
+
+def test_who_can_open_nothing_yet_gets_echoes_once_the_beacon_is_out():
+    _, presence = made()
+    presence.heard(NODE, b"tag1", S, anew=True)
+    presence.unknown(NODE, S)
+    assert words(presence, 2 * S).echoes == ()
+    presence.introduced(3 * S)
+    assert words(presence, 3 * S).echoes == ((NODE, b"tag1"),)
+    assert presence.due_us < 6 * S
+
+
+def test_a_beacon_that_never_goes_holds_echoes_back_for_a_while_only():
+    _, presence = made()
+    presence.heard(NODE, b"tag1", S, anew=True)
+    presence.unknown(NODE, S)
+    assert words(presence, S + AGAIN_US).echoes == ((NODE, b"tag1"),)
 
 
 def test_noise_is_asked_for_under_so_many_names():

@@ -129,6 +129,7 @@ def test_receiver_away_gets_the_stored_entry_and_the_text_is_told_with_the_same_
     net.run(60)
     assert net["a"].states() == []
     net.away = set()
+    net.edges.clear()
     net.sync("a", "c")
     net.run(20)
     assert net["c"].shown() == ["come home"]

@@ -66,6 +66,44 @@ def test_a_text_stored_in_a_space_names_it():
     assert waits(a) == "waits in the space home: nobody said yet to hold it"
 
 
+def test_a_stored_text_goes_by_a_way_too_once_there_is_one_and_is_shown_once():
+    net, a, b = pair()
+    net.away.add("b")
+    a.text(b, "hello")
+    net.run(20)
+    assert a.states() == []
+    net.away.discard("b")
+    net.run(8)
+    assert b.shown() == ["hello"] and a.states()[-1] == "delivered"
+    net.sync("a", "b")
+    net.run(30)
+    assert b.shown() == ["hello"]
+
+
+def test_a_stored_text_is_tried_ever_more_seldom_where_nobody_answers():
+    net, a, b = pair()
+    net.away.add("b")
+    a.text(b, "hello")
+    net.run(2)
+    net.away.discard("b")
+    net.lost = lambda what, sender, to: what == "direct"
+    net.run(3600)
+    assert 4 <= next(a.numbers) - 1 <= 12
+
+
+def test_of_many_stored_texts_one_is_under_way_at_a_time():
+    net, a, b = pair()
+    net.away.add("b")
+    for number in range(6):
+        a.text(b, f"text {number}")
+    net.run(2)
+    net.away.discard("b")
+    for _ in range(60):
+        net.run(1)
+        assert len(a.out) <= 1
+    assert sorted(b.shown()) == [f"text {number}" for number in range(6)]
+
+
 def test_a_key_that_was_asked_for_is_named():
     net, a, b = pair("ip", share=False)
     net.met = False

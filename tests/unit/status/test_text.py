@@ -23,9 +23,9 @@ links
   wlan1  shared  down   unknown
 
 neighbours
-  node                 link   address  cost      heard  session  known for
-  qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min
-  -                    mesh0  fe80::3  unusable  50%    no       4 s
+  node                 link   address  cost                heard  session  known for
+  qrst-uvwx-yz23-4567  mesh0  fe80::2  96                  100%   yes      1 min
+  -                    mesh0  fe80::3  not heard back yet  50%    no       4 s
 
 sync
   space   role    feeds  entries  behind  size    peers  kept by  forks
@@ -37,9 +37,9 @@ dropped
   see docs/drops.md"""
 
 NAMES = """\
-node                 link   address  cost      heard  session  known for  name
-qrst-uvwx-yz23-4567  mesh0  fe80::2  96        100%   yes      1 min      calls itself "Ben"
--                    mesh0  fe80::3  unusable  50%    no       4 s        Ada, Adele"""
+node                 link   address  cost                heard  session  known for  name
+qrst-uvwx-yz23-4567  mesh0  fe80::2  96                  100%   yes      1 min      calls itself "B"
+-                    mesh0  fe80::3  not heard back yet  50%    no       4 s        Ada, Adele"""
 
 ROUTES = """\
    to                    node                 link   next hop  metric  feasible  age
@@ -49,6 +49,13 @@ ROUTES = """\
 
 def test_status_reads_as_it_should():
     assert status_text(to_json(snapshot())) == STATUS
+
+
+def test_a_neighbour_that_is_not_heard_reads_as_that():
+    value = to_json(snapshot())
+    value["neighbours"][1]["rxcost"] = 0xFFFF
+    assert "fe80::3  not heard  50%" in neighbours_text(value)
+    assert value["neighbours"][1]["cost"] == 0xFFFF
 
 
 def test_routes_read_as_they_should():
@@ -158,7 +165,7 @@ def test_units():
 
 def test_name_that_a_neighbour_gives_itself_is_marked_and_stands_beside_its_id():
     first, second = snapshot().neighbours
-    named = (replace(first, calls_itself="Ben"), replace(second, names=("Ada", "Adele")))
+    named = (replace(first, calls_itself="B"), replace(second, names=("Ada", "Adele")))
     assert neighbours_text(to_json(snapshot(neighbours=named))) == NAMES
     forged = replace(first, calls_itself="\x1b[2JBen")
     assert "\x1b" not in neighbours_text(to_json(snapshot(neighbours=(forged,))))
