@@ -142,16 +142,15 @@ def run_set(options: Namespace) -> int:
     text = "" if made else read_text(file, remedy=_MEND)
     if options.remove:
         return _remove(options, text, file)
-    before = parse(text, file).radios
     index, tables = _place(text, file, options.port)
     wanted = _wanted(options)
     if "region" not in {**(tables[index] if index < len(tables) else {}), **wanted}:
-        raise _without_region(options.port, file, before)
+        raise _without_region(options.port, file, tables)
     _check_region(options, wanted, tables, index)
     if index == len(tables):
         wanted = {"port": os.path.abspath(options.port), **wanted}
     edited = edit_table(text, file, ("radio", index), wanted)
-    radio = _judged(edited.text, file)[index]
+    radio = _judged(text, edited.text, file, index)
     board = radio_board.set_now(options, radio) if options.set_board else None
     if edited.text != text:
         _write(file, edited.text)
@@ -263,12 +262,13 @@ def _place(text: str, file: str, port: str) -> tuple[int, list[dict[str, object]
     return len(tables), tables
 
 
-def _without_region(port: str, file: str, radios: tuple[RadioConfig, ...]) -> RequestError:
+def _without_region(port: str, file: str, tables: list[dict[str, object]]) -> RequestError:
     """Return what to say of a port that has no region: it may be a slip of one that has."""
-    known = next((radio.law.region for radio in radios if radio.law.region), "")
+    known = next((region for table in tables if (region := _region_of(table))), "")
     error = no_region(_NO_REGION, known)
     folder, name = os.path.split(os.path.abspath(port))
-    beside = [radio.port for radio in radios if os.path.dirname(radio.port) == folder]
+    ports = [os.path.abspath(str(table.get("port", ""))) for table in tables]
+    beside = [one for one in ports if os.path.dirname(one) == folder]
     near = nearest(name, [os.path.basename(one) for one in beside])
     if near is None or os.path.exists(port):
         return error
@@ -292,17 +292,42 @@ def _wanted(options: Namespace) -> dict[str, Value | None]:
     return wanted
 
 
-def _judged(text: str, file: str) -> tuple[RadioConfig, ...]:
-    """Return the radios of a text that is not written yet. Raises: RequestError."""
+def _judged(before: str, text: str, file: str, index: int) -> RadioConfig:
+    """Return a radio of a text that is not written yet. Raises: RequestError.
+
+    What is wrong in the file as it is, and not mended so, is told as the file's; of the other
+    radios each can be set by itself, so theirs is no hindrance.
+    """
     try:
-        return parse(text, file).radios
+        radio = parse(text, file, unfit=True).radios[index]
     except ConfigError as error:
-        said = [line.removeprefix(f"{file}:").partition(": ")[2] for line in error.text.split("\n")]
-        raise RequestError(
-            "\n".join(said),
-            code=Exit.USAGE,
-            remedy=_remedy(said),
-        ) from error
+        said = _mistakes(error, file)
+        known = _known(before, file)
+        if known is not None and set(said) <= set(_mistakes(known, file)):
+            raise ConfigError(known.text, remedy=_MEND) from error
+    else:
+        if not radio.unfit:
+            return radio
+        said = [_unplaced(radio.unfit, file)]
+    raise RequestError("\n".join(said), code=Exit.USAGE, remedy=_remedy(said))
+
+
+def _known(text: str, file: str) -> ConfigError | None:
+    """Return what is wrong in a file as it is; None: it holds."""
+    try:
+        parse(text, file, unfit=True)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def _mistakes(error: ConfigError, file: str) -> list[str]:
+    return [_unplaced(line, file) for line in error.text.split("\n")]
+
+
+def _unplaced(line: str, file: str) -> str:
+    """Return a mistake without its file and line."""
+    return line.removeprefix(f"{file}:").partition(": ")[2]
 
 
 def _remedy(said: list[str]) -> str:

@@ -7,7 +7,7 @@ Enters: a path or text. Leaves: a NodeConfig, or one ConfigError that lists all 
 from typing import cast
 
 from meshd.config.paths import default_state_dir
-from meshd.config.radio_plan import PlanError, clash, radio_config
+from meshd.config.radio_plan import PlanError, Unfit, clash, radio_config, unfit_config
 from meshd.config.reader import Document, Reader, read_document, read_text
 from meshd.config.schema import INTERFACE, MQTT, RADIO, RELAY, TABLES, TOP
 from meshd.config.values import Interface, MqttConfig, NodeConfig, RadioConfig
@@ -18,15 +18,18 @@ _REMEDY = "mend the file and start again; docs/configuration.md describes every 
 
 
 def load(path: str) -> NodeConfig:
-    """Read the file at `path`.
+    """Read the file at `path`; a radio whose settings are unfit for use is one of it, and says so.
 
     Raises: ConfigError.
     """
-    return parse(read_text(path, remedy=_REMEDY), path)
+    return parse(read_text(path, remedy=_REMEDY), path, unfit=True)
 
 
-def parse(text: str, file: str) -> NodeConfig:
+def parse(text: str, file: str, *, unfit: bool = False) -> NodeConfig:
     """Parse TOML text; `file` is its name in messages.
+
+    `unfit`: a radio that can not be set so, or may not, is no mistake of the file: it stays closed,
+    and the node does all else.
 
     Raises: ConfigError.
     """
@@ -34,7 +37,7 @@ def parse(text: str, file: str) -> NodeConfig:
     reader = Reader(text, file, remedy=_REMEDY)
     top = reader.table(TOP, document, (), tables=TABLES)
     interfaces = _interfaces(reader, document)
-    radios = _radios(reader, document)
+    radios = _radios(reader, document, unfit=unfit)
     relay = reader.section(RELAY, document) or {}
     mqtt = reader.section(MQTT, document)
     if mqtt and "password_file" in mqtt and "username" not in mqtt:
@@ -72,7 +75,7 @@ def _interfaces(reader: Reader, document: Document) -> tuple[Interface, ...]:
     return tuple(found)
 
 
-def _radios(reader: Reader, document: Document) -> tuple[RadioConfig, ...]:
+def _radios(reader: Reader, document: Document, *, unfit: bool) -> tuple[RadioConfig, ...]:
     """Convert every `[[radio]]`, and hold each against the law of its region."""
     found: list[RadioConfig] = []
     tables = reader.sections(RADIO, document)
@@ -85,8 +88,11 @@ def _radios(reader: Reader, document: Document) -> tuple[RadioConfig, ...]:
         try:
             one = radio_config(read)
         except PlanError as error:
-            reader.wrong((*path, error.key) if error.key in read else path, error.text)
-            continue
+            where = (*path, error.key) if error.key in read else path
+            if not unfit or not isinstance(error, Unfit):
+                reader.wrong(where, error.text)
+                continue
+            one = unfit_config(read, reader.place(where, error.text))
         wrong = clash(one, found)
         if wrong is not None:
             reader.wrong((*path, wrong.key), wrong.text)

@@ -57,6 +57,10 @@ class PlanError(MeshdError):
         self.text = text
 
 
+class Unfit(PlanError):
+    """A setting that the radio can not have, or that the law lets send nothing."""
+
+
 def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     """Return what the table asks for, completed. Raises: PlanError."""
     kind = read.get("kind", AUTO)
@@ -93,6 +97,17 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     return _judged(radio, facts, named="power_dbm" in read)
 
 
+def unfit_config(read: Mapping[str, Any], why: str) -> RadioConfig:
+    """Return a radio that stays closed: of its table what others of its node must share."""
+    return RadioConfig(
+        port=read["port"],
+        kind=read.get("kind", AUTO),
+        law=_law(read),
+        key_file=read.get("key_file"),
+        unfit=why,
+    )
+
+
 def clash(one: RadioConfig, others: Sequence[RadioConfig]) -> PlanError | None:
     """Return why a radio cannot stand beside the others of its node; None: it can."""
     for other in others:
@@ -104,7 +119,8 @@ def clash(one: RadioConfig, others: Sequence[RadioConfig]) -> PlanError | None:
         if one.key_file != other.key_file:
             text = "the radios of a node have one, or none, so that no mesh leaks"
             return PlanError("key_file", text)
-        if one.law.region and one.channel == other.channel:
+        works = one.law.region and not (one.unfit or other.unfit)
+        if works and one.channel == other.channel:
             same = "another radio of this node has the same frequency and data rate"
             return PlanError("port", f"{same}: they would only disturb each other")
     return None
@@ -130,12 +146,12 @@ def _nearest_hz(hz: int, facts: RadioFacts | None, law: Law, modulation: Modulat
 
 
 def _check_reach(radio: RadioConfig, facts: RadioFacts | None) -> None:
-    """Take a frequency that the radio can be set to. Raises: PlanError with one to use."""
+    """Take a frequency that the radio can be set to. Raises: Unfit with one to use."""
     mhz = radio.frequency_hz / 1e6
     if facts is None or nearest_mhz(facts, mhz) == mhz:
         return
     advice = _advice(radio, facts)
-    raise PlanError("frequency_mhz", f"{mhz:g} MHz: {reach_text(facts)}; {advice}")
+    raise Unfit("frequency_mhz", f"{mhz:g} MHz: {reach_text(facts)}; {advice}")
 
 
 def _advice(radio: RadioConfig, facts: RadioFacts | None) -> str:
@@ -160,12 +176,12 @@ def _modulation(
         wide_hz = bandwidth_hz(kind, read.get("bandwidth_khz", usual.bandwidth_hz / 1000))
         modulation = Modulation(factor, wide_hz).checked()
     except UsageError as error:
-        raise PlanError("bandwidth_khz", str(error)) from error
+        raise Unfit("bandwidth_khz", str(error)) from error
     try:
         if facts:
             check_rate(facts.kind, modulation)
     except UsageError as error:
-        raise PlanError("spreading_factor", str(error)) from error
+        raise Unfit("spreading_factor", str(error)) from error
     return modulation
 
 
@@ -188,10 +204,10 @@ def _judged(radio: RadioConfig, facts: RadioFacts | None, *, named: bool) -> Rad
     try:
         band = judge(-100.0)
     except UsageError as error:
-        raise PlanError("frequency_mhz", str(error)) from error
+        raise Unfit("frequency_mhz", str(error)) from error
     if beacon_us(facts, modulation) > band.frame_us_max(modulation.bandwidth_hz):
         limit_ms = band.frame_us_max(modulation.bandwidth_hz) // 1000
-        raise PlanError(
+        raise Unfit(
             "spreading_factor",
             f"{modulation.text} is too slow here: one frame may take {limit_ms} ms, and a beacon "
             f"takes {beacon_us(facts, modulation) // 1000}; take a lower one, or more "
@@ -199,7 +215,7 @@ def _judged(radio: RadioConfig, facts: RadioFacts | None, *, named: bool) -> Rad
         )
     if not has_room(facts, modulation, band):
         share_s = band.control_us_max(modulation.bandwidth_hz) / 1e6
-        raise PlanError(
+        raise Unfit(
             "frequency_mhz",
             f"{radio.frequency_hz / 1e6:g} MHz at {modulation.text}: the law gives "
             f"{band.airtime_us_max / 1e6:g} s in any hour there, {share_s:g} of them to beacons, "
@@ -211,5 +227,5 @@ def _judged(radio: RadioConfig, facts: RadioFacts | None, *, named: bool) -> Rad
     try:
         judge(radio.tx_dbm)
     except UsageError as error:
-        raise PlanError("power_dbm", str(error)) from error
+        raise Unfit("power_dbm", str(error)) from error
     return radio

@@ -38,6 +38,10 @@ class Reader:
         self._remedy = remedy
         self._mistakes: list[tuple[int, str]] = []
 
+    def place(self, path: Path, text: str) -> str:
+        """Return what is said of a key, with its file and line."""
+        return f"{self._file}:{line_of(self._lines, path)}: {_said(path, text)}"
+
     def wrong(self, path: Path, text: str) -> None:
         """Note a mistake at `path`."""
         self._mistakes.append((line_of(self._lines, path), _said(path, text)))

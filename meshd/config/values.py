@@ -80,7 +80,8 @@ class MqttConfig:
 class RadioConfig:
     """A LoRa radio on a serial port. Without a region its law is empty, and it stays silent.
 
-    `key_file` holds the link key of a closed mesh; it is read when the radio is opened.
+    `key_file` holds the link key of a closed mesh; it is read when the radio is opened. `unfit`
+    says why it can not work as it is set, or may not, and where that stands: it stays closed.
     """
 
     port: str
@@ -93,6 +94,12 @@ class RadioConfig:
     rssi_scale: str = "full"
     module_dbm: int | None = None
     key_file: str | None = None
+    unfit: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether it may be opened."""
+        return bool(self.law.region) and not self.unfit
 
     @property
     def channel(self) -> tuple[int, Modulation]:

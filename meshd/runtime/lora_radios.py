@@ -65,6 +65,10 @@ _CHOOSE = (
     "meshd radio set {port} --region NAME, whose law holds where it stands (without --region it "
     "lists them); then start meshd again"
 )
+_CHANGE = (
+    "meshd radio set {port} with another value, or with --usual KEY for the default; then start "
+    "meshd again"
+)
 
 _COMMAND = re.compile(r"meshd radio (?:set /\S+(?: --set-board)?|list\b|duty\b)")
 _AGAIN = "it is tried again by itself, every half minute at least"
@@ -106,9 +110,13 @@ class LoraRadios:
 
     def start(self) -> None:
         """Begin to open the ports of all radios whose region is chosen."""
-        chosen = [radio for radio in self._radios.values() if radio.config.law.region]
+        chosen = [radio for radio in self._radios.values() if radio.config.usable]
         for radio in self._radios.values():
-            if not radio.config.law.region:
+            if radio.config.unfit:
+                advice = _CHANGE.format(port=radio.config.port)
+                radio.trouble("unfit", f"it stays closed: {radio.config.unfit}", advice)
+                log.warning("unfit name=%s error=%s", radio.name, radio.config.unfit)
+            elif not radio.config.law.region:
                 advice = _CHOOSE.format(port=radio.config.port)
                 radio.trouble(NO_REGION, "it sends nothing before one is chosen", advice)
         if not chosen:
@@ -388,7 +396,7 @@ class _Radio:
         config = self.config
         if known is None:
             known = RadioStatus(name=self.name, port="", state="", kind="")
-        if config.law.region:
+        if config.usable:
             known = replace(
                 known,
                 region=config.law.region,

@@ -176,6 +176,23 @@ def test_no_region_no_frame_and_advice(sites):
     assert advised in problem["remedy"]
 
 
+def test_radio_that_can_not_be_set_so_stays_closed_and_all_else_goes_on(sites):
+    one, _ = sites
+    slow = 'port = "/dev/slow"\nkind = "ebyte"\nmodule_dbm = 22\nspreading_factor = 9\n'
+    with one.config.open("a") as file:
+        file.write(f'[[radio]]\n{slow}region = "EU868"\nfrequency_mhz = 865.125\n')
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", SLACK_S)
+    status = one.daemon.ask("status")
+    unfit = status["radios"][1]
+    assert (unfit["port"], unfit["state"], unfit["sent"]) == ("/dev/slow", "unfit", 0)
+    (problem,) = status["problems"]
+    assert problem["code"] == "radio-unfit" and "meshd.toml:" in problem["text"]
+    assert f"meshd radio set /dev/slow --state-dir {one.daemon.state}" in problem["remedy"]
+
+
 def test_another_kind_than_configured_is_named(sites):
     one, _ = sites
     one.plug("reyax")

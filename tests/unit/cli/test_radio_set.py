@@ -313,6 +313,38 @@ def test_radio_without_a_port_is_none_that_could_be_meant(file, capsys):
     assert "there is none in it" in capsys.readouterr().err
 
 
+SLOW = """[[radio]]
+port = "/dev/e"
+kind = "ebyte"
+module_dbm = 22
+region = "EU868"
+frequency_mhz = 868.125
+spreading_factor = 9
+"""
+
+
+@pytest.mark.parametrize(
+    "words", ["--sf 7", "--usual sf", "--kind rnode --usual module-dbm --sf 9"]
+)
+def test_radio_that_the_file_sets_unfit_is_mended(file, capsys, words):
+    other = SLOW.replace("/dev/e", "/dev/f").replace("868.125", "865.125")
+    file.write_text(SLOW + other)
+    assert set_radio("/dev/e", "--power", "9") == Exit.USAGE
+    assert "nothing was written; change --sf" in capsys.readouterr().err
+    assert file.read_text() == SLOW + other
+    assert set_radio("/dev/e", *words.split()) == 0
+    one, left = load(str(file)).radios
+    assert one.usable and not left.usable
+
+
+@pytest.mark.parametrize("region", ["EU86", ""])
+def test_region_that_there_is_not_is_mended(file, region):
+    file.write_text(f'[[radio]]\nport = "/dev/a"\nregion = "{region}"\n')
+    assert set_radio("/dev/a", "--power", "9") == Exit.CONFIG
+    assert set_radio("/dev/a", "--region", "EU868", "--power", "9") == 0
+    assert load(str(file)).radios[0].usable
+
+
 def test_ebyte_gets_what_it_can_be_set_to_or_is_told_what_that_is(file, capsys):
     ebyte = ("/dev/e", "--kind", "ebyte", "--module-dbm", "22", "--region", "EU868")
     for mhz in ("869.525", "869.125"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshd.config.loader import parse
+from meshd.config.loader import load, parse
 from meshd.config.radio_fit import BEACON_BYTES, beacon_us
 from meshd.config.radio_plan import USUAL_BYTES, PlanError, radio_config
 from meshd.config.radios import facts_of, nearest_mhz
@@ -144,6 +144,33 @@ def test_what_the_radio_or_its_airtime_does_not_reach_is_refused_with_what_can_b
     assert caught.value.text.startswith(message), caught.value.text
     near = "the nearest that EU868 gives enough airtime to is 868.125 MHz"
     assert caught.value.text.endswith("SF10 at 250 kHz" if "factor" in key else near)
+
+
+def test_radio_that_can_not_work_is_kept_and_says_where_and_why(tmp_path):
+    file = tmp_path / "meshd.toml"
+    file.write_text(
+        EBYTE + "frequency_mhz = 869.125\n" + f"{EU}power_dbm = 9\n".replace("/d", "/e")
+    )
+    unfit, works = load(str(file)).radios
+    assert unfit.unfit.startswith(f"{file}:6: radio.frequency_mhz: 869.125 MHz at SF7 at 125 kHz")
+    assert not unfit.usable and works.usable and works.tx_dbm == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (EBYTE + "spreading_factor = 9\n" + EU.replace("EU868", "US915"), "a node is in one"),
+        (EBYTE + "spreading_factor = 9\n" + EU, "stands there twice"),
+        (EU + 'kind = "ebyte"\n', "module_dbm"),
+        (EU.replace("EU868", "EU86"), "is no region"),
+    ],
+)
+def test_what_else_is_wrong_with_a_radio_is_the_files_mistake(tmp_path, text, message):
+    file = tmp_path / "meshd.toml"
+    file.write_text(text.replace("/dev", "/tmp", 1) if "US915" in text else text)
+    with pytest.raises(ConfigError) as caught:
+        load(str(file))
+    assert message in caught.value.text
 
 
 def test_usual_setting_of_each_kind_can_be_had_and_used():
