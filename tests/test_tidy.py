@@ -22,7 +22,7 @@ PURE = {"wire", "radio", "link", "neighbour", "routing", "forwarding", "session"
 PURE |= {"messages"}
 MAY_IMPORT = {
     "core": set(),
-    "config": {"core"},
+    "config": {"core", "radio"},
     "wire": {"core"},
     **{name: {"core", "wire"} for name in PURE - {"wire"}},
     "store": {"core", "wire"},

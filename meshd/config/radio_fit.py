@@ -1,7 +1,7 @@
 """Where a kind of radio can be set, the law of a region gives airtime, and a beacon has room.
 
 Enters: facts of the kind, the law, a modulation, a wanted frequency. Leaves: the nearest frequency
-that can be had and used. Must not know: files, ports, modems.
+that can be had and used. Must not know: files, ports, what modems say.
 """
 
 from math import ceil, floor
@@ -9,20 +9,22 @@ from math import ceil, floor
 from meshd.config.radios import RadioFacts
 from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.law import Law, SubBand
-
-BEACON_BYTES = 154
-"""What no node can do without: a signed beacon in a sealed frame, and what a module adds."""
-
-UNPUBLISHED = 2
-"""A module that names air rates is reckoned with up to so many times the airtime of LoRa's formula:
-what it adds to a frame is not published."""
+from meshd.core.limits import BEACON_FRAME
 
 _STEP_SLACK = 1e-6
 
 
 def beacon_us(facts: RadioFacts | None, modulation: Modulation) -> int:
-    """Return how long a beacon is reckoned to take; without facts as LoRa's formula says."""
-    return airtime_us(modulation, BEACON_BYTES) * (UNPUBLISHED if facts and facts.air_rates else 1)
+    """Return how long a beacon is on the air as its modem reckons, the engine's measure too.
+
+    Without facts, of a radio that is still to be asked what it is, as the shortest framing has it.
+    """
+    if facts is None:
+        return airtime_us(modulation, BEACON_FRAME)
+    from meshd.radio.kinds import made  # The dialects are loaded only where a radio is.
+    from meshd.radio.modem import RadioPlan
+
+    return made(facts.kind, RadioPlan(0, modulation, 0)).airtime_us(BEACON_FRAME)
 
 
 def has_room(facts: RadioFacts | None, modulation: Modulation, band: SubBand) -> bool:

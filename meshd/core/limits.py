@@ -22,6 +22,9 @@ DISTRESS_EACH_US = 600_000_000
 """A device calls for help once in so long, and on air one of its calls is before all else: who
 calls always is not heard."""
 
+BEACON_FRAME = 129
+"""Bytes of a beacon that says its key, sealed: a radio that can not send one is of no use."""
+
 RADIOS_MAX = 8
 """LoRa radios of one node: so many may be configured, and all of them are told."""
 

@@ -13,17 +13,19 @@ from meshd.core.context import Context
 from meshd.core.errors import UsageError
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink
 from meshd.core.law import HOUR_US, NO_LAW, SubBand
+from meshd.core.limits import BEACON_FRAME
 from meshd.core.snapshot import Problem, RadioStatus
 from meshd.core.timers import Key
 from meshd.link.account import Share
 from meshd.link.ledger import Airtime, Ledger, Priority
-from meshd.link.lora import BEACON_FRAME, LoraLink, frame_room
+from meshd.link.lora import LoraLink, frame_room
 from meshd.wire.ledger_state import BOOT_LEN
 
 SAVE_AGAIN_US = 10_000_000
 """After a failed write the next one waits so long."""
 OPEN_PROTECTION = "checksum only: the key of the open mesh is public"
 CLOSED_PROTECTION = "encrypted and authenticated: only who has its key_file"
+_WITH = "meshd radio set PORT --kind {} names what can be had"
 _SAVE: Key = ("lora", "save")
 
 
@@ -85,14 +87,16 @@ class RadioHour:
         room = frame_room(radio, band)
         if room < BEACON_FRAME:
             text = f"{radio.name} does not send: law and modem leave {room} bytes a frame, and a"
-            remedy = "choose a lower spreading factor, or more bandwidth: meshd radio set"
+            remedy = (
+                f"choose a lower spreading factor, or more bandwidth: {_WITH.format(radio.kind)}"
+            )
             problem = Problem("radio-slow", f"{text} beacon has {BEACON_FRAME}", remedy)
             self._refused[radio.name] = problem
             return None
         if radio.airtimes_us[BEACON_FRAME] > band.control_us_max(radio.modulation.bandwidth_hz):
             text = f"{radio.name} does not send: the law gives {band.airtime_us_max / 1e6:g} s in "
             text += "any hour there, and a beacon takes more than a tenth of it"
-            remedy = "choose another frequency, as meshd radio set names it, or a faster data rate"
+            remedy = f"choose another frequency, or a faster data rate: {_WITH.format(radio.kind)}"
             self._refused[radio.name] = Problem("radio-slow", text, remedy)
             return None
         self._refused.pop(radio.name, None)

@@ -18,6 +18,7 @@ from meshd.core.events import Notice, RadioLink, RadioSend
 from meshd.core.identity import Identity
 from meshd.core.ids import SHORT_LEN, node_text
 from meshd.core.law import SubBand
+from meshd.core.limits import BEACON_FRAME
 from meshd.core.trickle import Trickle
 from meshd.link.access import BUSY_WINDOW_US, Access, Manners
 from meshd.link.account import Share
@@ -28,7 +29,7 @@ from meshd.link.seal import LinkKey
 from meshd.link.sender import Sender
 from meshd.link.sources import Met, Opened, Sources, Stranger
 from meshd.link.stranger_air import StrangerAir, Why
-from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Beacon, Challenge
+from meshd.wire.lora_beacon import NONCE_LEN, SALT_LEN, Challenge
 from meshd.wire.lora_frame import HEAD_LEN, FrameKind, overhead
 
 BEACON_SHORTEST_US = 2_000_000
@@ -61,11 +62,7 @@ LATE_GAPS, LATE_LEAST_US = 4, 600_000_000
 USUAL_INTERVALS, USUAL_LEAST_US = 2, 120_000_000
 """Nobody wonders at a neighbour that is silent for so many of the intervals of its beacons."""
 
-_KEY_LEN, _SIGNATURE_LEN = 32, 64
-_BEACON = Beacon(bytes(_KEY_LEN), 0, bytes(SALT_LEN), 0, signature=bytes(_SIGNATURE_LEN))
-_BEACON_LEN = len(_BEACON.encode())
-BEACON_FRAME = overhead(FrameKind.BEACON) + _BEACON_LEN
-"""The shortest longest frame of a radio of any use: a beacon of its own, with a seal."""
+_BEACON_LEN = BEACON_FRAME - overhead(FrameKind.BEACON)
 _SOURCE_AT = HEAD_LEN - 2 - SHORT_LEN
 _UNOPENED = (DropReason.FRAME_STRANGER, DropReason.FRAME_FORGED)
 

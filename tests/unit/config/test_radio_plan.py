@@ -1,18 +1,24 @@
 """`[[radio]]`: the law of its region, defaults that it allows, and mistakes with their lines."""
 
+from functools import cache
+from itertools import product
+from random import Random
+
 import pytest
 
 from meshd.config.loader import load, parse
-from meshd.config.radio_fit import BEACON_BYTES, beacon_us
+from meshd.config.radio_fit import beacon_us, has_room
 from meshd.config.radio_plan import USUAL_BYTES, PlanError, radio_config
-from meshd.config.radios import facts_of, nearest_mhz
+from meshd.config.radios import facts_of, has_rate, nearest_mhz
 from meshd.config.regions import laws
 from meshd.config.values import RADIO_KINDS
 from meshd.core.airtime import Modulation, airtime_us
+from meshd.core.context import Context
 from meshd.core.errors import ConfigError
+from meshd.core.events import AirtimeImage, RadioLink
 from meshd.core.law import NO_LAW
-from meshd.radio.ebyte import Ebyte
-from meshd.radio.kinds import KINDS
+from meshd.forwarding.radio_hour import RadioHour
+from meshd.radio.kinds import KINDS, made
 from meshd.radio.modem import RadioPlan
 
 PORT = 'port = "/dev/ttyUSB0"\n'
@@ -126,7 +132,7 @@ def test_whatever_is_named_is_refused_or_within_the_law():
                 radio.frequency_hz, radio.modulation.bandwidth_hz, radio.tx_dbm, listens=True
             )
             limit_us = band.frame_us_max(radio.modulation.bandwidth_hz)
-            assert airtime_us(radio.modulation, BEACON_BYTES) <= limit_us
+            assert beacon_us(None, radio.modulation) <= limit_us
 
 
 EBYTE = f'{EU}kind = "ebyte"\nmodule_dbm = 22\n'
@@ -190,10 +196,52 @@ def test_usual_setting_of_each_kind_can_be_had_and_used():
             assert beacon_us(facts, one.modulation) <= band.control_us_max(wide_hz)
 
 
-def test_an_ebyte_is_reckoned_no_shorter_than_its_dialect_does():
-    (one,) = radios(EBYTE)
-    modem = Ebyte(RadioPlan(one.frequency_hz, one.modulation, one.tx_dbm), module_dbm=22)
-    assert modem.airtime_us(BEACON_BYTES - 5) <= beacon_us(facts_of("ebyte"), one.modulation)
+@cache
+def airtimes_us(kind, rate):
+    """Return what frames of each size take, as the engine is told of a modem."""
+    modem = made(kind, RadioPlan(0, rate, 0), module_dbm=22)
+    return tuple(modem.airtime_us(size) for size in range(modem.frame_max + 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beacon_has_room_for_the_configuration_where_the_engine_sends_one(kind):
+    facts = facts_of(kind)
+    for law in laws().values():
+        hour = RadioHour(Context(rng=Random(1), entropy=bytes))
+        hour.start(AirtimeImage(law, bytes(16), 0, None), 0)
+        for band, factor, khz in product(law.sub_bands, range(7, 13), facts.bandwidths_khz):
+            middle_hz, rate = (
+                (band.low_hz + band.high_hz) // 2,
+                Modulation(factor, round(khz * 1e3)),
+            )
+            if not band.holds(middle_hz, rate.bandwidth_hz) or not has_rate(facts, rate):
+                continue
+            known = (middle_hz, rate, -100, airtimes_us(kind, rate))
+            link = RadioLink("lora0", kind, *known, listens=True)
+            assert (hour.judged(link) is not None) == has_room(facts, rate, band), (band, rate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "fits"),
+    [
+        ("meshcore", "EU868 868.95 9 250", True),
+        ("meshtastic", "EU868 868.3 11 125", False),
+        ("meshtastic", "US915 915 9 250", False),
+        ("rnode", "US915 915 9 125", False),
+        ("rnode", "US915 915 9 250", True),
+        ("reyax", "US915 915 9 250", False),
+        ("auto", "US915 915 9 250", True),
+    ],
+)
+def test_room_of_a_beacon_is_that_of_each_modules_framing(kind, setting, fits):
+    region, mhz, factor, khz = setting.split()
+    keys = {"frequency_mhz": float(mhz), "spreading_factor": int(factor)}
+    read = {"port": "/p", "kind": kind, "region": region, "bandwidth_khz": float(khz), **keys}
+    if fits:
+        assert radio_config(read).usable
+        return
+    with pytest.raises(PlanError, match=r"too slow here|nothing is ever sent"):
+        radio_config(read)
 
 
 def test_keys_alone_are_enough():

@@ -9,10 +9,13 @@ from meshd.core.airtime import Modulation, airtime_us
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.drops import DropReason
 from meshd.core.events import AirtimeImage, AirtimeSave, RadioLink, RadioSend
+from meshd.core.limits import BEACON_FRAME
 from meshd.forwarding.radio_hour import SAVE_AGAIN_US
 from meshd.link.ledger import Priority
-from meshd.link.lora import BEACON_FRAME, LATE_GAPS, LATE_LEAST_US, USUAL_INTERVALS, USUAL_LEAST_US
+from meshd.link.lora import LATE_GAPS, LATE_LEAST_US, USUAL_INTERVALS, USUAL_LEAST_US
 from meshd.link.lora_neighbours import GAP_MAX, LoraNeighbours
+from meshd.wire.lora_beacon import SALT_LEN, Beacon
+from meshd.wire.lora_frame import FrameKind, overhead
 from meshd.wire.lora_payload import Local
 
 S = 1_000_000
@@ -180,6 +183,11 @@ def test_a_radio_that_the_law_forbids_is_a_problem_and_silent():
     assert sent == []
     (problem,) = node.snapshot(60 * S).problems
     assert problem.code == "radio-law" and "30 dBm" in problem.text
+
+
+def test_a_beacon_with_its_key_has_the_length_that_radios_are_judged_by():
+    beacon = Beacon(bytes(32), 0, bytes(SALT_LEN), 0, signature=bytes(64))
+    assert overhead(FrameKind.BEACON) + len(beacon.encode()) == BEACON_FRAME
 
 
 def test_a_radio_whose_frames_hold_no_beacon_is_a_problem_and_silent():
