@@ -210,6 +210,7 @@ class DropReason(StrEnum):
     LORA_ROUTES_FULL = "lora-routes-full"
     LORA_NAMES_FULL = "lora-names-full"
     LORA_NAME_UNKNOWN = "lora-name-unknown"
+    LORA_WANTS_RATE = "lora-wants-rate"
     DIRECT_NO_WAY = "direct-no-way"
     DIRECT_UNANSWERED = "direct-unanswered"
     DIRECT_HOP_SILENT = "direct-hop-silent"

@@ -308,6 +308,8 @@ class Forwarder:
             own = made is not None and not made.others
             if own or ways[0][0] != carried.destination:
                 self._ways.failed(ways[0][0], now, own=own)
+                if len(ways) == 1:
+                    self._ways.want(carried.destination, now)  # others' ways may be unfeasible
         if key[0] != self.own or key[2]:
             self.drops.count(DropReason.DIRECT_HOP_SILENT, self._link)
 

@@ -12,6 +12,7 @@ Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.m
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
+from meshd.core.buckets import Buckets
 from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
@@ -46,8 +47,9 @@ from meshd.wire.lora_routes import (
 SILENT_MAX = 3
 """A neighbour that stayed silent for so many messages in a row is no next hop any more."""
 
-WISH_HOPS = 2
-"""So many hops shorter must a way be to be asked for while there is another."""
+WANTS_BURST = 128
+WANTS_EACH = 16
+"""So many wants of one neighbour are looked at, and then one after each so many of `want_us`."""
 
 HOPS_MAX = 255
 HOPS_LEFT = 16
@@ -79,6 +81,11 @@ class LoraDialect:
         self._learner = learner
         self._chooser = chooser
         self._questions: list[tuple[Neighbour, Tlv]] = []
+        self._wants = Buckets(
+            burst=WANTS_BURST,
+            interval_us=WANTS_EACH * rules.want_us,
+            sources_max=NEIGHBOURS_MAX,
+        )
         words = Words(learner, rules, spoken=state.spoken, near=self.peers, now=state.now)
         self._words, self.gain = words, words.gain
         self._reader = Reader(learner.ctx, words, self._known, own=self.own, link=link.name)
@@ -142,9 +149,14 @@ class LoraDialect:
         if said.named:
             self._read_again(now)
         for want in said.wants:
-            self._wanted(peer, want, now)
+            if self._wants.allow(node, now):
+                self._wanted(peer, want, now)
+            else:
+                self._learner.ctx.drop(DropReason.LORA_WANTS_RATE, self.link.name)
         for ask in said.asks:
             self._asked(ask, now)
+        if any(each.waiting for each in self.peers.values()):
+            self._words.remind(now)  # another has just asked: perhaps its answer is lost here
         self._chooser.settle(now)
 
     def hears(self, node: bytes, now: int) -> None:
@@ -224,7 +236,7 @@ class LoraDialect:
                 continue
             short = node_of_address(question.prefix.address)[:SHORT_LEN]
             if isinstance(question, SeqnoRequest):
-                if self._worth_asking(neighbour, question.prefix):
+                if self._missed(question.prefix):
                     self._words.want(Want(short, question.seqno), now)
             else:
                 teller = node_of_address(neighbour.address)[:SHORT_LEN]
@@ -379,17 +391,12 @@ class LoraDialect:
     def _prefix(self, node: bytes) -> Prefix:
         return host_prefix(self._mesh + node)
 
-    def _worth_asking(self, neighbour: Neighbour, prefix: Prefix) -> bool:
-        """Tell whether a route is missed: for one that is little better a whole mesh would ask."""
+    def _missed(self, prefix: Prefix) -> bool:
+        """Tell whether a route is missed: for one that is only better a whole mesh would ask."""
         entry = self._learner.table.entries.get(prefix)
         if entry is None or entry.selected is None:
             return True
-        if self._learner.requests.awaited(entry) is not None:
-            return True
-        route = entry.of(neighbour)
-        return route is not None and route.metric + WISH_HOPS * self.hop_cost <= (
-            entry.selected.metric
-        )
+        return self._learner.requests.awaited(entry) is not None
 
     def _feasible(self, entry: Entry, route: Route) -> bool:
         numbers = (route.router_id, route.seqno, route.advertised)
@@ -462,7 +469,7 @@ class LoraDialect:
                 request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
                 self._learner.requests.incoming(peer.neighbour, request, now, lambda _: False)
             nearer = route is None or entry is None or leads_on(entry, route, peer.neighbour)
-        self._words.want(want, now, nearer=nearer)
+        self._words.want(want, now, nearer=nearer, passed=True)
 
     def _raise(self, seqno: int, now: int) -> None:
         """Take the seqno that somebody wants of this node, and say so."""

@@ -14,6 +14,7 @@ from meshd.core.drops import DropReason
 from meshd.core.ids import SHORT_LEN, Prefix, node_of_address
 from meshd.routing.learn import Learner
 from meshd.routing.lora_asked import Asked
+from meshd.routing.lora_credit import Credit
 from meshd.routing.lora_gain import Gain, Peers
 from meshd.routing.lora_making import Making
 from meshd.routing.lora_names import Spoken
@@ -62,14 +63,6 @@ WAITING_MAX = 64
 FRAME_COST = 30
 """What a frame costs beside its entries, in bytes: overhead, preamble, head of the item."""
 
-START_BYTES = 2_000
-"""So much may be said beside that once, at the start: all names there are, and ways to them."""
-
-BURST_BYTES = 400
-CHANGES = 2
-"""So much may be said at once, and afterwards that many times `share`, of changes: the next word
-waits until what was said before is paid for."""
-
 STILL = 4
 """What is told again, or can wait, goes after so many of `soon_us`."""
 
@@ -106,13 +99,11 @@ class Words:
         self._last_own = False
         self._soon_us: int | None = None
         self._urgent = False
-        self._paid_us = now
+        self._credit = Credit(rules, now)
         self._hello = 3
         self._anew = False
         self._regular_us: int | None = None
         self._again_us = now
-        self._credit_us = (START_BYTES + BURST_BYTES) * rules.byte_us
-        self._credit_at = now
         self._turn_us = now + learner.ctx.jitter(1, max(rules.soon_us, 2))
 
     # --- what is to be told -----------------------------------------------------------------------
@@ -193,7 +184,7 @@ class Words:
         self._anew = self._anew or anew
 
     def hurry(self, now: int, wait_us: int, *, urgent: bool = False) -> None:
-        """Say something between one and two of `wait_us` from now; `urgent`: on credit too."""
+        """Say something between one and two of `wait_us` from now; `urgent`: somebody waits."""
         self._urgent = self._urgent or urgent
         due_us = now + wait_us + self._learner.ctx.jitter(0, wait_us)
         if self._soon_us is None or due_us < self._soon_us:
@@ -208,10 +199,14 @@ class Words:
 
     # --- what is to be asked ----------------------------------------------------------------------
 
-    def want(self, want: Want, now: int, *, nearer: bool = True) -> None:
-        """Ask all for a route with this seqno or a later one, or pass the question on."""
+    def want(self, want: Want, now: int, *, nearer: bool = True, passed: bool = False) -> None:
+        """Ask all for a route with this seqno or a later one; `passed`: pass the question on.
+
+        Those of others take half the places at most.
+        """
         short, seqno = want
-        if len(self._wants) < WAITING_MAX and self._asked.may_want(want, now, nearer=nearer):
+        room = len(self._wants) < WAITING_MAX // (1 + passed)
+        if room and self._asked.may_want(want, now, nearer=nearer):
             self._wants[short] = seqno
             self.hurry(now, self.rules.want_us, urgent=True)
 
@@ -259,8 +254,7 @@ class Words:
         """Return when `build` has something."""
         if self._soon_us is None:
             return self._turn_us
-        soon_us = self._soon_us if self._urgent else max(self._soon_us, self._paid_us)
-        return min(soon_us, self._turn_us)
+        return min(max(self._soon_us, self._credit.paid_us(awaited=self._urgent)), self._turn_us)
 
     @property
     def awaited(self) -> bool:
@@ -305,7 +299,8 @@ class Words:
         for ask in asks:
             del self._asks[ask]
         self._last_own, self._own_asked = self._own_asked, False
-        self._spend(now, FRAME_COST + room - said.left)
+        size, awaited = FRAME_COST + room - said.left, self._urgent and not full
+        self._credit.spend(size, len(self._near) + 1, now, awaited=awaited)
         self._arm(now, len(said.entries) + len(said.named), full=full)
         return routes
 
@@ -443,17 +438,6 @@ class Words:
             return True
         self._learner.ctx.drop(DropReason.BABEL_SOURCES_FULL, via.link.name)
         return False
-
-    def _spend(self, now: int, size: int) -> None:
-        """Note that so many bytes are said."""
-        rules = self.rules
-        rate = CHANGES * rules.share / (len(self._near) + 1)
-        burst_us = BURST_BYTES * rules.byte_us
-        saved_us = self._credit_us + int((now - self._credit_at) * rate)
-        saved_us = min(saved_us, max(self._credit_us, burst_us))
-        self._credit_us = max(saved_us - size * rules.byte_us, -burst_us)
-        self._credit_at = now
-        self._paid_us = now + int(max(-self._credit_us, 0) / rate)
 
     def _arm(self, now: int, said: int, *, full: bool) -> None:
         rules, jitter = self.rules, self._learner.ctx.jitter

@@ -87,10 +87,7 @@ class Want(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Asks `teller` for its named entry of a node; for all of them, by its own short address.
-
-    Everyone is asked when nobody is known to have a route.
-    """
+    """Asks `teller` for its named entry of a node; for all of them, by its own short address."""
 
     teller: bytes
     short: bytes

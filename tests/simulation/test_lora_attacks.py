@@ -22,7 +22,7 @@ from meshd.simulation.faults.radio import RadioTrouble
 from meshd.wire.lora_frame import FrameKind, echo_of
 from meshd.wire.lora_items import Heard, Object, Wants
 from meshd.wire.lora_payload import Local, Sub, encode
-from meshd.wire.lora_routes import Direct
+from meshd.wire.lora_routes import Direct, Routes, Want
 
 NAMED = {
     *("frame-malformed", "frame-foreign", "frame-forged", "frame-stranger", "frame-replayed"),
@@ -240,6 +240,25 @@ def test_neighbour_that_floods_wants_gets_little():
         assert spent_ms(host) - was < 10_000
         assert host.node.snapshot(host.now).radios[0].waiting <= 64
     works(camp, "second")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_neighbour_that_asks_for_ways_without_end_leaves_the_others_their_control(known):
+    camp = Camp(3, seed=3)
+    intruder = Intruder(camp)
+    camp.run(10 * MINUTE)
+    member = link_of(camp.hosts[2]).sender
+    others = camp.hosts[:2]
+    before = [host.node.snapshot(host.now).radios[0].hour_control_ms for host in others]
+    for count in range(0, 15 * 300, 15):
+        wants = [Want((count + more).to_bytes(2, "big"), 1) for more in range(15)]
+        if known:
+            wants = [Want(others[count % 2].node.id[:SHORT_LEN], 0)]
+        intruder.send(member.seal(FrameKind.LOCAL, Routes(1, boot=1, wants=tuple(wants)).encode()))
+        camp.run(3)
+    for host, was in zip(others, before, strict=True):
+        assert known or drops(host)["lora-wants-rate"]
+        assert host.node.snapshot(host.now).radios[0].hour_control_ms - was < 10_000
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -459,6 +459,7 @@ def test_a_hop_that_passes_nothing_on_is_doubted_for_others_and_blamed_for_own_o
     air.nodes[B].receive(A, direct(air), named=True, now=0)
     air.run(100 * S)
     assert (ways.doubted, ways.failures) == ([C], [])
+    assert ways.wanted == [D], "what others offer may be unfeasible: a later seqno ends that"
     air.nodes[B].send(D, b"own", air.now)
     air.run(air.now + 100 * S)
     assert set(ways.failures) == {C}

@@ -6,6 +6,7 @@ from pytest import mark
 from radios.talk import RULES, S, Talker, address, node, plain, prefix
 
 from meshd.core.airtime import Modulation
+from meshd.core.buckets import Buckets
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
@@ -206,6 +207,7 @@ def test_the_origin_answers_a_want_when_it_has_nothing_else_to_say():
 def passed_on(asker, *rows):
     """Return when a want of D, heard again and again, goes on: this node has a way by B."""
     talker, on = one(), []
+    talker.lora._wants = Buckets(burst=10_000, interval_us=S, sources_max=1)
     talker.lora.heard(node(asker), 10.0, 0)
     talker.lora.learn(node(asker), hears_me(*rows), 0)
     for now in range(S, S + 2 * sum(WANT_AGAIN) * RULES.want_us, S // 4):
