@@ -21,7 +21,7 @@ from meshd.link.account import Share
 from meshd.link.ledger import Priority
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Opened
-from meshd.routing.lora import LoraDialect
+from meshd.routing.lora.dialect import LoraDialect
 from meshd.wire.lora_frame import FrameKind
 from meshd.wire.lora_routes import Answer, Direct, Receipt
 

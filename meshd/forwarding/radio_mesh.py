@@ -35,7 +35,7 @@ from meshd.link.ledger import RELAYED_PERCENT, Priority
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
 from meshd.link.stranger_air import control_us
-from meshd.routing.lora import LoraDialect
+from meshd.routing.lora.dialect import LoraDialect
 from meshd.wire.lora_frame import ECHO_LEN, FrameKind, overhead
 from meshd.wire.lora_items import AGE_STEP_US, OBJECT_HEAD, Heard, Object
 from meshd.wire.lora_items import BODY_MAX as OBJECT_MAX

@@ -34,7 +34,7 @@ from meshd.link.ledger import AGE_FIRST_US, Priority
 from meshd.link.lora import LoraKeys, LoraLink
 from meshd.link.seal import link_key, open_link_key
 from meshd.link.sources import Met, Stranger
-from meshd.routing.lora_rules import rules_for
+from meshd.routing.lora.rules import rules_for
 from meshd.routing.speaker import Babel
 from meshd.wire.lora_payload import Local, Sub
 from meshd.wire.lora_routes import DISTANCE_MAX

@@ -24,7 +24,7 @@ CALLED = 4
 
 
 class Ways(Protocol):
-    """Where destinations are; `routing/lora.py` knows."""
+    """Where destinations are; `routing/lora/dialect.py` knows."""
 
     def ways(self, short: bytes) -> list[tuple[bytes, int]]:
         """Return neighbours nearer to a node, best first."""

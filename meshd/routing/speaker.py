@@ -30,9 +30,9 @@ from meshd.routing.filter import Filter
 from meshd.routing.greeted import heard_us, holds_us, introduces, not_a_source
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
-from meshd.routing.lora import LoraDialect, State
-from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.dialect import LoraDialect, State
+from meshd.routing.lora.names import Spoken
+from meshd.routing.lora.rules import Rules
 from meshd.routing.missed import Missed
 from meshd.routing.outlet import Outlet
 from meshd.routing.own import Own

@@ -96,7 +96,7 @@ class Ask(NamedTuple):
 class Routes(NamedTuple):
     """What the sender knows of others, its own seqno, and what it wants to know.
 
-    `checks` has one for each eight entries, see `routing/lora_names.py`.
+    `checks` has one for each eight entries, see `routing/lora/names.py`.
     `boot` is another number after each restart, in which the sender forgot what it said; `period`
     is in which time it says all it knows, in steps.
     """

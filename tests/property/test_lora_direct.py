@@ -12,8 +12,8 @@ from meshd.forwarding.carried import CARRIED_MAX
 from meshd.forwarding.direct import Arrived, Forwarder
 from meshd.forwarding.direct_rules import Rules as DirectRules
 from meshd.forwarding.relay import Send
-from meshd.routing.lora_names import check_of, grouped
-from meshd.routing.lora_words import Rules
+from meshd.routing.lora.names import check_of, grouped
+from meshd.routing.lora.words import Rules
 from meshd.wire import lora_routes
 from meshd.wire.lora_routes import (
     Answer,

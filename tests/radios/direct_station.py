@@ -15,7 +15,7 @@ from meshd.core.ids import EVERYONE, OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.forwarding import direct_rules
 from meshd.forwarding.direct import Arrived, Forwarder, State
 from meshd.forwarding.relay import Send
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.rules import Rules
 from meshd.routing.speaker import Babel
 from meshd.simulation.rivals.engine import (
     ACK,

@@ -12,7 +12,7 @@ from speakers.air import link_address
 from meshd.core.events import Datagram, Link, LinkKind, RouteInstalled, RouteRemoved
 from meshd.core.ids import ALL_BABEL_ROUTERS
 from meshd.core.limits import BABEL_PORT
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.rules import Rules
 from meshd.wire import lora_routes
 
 QUICK = Rules(S, want_us=S // 4, period_us=60 * S, byte_us=100)

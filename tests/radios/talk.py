@@ -4,8 +4,8 @@ from random import Random
 
 from meshd.core.context import Context
 from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
-from meshd.routing.lora_names import check_of, grouped
-from meshd.routing.lora_words import Rules
+from meshd.routing.lora.names import check_of, grouped
+from meshd.routing.lora.words import Rules
 from meshd.routing.speaker import Babel
 from meshd.wire.lora_routes import RouteEntry, Routes
 

@@ -12,7 +12,7 @@ from meshd.link.account import Spending
 from meshd.messages.inbox import Inbox
 from meshd.messages.letter import State
 from meshd.messages.sending import Sending
-from meshd.routing.lora import LoraDialect
+from meshd.routing.lora.dialect import LoraDialect
 from meshd.simulation.build import build_world
 from meshd.simulation.checks.air import Air
 from meshd.simulation.checks.duty import Duty

@@ -17,7 +17,7 @@ from meshd.core.ids import SHORT_LEN, node_text
 from meshd.forwarding.turns import part_of
 from meshd.link.lora import _SOURCE_AT
 from meshd.link.sender import Sender
-from meshd.routing.lora import SILENT_MAX
+from meshd.routing.lora.dialect import SILENT_MAX
 from meshd.simulation.faults.radio import RadioTrouble
 from meshd.wire.lora_frame import FrameKind, echo_of
 from meshd.wire.lora_items import Heard, Object, Wants

@@ -10,11 +10,11 @@ from meshd.core.buckets import Buckets
 from meshd.core.crowd import NEIGHBOURS_MAX
 from meshd.core.events import RouteInstalled
 from meshd.core.ids import address_text
-from meshd.routing.lora import SILENT_MAX
-from meshd.routing.lora_asked import ASKED_MAX, FLOOD_AFTER, WANT_AGAIN, Asked
-from meshd.routing.lora_peer import DOUBT_SOON
-from meshd.routing.lora_rules import rules_for
-from meshd.routing.lora_words import AGAIN, LOST, RESEND, ROWS_MAX, STILL
+from meshd.routing.lora.asked import ASKED_MAX, FLOOD_AFTER, WANT_AGAIN, Asked
+from meshd.routing.lora.dialect import SILENT_MAX
+from meshd.routing.lora.peer import DOUBT_SOON
+from meshd.routing.lora.rules import rules_for
+from meshd.routing.lora.words import AGAIN, LOST, RESEND, ROWS_MAX, STILL
 from meshd.routing.requests import STARVE_US
 from meshd.wire.lora_routes import DISTANCE_MAX, UNREACHABLE, Ask, NamedEntry, Routes, Want
 

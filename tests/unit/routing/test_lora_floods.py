@@ -2,9 +2,9 @@
 
 from radios.talk import RULES, S, Talker, node, plain
 
-from meshd.routing.lora import WANTS_BURST, WANTS_EACH
-from meshd.routing.lora_credit import AWAITED_BYTES, CHANGES, Credit
-from meshd.routing.lora_words import FRAME_COST, WAITING_MAX
+from meshd.routing.lora.credit import AWAITED_BYTES, CHANGES, Credit
+from meshd.routing.lora.dialect import WANTS_BURST, WANTS_EACH
+from meshd.routing.lora.words import FRAME_COST, WAITING_MAX
 from meshd.wire.lora_routes import WANTS_MAX, Ask, NamedEntry, Routes, Want
 
 OWN, B, C, D = 1, 2, 3, 4

@@ -3,7 +3,7 @@
 from pytest import mark
 from radios.talk import RULES, S, Talker, node
 
-from meshd.routing.lora_gain import FEW
+from meshd.routing.lora.gain import FEW
 from meshd.wire.lora_routes import UNREACHABLE, NamedEntry, Routes
 
 OWN, B, C, D, E = 1, 2, 3, 4, 5

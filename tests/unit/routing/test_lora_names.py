@@ -4,7 +4,7 @@ from radios.talk import S, Talker, node
 
 from meshd.core.ids import OPEN_MESH_ID, host_prefix, mesh_address
 from meshd.neighbour.cost import INFINITY
-from meshd.routing.lora_names import NAMES_MAX, SPOKEN_MAX, STEP_MAX, Names, Spoken, check_of
+from meshd.routing.lora.names import NAMES_MAX, SPOKEN_MAX, STEP_MAX, Names, Spoken, check_of
 from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, RouteEntry, Routes
 
 OWN, B, C = 1, 2, 3

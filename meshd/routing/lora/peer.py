@@ -8,8 +8,8 @@ from collections import deque
 
 from meshd.core.ids import SHORT_LEN, node_of_address
 from meshd.neighbour.table import Neighbour
-from meshd.routing.lora_names import Names
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.names import Names
+from meshd.routing.lora.rules import Rules
 from meshd.wire.lora_routes import RouteEntry
 
 WAITING_MAX = 16

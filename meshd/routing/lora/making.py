@@ -4,7 +4,7 @@ Enters: entries with the NodeId and seqno that they stand for. Leaves: what the 
 Must not know: the route table, when it is sent. Ref: docs/wire-format.md#lora-routes.
 """
 
-from meshd.routing.lora_names import check_of, grouped
+from meshd.routing.lora.names import check_of, grouped
 from meshd.wire.lora_routes import (
     CHECK_LEN,
     ENTRIES_MAX,

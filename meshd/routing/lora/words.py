@@ -13,13 +13,13 @@ from collections.abc import Collection
 from meshd.core.drops import DropReason
 from meshd.core.ids import SHORT_LEN, Prefix, node_of_address
 from meshd.routing.learn import Learner
-from meshd.routing.lora_asked import Asked
-from meshd.routing.lora_credit import Credit
-from meshd.routing.lora_gain import Gain, Peers
-from meshd.routing.lora_making import Making
-from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_row import Row
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.asked import Asked
+from meshd.routing.lora.credit import Credit
+from meshd.routing.lora.gain import Gain, Peers
+from meshd.routing.lora.making import Making
+from meshd.routing.lora.names import Spoken
+from meshd.routing.lora.row import Row
+from meshd.routing.lora.rules import Rules
 from meshd.routing.selection import meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route

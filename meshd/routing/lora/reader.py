@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.ids import SHORT_LEN
-from meshd.routing.lora_names import check_of, grouped, nearest
-from meshd.routing.lora_peer import Group, Peer
-from meshd.routing.lora_words import Words
+from meshd.routing.lora.names import check_of, grouped, nearest
+from meshd.routing.lora.peer import Group, Peer
+from meshd.routing.lora.words import Words
 from meshd.routing.source import newer
 from meshd.wire.lora_routes import UNREACHABLE, Ask, NamedEntry, Routes
 

@@ -22,12 +22,12 @@ from meshd.neighbour.table import Neighbour
 from meshd.routing.chooser import Chooser
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
-from meshd.routing.lora_names import Spoken
-from meshd.routing.lora_peer import DOUBT_SOON, Peer
-from meshd.routing.lora_reader import Reader
-from meshd.routing.lora_row import Row
-from meshd.routing.lora_rules import HOP_STEPS_MIN, Rules
-from meshd.routing.lora_words import Words
+from meshd.routing.lora.names import Spoken
+from meshd.routing.lora.peer import DOUBT_SOON, Peer
+from meshd.routing.lora.reader import Reader
+from meshd.routing.lora.row import Row
+from meshd.routing.lora.rules import HOP_STEPS_MIN, Rules
+from meshd.routing.lora.words import Words
 from meshd.routing.selection import leads_on, meets
 from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route

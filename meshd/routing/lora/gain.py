@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from meshd.core.ids import SHORT_LEN
-from meshd.routing.lora_peer import Peer
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.peer import Peer
+from meshd.routing.lora.rules import Rules
 from meshd.routing.table import Entry
 from meshd.wire.lora_routes import METRIC_STEP
 

@@ -6,7 +6,7 @@ its own, so that news does not hold it up, and whoever asks without end does not
 Must not know: routes, what is said.
 """
 
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.rules import Rules
 
 START_BYTES = 2_000
 """So much may be said beside that once, at the start: all names there are, and ways to them."""

@@ -4,7 +4,7 @@ Enters: questions and time. Leaves: whether one may be asked now. Must not know:
 Ref: docs/decisions/0010-lora-routes.md.
 """
 
-from meshd.routing.lora_rules import Rules
+from meshd.routing.lora.rules import Rules
 from meshd.wire.lora_routes import Ask, Want
 
 ASKED_MAX = 512
