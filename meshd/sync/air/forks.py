@@ -12,7 +12,7 @@ frame, within the part of the neighbour by whom was asked.
 Ref: docs/wire-format.md#entries-over-lora.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
@@ -24,10 +24,12 @@ from meshd.sync.air.own_entries import OwnEntries, decoded
 from meshd.sync.air.shows import Show, Shows
 from meshd.sync.air.suspects import (
     FORGED,
+    LOOKED,
     SAID,
     SHOWN,
     SOON_US,
     SUSPECTS_MAX,
+    TRIES_MAX,
     Found,
     Suspect,
     Suspects,
@@ -52,7 +54,6 @@ ENDS_MAX = 12
 """Feeds whose ends are asked about when a neighbour has the same heads and another state."""
 STEPS_MAX = 8
 """Numbers of one feed in a probe: those at its end, then each twice as far from it."""
-TRIES_MAX = 3
 ROUNDS_MAX = 8
 """How often a search may go on towards the first difference; any difference is a proof."""
 AGAIN_US = 30_000_000, 60_000_000
@@ -109,7 +110,7 @@ class AirForks:
         if space is None or known is None or known.frozen:
             return
         asked = self._suspects.get(feed)
-        if asked is not None and (asked.signed or not signed or asked.found is not None):
+        if asked is not None and (asked.why.firm or not why.firm or asked.found is not None):
             return
         top = min(high or known.durable_seq, known.durable_seq)
         if top < 1 or self._suspects.rests(feed, now, signed=signed):
@@ -117,21 +118,28 @@ class AirForks:
         if asked is None and self._suspects.is_full(signed):
             link.drop(DropReason.AIR_WANTS_FULL)
             return
-        one = self._suspects[feed] = Suspect(link.name, far=voice.far, signed=signed)
+        one = self._suspects[feed] = Suspect(link.name, why, far=voice.far)
         due_us = now + self._slow(voice.far, why.wait_us)
         self._aim(one, feed, _steps(top)[:steps], due_us, now)
 
-    def unlike(self, link: AirLink, voice: Voice, space: Space, now: int) -> None:
-        """A neighbour has the same heads and another state: some feed has two branches."""
+    def unlike(
+        self, link: AirLink, voice: Voice, space: Space, now: int, *, among: Container[bytes] = ()
+    ) -> None:
+        """A neighbour has the same heads and another state: some feed has two branches.
+
+        `among`: it has these at the same number, in whatever state: asked once, and seldom.
+        """
         feeds = [
             one
             for one, feed in space.feeds.items()
             if not feed.frozen and not self._suspects.rests((space.id, one), now, signed=True)
+            if not among or one in among
         ]
         if len(feeds) > ENDS_MAX:
             feeds = sorted(self._ctx.rng.sample(feeds, ENDS_MAX))
         for author in feeds:
-            self.suspect(link, voice, (space.id, author), now, steps=1)
+            why = LOOKED if among else SAID
+            self.suspect(link, voice, (space.id, author), now, steps=1, why=why)
 
     def differs(self, link: AirLink, feed: Feed, thin: Thin, now: int) -> None:
         """Look at an entry that is here already: another one under its number shows a fork."""
@@ -215,7 +223,8 @@ class AirForks:
         if one.found is not None:
             self._prove(feed, one, now)
             return
-        self._suspects.in_vain(feed, now, signed=one.signed)
+        if one.why is not LOOKED:
+            self._suspects.in_vain(feed, now, signed=one.signed)
 
     # --- what others ask --------------------------------------------------------------------------
 
@@ -352,7 +361,7 @@ class AirForks:
             return
         one = self._suspects.get(feed)
         if one is None:
-            one = Suspect(link.name, far=link.voice(space.id, now).far, signed=True)
+            one = Suspect(link.name, SAID, far=link.voice(space.id, now).far)
         seq = found[0].head.seq
         if one.found is not None and one.found[0].head.seq <= seq:
             return

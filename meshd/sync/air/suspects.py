@@ -25,19 +25,29 @@ PROBES_MAX = 30
 """Probes that one radio says in an hour."""
 FORGED_PROBES_MAX = 20
 """So many of them for what nobody signed."""
+TRIES_MAX = 3
 SOON_US = 1_000_000, 5_000_000
 LATER_US = 20_000_000, 40_000_000
 """How soon is asked, and how soon by who was asked and found that the other has another entry."""
 
 
 class Why(NamedTuple):
-    """Why a feed is suspected: whether a member said so, or its author; how soon it is asked."""
+    """Why a feed is suspected: whether a member said so, or its author; how soon, how often it is
+    asked."""
 
     signed: bool
     wait_us: tuple[int, int]
+    tries: int = TRIES_MAX
+
+    @property
+    def firm(self) -> bool:
+        """Whether somebody said so who knows: it takes the place of what is less."""
+        return self.signed and self.tries == TRIES_MAX
 
 
 SAID, SHOWN, FORGED = Why(True, SOON_US), Why(True, LATER_US), Why(False, SOON_US)
+LOOKED = Why(True, SOON_US, tries=1)
+"""Nothing speaks for a fork; but nothing would."""
 
 Found = tuple[entries.Entry, entries.Entry]
 """The own entry and another one, both signed, under one number."""
@@ -46,15 +56,16 @@ Found = tuple[entries.Entry, entries.Entry]
 class Suspect:
     """A feed that may have two branches, and how far the search is."""
 
-    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "signed", "tries")
+    __slots__ = ("due_us", "far", "found", "link", "marks", "rounds", "signed", "tries", "why")
 
-    def __init__(self, link: str, *, far: bool, signed: bool) -> None:
+    def __init__(self, link: str, why: Why, *, far: bool) -> None:
         self.link = link
         self.far = far
-        self.signed = signed
+        self.why = why
+        self.signed = why.signed
         self.marks: tuple[Mark, ...] = ()
         self.due_us: int | None = None
-        self.tries = 0
+        self.tries = TRIES_MAX - why.tries
         self.rounds = 0
         self.found: Found | None = None
 

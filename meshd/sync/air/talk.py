@@ -6,6 +6,7 @@ neighbour in a former state of this node's lacks what came since. A state that i
 is answered after a while, when what is on its way has come, by this node's own: then one of both
 knows what the other lacks, or neither does, and only then heads are said. While so much comes that
 hardly two are in one state, no digest is answered by another: heads are said at once, and seldom.
+States tell nothing of forks then: now and then feeds that rest at one number are looked at.
 A word of a neighbour changes nothing but what is sent: it is no acknowledgement.
 """
 
@@ -55,6 +56,7 @@ class Pace(NamedTuple):
                 longer where the broadcast takes longer
     heads_us    how long heads wait: an answer may come that makes them needless
     spoken_us   so long others are taken to remember what this node said
+    look_us     how often a space in which much comes is looked through for forks
     """
 
     shortest_us: int
@@ -63,11 +65,14 @@ class Pace(NamedTuple):
     settle_us: int
     heads_us: tuple[int, int]
     spoken_us: int
+    look_us: int
 
 
-NEAR = Pace(30_000_000, 5, 2, SETTLE_US[0], (5_000_000, 15_000_000), 600_000_000)
+NEAR = Pace(30_000_000, 5, 2, SETTLE_US[0], (5_000_000, 15_000_000), 600_000_000, 900_000_000)
 """Among neighbours."""
-FAR = Pace(900_000_000, 5, 1, 1_800_000_000, (30_000_000, 120_000_000), 7_200_000_000)
+FAR = Pace(
+    900_000_000, 5, 1, 1_800_000_000, (30_000_000, 120_000_000), 7_200_000_000, 14_400_000_000
+)
 """With nodes behind others that do not hold the space; what is said goes through the whole mesh."""
 
 
@@ -93,11 +98,15 @@ class Ahead(NamedTuple):
 
 
 class Unlike(NamedTuple):
-    """A neighbour holds the same heads in another state, or says that a feed was forked."""
+    """A neighbour holds the same heads in another state, or says that `author`'s feed was forked.
+
+    `among`: these feeds rest at one number while others grow, so that states tell nothing.
+    """
 
     node: bytes
     space: bytes
     author: bytes = b""
+    among: tuple[bytes, ...] = ()
 
 
 Finding = Behind | Ahead | Unlike
@@ -144,6 +153,7 @@ class Talk:
         self._headed: dict[bytes, tuple[bytes, int, int]] = {}
         self._known: frozenset[bytes] = frozenset()
         self._soon_us: int | None = None
+        self._looked: dict[bytes, int] = {}
         self._symbols = Symbols(names, rng)
 
     # --- what is heard ----------------------------------------------------------------------------
@@ -233,7 +243,9 @@ class Talk:
             self._soon_us = self._soon_us or now + self._settle_us(state, now)
         elif not found and self._is_vain(node, space):
             found.append(Unlike(node, space.id))
-        return found
+        moving = {author for author, _ in flying}
+        resting = [one for one, seq in theirs.items() if 0 < seq == _held(space, one)]
+        return found + self._look(node, space, [one for one in resting if one not in moving], now)
 
     def shares(self, space: bytes, now: int) -> bool:
         """Tell whether anybody said lately that it holds a space."""
@@ -308,6 +320,14 @@ class Talk:
             wait_us = self._pace.settle_us + self._rng.randint(0, self._pace.shortest_us)
             self._words[name] = word._replace(check_us=now + wait_us)
         return Behind(node, space.id, ())
+
+    def _look(self, node: bytes, space: Space, resting: list[bytes], now: int) -> list[Finding]:
+        """Have feeds looked at in a busy space, a few times an hour: a fork has equal heads too."""
+        busy = self._state(space).busy(now)
+        if not busy or not resting or now < self._looked.get(space.id, now):
+            return []
+        self._looked[space.id] = now + self._pace.look_us
+        return [Unlike(node, space.id, among=tuple(resting))]
 
     def _state(self, space: Space) -> State:
         state = self._states.get(space.id)

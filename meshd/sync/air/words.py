@@ -95,7 +95,7 @@ class Words:
         if finding.author:
             self._forks.suspect(asker.link, asker.voice, (space.id, finding.author), now)
         else:
-            self._forks.unlike(asker.link, asker.voice, space, now)
+            self._forks.unlike(asker.link, asker.voice, space, now, among=finding.among)
 
     def _needs(self, asker: Asker, message: wire.Needs, now: int) -> None:
         names = self._names

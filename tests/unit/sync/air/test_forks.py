@@ -83,6 +83,64 @@ def test_both_branches_are_shown_once_and_their_author_goes_on(net):
     assert not net.named("PROBE", "HEADS", "ENTRY", since=begin)
 
 
+def test_a_fork_is_found_while_others_write_all_the_time():
+    net = AirNet()
+    net.anna, net.ben, net.cleo, net.dora = net.home(4)
+    net.run(5 * MINUTE)
+    net.apart(net.anna, net.dora)
+    net.apart(net.ben, net.dora)
+    author = put_back(net)
+    net.anna.radios.up = False
+    net.takes_us = 30 * SECOND
+    writers, houses = (net.cleo, net.dora), (net.ben, net.cleo, net.dora)
+    write(net, writers, 6)
+    for one in writers:
+        net.together(net.ben, one)
+    begin = net.now
+    write(net, writers, 60, until=lambda: all(one.home.feeds[author].frozen for one in houses))
+    assert all(one.home.feeds[author].frozen for one in houses)
+    assert len(net.named("PROBE", since=begin)) <= 2 * len(houses)
+
+
+def write(net, writers, count, until=lambda: False):
+    """Have houses write in turn, a text in 20 s."""
+    for number in range(count):
+        if until():
+            return
+        writers[number % len(writers)].post(f"busy {number}")
+        net.run(20 * SECOND)
+
+
+def test_where_all_is_well_few_look_for_forks_while_others_write(net):
+    net.takes_us = 30 * SECOND
+    houses = (net.anna, net.ben, net.cleo)
+    begin = net.now
+    write(net, houses, 180)
+    assert len(net.named("PROBE", since=begin)) <= len(houses) * 4, "in an hour"
+    net.run(15 * MINUTE)
+    begin = net.now
+    net.run(60 * MINUTE)
+    assert not net.named("PROBE", since=begin)
+
+
+def test_a_look_gives_way_to_a_members_word_and_leaves_no_feed_alone(net):
+    near, home = net.ben.air._links["l0"].near, net.ben.home
+    forks, feed = net.ben.air._forks, (net.ben.home.id, net.anna.home.author)
+    link = net.ben.air._links["l0"]
+    forks.unlike(link, near, home, net.now, among=(feed[1],))
+    net.run(SECOND)
+    assert list(forks._suspects) == [feed]
+    forks.suspect(link, near, feed, net.now, why=SAID)
+    assert forks._suspects[feed].why is SAID
+    forks._suspects.clear()
+    begin = net.now
+    forks.unlike(link, near, home, net.now, among=(feed[1],))
+    forks._planned("l0", net.now)
+    net.run(5 * MINUTE)
+    assert len(net.named("PROBE", since=begin)) == 1
+    assert not forks._suspects and not forks._suspects.rests(feed, net.now, signed=True)
+
+
 def test_who_was_off_learns_of_a_fork_as_of_any_entry(net):
     author = put_back(net)
     net.cleo.radios.up = False
