@@ -5,6 +5,7 @@ the space's fetch key over the sender and the salt of its start: who has not the
 which space is meant nor that two nodes mean the same one.
 """
 
+from struct import Struct
 from typing import TypeVar
 
 from meshd.core.crypto import digest
@@ -22,7 +23,11 @@ from meshd.wire.air_messages import (
     Heads,
     Needs,
 )
+from meshd.wire.lora_payload import Sub
 from meshd.wire.membership import decode_successor
+from meshd.wire.symbols import SymbolBatch
+
+_SET = Struct(">BBII")
 
 MEMBERSHIPS_MAX = 64
 """Membership digests of one space that are remembered, so that hints of them are understood."""
@@ -100,6 +105,14 @@ class Names:
         tag = _tag(space, self._node + self.salt + bytes([sub]) + message.said())
         return message._replace(salt=self.salt, tag=tag)
 
+    def told_set(self, space: Space, told: SymbolBatch) -> SymbolBatch:
+        """Return symbols as this node's word of a space: the tag covers which set it is."""
+        return told._replace(about=_tag(space, self._node + _set_named(told)))
+
+    def meant_set(self, node: bytes, batch: SymbolBatch) -> Space | None:
+        """Return the space whose feeds another tells in symbols; None as for `meant`."""
+        return self._tagged(node + _set_named(batch), batch.about)
+
     def state(self, space: Space, state: bytes) -> bytes:
         """Return what this node says when it holds `state` of a space."""
         return blinded(space, self._node, self.salt, state)
@@ -138,6 +151,11 @@ def blinded(space: Space, node: bytes, salt: bytes, state: bytes) -> bytes:
     """Return what `node` says when it holds `state`."""
     text = node + salt + state
     return digest(text, key=space.fetch_key, size=STATE_LEN, person=b"meshd-air-state")
+
+
+def _set_named(batch: SymbolBatch) -> bytes:
+    """Return what a set is called by: size and check tell it from any other, symbols must fit."""
+    return batch.salt + _SET.pack(Sub.SYMBOLS, batch.subject, batch.size, batch.check)
 
 
 def _tag(space: Space, named: bytes) -> bytes:

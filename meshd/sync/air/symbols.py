@@ -1,7 +1,8 @@
 """How far many feeds go, told in coded symbols: instead of HEADS, which name no more than 48.
 
 Enters: spaces to be told, batches of neighbours, asks for more, time. Leaves: batches, asks, and,
-once a difference is known, a neighbour's heads as if it had named them all. A batch serves all in
+once a difference is known, a neighbour's heads as if it had named them all: which set it has is
+covered by its tag, and symbols that do not lead there lead nowhere. A batch serves all in
 earshot, each with its own difference; who cannot read it yet asks for the next ones, and one ask
 does for all. A set that changes begins anew. Bounded: spaces, differences, asks; a neighbour that
 begins ever new ones is held to a pace.
@@ -37,10 +38,10 @@ STATE_PART = 2
 class _Telling:
     """The own symbols of a space: under which salt, and which come next."""
 
-    __slots__ = ("due_us", "next", "salt", "sketch", "told")
+    __slots__ = ("due_us", "head", "next", "sketch", "told")
 
-    def __init__(self, salt: bytes, sketch: Sketch) -> None:
-        self.salt = salt
+    def __init__(self, head: SymbolBatch, sketch: Sketch) -> None:
+        self.head = head
         self.sketch = sketch
         self.next = 0
         self.told = 0
@@ -77,8 +78,8 @@ class Symbols:
         """Begin to tell a space, or go on when it has not changed."""
         salt = self._names.salt + state.now[:STATE_PART]
         telling = self._tellings.get(space.id)
-        if telling is None or telling.salt != salt:
-            telling = self._tellings[space.id] = _Telling(salt, _sketch(space, salt))
+        if telling is None or telling.head.salt != salt:
+            telling = self._tellings[space.id] = self._telling(space, salt)
         telling.due_us = now
         if len(self._tellings) > TELLINGS_MAX:
             self._tellings.popitem(last=False)
@@ -94,8 +95,8 @@ class Symbols:
         for space_id, telling in self._tellings.items():
             if telling.due_us is not None and telling.due_us <= now:
                 telling.due_us = None
-                space = self._names.spaces.get(space_id)
-                batch = None if space is None else self._batch(space, telling, room)
+                held = self._names.spaces.get(space_id) is not None
+                batch = self._batch(telling, room) if held else None
                 if batch is not None:
                     return batch
         for one in self._open.values():
@@ -106,18 +107,9 @@ class Symbols:
                 return SymbolBatch(FEEDS, one.about, one.salt, 0, 0, one.top, ())
         return None
 
-    def take(self, node: bytes, batch: SymbolBatch, state: State | None, now: int) -> Heads | None:
-        """Take a batch or an ask; return the heads of a neighbour once they are known.
-
-        `state` is that of the space that the batch is about, None when it is not known here.
-        """
+    def take(self, node: bytes, space: Space, batch: SymbolBatch, now: int) -> Heads | None:
+        """Take a batch about a space; return the heads of a neighbour once they are known."""
         if batch.subject != FEEDS:
-            return None
-        if not batch.symbols:
-            self._asked(batch, now)
-            return None
-        space = self._names.find(node, batch.salt[:SALT_LEN], batch.about)
-        if space is None or state is None:
             return None
         one = self._difference(node, space, batch, now)
         if one is None:
@@ -134,28 +126,30 @@ class Symbols:
             one.ask_us = now + self._rng.randint(*ASK_US)
         return None
 
-    def _batch(self, space: Space, telling: _Telling, room: int) -> SymbolBatch | None:
+    def _telling(self, space: Space, salt: bytes) -> _Telling:
+        sketch = _sketch(space, salt)
+        head = SymbolBatch(FEEDS, b"", salt, sketch.size, sketch.check, 0, ())
+        return _Telling(self._names.told_set(space, head), sketch)
+
+    def _batch(self, telling: _Telling, room: int) -> SymbolBatch | None:
         count = min((room - HEAD_MAX) // SYMBOL_MAX, SYMBOLS_MAX - telling.next)
         if count <= 0:
             telling.next = 0
             return None
         first, sketch = telling.next, telling.sketch
         symbols = sketch.symbols(first, count)
-        tag, salt = self._names.tag(space), telling.salt
-        batch = SymbolBatch(FEEDS, tag, salt, sketch.size, sketch.check, first, symbols)
+        batch = telling.head._replace(first=first, symbols=symbols)
         while len(batch.encode()) > room and batch.symbols:
             batch = batch._replace(symbols=batch.symbols[:-1])
         telling.next = first + len(batch.symbols)
         telling.told += 1
         return batch
 
-    def _asked(self, batch: SymbolBatch, now: int) -> None:
+    def asked(self, batch: SymbolBatch, now: int) -> None:
         """Go on telling when it is this node that is asked; else somebody asks for all."""
-        for space_id, telling in self._tellings.items():
-            space = self._names.spaces.get(space_id)
-            if space is None or batch.salt != telling.salt:
-                continue
-            if batch.about == self._names.tag(space) and telling.told < TOLD_MAX:
+        for telling in self._tellings.values():
+            head = telling.head
+            if (batch.about, batch.salt) == (head.about, head.salt) and telling.told < TOLD_MAX:
                 telling.next = telling.next if batch.first else 0
                 due_us = now + self._rng.randint(*MORE_US)
                 telling.due_us = due_us if telling.due_us is None else min(telling.due_us, due_us)

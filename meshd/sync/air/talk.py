@@ -253,12 +253,15 @@ class Talk:
 
     def symbols(self, node: bytes, batch: SymbolBatch, now: int) -> list[Finding]:
         """Take coded symbols of a neighbour's heads; return as `heads` does once they are known."""
-        space = self._names.find(node, batch.salt[: len(self._names.salt)], batch.about)
-        state = None if space is None else self._state(space)
-        if space is not None:
-            self._heads_us.pop(space.id, None)
-        heads = self._symbols.take(node, batch, state, now)
-        return [] if heads is None or space is None else self._compare(node, space, heads, now)
+        if not batch.symbols:
+            self._symbols.asked(batch, now)
+            return []
+        space = self._names.meant_set(node, batch)
+        if space is None:
+            return []
+        self._heads_us.pop(space.id, None)
+        heads = self._symbols.take(node, space, batch, now)
+        return [] if heads is None else self._compare(node, space, heads, now)
 
     def changed(self, now: int) -> None:
         """Say soon what is held now: others than who sent it may lack what came."""

@@ -27,6 +27,7 @@ from meshd.wire.air_messages import (
     Needs,
 )
 from meshd.wire.lora_payload import ObjectKind, Sub
+from meshd.wire.symbols import FEEDS, Symbol, SymbolBatch
 
 SALT = b"mm"
 MALLORY = b"m" * 10
@@ -176,12 +177,16 @@ def test_who_has_not_the_key_puts_no_words_into_a_members_mouth(net):
     feed = feed_name(home, home.author)
     true = tag_of(net.anna), heads_of(net.anna).tag, needs_of(net.anna, AirRange(feed, 1, 1)).tag
     for tag in true:
+        nothing = SymbolBatch(FEEDS, tag, SALT + b"00", 0, 0, 0, (Symbol(0, 0, 0),))
+        say(net.anna, Sub.SYMBOLS, nothing)
+        word = bytes((ObjectKind.WORD, Sub.SYMBOLS)) + MALLORY + nothing.encode()
+        net.anna.hear_object(net.ben.node, word)
         forked = Heads(SALT, tag, (AirHead(feed, FORKED), AirHead(b"new", 9)), partial=True)
         say(net.anna, Sub.HEADS, forked)
         say(net.anna, Sub.NEEDS, Needs(SALT, tag, (AirRange(feed, 1, 2),)))
         say(net.anna, Sub.PROBE, AirProbe(SALT, tag, (Mark(feed, 1, b"mark"),)))
     net.run(3 * MINUTE)
-    assert not net.named("ENTRY", "HEADS", "NEEDS", "PROBE", since=begin)
+    assert not net.named("ENTRY", "HEADS", "NEEDS", "PROBE", "SYMBOLS", since=begin)
 
 
 def test_recording_of_a_neighbour_makes_nobody_send(net):

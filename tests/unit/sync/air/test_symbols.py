@@ -51,7 +51,11 @@ class Node:
 
     def hear(self, node, body, now):
         batch = SymbolBatch.decode(body)
-        heads = self.symbols.take(node, batch, self.space.state, now)
+        if not batch.symbols:
+            self.symbols.asked(batch, now)
+            return
+        space = self.symbols._names.meant_set(node, batch)
+        heads = None if space is None else self.symbols.take(node, space, batch, now)
         if heads is not None:
             self.found.append(heads)
 
@@ -152,16 +156,36 @@ def test_who_has_not_the_key_says_and_learns_nothing():
     assert len(sent) == 1 and not stranger.found
 
 
+def test_who_has_not_the_key_tells_no_other_set_under_a_tag_that_was_heard():
+    """A set of nothing contradicts nobody, and a member alone on a place shows its check."""
+    here = authors(60)
+    teller, listener = Node(1, here), Node(2, here)
+    teller.symbols.tell(teller.space, teller.space.state, 0)
+    true = teller.symbols.build(0, 1_000)
+    nothing = tuple(Symbol(0, 0, 0) for _ in true.symbols)
+    alone = next(symbol for symbol in true.symbols if symbol.members == 1)
+    told = [
+        SymbolBatch(FEEDS, about, true.salt, size, check, 0, symbols)
+        for about in (true.about, listener.symbols._names.tag(teller.space))
+        for size, check, symbols in ((0, 0, nothing), (1, alone.check, (alone, *nothing[1:])))
+    ]
+    for batch in (*told, true._replace(salt=true.salt[:2] + b"xx"), true._replace(subject=2)):
+        listener.hear(teller.node, batch.encode(), 0)
+    assert not listener.found and not listener.symbols._open
+    listener.hear(teller.node, true.encode(), 0)
+    assert len(listener.found) == 1
+
+
 def test_new_sets_of_one_neighbour_are_held_to_a_pace_and_lies_end():
     listener = Node(2, authors(100))
     names = names_of(listener.symbols._names.spaces, bytes([7, 7]))
     names._node = bytes([7]) * 10
-    tag = names.tag(listener.space)
     random = Random(1)
     for number in range(200):
         salt = bytes([7, 7]) + number.to_bytes(2, "big")
-        lie = SymbolBatch(FEEDS, tag, salt, 90, 1, 0, listener_symbols(random))
-        listener.hear(names._node, lie.encode(), number * SECOND // 10)
+        lie = SymbolBatch(FEEDS, b"", salt, 90, 1, 0, listener_symbols(random))
+        told = names.told_set(listener.space, lie).encode()
+        listener.hear(names._node, told, number * SECOND // 10)
     assert len(listener.symbols._open) == 1
     began_us = listener.symbols._open[names._node, listener.space.id].began_us
     assert began_us % symbols.NEW_US < SECOND
