@@ -2,8 +2,9 @@
 
 Enters: heads that neighbours claim, gaps, entries that came, wants of others. Leaves: NEEDS. A want
 waits at random, and again when a neighbour has just asked for the same; it ends when nothing came
-after some tries. The last of them waits until a neighbour has new parts to give: who had its part
-gets no answer. A claim of many entries moves nothing: windows are asked for, one after another.
+after some tries. The last of them waits until a neighbour has new parts to give, unless something
+comes before: who had its part gets no answer. A claim of many entries moves nothing: windows are
+asked for, one after another.
 """
 
 from functools import partial
@@ -48,6 +49,12 @@ class _Want:
         self.due_us = due_us
         self.tries = 0
         self.asked_us = 0
+
+    def hope(self, due_us: int) -> None:
+        """Begin to count anew, something comes: there is no need to wait for anybody's new part."""
+        rests = self.tries >= TRIES_MAX - 1
+        self.due_us = due_us if rests else max(self.due_us, due_us)
+        self.tries = 0
 
 
 class AirWants:
@@ -98,8 +105,7 @@ class AirWants:
         if seq >= want.last:
             del self._wants[feed]
         else:
-            want.tries = 0
-            want.due_us = max(want.due_us, now + self._slow * self._rng.randint(*AGAIN_US) // 4)
+            want.hope(now + self._slow * self._rng.randint(*AGAIN_US) // 4)
 
     def forget(self, feed: Feed) -> None:
         """Ask no more: the feed was forked, and grows no more."""
@@ -109,8 +115,7 @@ class AirWants:
         """Wait: what is wanted is on its way, though slowly."""
         want = self._wants.get(feed)
         if want is not None:
-            want.tries = 0
-            want.due_us = max(want.due_us, now + AGAIN_US[0])
+            want.hope(now + AGAIN_US[0])
 
     def others(self, feed: Feed, first: int, now: int) -> None:
         """Wait: a neighbour has just asked for the same."""

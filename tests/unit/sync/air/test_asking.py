@@ -2,13 +2,15 @@
 
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
 
+import pytest
 from devices.air_net import MINUTE, AirNet
 from devices.sync_net import SECOND
 
 from meshd.sync.air.names import Names
 from meshd.sync.air.offers import ASKED_SPAN_US
-from meshd.sync.air.wants import AGAIN_US, TRIES_MAX, VAIN_US, AirWants
+from meshd.sync.air.wants import AGAIN_US, TRIES_MAX, VAIN_US, WINDOW, AirWants
 
 
 def asks(wants, until_us):
@@ -34,6 +36,40 @@ def test_a_want_lives_until_a_neighbour_that_gave_its_part_has_a_new_one():
     assert not len(wants)
     assert wants.add(feed, 9, times[-1] + VAIN_US) is None
     assert not len(wants)
+
+
+@pytest.mark.parametrize("tries", range(1, TRIES_MAX + 1))
+@pytest.mark.parametrize("slow", [1, 10])
+def test_whichever_ask_is_answered_the_next_window_is_asked_for_soon_after_it(tries, slow):
+    net = AirNet()
+    space = net.founder("ben").home
+    names = Names(net.houses["ben"].spaces)
+    names.begin(b"ss")
+    wants, feed = AirWants(names, Random(1), slow=slow), (space.id, bytes(range(32)))
+    wants.add(feed, 100, 0)
+    asked_us = asks(wants, VAIN_US * 3 * slow)[tries - 1]
+    wants = AirWants(names, Random(1), slow=slow)
+    wants.add(feed, 100, 0)
+    asks(wants, asked_us + 1)
+    for seq in range(1, WINDOW + 1):
+        now = asked_us + seq * 2 * SECOND
+        space.feeds[feed[1]] = SimpleNamespace(seq=seq, frozen=False)
+        wants.came(feed, seq, now)
+    next_us = wants.due_us()
+    assert now < next_us < now + slow * AGAIN_US[1]
+    assert wants.build(next_us, 200).ranges[0].first == WINDOW + 1
+
+
+def test_an_entry_that_comes_in_pieces_ends_the_wait_for_new_parts():
+    net = AirNet()
+    space = net.founder("ben").home
+    names = Names(net.houses["ben"].spaces)
+    names.begin(b"ss")
+    wants, feed = AirWants(names, Random(1)), (space.id, bytes(range(32)))
+    wants.add(feed, 9, 0)
+    rest_us = asks(wants, ASKED_SPAN_US)[-1]
+    wants.hold(feed, rest_us + SECOND)
+    assert wants.due_us() == rest_us + SECOND + AGAIN_US[0]
 
 
 def answered(listens):
