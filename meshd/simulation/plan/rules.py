@@ -8,7 +8,8 @@ does not read) is a mistake here. Must not know: TOML, worlds.
 from typing import cast
 
 from meshd.config.locate import Path
-from meshd.config.radios import check_frequency, check_rate
+from meshd.config.radio_fit import has_room
+from meshd.config.radios import check_frequency, check_rate, facts_of
 from meshd.config.reader import Document, Reader
 from meshd.config.values import suggest
 from meshd.core.errors import UsageError
@@ -152,9 +153,15 @@ def _check_lora(reader: Reader, protocol: str, path: Path, medium: Document) -> 
         reader.wrong(path, '"region" is missing: whose law the radios keep, as "EU868"')
     elif plan.region:
         try:
-            band_of(plan)
+            band = band_of(plan)
         except UsageError as error:
             reader.wrong((*path, "region"), str(error))
+            return
+        facts = facts_of(kind_of(plan.modem)) if plan.modem else None
+        if protocol == "meshd" and facts and not has_room(facts, setting.modulation, band):
+            rate = setting.modulation.text
+            text = f"no node takes {rate} here: the law gives a beacon of {facts.kind} too little"
+            reader.wrong((*path, "modem"), text)
 
 
 def _unused(reader: Reader, path: Path, item: Document, used: tuple[str, ...], what: str) -> None:

@@ -49,7 +49,7 @@ MODEMS = (
     *("meshtastic", "meshtastic-signed"),
 )
 EBYTE_EUROPE = Band("EU868", 868.125, 14.0, 7, 125.0, scarce=True)
-EBYTE_ELSEWHERE = Band("AU915", 917.125, 20.0, 7, 125.0)
+EBYTE_ELSEWHERE = Band("AU915", 917.125, 20.0, 7, 250.0)
 """What an Ebyte takes, whose channels are 1 MHz apart."""
 _DEAF, _LISTEN_FIRST = ("reyax", "rn2483"), ("JP920", "KR920")
 """Modules that do not listen before they talk, and where law demands it."""

@@ -295,6 +295,11 @@ MISTAKES += [
         "f:13: medium.modem: 890 MHz: rn2483 can be set to 433.05 to 434.79 and 863 to 870 and "
         "902 to 928 MHz; the nearest is 902 MHz",
     ),
+    (
+        ONE.replace("868.3", "917.125").replace("EU868", "AU915").replace("factor=9", "factor=7")
+        + "modem='ebyte'",
+        "f:13: medium.modem: no node takes SF7 at 125 kHz here: the law gives a beacon of ebyte",
+    ),
     ("letters=true\n" + RIVAL + LORA, "f:1: letters: managed-flood has no direct"),
     (
         HEAD + "[[fault]]\nkind='jam'\nat_s=1",
