@@ -99,6 +99,7 @@ class LoraRadios:
         self._ahead_us = 0
         self._final: bytes | None = None
         self._later: asyncio.TimerHandle | None = None
+        self._told: dict[str, Problem | None] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._saving: set[asyncio.Task[None]] = set()
         self._radios = {
@@ -132,10 +133,10 @@ class LoraRadios:
             return
         if self._disk.suspicion:
             text = f"{self._disk.suspicion}: the hour counts as spent, radios wait it out"
-            self._host.problem("airtime past", Problem("airtime-suspect", text, _KEEP))
+            self._tell("airtime past", Problem("airtime-suspect", text, _KEEP))
             log.warning("airtime suspect: %s", self._disk.suspicion)
             self._later = asyncio.get_running_loop().call_later(
-                HOUR_US / 1e6, self._host.problem, "airtime past", None
+                HOUR_US / 1e6, self._tell, "airtime past", None
             )
         self._ahead_us = self._disk.now() - _now()
         law = chosen[0].config.law
@@ -189,11 +190,11 @@ class LoraRadios:
             await asyncio.get_running_loop().run_in_executor(None, self._disk.write, event.state)
         except RequestError as error:
             text = f"radios do not send: {error.text}"
-            self._host.problem("airtime", Problem("airtime-unsaved", text, error.remedy))
+            self._tell("airtime", Problem("airtime-unsaved", text, error.remedy))
             self._host.node.airtime_saved(event.number, False, _now())
         else:
-            self._host.problem("airtime", None)
-            self._host.problem("airtime witness", _unwitnessed(self._disk.unwitnessed))
+            self._tell("airtime", None)
+            self._tell("airtime witness", _unwitnessed(self._disk.unwitnessed))
             self._host.node.airtime_saved(event.number, True, _now())
         self._host.drain()
 
@@ -206,7 +207,13 @@ class LoraRadios:
 
     def problem(self, name: str, problem: Problem | None) -> None:
         """Show or clear what is wrong with a radio."""
-        self._host.problem(f"radio {name}", problem)
+        self._tell(f"radio {name}", problem)
+
+    def _tell(self, kind: str, problem: Problem | None) -> None:
+        """Show or clear a problem, once: what is told is recorded, and most is looked at again."""
+        if self._told.get(kind) != problem:
+            self._told[kind] = problem
+            self._host.problem(kind, problem)
 
     def told(self, radio: "_Radio", event: Event) -> None:
         """Carry an event of a modem into the node."""
