@@ -67,8 +67,9 @@ def _put(options: Namespace) -> int:
 
 def _where(options: Namespace) -> str:
     """Return what to do about a file that is not there: most likely a slip, or the wrong order."""
-    if os.path.exists(options.space):
-        return f"the space comes first, then the file: meshd put {options.file} {options.space}"
+    if os.path.isfile(options.space):
+        turned = f"{shlex.quote(options.file)} {shlex.quote(options.space)}"
+        return f"the space comes first, then the file: meshd put {turned}"
     folder = os.path.abspath(os.path.dirname(options.file))
     return f"is its name right? ls {shlex.quote(folder)} shows what is there"
 

@@ -218,13 +218,18 @@ def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
     assert "3 of 0 chunks\ufffd" in drawn and drawn.endswith("\n")
 
 
-def test_file_or_folder_that_is_not_there_is_named(host, capsys):
+def test_file_or_folder_that_is_not_there_is_named(host, capsys, tmp_path):
     code, _, err = say(capsys, "put", "garden", "nofile")
     assert (
         code == Exit.NOT_FOUND and "there is no file nofile" in err and "is its name right?" in err
     )
     code, _, err = say(capsys, "put", __file__, "garden")
     assert code == Exit.NOT_FOUND and f"meshd put garden {__file__}" in err
+    (tmp_path / "my map").touch()
+    _, _, err = say(capsys, "put", str(tmp_path / "my map"), "garden")
+    assert f"meshd put garden '{tmp_path}/my map'" in err
+    _, _, err = say(capsys, "put", str(tmp_path), "mpa.pdf")
+    assert "is its name right?" in err and "comes first" not in err, "a folder is no file"
     code, _, err = say(capsys, "get", "garden", "a", "-o", "/nodir/x")
     assert code == Exit.ERROR and "there is no folder /nodir" in err and "mkdir -p /nodir" in err
     assert host.asked == []
