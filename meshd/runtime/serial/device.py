@@ -12,6 +12,7 @@ import errno
 import grp
 import os
 import termios
+from contextlib import suppress
 from itertools import pairwise
 from shlex import quote
 from typing import Any
@@ -102,20 +103,25 @@ def _taken(path: str) -> str:
     if not number:
         return f"another program has it open: `sudo fuser {path}` tells which; stop that program"
     if _is_meshd(words, "run"):
-        return (
-            f"meshd itself has it open (process {number}): `meshd radio list{_place(words)}` tells "
-            "how it is, or stop that process first"
-        )
+        lists = f"`meshd radio list{_place(number, words)}` tells how it is"
+        return f"meshd itself has it open (process {number}): {lists}, or stop that process first"
     name = "meshd radio" if _is_meshd(words, "radio") else os.path.basename(words[0])
     patience = ", or wait half a minute, it lets go then" if name == "ModemManager" else ""
     return f"{name} has it open (process {number}): stop it{patience}"
 
 
-def _place(words: list[str]) -> str:
-    """Return the state directory that a command line names, as an option; "" for the usual one."""
+def _place(number: int, words: list[str]) -> str:
+    """Return the state directory of a process's command line as an option; "" for the usual one.
+
+    What it names is meant from that process's own folder.
+    """
     named = [after for word, after in pairwise(words) if word == "--state-dir"]
     named += [word.partition("=")[2] for word in words if word.startswith("--state-dir=")]
-    return f" --state-dir {quote(named[-1])}" if named else ""
+    if not named:
+        return ""
+    with suppress(OSError):
+        named.append(os.path.join(os.readlink(f"/proc/{number}/cwd"), named[-1]))
+    return f" --state-dir {quote(named[-1])}"
 
 
 def _holder(path: str) -> tuple[int, list[str]]:

@@ -50,9 +50,13 @@ def test_port_that_no_group_may_open(monkeypatch, tmp_path):
         (["meshd", "run"], "meshd itself has it open (process {}): `meshd radio list`"),
         (
             ["meshd", "run", "--state-dir", "my m"],
-            "`meshd radio list --state-dir 'my m'` tells how",
+            "`meshd radio list --state-dir '{home}/my m'` tells how",
         ),
-        (["meshd", "run", "--state-dir=m"], "`meshd radio list --state-dir m` tells how it is"),
+        (
+            ["meshd", "run", "--state-dir=m"],
+            "`meshd radio list --state-dir {home}/m` tells how it is",
+        ),
+        (["meshd", "run", "--state-dir=/m"], "`meshd radio list --state-dir /m` tells how it is"),
         (["meshd", "radio"], "meshd radio has it open (process {}): stop it"),
         (["ModemManager"], "ModemManager has it open (process {}): stop it, or wait half a minute"),
         (["minicom"], "minicom has it open (process {}): stop it"),
@@ -67,13 +71,16 @@ def test_who_has_the_port_open_is_named(terminal, tmp_path, program, said):
         words = ["python", str(tmp_path / program[0]), *program[1:]]
         (tmp_path / program[0]).write_text("import sys; print(flush=True); sys.stdin.read()")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    home = tmp_path / "home"
+    home.mkdir()
+    pipes["cwd"] = str(home)
     holder = subprocess.Popen(words, executable=sys.executable, pass_fds=[slave], **pipes)
     holder.stdout.readline()
     try:
         advice = serial_device._trouble(str(tmp_path / "other-name"), errno.EBUSY).advice
     finally:
         holder.communicate()
-    assert said.format(holder.pid) in advice
+    assert said.format(holder.pid, home=os.path.realpath(home)) in advice
 
 
 @pytest.fixture
