@@ -226,17 +226,8 @@ class Announcer:
             wait = METRIC_DELAY_US + self._ctx.jitter(0, TRIGGER_JITTER_US)
             self._ctx.timers.set_earlier(("routing", "flush", outlet.link.name), now + wait)
 
-    def ask(self, neighbour: Neighbour, request: SeqnoRequest) -> None:
-        """Ask one neighbour, together with what else it is asked by `flush_urgent`.
-
-        Over LoRa only what is lost is worth a question, not what might be better.
-        """
-        if neighbour.link.kind is LinkKind.RADIO and self.announced(request.prefix) is not None:
-            return
-        self.ask_on(neighbour, request)
-
-    def ask_on(self, neighbour: Neighbour, request: SeqnoRequest | RouteRequest) -> None:
-        """Ask one neighbour, for another or back, together with what else it is asked now."""
+    def ask(self, neighbour: Neighbour, request: SeqnoRequest | RouteRequest) -> None:
+        """Ask one neighbour, together with what else it is asked by `flush_urgent`."""
         self._asks.setdefault(neighbour, []).append(request)
 
     def resend_us(self, targets: Iterable[Neighbour], quick: tuple[int, ...]) -> tuple[int, ...]:

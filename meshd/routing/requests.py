@@ -338,14 +338,14 @@ class Requests:
         if self._forwarded.repeats(request, now):
             return DropReason.BABEL_REQUEST_DUPLICATE
         if entry.selected is not None and entry.selected.neighbour is neighbour:
-            self._announcer.ask_on(neighbour, RouteRequest(request.prefix))
+            self._announcer.ask(neighbour, RouteRequest(request.prefix))
         target = self._towards(neighbour, entry)
         if target is None:
             return DropReason.BABEL_REQUEST_LOST
         if not self._forwarded.note(neighbour, request, entry, now):
             return DropReason.BABEL_REQUESTS_FULL
         entry.open = True
-        self._announcer.ask_on(target, request._replace(hop_count=request.hop_count - 1))
+        self._announcer.ask(target, request._replace(hop_count=request.hop_count - 1))
         return None
 
     def _towards(self, asker: Neighbour, entry: Entry) -> Neighbour | None:

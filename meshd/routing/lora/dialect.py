@@ -392,9 +392,13 @@ class LoraDialect:
         return host_prefix(self._mesh + node)
 
     def _missed(self, prefix: Prefix) -> bool:
-        """Tell whether a route is missed: for one that is only better a whole mesh would ask."""
+        """Tell whether a whole mesh should be asked: there is no way, or by who may be gone."""
         entry = self._learner.table.entries.get(prefix)
         if entry is None or entry.selected is None:
+            return True
+        via = entry.selected.neighbour
+        peer = self.peers.get(node_of_address(via.address))
+        if peer is not None and peer.neighbour is via and peer.late:
             return True
         return self._learner.requests.awaited(entry) is not None
 

@@ -15,8 +15,9 @@ from meshd.wire.lora_routes import RouteEntry
 WAITING_MAX = 16
 """Groups of one neighbour that wait for names."""
 
-LATE_HOPS = 2
-"""So many hops dearer is who may be gone: a way over one hop more goes before it."""
+LATE_HOPS = 3
+"""So many hops dearer is who may be gone: a way over one hop more, though a weak one, goes before
+it, and is asked for where it is not feasible."""
 
 DOUBT_SOON = 30
 """After so many times the time in which changes are told a message of others blames it again."""

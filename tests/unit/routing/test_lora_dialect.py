@@ -112,16 +112,27 @@ def test_a_weak_link_costs_more():
 def test_who_may_be_gone_is_a_next_hop_where_there_is_no_other_and_until_it_is_heard():
     talker = one()
     talker.lora.late({node(B)}, S)
-    assert ways(talker, D) == [(B, 75)]
+    assert ways(talker, D) == [(B, 90)]
     talker.lora.heard(node(C), 10.0, S)
     talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 4, 30, False)), S)
-    assert ways(talker, D) == [(C, 45), (B, 75)]
+    assert ways(talker, D) == [(C, 45), (B, 90)]
     (row,) = [
         row for row in talker.babel.routes(S) if row.prefix == str(prefix(D)) and row.selected
     ]
     assert row.next_hop == address_text(address(C))
     talker.lora.heard(node(B), 10.0, 2 * S)
     assert ways(talker, D) == [(B, 45), (C, 45)]
+
+
+def test_where_the_next_hop_may_be_gone_a_later_seqno_of_better_ways_is_asked_for():
+    talker = one()
+    told(talker, 60 * S)
+    talker.lora.heard(node(C), 10.0, 60 * S)
+    talker.lora.learn(node(C), names(C, (OWN, 0, 15, True), (D, 3, 15, False)), 60 * S)
+    assert ways(talker, D) == [(B, 45)]
+    assert not [want for said in rest(talker, 600 * S) for want in said.wants]
+    talker.lora.late({node(B)}, 600 * S)
+    assert [want for said in rest(talker, 620 * S) for want in said.wants] == [Want(short(D), 5)]
 
 
 def test_a_hop_costs_what_its_spreading_factor_does():
