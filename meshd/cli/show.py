@@ -2,6 +2,7 @@
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 
 from meshd.cli.client import Client
 from meshd.cli.main import Command
@@ -27,6 +28,9 @@ from meshd.status.text import (
 
 _OWN_MESSAGES = ("message-state",)
 """Notices of what became of an own message: `node` is its receiver."""
+
+ASK_AGAIN_S = 2.0
+"""Many may speak in a space before their names are known: one question is for all of them."""
 
 Value = dict[str, object]
 
@@ -114,33 +118,46 @@ def _watch(options: Namespace) -> int:
 
 
 class Names:
-    """The names of spaces, and of their members, asked of the daemon when an unknown comes up."""
+    """The names of spaces, and of their members, asked of the daemon when an unknown comes up.
 
-    def __init__(self, options: Namespace) -> None:
+    What has no name yet may get one: it is asked for again, at most once in `ASK_AGAIN_S`.
+    """
+
+    def __init__(self, options: Namespace, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        self._known: dict[object, object] = {}
+        self._clock = clock
+        self._spaces: dict[object, object] = {}
         self._members: dict[tuple[object, object], object] = {}
+        self._asked_s: dict[tuple[str, object], float] = {}
 
     def of(self, space: object) -> str:
         """Return a space's name, or the beginning of its id."""
-        if space not in self._known:
+        if space not in self._spaces and self._may_ask("space", space):
             with connect(self._options) as client:
                 rows = rows_of(client.call("space.list"), "spaces")
-            self._known |= {space: None, **{row.get("space"): row.get("name") for row in rows}}
-        return clean(self._known[space] or str(space)[:16])
+            self._spaces |= {row.get("space"): row["name"] for row in rows if row.get("name")}
+        return clean(self._spaces.get(space) or str(space)[:16])
 
     def person(self, space: object, key: object) -> str:
         """Return what the members of a space call an author or a node, "" where they do not."""
         if not space or not key:
             return ""
-        if (space, key) not in self._members:
-            self._members[space, key] = None
+        if (space, key) not in self._members and self._may_ask("members", space):
             with connect(self._options) as client:
                 rows = rows_of(self._ask(client, space), "members")
             for row in rows:
                 for one in (row.get("author"), row.get("node")):
-                    self._members[space, one] = row.get("name")
-        return clean(self._members[space, key] or "")
+                    if one and row.get("name"):
+                        self._members[space, one] = row["name"]
+        return clean(self._members.get((space, key)) or "")
+
+    def _may_ask(self, what: str, space: object) -> bool:
+        """Tell whether the last question was long enough ago; if so, this is one."""
+        now_s, asked_s = self._clock(), self._asked_s.get((what, space))
+        if asked_s is not None and now_s < asked_s + ASK_AGAIN_S:
+            return False
+        self._asked_s[what, space] = now_s
+        return True
 
     def _ask(self, client: Client, space: object) -> Value:
         try:

@@ -15,7 +15,7 @@ from daemons.fake_host import AUTHOR, NODE, OTHER, PROBLEM, SPACE, snapshot
 
 from meshd.cli.client import Client
 from meshd.cli.main import main
-from meshd.cli.show import Names, notice_text
+from meshd.cli.show import ASK_AGAIN_S, Names, notice_text
 from meshd.core.errors import Exit, RequestError
 
 
@@ -196,7 +196,7 @@ def test_notices_name_space_and_node_as_people_do(host):
     ):
         assert notice_text({"kind": "entry", "fields": fields}, names) == shown
     asked = [verb for verb, _ in host.asked]
-    assert asked == ["space.list", "space.members"] * 2 + ["space.members"], "for unknown ones"
+    assert asked == ["space.list", "space.members"] * 2, "once for each space"
     lost = {"node": OTHER, "why": "closed by peer"}
     assert notice_text({"kind": "session-down", "fields": lost, "warning": True}, names) == (
         "! session-down from qrst-uvwx-yz23-4567: why closed by peer"
@@ -210,6 +210,23 @@ def test_notices_name_space_and_node_as_people_do(host):
     )
     assert notice_text({"kind": "met", "missed": 3}, names) == "(3 were missed) met"
     assert notice_text({}, names) == "None"
+
+
+def test_name_that_comes_later_is_asked_for_again_and_not_for_each_notice(host):
+    now_s = [0.0]
+    names = Names(SimpleNamespace(state_dir=None), clock=lambda: now_s[0])
+    known = {verb: host.answers.pop(verb) for verb in ("space.list", "space.members")}
+    host.answers |= {"space.list": {"spaces": []}, "space.members": {"members": []}}
+    assert (names.of(SPACE), names.person(SPACE, AUTHOR)) == (SPACE[:16], "")
+    host.answers |= known
+    for number in range(1_000):
+        assert names.person(SPACE, f"{number:064x}") == "" and names.of(SPACE) == SPACE[:16]
+    assert [verb for verb, _ in host.asked] == ["space.list", "space.members"]
+    now_s[0] += ASK_AGAIN_S
+    assert (names.of(SPACE), names.person(SPACE, AUTHOR)) == ("garden", "Ada")
+    now_s[0] += ASK_AGAIN_S
+    assert (names.of(SPACE), names.person(SPACE, AUTHOR)) == ("garden", "Ada")
+    assert [verb for verb, _ in host.asked] == ["space.list", "space.members"] * 2
 
 
 def test_status_loads_nothing_heavy(host, tmp_path):
