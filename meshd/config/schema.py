@@ -187,16 +187,17 @@ RADIO = Table(
             "spreading_factor",
             "integer",
             integer(7, 12),
-            "9, or less where the law bounds a frame",
+            "9; 7 for an Ebyte; 7 or 8 where the law bounds a frame",
             "Higher reaches farther and is slower; all nodes of a mesh need the same. Where one "
-            "frame may take 400 ms (US915, AU915, AS923, JP920) it is 7.",
+            "frame may take 400 ms (US915, AU915, AS923, BR902, JP920) it is 7, in CN470 8; an "
+            "Ebyte has 7 everywhere.",
             "9",
         ),
         Key(
             "bandwidth_khz",
             "number",
             number(7.8, 500),
-            "125",
+            "125; 250 for an Ebyte where one frame may take 400 ms",
             "Wider is faster and reaches less far; all nodes of a mesh need the same. 125, 250 or "
             "500; RNode, MeshCore and Meshtastic take narrower ones too.",
             "125",

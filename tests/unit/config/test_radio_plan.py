@@ -135,6 +135,7 @@ def test_whatever_is_named_is_refused_or_within_the_law():
             assert beacon_us(None, radio.modulation) <= limit_us
 
 
+MODULE = {kind: {"module_dbm": 22} if kind == "ebyte" else {} for kind in ("auto", *KINDS)}
 EBYTE = f'{EU}kind = "ebyte"\nmodule_dbm = 22\n'
 UNREACHED = [
     ("frequency_mhz = 869.525\n", "f:6: radio.frequency_mhz: 869.525 MHz: ebyte can be set to"),
@@ -194,6 +195,19 @@ def test_usual_setting_of_each_kind_can_be_had_and_used():
             assert nearest_mhz(facts, mhz) == mhz
             band = one.law.judge(one.frequency_hz, wide_hz, one.tx_dbm, listens=True)
             assert beacon_us(facts, one.modulation) <= band.control_us_max(wide_hz)
+
+
+@pytest.mark.parametrize("kind", ["auto", *KINDS])
+def test_usual_rates_are_those_that_the_pages_name(kind):
+    short = ("US915", "AU915", "AS923", "BR902", "JP920")
+    for region in set(laws()) - ({"CN470"} if kind == "rn2483" else set()):
+        rate = radio_config(
+            {"port": "/p", "kind": kind, "region": region, **MODULE[kind]}
+        ).modulation
+        usual = (7 if region in short else 8 if region == "CN470" else 9, 125_000)
+        if kind == "ebyte":
+            usual = (7, 250_000 if region in short else 125_000)
+        assert (rate.spreading_factor, rate.bandwidth_hz) == usual, region
 
 
 @cache
