@@ -91,12 +91,10 @@ def prev_length(kind: int) -> int:
     return PREV_WHOLE if kind == Kind.DISTRESS else PREV_LEN
 
 
-def thin_length(seq: int, payload: int, room: int) -> tuple[int, bool]:
-    """Return the bytes of an entry without a clear part, and whether bodies of `room` hold it."""
+def thin_length(seq: int, payload: int) -> int:
+    """Return the bytes of an entry without a clear part."""
     around = 1 + ID_LEN + _TIME.size + MEMBERSHIP_LEN + PREV_LEN + SEED_LEN + TAG_LEN
-    size = around + len(pack_number(seq)) + payload + SIGNATURE_LEN
-    part = room - ID_LEN - len(pack_number(seq)) - 1
-    return size, size <= room or (size <= THIN_MAX and size <= PARTS_MAX * part)
+    return around + len(pack_number(seq)) + payload + SIGNATURE_LEN
 
 
 def blob_ref(author_id: bytes, seq: int) -> bytes:

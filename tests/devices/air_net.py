@@ -93,6 +93,9 @@ class NoBlobs:
     def gives(self, link, ref):
         return None
 
+    def budget(self, link, now):
+        return None
+
     def taking(self, root):
         return None
 

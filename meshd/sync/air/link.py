@@ -16,7 +16,7 @@ from meshd.sync.air.states import State
 from meshd.sync.air.talk import FAR, NEAR, Talk
 from meshd.sync.air.wants import AirWants
 from meshd.sync.ports import RadiosPort
-from meshd.wire.air_entry import Thin, split
+from meshd.wire.air_entry import ID_LEN, Thin, split
 from meshd.wire.air_messages import Digests, Heads
 from meshd.wire.lora_payload import Local, ObjectKind, Sub
 
@@ -185,6 +185,18 @@ class AirLink:
                 return None
             airtime_us += self.airtime_us(LOCAL_OVERHEAD + len(body))
         return airtime_us or None
+
+    def carries(self, seq: int, size: int, hour_us: int | None) -> bool:
+        """Tell whether an entry of so many bytes goes in frames of which `hour_us` hold all.
+
+        What takes more than an hour leaves to bulk might wait for ever for one that is so free.
+        """
+        if size <= self.room:
+            return True
+        parts = split(bytes(ID_LEN), seq, bytes(size), self.room)
+        frames = (LOCAL_OVERHEAD + len(part.encode()) for part in parts)
+        airtime_us = sum(self.airtime_us(frame) for frame in frames)
+        return bool(parts) and (hour_us is None or airtime_us <= hour_us)
 
     def _law_us(self, offer: Offer, now: int) -> int:
         """Return when the law lets an entry go: in the radio's queue it would grow too old."""

@@ -1,9 +1,10 @@
 """Entries that are too long for LoRa as entries: they go in pieces, as small files do.
 
-Enters: such entries that somebody may lack, offers of neighbours. Leaves: offers and pieces by
-`AirBlobs`, entries for `accept`, and sentences for people: what waits for what, and how long. Only
-the next entry of a feed is taken, since nobody could judge another one; so each feed has one entry
-on its way here at most. Pieces go last of all, and authors have equal parts of them.
+So do those whose frames together take more of the law's hour than it leaves to bulk. Enters: such
+entries that somebody may lack, offers of neighbours. Leaves: offers and pieces by `AirBlobs`,
+entries for `accept`, and sentences for people: what waits for what, and how long. Only the next
+entry of a feed is taken, since nobody could judge another one; so each feed has one entry on its
+way here at most. Pieces go last of all, and authors have equal parts of them.
 Ref: docs/wire-format.md#entries-over-lora, docs/decisions/0014-entries-by-lora.md.
 """
 
@@ -16,15 +17,17 @@ from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
 from meshd.core.law import HOUR_US
 from meshd.space.space import Space
+from meshd.sync.air.link import AirLink
 from meshd.sync.air.names import Feed, Names
 from meshd.sync.air.offers import Key
+from meshd.sync.air.thin import fitting
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.files.air.rule import bytes_text
 from meshd.sync.files.air.sending import Plan, Sending
 from meshd.sync.files.air.taking import IDLE_US, QUIET_US, Taking
 from meshd.sync.ports import PassingPort
 from meshd.wire import entry as wire
-from meshd.wire.air_entry import ID_LEN, blob_ref, ref_parts
+from meshd.wire.air_entry import ID_LEN, Thin, blob_ref, ref_parts
 from meshd.wire.lora_pieces import Offer
 
 SOON_US = 500_000, 3_000_000
@@ -67,6 +70,21 @@ class LongEntries:
         blobs.takers = self
 
     # --- giving -----------------------------------------------------------------------------------
+
+    def thin(self, link: AirLink, feed: Feed, data: bytes, now: int, *, whole: bool) -> Thin | None:
+        """Return an entry as a radio sends it in frames; None: in pieces, or not at all."""
+        space = self._spaces.get(feed[0])
+        if space is None:
+            return None
+        thin = fitting(space, feed[1], data, room=link.room, whole=whole)
+        if thin is None or not self.fits(link, thin.seq, len(thin.encode()), now):
+            return None
+        return thin
+
+    def fits(self, link: AirLink, seq: int, size: int, now: int) -> bool:
+        """Tell whether an entry of so many bytes on air goes in frames by a radio."""
+        budget = self._blobs.budget(link.name, now)
+        return link.carries(seq, size, None if budget is None else budget.hour_us)
 
     def news(self, link: str, key: Key, data: bytes, now: int, *, own: bool, alone: bool) -> None:
         """Offer an entry that is on disk now; one of each author, who lacks the others asks.

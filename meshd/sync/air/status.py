@@ -14,7 +14,7 @@ from meshd.sync.air.acks import FEW
 from meshd.sync.air.link import AirLink
 from meshd.sync.air.long import LongEntries
 from meshd.sync.files.air.rule import bytes_text
-from meshd.wire.air_entry import thin_length
+from meshd.wire.air_entry import THIN_MAX, thin_length
 
 _AFTER = "what you write next comes after it"
 _BEFORE = (
@@ -74,11 +74,13 @@ def post_waits(
     ways: list[tuple[int, str]] = []
     why = ""
     for link in links:
-        size, fits = thin_length(*written, link.room)
+        size = thin_length(*written)
+        fits = size <= THIN_MAX and long.fits(link, written.seq, size, now)
         if fits or not link.up or set(link.neighbours).issubset(served):
             continue
         if not near.intersection(link.neighbours) and not link.near.talk.shares(space.id, now):
-            why = why or f"nobody who hears {link.name} shares the space, and others pass on 2 kB"
+            most = "2 kB" if size > THIN_MAX else f"less than {bytes_text(size)} at its setting"
+            why = why or f"nobody who hears {link.name} shares the space, and others pass on {most}"
         elif (took_us := long.time_us(link.name, size, now)) is None:
             why = why or f"{bytes_text(size)} are too much for {link.name} at its setting"
         else:

@@ -36,7 +36,6 @@ from meshd.sync.air.offers import Key, Offer, worth
 from meshd.sync.air.shows import Shows
 from meshd.sync.air.states import LONG_AGO_US, State
 from meshd.sync.air.status import Written, post_waits, told_of
-from meshd.sync.air.thin import fitting
 from meshd.sync.air.words import Asker, Words
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.ports import HeardPort, LocalPort, ObjectPort, PassingPort, RadiosPort
@@ -273,7 +272,7 @@ class AirSync:
         for link in self._links.values():
             if not link.up or served.issuperset(link.neighbours):
                 continue
-            thin = fitting(space, key[1], data, room=link.room, whole=False)
+            thin = self._long.thin(link, key[:2], data, now, whole=False)
             beside = bool(self._radios.beside(link.name))
             if thin is None:
                 self._long.news(link.name, key, data, now, own=own, alone=not beside)

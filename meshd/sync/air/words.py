@@ -16,7 +16,6 @@ from meshd.sync.air.names import Names
 from meshd.sync.air.offers import Key, Offer
 from meshd.sync.air.own_entries import OwnEntries
 from meshd.sync.air.talk import Ahead, Behind, Finding, Unlike
-from meshd.sync.air.thin import fitting
 from meshd.sync.ports import PassingPort
 from meshd.sync.reads import Reads
 from meshd.wire import air_messages as wire
@@ -145,10 +144,10 @@ class Words:
         self._own.one((space, author), seq, read, now)
 
     def _offer(self, asker: Asker, key: Key, data: bytes, now: int, *, whole: bool) -> None:
-        space, link, far = self._spaces.get(key[0]), asker.link, asker.voice.far
-        if space is None:
+        link, far = asker.link, asker.voice.far
+        if self._spaces.get(key[0]) is None:
             return
-        thin = fitting(space, key[1], data, room=link.room, whole=whole)
+        thin = self._long.thin(link, key[:2], data, now, whole=whole)
         due_us = link.answer_us(now, far=far)
         if thin is not None:
             link.offer(Offer(key, thin, due_us, everybody=far), now)
