@@ -11,7 +11,7 @@ from meshd.space.record import early_key, early_start
 from meshd.wire import entry as wire
 
 EARLY_EACH = 2
-"""Calls of one author that are shown ahead of their order."""
+"""Calls of one author that are shown ahead of their order: the latest ones."""
 EARLY_MAX = 64
 """The same of all authors of a space."""
 
@@ -23,18 +23,23 @@ class Early(dict[bytes, dict[int, bytes]]):
         super().__init__()
         self._space = space
 
-    def is_full(self, author: bytes) -> bool:
-        """Tell whether one more call of an author is too many."""
-        return len(self.get(author, {})) >= EARLY_EACH or len(self.all()) >= EARLY_MAX
+    def takes(self, author: bytes, seq: int) -> bool:
+        """Tell whether one more call of an author finds room: none that is older than all does."""
+        calls = self.get(author, {})
+        if len(calls) >= EARLY_EACH:
+            return seq not in calls and seq > min(calls)
+        return seq not in calls and len(self.all()) < EARLY_MAX
 
     def all(self) -> list[tuple[bytes, bytes]]:
         """Return (author, entry) of each call, the latest of an author last."""
         return [(author, calls[seq]) for author, calls in self.items() for seq in sorted(calls)]
 
-    def keep(self, author: bytes, seq: int, data: bytes) -> MetaRow:
-        """Keep a call; return its row."""
+    def keep(self, author: bytes, seq: int, data: bytes) -> tuple[MetaRow, ...]:
+        """Keep a call, the oldest of its author goes for it; return what changes on the disk."""
+        calls = self.get(author, {})
+        gone = self.placed(author, min(calls)) if len(calls) >= EARLY_EACH else ()
         self.setdefault(author, {})[seq] = data
-        return MetaRow(early_key(self._space, author, seq), data)
+        return (*gone, MetaRow(early_key(self._space, author, seq), data))
 
     def placed(self, author: bytes, up_to: int) -> tuple[MetaRow, ...]:
         """Forget what has its place in its feed now, or lost it; return what goes from the disk."""
@@ -45,6 +50,10 @@ class Early(dict[bytes, dict[int, bytes]]):
         if gone and not calls:
             del self[author]
         return tuple(MetaRow(early_key(self._space, author, seq), None) for seq in gone)
+
+    def ended(self, author: bytes) -> tuple[MetaRow, ...]:
+        """Forget all calls of a feed that grows no more, now that its author goes on in another."""
+        return self.placed(author, wire.SEQ_MAX)
 
     def load(self, metas: dict[str, bytes]) -> None:
         """Take what the store held; what is not what its row's name says is left out."""

@@ -36,11 +36,10 @@ from meshd.space.record import (
 )
 from meshd.space.told_prekeys import ToldPrekeys
 from meshd.wire import entry as wire
-from meshd.wire import membership as wire_membership
 from meshd.wire import payload
 from meshd.wire.entry import MAIL_KINDS, MEMBERSHIP_KINDS, Entry, Kind
 from meshd.wire.genesis import Genesis
-from meshd.wire.membership import InviteCard, Rank, Record
+from meshd.wire.membership import InviteCard, Rank, Record, Successor, decode_successor
 
 FEEDS_MAX = 1024
 """Admissions with feeds in one space; a further one's entries are refused. Its heirs count once."""
@@ -233,8 +232,9 @@ class Space:
         feed = self.feeds.setdefault(author, FeedHead(self.first_running(author)))
         feed.frozen = True
         self.log.forked.add(author)
-        row = MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs))
-        return (row, self.mail.row(self.id)) if self.mail.strand(author, seq) else (row,)
+        ended = self.early.ended(author) if self.log.is_superseded(author) else ()
+        rows = (MetaRow(fork_key(self.id, author), pack_fork(seq, mine, theirs)), *ended)
+        return (*rows, self.mail.row(self.id)) if self.mail.strand(author, seq) else rows
 
     def take_aside(self, author: bytes, data: bytes) -> Taken | Duplicate | DropReason:
         """Take a membership record of a forked feed, whichever branch it is on.
@@ -281,9 +281,9 @@ class Space:
             return refused or DropReason.ENTRY_GAP
         if entry.body is None or not self._may(author, head.kind):
             return DropReason.ENTRY_RIGHT
-        if head.seq in self.early.get(author, {}) or self.early.is_full(author):
+        if not self.early.takes(author, head.seq):
             return DropReason.AIR_ASIDE_FULL
-        return Taken(entry, data, (self.early.keep(author, head.seq, data),))
+        return Taken(entry, data, self.early.keep(author, head.seq, data))
 
     # --- load -------------------------------------------------------------------------------------
 
@@ -401,7 +401,7 @@ class Space:
         origin = self.log.origin(author)
         if first and not self.is_member(author):
             try:
-                old = wire_membership.decode_successor(entry.clear).old
+                old = decode_successor(entry.clear).old
             except WireError:
                 return True
             origin = self.log.origin(old)
@@ -441,6 +441,7 @@ class Space:
             EntryRow(self.id, author, feed.seq, data, record is not None),
             MetaRow(head_key(self.id, author), feed.encode()),
             *self.early.placed(author, feed.seq),
+            *self.early.ended(record.old if isinstance(record, Successor) else b""),
         ]
         if record is not None:
             self._learn_card(author, entry, record, digest)

@@ -39,9 +39,13 @@ def early_calls(space: Space) -> tuple[str, ...]:
     """Say who called for help ahead of what came before it."""
     return tuple(
         f"{space.person_of(author) or author.hex()[:8]} calls for help: `meshd log` shows it "
-        "ahead of its order, since what was written before it is not here yet"
+        f"{_FORKED if author in space.log.forked else _AHEAD}"
         for author in space.early
     )
+
+
+_AHEAD = "ahead of its order, since what was written before it is not here yet"
+_FORKED = "until its author goes on in a new feed, since this one was forked"
 
 
 def status_of(space: Space) -> SpaceStatus:

@@ -13,6 +13,7 @@ from meshd.space import early as early_module
 from meshd.space import entries
 from meshd.space.entries import Draft, Place
 from meshd.space.feed import Accepted, Duplicate
+from meshd.space.telling import status_of
 from meshd.wire.entry import Kind
 from meshd.wire.payload import Post
 
@@ -84,8 +85,13 @@ def test_what_is_not_proven_is_not_shown(pair):
 def test_calls_ahead_of_their_order_are_bounded(pair, monkeypatch):
     anna, ben = pair
     author = ben.space().author
-    found = [early(anna, author, call(ben, seq)) for seq in (3, 5, 7)]
-    assert found == [Accepted(3), Accepted(5), DropReason.AIR_ASIDE_FULL]
+    found = [early(anna, author, call(ben, seq, text=f"help {seq}")) for seq in (3, 5, 7, 3, 4)]
+    full = DropReason.AIR_ASIDE_FULL
+    assert found == [Accepted(3), Accepted(5), Accepted(7), full, full]
+    assert shown(anna) == [("ben", "help 5"), ("ben", "help 7")]
+    assert sum(name.startswith("early/") for name in anna.store.metas) == 2
+    anna.start()
+    assert shown(anna) == [("ben", "help 5"), ("ben", "help 7")]
     carl = joined("carl", anna)
     monkeypatch.setattr(early_module, "EARLY_MAX", 2)
     data = call(carl, 3)
@@ -105,3 +111,46 @@ def test_a_call_loses_its_mark_with_its_place_and_its_row_goes(pair):
     meet(anna, ben)
     assert shown(anna) == [] and sorted(anna.texts()) == ["help", "one", "two"]
     assert not any(name.startswith("early/") for name in anna.store.metas)
+
+
+def signed(device, seq, text):
+    """Sign a post for any place that begins a feed."""
+    space = device.space()
+    place = Place(seq, bytes(32), space.log.digest(), 1)
+    draft = Draft(Kind.POST, b"", Post(text).encode())
+    entry = entries.write(space.keys, space.id, space.record().seed, place=place, draft=draft)
+    return entry.encode()
+
+
+def waits(device):
+    return " ".join(status_of(device.space()).waits or ())
+
+
+def fork(device, author, *branches):
+    assert device.spaces.fork(device.space(), author, 1, *branches, now=1) is None
+    device.run()
+
+
+@pytest.mark.parametrize("fork_first", [True, False])
+def test_calls_of_a_forked_feed_go_when_their_author_goes_on_in_another(pair, fork_first):
+    anna, ben = pair
+    author = ben.space().author
+    early(anna, author, call(ben, 3))
+    assert "not here yet" in waits(anna)
+    branches = signed(ben, 1, "one"), signed(ben, 1, "other")
+    if fork_first:
+        fork(anna, author, *branches)
+        assert shown(anna) == [("ben", "help")]
+        assert "until its author goes on in a new feed" in waits(anna)
+        anna.start()
+        assert shown(anna) == [("ben", "help")]
+    fork(ben, author, *branches)
+    assert ben.space().author != author
+    meet(anna, ben)
+    if not fork_first:
+        fork(anna, author, *branches)
+    assert shown(anna) == [] and not waits(anna)
+    assert not any(name.startswith("early/") for name in anna.store.metas)
+    assert isinstance(early(anna, author, call(ben, 5)), DropReason)
+    anna.start()
+    assert shown(anna) == []
