@@ -25,6 +25,7 @@ from meshd.wire.air_messages import (
     Heads,
     Mark,
     Needs,
+    decode_digests,
 )
 from meshd.wire.lora_payload import ObjectKind, Sub
 from meshd.wire.symbols import FEEDS, Symbol, SymbolBatch
@@ -187,6 +188,38 @@ def test_who_has_not_the_key_puts_no_words_into_a_members_mouth(net):
         say(net.anna, Sub.PROBE, AirProbe(SALT, tag, (Mark(feed, 1, b"mark"),)))
     net.run(3 * MINUTE)
     assert not net.named("ENTRY", "HEADS", "NEEDS", "PROBE", "SYMBOLS", since=begin)
+
+
+def test_digests_played_again_or_made_up_cost_what_came_since_and_few_words(net):
+    heard = []
+    take = net.anna.hear_local
+
+    def listen(node, sub, body, trusted=True):
+        if sub == Sub.DIGESTS and node == net.ben.node:
+            heard.append(decode_digests(body))
+        take(node, sub, body, trusted)
+
+    net.anna.hear_local = listen
+    net.run(5 * MINUTE)
+    old = heard[-1]
+    for number in range(6):
+        net.anna.post(f"text {number}")
+        net.run(MINUTE)
+    net.run(30 * MINUTE)
+    begin = net.now
+    for _ in range(5):
+        say(net.anna, Sub.DIGESTS, old, node=net.ben.node)
+        net.run(10 * SECOND)
+    net.run(3 * MINUTE)
+    assert len(net.named("ENTRY", since=begin)) <= 2 * 6
+    begin = net.now
+    for number in range(20):
+        made_up = tuple(Digest(one.tag, bytes([number, 1, 2, 3])) for one in heard[-1].spaces)
+        say(net.anna, Sub.DIGESTS, Digests(heard[-1].salt, made_up), node=net.ben.node)
+        net.run(3 * MINUTE)
+    assert not net.named("ENTRY", since=begin)
+    assert len(net.named("DIGESTS", "HEADS", "NEEDS", "PROBE", since=begin)) <= 24, "in an hour"
+    assert {house.sync.statuses(net.now)[0].behind for house in (net.anna, net.ben)} == {0}
 
 
 def test_recording_of_a_neighbour_makes_nobody_send(net):
