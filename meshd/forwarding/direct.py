@@ -206,12 +206,18 @@ class Forwarder:
         return carried is not None and carried.flying
 
     def refused(self, send: Send, now: int) -> None:
-        """Take an item back that could not be sent."""
+        """Take an item back for which there was no room: soon again, the try does not count."""
         carried = self._carried.get(send.key) if send.key else None
         if carried is not None:
             carried.flying = False
             carried.tries -= 1
             carried.due_us = now + self._rng.randint(1, self.rules.frame_us)
+
+    def unsent(self, send: Send, now: int) -> None:
+        """Take an item back that no frame can carry as it is: the try counts as one in vain."""
+        carried = self._carried.get(send.key) if send.key else None
+        if carried is not None:
+            self._rest(carried, now)
 
     def sent(self, send: Send, now: int) -> None:
         """Note that an item has left the air: now the next hop should be heard."""
@@ -220,10 +226,8 @@ class Forwarder:
         if carried is None:
             return
         assert send.key is not None
-        carried.flying, carried.left_us = False, now
-        called = CALLED if carried.via == EVERYONE else 0
-        wait_us = self.rules.frame_us * (3 + carried.tries + called)
-        carried.due_us = now + wait_us + self._rng.randint(0, self.rules.frame_us)
+        carried.left_us = now
+        self._rest(carried, now)
         if isinstance(send.item, Answer) and send.next_hop == send.destination:
             del self._carried[send.key]
 
@@ -292,6 +296,13 @@ class Forwarder:
         to = (carried.via, carried.destination)
         return Send(*to, carried.hop_limit, item, key, carried.once, carried.ingress)
 
+    def _rest(self, carried: Carried, now: int) -> None:
+        """Wait with the next try for as long as the next hop may take."""
+        carried.flying = False
+        called = CALLED if carried.via == EVERYONE else 0
+        wait_us = self.rules.frame_us * (3 + carried.tries + called)
+        carried.due_us = now + wait_us + self._rng.randint(0, self.rules.frame_us)
+
     def _exhausted(self, carried: Carried) -> bool:
         return carried.tries >= (1 if carried.once else self.rules.tries)
 
@@ -299,10 +310,10 @@ class Forwarder:
         """Give a hop up: nobody nearer was heard with the message.
 
         A destination does not answer what it cannot open, and others may send it just that: only
-        own messages blame it.
+        own messages blame it, and none of which no frame left.
         """
         del self._carried[key]
-        ways = self._ways.ways(carried.destination)
+        ways = self._ways.ways(carried.destination) if carried.left_us >= 0 else []
         if ways and carried.hop_limit and not carried.once:  # one silence blames nobody
             made = self._own.get(key[1]) if key[0] == self.own and not key[2] else None
             own = made is not None and not made.others

@@ -142,7 +142,7 @@ class DirectRadio(Policy):
         receipt = isinstance(item, Receipt)
         to = self._node_of(send.next_hop)
         if to is None and send.next_hop != EVERYONE:
-            self.forwarder.refused(send, now)
+            self.forwarder.unsent(send, now)
             return
         outgoing = Outgoing(
             FrameKind.LOCAL if receipt else FrameKind.ROUTED,
@@ -154,15 +154,18 @@ class DirectRadio(Policy):
             destination=b"" if receipt else send.destination,
             ingress=send.ingress,
         )
-        if self._link.send(outgoing, now):
+        if outgoing.size > self._link.frame_max:
+            self._ctx.drop(DropReason.MODEM_TOO_LONG, self.name)
+            self.forwarder.unsent(send, now)
+        elif self._link.send(outgoing, now):
             self._sends.append((send, outgoing))
         else:
             self.forwarder.refused(send, now)
 
     def _node_of(self, short: bytes) -> bytes | None:
-        """Return the neighbour with a short address, the one heard last if there are two."""
-        found = None
-        for row in self._link.neighbours:
-            if row.node[:SHORT_LEN] == short:
-                found = row.node
-        return found
+        """Return the neighbour with a short address, the one heard last if there are two.
+
+        Who had to leave the link's full table is still known by its ways.
+        """
+        known = (*self._ways.peers, *(row.node for row in self._link.neighbours))
+        return next((node for node in reversed(known) if node[:SHORT_LEN] == short), None)

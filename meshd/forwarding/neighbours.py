@@ -94,6 +94,14 @@ class Neighbours:
         neighbour = self.known.get(node[:SHORT_LEN])
         return neighbour is not None and self.own in neighbour.hears.get(node, ())
 
+    def gone(self, node: bytes) -> None:
+        """Forget a neighbour, but not another one with its short address that has told."""
+        self.restarted(node)
+        neighbour = self.known.get(node[:SHORT_LEN])
+        if neighbour is not None and not neighbour.hears:
+            del self.known[node[:SHORT_LEN]]
+            self.version += 1
+
     def expire(self, now: int) -> None:
         """Forget who was silent too long."""
         gone = [short for short, one in self.known.items() if now - one.heard_us > SILENT_US]

@@ -154,6 +154,10 @@ class Presence:
         if row.tries < OWN_FRAMES and self._owed(row) and now >= row.deaf_us:
             self._want(now, self._cause_of(row), soon=row.tries < SOON)
 
+    def gone(self, node: bytes) -> None:
+        """Forget who is not heard any more: when it comes back it is owed as much as who is new."""
+        self._rows.pop(node, None)
+
     def stranger(self, short: bytes, now: int) -> None:
         """Note a frame that nobody known has sent."""
         self._forget(now)

@@ -32,6 +32,7 @@ from meshd.forwarding.shared_frame import FrameMaker, SharedFrame, Waiting
 from meshd.forwarding.turns import RelayParts
 from meshd.link.account import Share
 from meshd.link.ledger import RELAYED_PERCENT, Priority
+from meshd.link.lora import LATE_LEAST_US
 from meshd.link.queue import Outgoing
 from meshd.link.sources import Aim, Met, Opened
 from meshd.link.stranger_air import control_us
@@ -90,6 +91,7 @@ class RadioMesh:
         self._maker = FrameMaker(self.cast, self.presence, self._room)
         self._hears = 0
         self._look_us = 0
+        self._near: tuple[bytes, ...] = ()
         self._patience = Patience(ctx.jitter)
 
     @property
@@ -320,10 +322,20 @@ class RadioMesh:
             self.ways.unsaid(now)
 
     def _late(self, now: int) -> None:
-        """See now and then who was not heard for so long that it may be gone."""
-        if now >= self._look_us:
-            self._look_us = now + LOOK_US
-            self.ways.late(self._link.late(now), now)
+        """See now and then who was not heard for so long that it may be gone, or is forgotten."""
+        if now < self._look_us:
+            return
+        self._look_us = now + LOOK_US
+        known = {row.node for row in self._link.neighbours}
+        for node, peer in tuple(self.ways.peers.items()):
+            if node not in known and now - peer.heard_us > LATE_LEAST_US:
+                self.ways.gone(node, now)
+        for node in self._near:
+            if node not in self.ways.peers:
+                self.neighbours.gone(node)
+                self.presence.gone(node)
+        self._near = tuple(self.ways.peers)
+        self.ways.late(self._link.late(now), now)
 
     def _goes(self, now: int) -> bool:
         """Tell whether a frame to all in earshot goes anyway."""

@@ -17,6 +17,22 @@ def test_a_listener_is_who_says_that_it_hears_this_node():
     assert neighbours.audience(ME) == [A]
 
 
+def test_who_is_gone_is_forgotten_but_not_another_with_its_short_address_that_has_told():
+    neighbours = Neighbours(ME)
+    one, other = A + b"one", A + b"other"
+    neighbours.heard(A, 1.0, 0)
+    neighbours.told(A, (ME,), one)
+    neighbours.told(A, (ME,), other)
+    neighbours.gone(one)
+    assert not neighbours.hears(one) and neighbours.hears(other)
+    assert neighbours.told_to_others() == neighbours.listeners == (A,)
+    version = neighbours.version
+    neighbours.gone(other)
+    neighbours.gone(other)
+    assert neighbours.told_to_others() == neighbours.listeners == ()
+    assert neighbours.version == version + 1
+
+
 def test_lists_of_strangers_are_ignored():
     neighbours = Neighbours(ME)
     neighbours.told(A, (ME,))

@@ -16,6 +16,7 @@ from meshd.forwarding.radio_events import (
     ObjectHeard,
 )
 from meshd.forwarding.radio_mesh import LOCALS_MAX
+from meshd.forwarding.relay import Send
 from meshd.forwarding.shared_frame import Waiting
 from meshd.link.account import Share
 from meshd.link.ledger import Priority
@@ -157,6 +158,52 @@ def test_a_direct_message_is_taken_back_until_it_is_with_the_modem(moment):
     assert [event.body for event in ears[1].of(DirectArrived)] == [b"sealed"][back:]
     assert (State.SENT in [event.state for event in ears[0].of(DirectChanged)]) is not back
     assert not do(first, first.node.radios.withdraw, "lora9", number)
+
+
+def test_what_no_frame_of_a_relay_can_hold_is_let_go_after_four_tries_and_blames_nobody():
+    mesh, _ = mesh_of(3, line=True)
+    first, relay, last = mesh.hosts
+    link = relay.node.radios.links["lora0"].radio
+    relay.input(relay.node.radio_up, link._replace(airtimes_us=link.airtimes_us[:150]))
+    mesh.run(120)
+    radio = relay.node.radios.meshes["lora0"]
+    blamed = []
+    radio.ways.failed = lambda *args, **options: blamed.append(args)
+    to = last.node.id[:2]
+    item = Send(relay.node.id[:2], to, 7, Direct(first.node.id[:2], 1, 0, 9, bytes(150)), None)
+    radio.direct.forwarder.receive(first.node.id[:2], item, named=True, now=relay.now)
+    mesh.run(30)
+    assert relay.node.snapshot(relay.now).drops["modem-too-long"] == {"lora0": 4}
+    assert not radio.direct.waits and not blamed
+
+
+def test_who_had_to_leave_the_full_table_of_a_link_is_still_reached_by_its_way():
+    mesh, ears = mesh_of(2)
+    first, last = mesh.hosts
+    first.node.radios.links["lora0"].neighbours.expire(mesh.world.now + 1)
+    do(first, first.node.radios.direct, "lora0", last.node.id[:2], b"sealed")
+    mesh.run(2)
+    assert [event.body for event in ears[1].of(DirectArrived)] == [b"sealed"]
+
+
+def test_whom_the_link_has_forgotten_is_no_way_any_more_and_both_meet_again_by_the_first_beacon():
+    mesh, _ = mesh_of(2)
+    first, last = mesh.hosts
+    mesh.cut.add(frozenset((first.name, last.name)))
+    mesh.air.moved(last.lora.radio)
+    ways = first.node.radios.meshes["lora0"].ways
+    back = last.node.radios.meshes["lora0"].ways
+    near = ways.cost(last.node.id)
+    mesh.run(3_600)
+    assert ways.cost(last.node.id) > 2 * near, "it may be gone"
+    mesh.run(3_000)
+    assert not first.node.radios.links["lora0"].neighbours and not ways.peers
+    mesh.cut.clear()
+    mesh.air.moved(last.lora.radio)
+    before = len(mesh.sent)
+    assert mesh.world.run_until(lambda: len(mesh.sent) > before, 3_600_000_000)
+    mesh.run(20)
+    assert ways.cost(last.node.id) == back.cost(first.node.id) == near
 
 
 def test_items_that_wait_are_bounded_and_the_urgent_stay():
