@@ -98,7 +98,7 @@ def test_note_goes_by_every_module_within_its_limits(name):
     places = (at("one", 100.0), at("two", 800.0))
     plan = Plan("test", "", 60.0, 120.0, terrain=FLAT, media=media, nodes=places, traffic=people)
     sizes = Sizes()
-    outcome = run_plan(plan, 1, observers=[lambda world, _: sizes.of(world)])
+    outcome = run_plan(plan, 8, observers=[lambda world, _: sizes.of(world)])
     total = outcome.value["delivery"]["total"]
     assert total["delivered"] == total["due"] > 0 and outcome.held, outcome.violations
     module = module_of(name)
