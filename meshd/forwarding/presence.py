@@ -61,14 +61,20 @@ class Air(NamedTuple):
     control_us: int
     strange: Callable[[int, int, Why], bool]
 
+    @property
+    def interval_us(self) -> int:
+        """Return in which time one frame may go for words alone, when many have gone."""
+        hourly_us = HOUR_US // max(2 * self._quarter, BURST_LEAST)
+        return max(WORD_AIRTIMES * self.word_us, hourly_us)
+
     def bucket(self) -> Buckets:
         """Return how many frames may go for words alone."""
-        quarter = self.control_us // 4 // self.word_us
-        burst = min(max(quarter, BURST_LEAST), BURST)
-        hourly_us = HOUR_US // max(2 * quarter, BURST_LEAST)
-        return Buckets(
-            burst=burst, interval_us=max(WORD_AIRTIMES * self.word_us, hourly_us), sources_max=1
-        )
+        burst = min(max(self._quarter, BURST_LEAST), BURST)
+        return Buckets(burst=burst, interval_us=self.interval_us, sources_max=1)
+
+    @property
+    def _quarter(self) -> int:
+        return self.control_us // 4 // self.word_us
 
 
 class Words(NamedTuple):
@@ -132,6 +138,7 @@ class Presence:
         self._all = air.bucket()
         self._cause = _Cause.STRANGE
         self._soon = False
+        self._list_waits = False
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -182,13 +189,10 @@ class Presence:
                     self._want(now, self._cause_of(row), soon=True)
 
     def loaded(self, taken: float, now: int) -> None:
-        """Note how much of the channel is taken, and see who is to be asked again."""
+        """Note how much of the channel is taken, and see what waited and who is to be asked."""
         self._taken = taken
         if self.ask_us is not None and self.ask_us <= now:
-            self.ask_us = None
-            self._forget(now)
-            if any(row.ask_us <= now for row in self._strangers.values()):
-                self._want(now, _Cause.STRANGE, soon=True)
+            self._look(now)
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -220,9 +224,9 @@ class Presence:
         if cause is not _Cause.KNOWN and not any(
             self._air.strange(self._air.word_us, now, why) for why in self._parts(cause)
         ):
-            return False
+            return self._put_off(cause, now)
         if not self._all.allow("", now):
-            return False
+            return self._put_off(cause, now)
         self._doublings = min(self._doublings + 1, DOUBLINGS)
         return True
 
@@ -247,7 +251,7 @@ class Presence:
         """
         unheard = False
         if listed:
-            self.due_us, self._soon = None, False
+            self.due_us, self._soon, self._list_waits = None, False, False
         for node, echo in words.echoes:
             row = self._rows.get(node)
             if row is not None:
@@ -262,6 +266,13 @@ class Presence:
                 stranger.ask_us = now + (STRANGE_US if last else self._again_us << stranger.tries)
                 stranger.tries += 1
                 unheard = unheard or stranger.tries in UNANSWERED
+        self._look(now)
+        return unheard
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _look(self, now: int) -> None:
+        """Have a frame go where something is due, and look again when a stranger is to be asked."""
         self._forget(now)
         rows = [one for one in self._rows.values() if one.tries < OWN_FRAMES]
         causes = [self._cause_of(row) for row in rows if self._due(row, now)]
@@ -270,12 +281,19 @@ class Presence:
         if any(at <= now for at in asks):
             causes.append(_Cause.STRANGE)
             soon = True
+        if self._list_waits:
+            causes.append(_Cause.KNOWN)
+            self._list_waits = False
         self.ask_us = min((at for at in asks if at > now), default=None)
         if causes:
             self._want(now, max(causes), soon=soon)
-        return unheard
 
-    # --- inside -----------------------------------------------------------------------------------
+    def _put_off(self, cause: _Cause, now: int) -> bool:
+        """No frame may go now for words alone: look again when one may, and what is due then."""
+        self._list_waits = self._list_waits or cause is _Cause.KNOWN
+        at = now + self._air.interval_us
+        self.ask_us = at if self.ask_us is None else min(self.ask_us, at)
+        return False
 
     def _parts(self, cause: _Cause) -> tuple[Why, ...]:
         """Return of which parts of strangers' time a frame for words may go."""

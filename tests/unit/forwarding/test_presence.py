@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+
 from meshd.forwarding.neighbours import Neighbours
 from meshd.forwarding.presence import (
     ALWAYS,
@@ -126,6 +128,73 @@ def test_a_stranger_is_asked_again_once_its_beacon_had_time_to_come_and_ever_mor
     for number, (at, later) in enumerate(pairwise(asked)):
         assert 0 <= later - at - (AGAIN_US << number) <= 2 * S
     assert asked[2] <= 20 * S, "three times before anybody wonders"
+
+
+@pytest.mark.parametrize("refused_s", [(0, 1), (0, 60), (100, 300), (0, 600)])
+def test_a_stranger_is_asked_still_after_no_frame_could_go_for_a_while(refused_s):
+    tried = []
+
+    def strange(airtime_us, now, why):
+        tried.append(now)
+        return not refused_s[0] * S <= now < refused_s[1] * S
+
+    air = AIR._replace(strange=strange)
+    presence = Presence(Neighbours(b"me"), lambda low, high: high, air)
+    presence.stranger(NODE[:2], 0)
+    asked = asked_at(presence, STRANGE_US)
+    begin, end = refused_s
+    assert not [at for at in asked if begin * S <= at < end * S]
+    assert next(at for at in asked if at >= end * S) <= end * S + air.interval_us + 4 * S
+    assert len(asked) >= 3 and len(tried) < ASKS + 3 + STRANGE_US / air.interval_us
+
+
+def spoken_at(presence, until_us):
+    """Return when a frame first goes for words alone."""
+    while (at := presence.due_us or presence.ask_us) is not None and at < until_us:
+        presence.loaded(0.0, at)
+        if presence.speaks(at):
+            return at
+    return None
+
+
+def refused():
+    """A presence for which no frame may go for a while."""
+    neighbours, presence = made()
+    neighbours.heard(NODE[:2], 0.0, 0)
+    while presence._all.allow("", 0):
+        pass
+    return neighbours, presence
+
+
+def test_an_echo_that_no_frame_could_take_goes_when_one_may():
+    _, presence = refused()
+    presence.heard(NODE, b"tag1", 0)
+    assert not presence.speaks(presence.due_us) and presence.due_us is None
+    at = spoken_at(presence, ECHO_US)
+    assert at <= 2 * AIR.interval_us
+    assert words(presence, at).echoes == ((NODE, b"tag1"),)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_list_that_no_frame_could_take_goes_when_one_may_unless_another_had_it(listed):
+    neighbours, presence = refused()
+    neighbours.told(NODE[:2], (b"me",), NODE)
+    presence.missed(0)
+    assert not presence.speaks(presence.due_us) and presence.due_us is None
+    presence.said(Words((), ()), 3 * S, listed=listed)
+    at = spoken_at(presence, ECHO_US)
+    assert at is None if listed else at <= 2 * AIR.interval_us
+
+
+def test_who_is_to_be_asked_later_is_asked_also_when_another_was_met_meanwhile():
+    neighbours, presence = made()
+    presence.stranger(b"cd", 0)
+    before = len(asked_at(presence, 12 * S))
+    presence.stranger(NODE[:2], 12 * S)
+    asked_at(presence, 14 * S)
+    listed(neighbours)
+    presence.heard(NODE, b"tag1", 14 * S)
+    assert len(asked_at(presence, STRANGE_US)) == ASKS - before
 
 
 def test_however_much_is_heard_of_a_stranger_it_is_asked_no_more_often():
