@@ -187,16 +187,17 @@ class AirLink:
         return airtime_us or None
 
     def carries(self, seq: int, size: int, hour_us: int | None) -> bool:
-        """Tell whether an entry of so many bytes goes in frames of which `hour_us` hold all.
+        """Tell whether an entry of so many bytes goes in frames, all within one hour of the law.
 
-        What takes more than an hour leaves to bulk might wait for ever for one that is so free.
+        `hour_us`: what an hour leaves to bulk, a half. What takes more than two thirds of it might
+        wait for ever for one that is so free.
         """
         if size <= self.room:
             return True
         parts = split(bytes(ID_LEN), seq, bytes(size), self.room)
         frames = (LOCAL_OVERHEAD + len(part.encode()) for part in parts)
         airtime_us = sum(self.airtime_us(frame) for frame in frames)
-        return bool(parts) and (hour_us is None or airtime_us <= hour_us)
+        return bool(parts) and (hour_us is None or 3 * airtime_us <= 4 * hour_us)
 
     def _law_us(self, offer: Offer, now: int) -> int:
         """Return when the law lets an entry go: in the radio's queue it would grow too old."""

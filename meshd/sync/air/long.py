@@ -1,6 +1,6 @@
 """Entries that are too long for LoRa as entries: they go in pieces, as small files do.
 
-So do those whose frames together take more of the law's hour than it leaves to bulk. Enters: such
+So do those whose frames together take more than two thirds of the law's hour. Enters: such
 entries that somebody may lack, offers of neighbours. Leaves: offers and pieces by `AirBlobs`,
 entries for `accept`, and sentences for people: what waits for what, and how long. Only the next
 entry of a feed is taken, since nobody could judge another one; so each feed has one entry on its
