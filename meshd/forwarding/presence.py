@@ -192,7 +192,7 @@ class Presence:
         """Note how much of the channel is taken, and see what waited and who is to be asked."""
         self._taken = taken
         if self.ask_us is not None and self.ask_us <= now:
-            self._look(now)
+            self._look(now, echoes=self._crowd(now) <= FEW)
 
     def rides(self, now: int) -> None:
         """A frame went out that would have taken these words along: others will."""
@@ -271,10 +271,10 @@ class Presence:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _look(self, now: int) -> None:
+    def _look(self, now: int, *, echoes: bool = True) -> None:
         """Have a frame go where something is due, and look again when a stranger is to be asked."""
         self._forget(now)
-        rows = [one for one in self._rows.values() if one.tries < OWN_FRAMES]
+        rows = [one for one in self._rows.values() if echoes and one.tries < OWN_FRAMES]
         causes = [self._cause_of(row) for row in rows if self._due(row, now)]
         soon = any(row.tries < SOON for row in rows if self._due(row, now))
         asks = [row.ask_us for row in self._strangers.values()]
@@ -289,9 +289,13 @@ class Presence:
             self._want(now, max(causes), soon=soon)
 
     def _put_off(self, cause: _Cause, now: int) -> bool:
-        """No frame may go now for words alone: look again when one may, and what is due then."""
-        self._list_waits = self._list_waits or cause is _Cause.KNOWN
-        at = now + self._air.interval_us
+        """No frame may go now for words alone: look again when one may, and what is due then.
+
+        In a crowd later, and only for strangers: there other frames go.
+        """
+        crowd = self._crowd(now)
+        self._list_waits = crowd <= FEW and (self._list_waits or cause is _Cause.KNOWN)
+        at = now + self._air.interval_us * max(crowd, 1)
         self.ask_us = at if self.ask_us is None else min(self.ask_us, at)
         return False
 

@@ -51,8 +51,10 @@ WANTS_BURST = 128
 WANTS_EACH = 16
 """So many wants of one neighbour are looked at, and then one after each so many of `want_us`."""
 
-HOPS_MAX = 255
-HOPS_LEFT = 16
+SPARSE = 4
+"""With more in earshot many say little, and each who says nothing for long would be asked for."""
+
+HOPS_MAX, HOPS_LEFT = 255, 16
 """How far a question goes that comes from LoRa, where it carries no count."""
 
 
@@ -398,9 +400,9 @@ class LoraDialect:
             return True
         via = entry.selected.neighbour
         peer = self.peers.get(node_of_address(via.address))
-        if peer is not None and peer.neighbour is via and peer.late:
-            return True
-        return self._learner.requests.awaited(entry) is not None
+        late = peer is not None and peer.neighbour is via and peer.late
+        awaited = self._learner.requests.awaited(entry) is not None
+        return awaited or (late and len(self.peers) <= SPARSE)
 
     def _feasible(self, entry: Entry, route: Route) -> bool:
         numbers = (route.router_id, route.seqno, route.advertised)
