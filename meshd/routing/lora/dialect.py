@@ -12,7 +12,6 @@ Must not know: frames, keys, the channel. Ref: docs/decisions/0010-lora-routes.m
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from meshd.core.buckets import Buckets
 from meshd.core.crowd import NEIGHBOURS_MAX, giving_way
 from meshd.core.drops import DropReason
 from meshd.core.events import Link
@@ -24,14 +23,13 @@ from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora.names import Spoken
 from meshd.routing.lora.peer import DOUBT_SOON, Peer
+from meshd.routing.lora.questions import Questions
 from meshd.routing.lora.reader import Reader
 from meshd.routing.lora.row import Row
 from meshd.routing.lora.rules import HOP_STEPS_MIN, Rules
 from meshd.routing.lora.words import Words
-from meshd.routing.selection import leads_on, meets
-from meshd.routing.source import newer
 from meshd.routing.table import Entry, Route
-from meshd.wire.babel import CS_US, Retraction, RouteRequest, SeqnoRequest, Tlv, Update
+from meshd.wire.babel import CS_US, Retraction, Tlv, Update
 from meshd.wire.lora_routes import (
     DISTANCE_MAX,
     DISTANCE_STEP,
@@ -41,21 +39,13 @@ from meshd.wire.lora_routes import (
     Ask,
     NamedEntry,
     Routes,
-    Want,
 )
 
 SILENT_MAX = 3
 """A neighbour that stayed silent for so many messages in a row is no next hop any more."""
 
-WANTS_BURST = 128
-WANTS_EACH = 16
-"""So many wants of one neighbour are looked at, and then one after each so many of `want_us`."""
-
-SPARSE = 4
-"""With more in earshot many say little, and each who says nothing for long would be asked for."""
-
-HOPS_MAX, HOPS_LEFT = 255, 16
-"""How far a question goes that comes from LoRa, where it carries no count."""
+HOPS_MAX = 255
+"""So many LoRa hops of a route are counted: they have a byte."""
 
 
 class State(NamedTuple):
@@ -82,14 +72,9 @@ class LoraDialect:
         self._boot = state.boot
         self._learner = learner
         self._chooser = chooser
-        self._questions: list[tuple[Neighbour, Tlv]] = []
-        self._wants = Buckets(
-            burst=WANTS_BURST,
-            interval_us=WANTS_EACH * rules.want_us,
-            sources_max=NEIGHBOURS_MAX,
-        )
         words = Words(learner, rules, spoken=state.spoken, near=self.peers, now=state.now)
         self._words, self.gain = words, words.gain
+        self._questions = Questions(learner, words, self.peers, link)
         self._reader = Reader(learner.ctx, words, self._known, own=self.own, link=link.name)
 
     # --- inputs -----------------------------------------------------------------------------------
@@ -150,13 +135,7 @@ class LoraDialect:
             self._take(peer, lesson, told, period)
         if said.named:
             self._read_again(now)
-        for want in said.wants:
-            if self._wants.allow(node, now):
-                self._wanted(peer, want, now)
-            else:
-                self._learner.ctx.drop(DropReason.LORA_WANTS_RATE, self.link.name)
-        for ask in said.asks:
-            self._asked(ask, now)
+        self._questions.heard(peer, said, now)
         if any(each.waiting for each in self.peers.values()):
             self._words.remind(now)  # another has just asked: perhaps its answer is lost here
         self._chooser.settle(now)
@@ -198,11 +177,7 @@ class LoraDialect:
 
     def want(self, to: bytes, now: int) -> None:
         """Ask for a route to a node that nobody offers."""
-        for row in self._rows(to):
-            source = self._learner.sources.get(row.prefix, row.prefix.address[8:])
-            entry = self._learner.table.entries.get(row.prefix)
-            if source is not None and entry is not None and entry.routes:
-                self._words.want(Want(to[:SHORT_LEN], source.seqno + 1 & 0xFFFF), now)
+        self._questions.want(to, now)
 
     def close(self, now: int) -> None:
         """Leave the radio: what went by it is lost at once."""
@@ -225,24 +200,11 @@ class LoraDialect:
 
     def say(self, neighbour: Neighbour, tlvs: Iterable[Tlv]) -> None:
         """Take what Babel has to say to a neighbour alone; it leaves by `flush`, as questions."""
-        self._questions += [
-            (neighbour, tlv) for tlv in tlvs if isinstance(tlv, SeqnoRequest | RouteRequest)
-        ]
+        self._questions.say(neighbour, tlvs)
 
     def flush(self, now: int) -> None:
         """Turn into words what gathered, and see to it that they are asked for in time."""
-        questions, self._questions = self._questions, []
-        for neighbour, question in questions:
-            assert isinstance(question, SeqnoRequest | RouteRequest)
-            if question.prefix is None or not question.prefix.address.startswith(self._mesh):
-                continue
-            short = node_of_address(question.prefix.address)[:SHORT_LEN]
-            if isinstance(question, SeqnoRequest):
-                if self._missed(question.prefix):
-                    self._words.want(Want(short, question.seqno), now)
-            else:
-                teller = node_of_address(neighbour.address)[:SHORT_LEN]
-                self._words.ask(Ask(teller, short), now)
+        self._questions.flush(now)
         key = ("lora", "routes", self.link.name)
         self._learner.ctx.timers.set_earlier(key, self._words.due_us())
 
@@ -380,39 +342,22 @@ class LoraDialect:
             self._learner.ctx.drop(DropReason.LORA_ROUTES_FULL, self.link.name)
         return row
 
-    def _rows(self, to: bytes) -> tuple[Row, ...]:
-        if len(to) == SHORT_LEN:
-            return self._words.of_short(to)
-        row = self._words.rows.get(to)
-        return () if row is None else (row,)
-
     def _nearest(self, to: bytes) -> Row | None:
-        rows = self._rows(to)
+        rows = self._words.of(to)
         return min(rows, key=self._words.steps) if len(rows) > 1 else rows[0] if rows else None
 
     def _prefix(self, node: bytes) -> Prefix:
         return host_prefix(self._mesh + node)
 
-    def _missed(self, prefix: Prefix) -> bool:
-        """Tell whether a whole mesh should be asked: there is no way, or by who may be gone."""
-        entry = self._learner.table.entries.get(prefix)
-        if entry is None or entry.selected is None:
-            return True
-        via = entry.selected.neighbour
-        peer = self.peers.get(node_of_address(via.address))
-        late = peer is not None and peer.neighbour is via and peer.late
-        awaited = self._learner.requests.awaited(entry) is not None
-        return awaited or (late and len(self.peers) <= SPARSE)
-
     def _feasible(self, entry: Entry, route: Route) -> bool:
         numbers = (route.router_id, route.seqno, route.advertised)
         return self._learner.sources.feasible(entry.prefix, *numbers)
 
-    # --- what is told and asked -------------------------------------------------------------------
+    # --- what is heard ----------------------------------------------------------------------------
 
     def _known(self, short: bytes) -> tuple[bytes, int] | None:
         """Return node and seqno for a short address, None when it is nobody's or two have it."""
-        found = {row.node for row in self._words.of_short(short)}
+        found = {row.node for row in self._words.of(short)}
         found.update(node for node in self.peers if node.startswith(short))
         if self.own.startswith(short):
             found.add(self.own)
@@ -456,45 +401,3 @@ class LoraDialect:
         """Return how many LoRa hops a route has, by this one, at most, and the rate of this."""
         hops = (steps + self.rules.hop_cost) // HOP_STEPS_MIN
         return max(min(hops, HOPS_MAX), 1) << 8 | self.rules.rate_class
-
-    def _wanted(self, peer: Peer, want: Want, now: int) -> None:
-        """Answer who wants a later seqno of a route, or pass the question on once."""
-        short, seqno = want
-        if short == self.own[:SHORT_LEN]:
-            self._raise(seqno, now)
-            return
-        nearer = True
-        for row in self._words.of_short(short):
-            entry, router_id = self._learner.table.entries.get(row.prefix), row.prefix.address[8:]
-            route = entry.selected if entry is not None else None
-            if route is not None and meets(route, router_id, seqno):
-                self._words.answer(row, now)
-                return
-            self._words.awaits(row, seqno, now)
-            if route is not None and route.neighbour.link.name != self.link.name:
-                request = SeqnoRequest(row.prefix, router_id, seqno, HOPS_LEFT)
-                self._learner.requests.incoming(peer.neighbour, request, now, lambda _: False)
-            nearer = route is None or entry is None or leads_on(entry, route, peer.neighbour)
-        self._words.want(want, now, nearer=nearer, passed=True)
-
-    def _raise(self, seqno: int, now: int) -> None:
-        """Take the seqno that somebody wants of this node, and say so."""
-        own = self._learner.own
-        if newer(seqno, own.seqno):
-            prefix, last = host_prefix(self.link.address), seqno - 1 & 0xFFFF
-            if last == own.seqno:
-                raised = own.increase(now)
-            else:
-                raised = own.adopt(prefix, last, now, self.link.name)
-            if raised:
-                self._learner.announcer.changed_own(now)
-        self._words.answer_own(now)
-
-    def _asked(self, ask: Ask, now: int) -> None:
-        """Answer who does not know a name."""
-        own = self.own[:SHORT_LEN]
-        if ask.teller == own:
-            rows = tuple(self._words.rows.values()) if ask.short == own else self._rows(ask.short)
-            self._words.name(rows, now)
-        else:
-            self._words.heard_ask(ask, now)

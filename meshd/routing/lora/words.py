@@ -117,9 +117,12 @@ class Words:
             self._shorts[short] = (*self._shorts.get(short, ()), row)
         return row
 
-    def of_short(self, short: bytes) -> tuple[Row, ...]:
-        """Return the rows of nodes with a short address: mostly one at most."""
-        return self._shorts.get(short, ())
+    def of(self, to: bytes) -> tuple[Row, ...]:
+        """Return the row of a NodeId, or those of a short address: mostly one at most."""
+        if len(to) == SHORT_LEN:
+            return self._shorts.get(to, ())
+        row = self.rows.get(to)
+        return () if row is None else (row,)
 
     def chosen(self, row: Row, now: int) -> None:
         """Note the choice of the table; a change that matters is told soon."""

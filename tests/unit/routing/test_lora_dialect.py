@@ -218,7 +218,7 @@ def test_the_origin_answers_a_want_when_it_has_nothing_else_to_say():
 def passed_on(asker, *rows):
     """Return when a want of D, heard again and again, goes on: this node has a way by B."""
     talker, on = one(), []
-    talker.lora._wants = Buckets(burst=10_000, interval_us=S, sources_max=1)
+    talker.lora._questions._wants = Buckets(burst=10_000, interval_us=S, sources_max=1)
     talker.lora.heard(node(asker), 10.0, 0)
     talker.lora.learn(node(asker), hears_me(*rows), 0)
     for now in range(S, S + 2 * sum(WANT_AGAIN) * RULES.want_us, S // 4):

@@ -3,7 +3,7 @@
 from radios.talk import RULES, S, Talker, node, plain
 
 from meshd.routing.lora.credit import AWAITED_BYTES, CHANGES, Credit
-from meshd.routing.lora.dialect import WANTS_BURST, WANTS_EACH
+from meshd.routing.lora.questions import WANTS_BURST, WANTS_EACH
 from meshd.routing.lora.words import FRAME_COST, WAITING_MAX
 from meshd.wire.lora_routes import WANTS_MAX, Ask, NamedEntry, Routes, Want
 
@@ -82,7 +82,7 @@ def test_beside_a_flood_the_wants_of_others_and_own_ones_are_asked():
     talker.lora.want(short(D), 2 * HOUR)
     assert short(D) in words._wants
     later = 2 * HOUR + WANTS_EACH * RULES.want_us
-    assert talker.lora._wants.allow(node(B), later)
+    assert talker.lora._questions._wants.allow(node(B), later)
 
 
 def test_what_is_awaited_has_an_account_beside_that_of_news():
