@@ -7,27 +7,26 @@ was learnt in `table`, what was promised in `source`, the choice in `chooser`, w
 Must not know: sockets, clocks, sessions, spaces.
 """
 
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from meshd.core.airtime import FRAME_BYTES_MAX
 from meshd.core.context import Context
 from meshd.core.drops import DropReason
 from meshd.core.errors import WireError
-from meshd.core.events import Datagram, Link, LinkKind, Notice
-from meshd.core.ids import Prefix, address_text, node_of_address
+from meshd.core.events import Datagram, Link, LinkKind
+from meshd.core.ids import Prefix, node_of_address
 from meshd.core.snapshot import NeighbourStatus, RouteStatus
 from meshd.core.timers import Key
 from meshd.neighbour.cost import INFINITY
 from meshd.neighbour.table import Neighbour, NeighbourTable
 from meshd.routing import view
+from meshd.routing.acquisition import Acquisition, NeighbourChange, greetable_us
 from meshd.routing.announce import Announcer
 from meshd.routing.answers import Answers
 from meshd.routing.chooser import Chooser
 from meshd.routing.filter import Filter
-from meshd.routing.greeted import heard_us, holds_us, introduces, not_a_source
+from meshd.routing.greeted import heard_us, holds_us, not_a_source
 from meshd.routing.learn import Learner
 from meshd.routing.lesson import Lesson
 from meshd.routing.lora.dialect import LoraDialect, State
@@ -44,17 +43,6 @@ from meshd.wire.babel import Packet, Retraction, Tlv, Update
 from meshd.wire.babel_greeting import Greeting, parts
 from meshd.wire.babel_parser import decode
 from meshd.wire.babel_words import words
-
-GREET_AGAIN_US = (500_000, 1_500_000, 4_000_000)
-GREET_EVERY_US = 300_000
-
-
-class NeighbourChange(NamedTuple):
-    """A neighbour that became known on a link, or is known no more."""
-
-    link: Link
-    address: bytes
-    known: bool
 
 
 class Babel:
@@ -108,10 +96,10 @@ class Babel:
             "dump": self._announcer.dump,
             "part": self._announcer.part,
         }
-        self._changes: deque[NeighbourChange] = deque()
         self._boot = boot & 0xFF
         self._spoken: dict[str, Spoken] = {}
         self._radios: dict[str, LoraDialect] = {}
+        self._acquisition = Acquisition(self._learner, self._neighbours, self._mesh)
         self._missed = Missed(ctx, self._table, self._announcer)
 
     # --- links ------------------------------------------------------------------------------------
@@ -127,7 +115,7 @@ class Babel:
         """Leave a link; what went over it is lost at once."""
         self._announcer.link_down(name)
         for neighbour in self._neighbours.on(name):
-            self._remove_neighbour(neighbour, "link down", now)
+            self._acquisition.lose(neighbour, "link down")
         self._chooser.settle(now)
 
     def radio_up(self, name: str, rules: Rules, now: int) -> LoraDialect:
@@ -180,7 +168,7 @@ class Babel:
             self._ctx.drop(DropReason.INGRESS_BUSY, name)
         else:
             self._hear(neighbour, datagram.data, now)
-        return bool(self._changes)
+        return bool(self._acquisition.changes)
 
     def _hear_stranger(self, name: str, datagram: Datagram, now: int) -> None:
         """Take a packet of who is no neighbour."""
@@ -228,7 +216,7 @@ class Babel:
             self._ctx.drop(reason, link.name)
         neighbour = self._neighbours.get(link.name, source)
         if neighbour is None:
-            neighbour = self._new_neighbour(link, source, packet, now)
+            neighbour = self._acquisition.meet(link, source, packet, now)
         if neighbour is not None:
             self._take(neighbour, packet, data, now)
             self._chooser.settle(now)
@@ -239,7 +227,7 @@ class Babel:
         heard = heard_us(ihus.get(neighbour.link.address))
         if not neighbour.steady(hello.seqno, hello.interval_cs * 10_000, now, heard=heard):
             return False
-        self._arm(neighbour)
+        self._acquisition.arm(neighbour)
         return True
 
     def handle_timer(self, key: Key, now: int) -> None:
@@ -260,9 +248,9 @@ class Babel:
             assert isinstance(name, str) and isinstance(address, bytes)
             neighbour = self._neighbours.get(name, address)
             if neighbour is not None and why == "neighbour":
-                self._neighbour_due(neighbour, now)
+                self._acquisition.due(neighbour, now)
             elif neighbour is not None:
-                self._greet_again(neighbour, now)
+                self._acquisition.greet_again(neighbour, now)
         else:
             outlet = self._announcer.outlets.get(str(key[2]))
             if outlet is not None:
@@ -306,7 +294,8 @@ class Babel:
 
     def poll_neighbour(self) -> NeighbourChange | None:
         """Return the next neighbour that became known or was lost, or None."""
-        return self._changes.popleft() if self._changes else None
+        changes = self._acquisition.changes
+        return changes.popleft() if changes else None
 
     def neighbours(self, now: int, connected: Container[str] = ()) -> tuple[NeighbourStatus, ...]:
         """Describe all neighbours; `connected` holds the nodes that a session is open with."""
@@ -326,97 +315,6 @@ class Babel:
     def _mesh(self) -> bytes:
         """The first six bytes of addresses in our mesh: fd and the mesh id."""
         return next(iter(self._own.prefixes)).address[:6] if self._own.prefixes else b""
-
-    # --- neighbours -------------------------------------------------------------------------------
-
-    def _new_neighbour(
-        self, link: Link, address: bytes, packet: Packet, now: int
-    ) -> Neighbour | None:
-        """Make a neighbour of whoever says hello, or heard us: BIRD answers so before it says it.
-
-        Others get acknowledgments at most.
-        """
-        if not any(introduces(tlv, link) for tlv in packet.tlvs):
-            self._ctx.drop(DropReason.BABEL_STRANGER, link.name)
-            answers = Answers(address)
-            for tlv in packet.tlvs:
-                if isinstance(tlv, babel.AckRequest):
-                    answers.ack(tlv.opaque)
-            self._announcer.answer(self._announcer.outlets[link.name].strangers, answers, now)
-            return None
-        if self._neighbours.full(link.name):
-            victim = self._neighbours.victim(link.name, now)
-            if victim is None:
-                self._ctx.drop(DropReason.BABEL_NEIGHBOURS_FULL, link.name)
-                return None
-            self._remove_neighbour(victim, "made room", now)
-        neighbour = Neighbour(link, address, now)
-        self._neighbours.add(neighbour)
-        self._changes.append(NeighbourChange(link, address, True))
-        return neighbour
-
-    def _remove_neighbour(self, neighbour: Neighbour, why: str, now: int) -> None:
-        for word in ("neighbour", "greet"):
-            self._ctx.timers.cancel(("routing", word, neighbour.link.name, neighbour.address))
-        self._neighbours.remove(neighbour)
-        neighbour.cost = INFINITY
-        self._learner.neighbour_lost(neighbour)
-        self._requests.neighbour_lost(neighbour)
-        self._changes.append(NeighbourChange(neighbour.link, neighbour.address, False))
-        self._up_or_down(neighbour, why)
-
-    def _neighbour_due(self, neighbour: Neighbour, now: int) -> None:
-        neighbour.expire(now)
-        if neighbour.silent:
-            self._remove_neighbour(neighbour, "silent", now)
-            return
-        self._weigh(neighbour)
-        self._up_or_down(neighbour, "hellos missed")
-        self._arm(neighbour)
-
-    def _greet_again(self, neighbour: Neighbour, now: int) -> None:
-        """Greet a neighbour again that did not answer, or told no route."""
-        known = neighbour.cost != INFINITY and neighbour.told_rxcost != INFINITY
-        if known and neighbour in self._table.shares:
-            return
-        self._greet(neighbour, now, ask=True)
-
-    def _greet(self, neighbour: Neighbour, now: int, *, ask: bool) -> None:
-        key = ("routing", "greet", neighbour.link.name, neighbour.address)
-        if neighbour.greeted_us is not None and now - neighbour.greeted_us < GREET_EVERY_US:
-            self._ctx.timers.set(key, neighbour.greeted_us + GREET_EVERY_US)
-            return
-        self._announcer.greet(neighbour, now, ask=ask)
-        if neighbour.greetings < len(GREET_AGAIN_US):
-            self._ctx.timers.set(key, now + GREET_AGAIN_US[neighbour.greetings])
-            neighbour.greetings += 1
-
-    def _arm(self, neighbour: Neighbour) -> None:
-        due = neighbour.deadline()
-        if due is not None:
-            self._ctx.timers.set(neighbour.timer, due)
-
-    def _weigh(self, neighbour: Neighbour) -> None:
-        """Work out what a neighbour costs now, and what that may change."""
-        before = neighbour.cost
-        if neighbour.update_cost():
-            self._learner.reweighed(neighbour, fell=neighbour.cost < before)
-
-    def _up_or_down(self, neighbour: Neighbour, why: str) -> None:
-        up = neighbour.cost != INFINITY
-        if up == neighbour.up:
-            return
-        neighbour.up = up
-        fields: dict[str, object] = {
-            "link": neighbour.link.name,
-            "address": address_text(neighbour.address),
-        }
-        node = view.node_of(neighbour.origin, self._mesh)
-        if node is not None:
-            fields["node"] = node
-        if not up:
-            fields["why"] = why
-        self._ctx.emit(Notice("neighbour-up" if up else "neighbour-down", fields))
 
     # --- packets ----------------------------------------------------------------------------------
 
@@ -441,18 +339,18 @@ class Babel:
             else:
                 asked.append(tlv)
         if costs:
-            self._arm(neighbour)
-            self._weigh(neighbour)
+            self._acquisition.arm(neighbour)
+            self._acquisition.weigh(neighbour)
         if routes:
             whole = not (costs or asked or packet.ignored)
             Lesson(self._learner, neighbour, now).take(packet, data, whole=whole)
-        self._up_or_down(neighbour, "not heard by it")
+        self._acquisition.up_or_down(neighbour, "not heard by it")
         if restarted:
             # What we hold through it may lead back to us: retract that before it hears our table.
             neighbour.greetings = 0
             self._chooser.settle(now)
         if neighbour.rxcost != INFINITY and neighbour.told_rxcost == INFINITY:
-            self._greet(neighbour, now, ask=not routes)
+            self._acquisition.greet(neighbour, now, ask=not routes)
         if asked:
             answers = Answers(neighbour.address)
             for tlv in asked:
@@ -480,7 +378,7 @@ class Babel:
 
     def _table_request(self, neighbour: Neighbour, now: int) -> None:
         """Answer at once; a table that was just sent to this neighbour is not sent again."""
-        if neighbour.greeted_us is None or now - neighbour.greeted_us >= GREET_EVERY_US:
+        if now >= greetable_us(neighbour):
             self._announcer.greet(neighbour, now, ask=False)
 
     def _raise_seqno(self, asked: babel.SeqnoRequest, neighbour: Neighbour, now: int) -> bool:
