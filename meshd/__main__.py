@@ -22,7 +22,7 @@ def main() -> int:
 
 def _mistake(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
     """Tell of a mistake of ours in one line; people are not shown tracebacks."""
-    from meshd.status.text import visible
+    from meshd.status.cells import visible
 
     said = visible(f"{kind.__name__}: {error}")
     sys.stderr.write(

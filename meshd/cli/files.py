@@ -17,7 +17,7 @@ from meshd.cli.main import Command
 from meshd.cli.output import SPACE_HELP, ProgressBar, common, connect, seconds, show, talk
 from meshd.core.errors import Exit, RequestError
 from meshd.runtime.disk import sync_folder
-from meshd.status.text import clean, number, rows_of, size, table
+from meshd.status.cells import clean, number, rows_of, size, table
 
 LIST_S = 30.0
 _COPY_BYTES = 1 << 20

@@ -144,7 +144,7 @@ def main(arguments: list[str]) -> int:
 
 def report(error: RequestError, *, as_json: bool = False) -> int:
     """Tell a person what went wrong and what to do next, and a script too; return the exit code."""
-    from meshd.status.text import visible
+    from meshd.status.cells import visible
 
     if as_json:
         _report_json(error)

@@ -9,7 +9,7 @@ from meshd.cli.output import awaited, common, connect, positive, show, show_late
 from meshd.cli.spaces import standard_input, when
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import MESSAGE_TEXT_MAX
-from meshd.status.text import Row, clean, grouped, rows_of, size
+from meshd.status.cells import Row, clean, grouped, rows_of, size
 
 WAIT_S = 120.0
 _LINES_SHOWN, _LETTERS_SHOWN = 8, 500

@@ -5,7 +5,7 @@ import time
 
 from meshd.cli.output import bar
 from meshd.core.spans import span
-from meshd.status.text import clean
+from meshd.status.cells import clean
 
 _SPARSE_S = 60.0
 _EVERY_S = 0.2

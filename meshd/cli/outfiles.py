@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TextIO
 
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import visible
+from meshd.status.cells import visible
 
 
 def folder_for(name: str) -> Path:

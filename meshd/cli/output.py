@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from meshd.cli.client import Client, state_dir
 from meshd.core.errors import RequestError
-from meshd.status.text import clean, size, visible, visible_json
+from meshd.status.cells import clean, size, visible, visible_json
 
 SPACE_HELP = "a space's name, or the beginning of its id"
 _BAR_WIDTH = 24

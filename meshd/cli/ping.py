@@ -8,7 +8,7 @@ from meshd.cli.main import Command
 from meshd.cli.output import Waits, common, connect, positive, say, seconds, show, talk
 from meshd.core.errors import Exit, RequestError
 from meshd.status.causes import silence
-from meshd.status.text import clean, grouped, rows_of
+from meshd.status.cells import clean, grouped, rows_of
 
 Value = dict[str, object]
 

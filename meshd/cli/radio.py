@@ -12,7 +12,8 @@ from meshd.cli.output import common, connect, say, show, talk
 from meshd.core.errors import Exit
 from meshd.runtime.key_file import make_key
 from meshd.runtime.serial.scan import Found, ports, scan
-from meshd.status.text import advice_text, duty_text, radios_text, rows_of, spent_text
+from meshd.status.cells import rows_of
+from meshd.status.radio_text import advice_text, duty_text, radios_text, spent_text
 
 _NONE = (
     "no USB serial port is there: plug the radio in, with a cable that carries data; "

@@ -15,7 +15,7 @@ from meshd.core.errors import Exit, RequestError
 from meshd.radio.meshtastic.modem import Meshtastic
 from meshd.radio.modem import RadioPlan
 from meshd.runtime.serial.board import Board, look_at_board, set_board
-from meshd.status.text import rows_of
+from meshd.status.cells import rows_of
 
 KIND = Meshtastic.kind
 _DAEMON_S = 3.0

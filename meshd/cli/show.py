@@ -16,15 +16,8 @@ from meshd.cli.output import (
     use_colour,
 )
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import (
-    Row,
-    clean,
-    grouped,
-    neighbours_text,
-    routes_text,
-    rows_of,
-    status_text,
-)
+from meshd.status.cells import Row, clean, grouped, rows_of
+from meshd.status.text import neighbours_text, routes_text, status_text
 
 _OWN_MESSAGES = ("message-state",)
 """Notices of what became of an own message: `node` is its receiver."""

@@ -12,7 +12,7 @@ from meshd.cli.meter import Meter
 from meshd.cli.outfiles import LogFile, folder_for, write_whole
 from meshd.cli.output import say, talk
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import visible_json
+from meshd.status.cells import visible_json
 
 if TYPE_CHECKING:
     from meshd.simulation.outcome import Outcome

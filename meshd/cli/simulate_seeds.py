@@ -15,7 +15,7 @@ from meshd.cli.outfiles import write_whole
 from meshd.cli.output import say, talk
 from meshd.cli.simulate_run import command, ready_for_report, tell_hints
 from meshd.core.errors import Exit, RequestError
-from meshd.status.text import visible_json
+from meshd.status.cells import visible_json
 
 if TYPE_CHECKING:
     from meshd.simulation.plan.plan import Plan

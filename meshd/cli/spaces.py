@@ -23,7 +23,8 @@ from meshd.cli.output import (
 )
 from meshd.core.errors import Exit, RequestError, WireError
 from meshd.core.limits import ENTRY_PAYLOAD_MAX, INVITATION_START
-from meshd.status.text import Row, clean, count, grouped, number, rows_of, size, table, waits_of
+from meshd.status.cells import Row, clean, count, grouped, number, rows_of, size, table
+from meshd.status.text import waits_of
 from meshd.wire.invitation import decode_link
 
 JOIN_S = 60.0

@@ -5,7 +5,7 @@ Enters: records of any logger. Leaves: lines.
 
 import logging
 
-from meshd.status.text import visible
+from meshd.status.cells import visible
 
 
 class Lines(logging.Formatter):

@@ -4,7 +4,7 @@ Enters: a node's status and what `who` says of the other node, both as JSON. Lea
 what to do. Only what is so is said: where several causes are possible, all of them are named.
 """
 
-from meshd.status.text import Row, clean, grouped, rows_of
+from meshd.status.cells import Row, clean, grouped, rows_of
 
 
 def silence(status: Row, who: Row) -> tuple[str, str]:

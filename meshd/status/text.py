@@ -4,111 +4,25 @@ Enters: the JSON form of a snapshot, as it crossed the control socket. Leaves: l
 or control characters. It imports nothing of size: `meshd status` must start fast.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-
 from meshd.core.spans import span
+from meshd.status.cells import (
+    SILENT_S,
+    Row,
+    age,
+    ago,
+    clean,
+    count,
+    grouped,
+    measured,
+    number,
+    rows_of,
+    size,
+    table,
+)
+from meshd.status.radio_text import duty_text, radios_text
 
-Row = Mapping[str, object]
 INFINITE, DEAF = 0xFFFF, ("not heard back yet", "not heard")
 """What costs so much cannot be used: a neighbour that hears nothing of here, or is not heard."""
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    """Lay out columns two blanks apart; what is unknown is shown as a dash."""
-    cells = [head, *(tuple("-" if cell is None else clean(cell) for cell in row) for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
-    lines = []
-    for row in cells:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
-
-
-def clean(text: object) -> str:
-    """Make text from elsewhere safe for a terminal: printable characters and nothing else."""
-    shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown
-    )
-
-
-def visible(text: str) -> str:
-    """Show what a terminal would act on as an escape: the last thing done to a text for people.
-
-    Lines stay lines; where one value is all there is, `clean` takes the line ends too.
-    """
-    if _harmless(text):
-        return text
-    return "".join(
-        letter if letter == "\n" or letter.isprintable() else ascii(letter)[1:-1] for letter in text
-    )
-
-
-def visible_json(text: str) -> str:
-    """Do the same to JSON, where only texts can hold such letters: it stays the same JSON."""
-    if _harmless(text):
-        return text
-    return "".join(
-        letter if letter == "\n" or letter.isprintable() else json.dumps(letter)[1:-1]
-        for letter in text
-    )
-
-
-def _harmless(text: str) -> bool:
-    return text.replace("\n", "").isprintable()
-
-
-def rows_of(value: Row, key: str) -> list[Row]:
-    """Return the list of objects under `key`, or nothing."""
-    listed = value.get(key)
-    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-
-
-def number(row: Row, key: str) -> float:
-    """Return a number under `key`; 0 when there is none."""
-    found = row.get(key)
-    return found if isinstance(found, int | float) else 0
-
-
-def grouped(text: object) -> str | None:
-    """Return an id in groups of four, as people read it."""
-    if not isinstance(text, str):
-        return None
-    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def size(count: float) -> str:
-    """Return a size in bytes as a person reads it."""
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{int(count)} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def _age(value_s: float) -> str:
-    return span(int(value_s))
-
-
-SILENT_S = 120
-"""Who was heard within that time is heard now, as people say it."""
-
-
-def _ago(value_s: float) -> str:
-    """Return how long ago something was, to the minute where it was not just now."""
-    return f"{span(value_s // 60 * 60 if value_s > SILENT_S else int(value_s))} ago"
-
-
-def count(amount: int, word: str) -> str:
-    """Return `1 node`, `2 nodes`."""
-    return f"{amount} {word}" if amount == 1 else f"{amount} {word}s"
-
-
-# --- status ---------------------------------------------------------------------------------------
 
 
 def status_text(value: Row) -> str:
@@ -184,7 +98,7 @@ def _last_heard(value: Row) -> str:
     since_s = min((number(row, "last_heard_s") for row in rows), default=0)
     if since_s <= SILENT_S:
         return ""
-    return f"{', the last one' if len(rows) > 1 else ''} heard {_ago(since_s)}"
+    return f"{', the last one' if len(rows) > 1 else ''} heard {ago(since_s)}"
 
 
 def _quiet(value: Row) -> bool:
@@ -261,7 +175,7 @@ def _synced(value: Row) -> str:
 def _facts(value: Row) -> str:
     return (
         f"address {clean(value.get('address', '-'))}, mesh {clean(value.get('mesh', '-'))}, "
-        f"up {_age(number(value, 'uptime_s'))}, boot {int(number(value, 'boot'))}, "
+        f"up {age(number(value, 'uptime_s'))}, boot {int(number(value, 'boot'))}, "
         f"version {clean(value.get('version', '-'))}"
     )
 
@@ -290,7 +204,7 @@ def neighbours_text(value: Row) -> str:
             _cost(row.get("cost"), DEAF[number(row, "rxcost") >= INFINITE]),
             f"{number(row, 'reach'):.0%}",
             "yes" if row.get("session") else "no",
-            _age(number(row, "age_s")),
+            age(number(row, "age_s")),
         )
         for row in listed
     ]
@@ -298,15 +212,15 @@ def neighbours_text(value: Row) -> str:
     if any(number(row, "last_heard_s") > SILENT_S for row in listed):
         head = (*head, "last heard")
         for place, row in enumerate(listed):
-            ago = _ago(number(row, "last_heard_s")) if "last_heard_s" in row else None
-            rows[place] = (*rows[place], ago)
+            heard = ago(number(row, "last_heard_s")) if "last_heard_s" in row else None
+            rows[place] = (*rows[place], heard)
     if any(_called(row) for row in listed):
         head = (*head, "name")
         rows = [(*shown, _called(row)) for shown, row in zip(rows, listed, strict=True)]
     if any("snr_db" in row or "rssi_dbm" in row for row in listed):
         head = (*head, "SNR", "RSSI")
         for place, row in enumerate(listed):
-            signal = (_unit(row, "snr_db", "dB"), _unit(row, "rssi_dbm", "dBm"))
+            signal = (measured(row, "snr_db", "dB"), measured(row, "rssi_dbm", "dBm"))
             rows[place] = (*rows[place], *signal)
     return table(head, rows) if rows else ""
 
@@ -320,95 +234,13 @@ def _called(row: Row) -> str | None:
     return f'calls itself "{clean(own_word)}"' if own_word else None
 
 
-def _unit(row: Row, key: str, unit: str) -> str | None:
-    return f"{number(row, key):g} {unit}" if key in row else None
-
-
-_PARTS = ("control", "relayed", "own", "unknown")
-"""What an hour of airtime is spent for; unknown: before a restart."""
-
-
-def radios_text(value: Row) -> str:
-    """Return the table of radios, or nothing."""
-    rows = [
-        (
-            row.get("name"),
-            row.get("port"),
-            row.get("state"),
-            row.get("model") or row.get("kind"),
-            row.get("region"),
-            _channel(row),
-            _unit(row, "tx_dbm", "dBm"),
-            _unit(row, "noise_dbm", "dBm"),
-            row.get("sent"),
-            row.get("heard"),
-            str(row["protection"]).split(":")[0] if "protection" in row else None,
-        )
-        for row in rows_of(value, "radios")
-    ]
-    head = ("name", "port", "state", "modem", "region", "channel", "power", "noise")
-    return table((*head, "sent", "heard", "protection"), rows) if rows else ""
-
-
-def advice_text(value: Row) -> str:
-    """Return what the owner of each radio should know, and what to do; or nothing."""
-    return "\n".join(
-        f"{clean(row.get('name'))}: {clean(row['advice'])}"
-        for row in rows_of(value, "radios")
-        if row.get("advice")
-    )
-
-
-def duty_text(value: Row) -> str:
-    """Return the airtime of the radios that may send, or nothing."""
-    rows = [
-        (
-            row.get("name"),
-            row.get("band"),
-            _airtime(row, "airtime_15_s_ms"),
-            _airtime(row, "airtime_hour_ms"),
-            _airtime(row, "airtime_hour_max_ms") or "no limit",
-            _airtime(row, "left_file_ms"),
-            _airtime(row, "left_text_ms"),
-            _airtime(row, "left_ms"),
-            row.get("waiting"),
-        )
-        for row in rows_of(value, "radios")
-        if row.get("band") is not None
-    ]
-    head = ("name", "band", "sent in 15 s", "in 1 h", "allowed")
-    left = ("left for files", "messages", "distress", "waiting")
-    return table((*head, *left), rows) if rows else ""
-
-
-def spent_text(value: Row) -> str:
-    """Return what the hour of each radio was spent for, or nothing."""
-    rows = [
-        (row.get("name"), *(_airtime(row, f"hour_{part}_ms") for part in _PARTS))
-        for row in rows_of(value, "radios")
-        if row.get("band") is not None
-    ]
-    return table(("name", "in 1 h for: control", *_PARTS[1:]), rows) if rows else ""
-
-
-def _airtime(row: Row, key: str) -> str | None:
-    return f"{number(row, key) / 1000:.1f} s" if key in row else None
-
-
-def _channel(row: Row) -> str | None:
-    if "frequency_mhz" not in row:
-        return None
-    rate = f"SF{int(number(row, 'spreading_factor'))}/{number(row, 'bandwidth_khz'):g}"
-    return f"{number(row, 'frequency_mhz'):g} MHz {rate}"
-
-
 def _peers(value: Row) -> str:
     rows = [
         (
             grouped(row.get("node")) or None,
             row.get("via"),
             row.get("state"),
-            _age(number(row, "age_s")) if row.get("state") == "up" else None,
+            age(number(row, "age_s")) if row.get("state") == "up" else None,
             size(number(row, "rx_bytes")),
             size(number(row, "tx_bytes")),
         )
@@ -429,7 +261,7 @@ def routes_text(value: Row) -> str:
             row.get("next_hop"),
             _cost(row.get("metric")),
             "yes" if row.get("feasible") else "no",
-            _age(number(row, "age_s")),
+            age(number(row, "age_s")),
             "thin" if row.get("thin") else "",
         )
         for row in rows_of(value, "routes")

@@ -14,7 +14,7 @@ from meshd.cli.output import say, show, talk
 from meshd.config.loader import load
 from meshd.core.errors import ConfigError, Exit, RequestError
 from meshd.runtime.log_lines import Lines
-from meshd.status.text import visible, visible_json
+from meshd.status.cells import visible, visible_json
 
 HOSTILE = "\x1b]0;owned\x07\x9b31m\r\u202egnp\u2028x"
 SHOWN = r"\x1b]0;owned\x07\x9b31m\r\u202egnp\u2028x"

@@ -1,6 +1,7 @@
 """What `meshd radio list` and `meshd status` say of radios."""
 
-from meshd.status.text import advice_text, duty_text, radios_text, spent_text, status_text
+from meshd.status.radio_text import advice_text, duty_text, radios_text, spent_text
+from meshd.status.text import status_text
 
 UP = {
     "name": "lora0",

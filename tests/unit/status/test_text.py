@@ -3,15 +3,8 @@ from dataclasses import replace
 from daemons.fake_host import NODE, OTHER, PROBLEM, snapshot
 
 from meshd.core.snapshot import SessionStatus, SpaceStatus, to_json
-from meshd.status.text import (
-    clean,
-    headline,
-    neighbours_text,
-    routes_text,
-    size,
-    status_text,
-    sync_percent,
-)
+from meshd.status.cells import clean, size
+from meshd.status.text import headline, neighbours_text, routes_text, status_text, sync_percent
 
 STATUS = """\
 OK  abcd-efgh-ijkl-mnop  2 neighbours, 2 nodes, sync 100 %
