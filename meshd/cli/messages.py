@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from meshd.cli.client import GRACE_S, Client, state_dir
 from meshd.cli.main import Command
 from meshd.cli.output import awaited, common, connect, positive, show, show_late, talk
-from meshd.cli.spaces import standard_input, when
+from meshd.cli.posts import standard_input
 from meshd.core.errors import Exit, RequestError
 from meshd.core.limits import MESSAGE_TEXT_MAX
-from meshd.status.cells import Row, clean, grouped, rows_of, size
+from meshd.status.cells import Row, clean, grouped, rows_of, size, when
 
 WAIT_S = 120.0
 _LINES_SHOWN, _LETTERS_SHOWN = 8, 500

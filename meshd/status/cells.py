@@ -6,6 +6,7 @@ fast. Must not know: what the values mean.
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 
 from meshd.core.spans import span
@@ -111,3 +112,10 @@ def count(amount: int, word: str) -> str:
 def measured(row: Row, key: str, unit: str) -> str | None:
     """Return a number under `key` with its unit, None when there is none."""
     return f"{number(row, key):g} {unit}" if key in row else None
+
+
+def when(seconds: object) -> str:
+    """Return UTC; authors' clocks may lie, and some have none."""
+    if not isinstance(seconds, int | float) or not 0 < seconds < 1 << 36:
+        return "(no clock)       "
+    return time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(seconds))

@@ -1,4 +1,4 @@
-"""space, invite, join, post, log (meshd.cli.spaces) against the real control socket."""
+"""space, invite, join, post, log (meshd.cli.spaces, posts) against the real control socket."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from daemons.fake_host import ANSWERS, AUTHOR, NODE, OTHER, PEER, SPACE, URL, say
 
-from meshd.cli.spaces import entry_text
+from meshd.cli.posts import entry_text
 from meshd.core.errors import Exit, RequestError
 from meshd.wire.invitation import Invitation
 

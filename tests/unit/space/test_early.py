@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from devices.space_devices import founder, joined, meet
 
+from meshd.cli.posts import entry_text
 from meshd.cli.show import notice_text
-from meshd.cli.spaces import entry_text
 from meshd.core import crypto
 from meshd.core.drops import DropReason
 from meshd.space import early as early_module
