@@ -186,6 +186,20 @@ def test_a_list_that_no_frame_could_take_goes_when_one_may_unless_another_had_it
     assert at is None if listed else at <= 2 * AIR.interval_us
 
 
+@pytest.mark.parametrize("strangers", [(), (NODE[:2],)])
+def test_in_a_crowd_echoes_that_no_frame_could_take_wait_for_others_but_questions_do_not(strangers):
+    _, presence = refused()
+    for number in range(FEW + 1):
+        presence.heard(b"%010d" % number, b"tag1", 0)
+    for short in strangers:
+        presence.stranger(short, 0)
+    assert not presence.speaks(presence.due_us) and presence.due_us is None
+    at = spoken_at(presence, ECHO_US)
+    assert (at is not None) == bool(strangers)
+    told = words(presence, at or S)
+    assert told.strangers == strangers and len(told.echoes) == FEW + 1
+
+
 def test_who_is_to_be_asked_later_is_asked_also_when_another_was_met_meanwhile():
     neighbours, presence = made()
     presence.stranger(b"cd", 0)
