@@ -6,6 +6,7 @@ from radios.camp import Camp
 
 from meshd.core.airtime import Modulation
 from meshd.forwarding.radios_for_files import RadiosForFiles
+from meshd.simulation.world import SECOND
 from meshd.sync.files.air import kept
 from meshd.wire.lora_payload import Sub
 
@@ -109,8 +110,8 @@ def test_a_long_text_goes_on_where_it_was(sent):
     camp.run(120)
     camp.post(0, camp.letters(6_000))
     camp.post(0, "what comes after it")
-    camp.run(25)
-    assert len(sent) > kept.BATCH + 2 and kept_rows(camp)
+    assert camp.world.run_until(lambda: len(sent) > kept.BATCH + 2, 60 * SECOND)
+    assert camp.world.run_until(lambda: kept_rows(camp), 10 * SECOND)
     (given,) = camp.hosts[0].node.files.lora._senders._sendings.values()
     cut(camp)
     camp.until_text(1, "what comes after it", 180)
