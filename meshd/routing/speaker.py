@@ -1,9 +1,9 @@
 """One Babel speaker (RFC 8966): the routing of one node over all its links.
 
 Enters: links that come and go, datagrams from port 6696, timers. Leaves: datagrams and route events
-through the shared `Context`. It orders calls: neighbours and their costs are in `neighbour/`, what
-was learnt in `table`, what was promised in `source`, the choice in `chooser`, what is said in
-`announce`, seqno requests in `requests`.
+through the shared `Context`. It orders calls: neighbours and their costs are in `neighbour/`, who
+becomes one in `acquisition`, what was learnt in `table`, what was promised in `source`, the choice
+in `chooser`, what is said in `announce`, seqno requests in `requests`.
 Must not know: sockets, clocks, sessions, spaces.
 """
 
