@@ -23,7 +23,7 @@ MAIL_PREFIX = "mail/"
 KNOWN_ROWS = (
     *(SPACE_PREFIX, JOINING_PREFIX, "head/", "fork/", "aside/", "early/"),
     *(MAIL_PREFIX, "file/", "letter/"),
-    *("prekey/", "boot", "babel-"),
+    *("prekey/", "piece/", "boot", "babel-"),
 )
 """How the names of all rows of a store begin, of whatever part."""
 _FORK = Struct("!II")

@@ -56,6 +56,7 @@ def test_after_a_power_cut_the_rest_is_asked_for_alone(sent, disk, after_s):
     cut(camp, disk=disk)
     camp.run(240)
     assert here(camp) and not kept_rows(camp)
+    assert not [notice for notice in camp.hosts[1].notices if notice.kind == "space-damaged"]
     assert len(sent) <= NEED + SPARE
 
 

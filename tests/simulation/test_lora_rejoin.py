@@ -83,3 +83,15 @@ def test_a_file_under_way_leaves_room_for_who_restarts(seed):
     camp = restarted(seed, file_bytes=20_000)
     first, second, _ = camp.hosts
     assert until(camp, lambda: believes(first, second) and believes(second, first)) <= 40
+
+
+@pytest.mark.parametrize(("seed", "after_s"), [(3, 0), (4, 0), (5, 1), (6, 1)])
+def test_what_is_posted_in_the_first_seconds_after_a_start_goes_at_once(seed, after_s):
+    camp = Camp(2, seed=seed)
+    camp.run(1200)
+    camp.hosts[1].crash()
+    camp.run(60)
+    camp.hosts[1].start()
+    camp.run(after_s)
+    camp.post(1, "again")
+    assert until(camp, lambda: "again" in camp.texts(0)) <= 60

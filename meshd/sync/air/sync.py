@@ -248,7 +248,10 @@ class AirSync:
             self._states[space_id] = State(space)
         else:
             called = data[1] == Kind.DISTRESS  # who lacks it gets it before it has settled
-            state.applied(author, seq, digest, LONG_AGO_US if called else now)
+            alone = not any(
+                link.neighbours for link in self._links.values()
+            )  # it is not on its way
+            state.applied(author, seq, digest, LONG_AGO_US if called or alone else now)
         for link in self._links.values():
             for voice in (link.near, link.far):
                 voice.wants.came((space_id, author), seq, now)
@@ -270,6 +273,8 @@ class AirSync:
                     self._arm(link, now)
         served = self._passing.sharers(space.id)
         for link in self._links.values():
+            if not link.neighbours:
+                link.look(now)  # somebody may have been met since
             if not link.up or served.issuperset(link.neighbours):
                 continue
             thin = self._long.thin(link, key[:2], data, now, whole=False)

@@ -22,6 +22,7 @@ from meshd.core.timers import Key
 from meshd.sync.files.air.blob import blob_size, chunks_in
 from meshd.sync.files.air.blobs import AirBlobs
 from meshd.sync.files.air.giving import Giver
+from meshd.sync.files.air.holders import Told
 from meshd.sync.files.air.kept import KeptPieces
 from meshd.sync.files.air.looks import WHOLE_MAX, File, Looks, plain_size
 from meshd.sync.files.air.seeking import Seeker
@@ -114,6 +115,7 @@ class AirFiles:
         self._watched: set[bytes] = set()
         self._resumed = False
         self._words: dict[tuple[str, File], int] = {}
+        self._told = Told()
         self._looks = looks = Looks(reads)
         self._senders = Senders(ctx, air)
         self.pieces = KeptPieces(ctx, image)
@@ -387,7 +389,7 @@ class AirFiles:
         """Tell the author of a file soon that it is here, where he is in earshot."""
         key = (link, (manifest.space, manifest.clear.root))
         if self._owner.file_author(manifest) in self._air.neighbours_of(link):
-            if len(self._words) < WORDS_MAX:
+            if self._told.may(key, now) and len(self._words) < WORDS_MAX:
                 self._words.setdefault(key, now + self._ctx.jitter(*WORD_US))
                 self._plan(now)
 
@@ -398,6 +400,7 @@ class AirFiles:
                 manifest = self._catalogue.get(*file)
                 body = None if manifest is None else self._owner.file_word(manifest)
                 if body is not None:
+                    self._told.note((link, file), now)
                     self._air.tell(link, Sub.FILE_HELD, body, now, bulk=False)
 
     def _blame(self, taking: Taking) -> None:

@@ -6,7 +6,8 @@ devices, over space, author, number of the entry that names the file, and the fi
 Ref: docs/wire-format.md#lora-pieces.
 """
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from hmac import compare_digest
 
 from meshd.core import crypto
@@ -14,6 +15,10 @@ from meshd.sync.air.acks import FEW, Pairs, device_by, device_of
 from meshd.sync.files.catalogue import Manifest
 from meshd.sync.files.ports import FileSpaces
 from meshd.wire.air_messages import MAC_LEN, AirHeld, decode_held
+
+AGAIN_US, DOUBLINGS = 120_000_000, 6
+"""How soon the same author is told again of the same file; then after twice as long, so often."""
+TOLD_MAX = 256
 
 Numbered = Callable[[bytes, bytes, int], Manifest | None]
 """Returns the file of (space, author, number of its entry)."""
@@ -49,6 +54,24 @@ class FileHolders:
                 if compare_digest(_mac(key, manifest), held.mac):
                     return manifest
         return None
+
+
+class Told:
+    """What authors were told of late: who plays an old offer again is not answered each time."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+
+    def may(self, what: Hashable, now: int) -> bool:
+        """Tell whether it may be told now."""
+        return now >= self._told.get(what, (0, 0))[0]
+
+    def note(self, what: Hashable, now: int) -> None:
+        """Note that it is told."""
+        _, times = self._told.pop(what, (0, 0))
+        self._told[what] = now + (AGAIN_US << min(times, DOUBLINGS)), times + 1
+        if len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
 
 
 def _mac(key: bytes, manifest: Manifest) -> bytes:

@@ -33,6 +33,8 @@ MET_AGAIN_US = 300_000_000
 """How soon after somebody new was heard, and how long after the last time; so long what becomes
 known is asked for as soon."""
 LATER_MAX = 64
+PUT_OFF_MAX = 3
+"""So often between two own questions another's, which anybody may invent, puts the next one off."""
 
 
 class Seeker:
@@ -55,6 +57,7 @@ class Seeker:
         self._missed: OrderedDict[File, tuple[int | None, int]] = OrderedDict()
         self._later: OrderedDict[bytes, int] = OrderedDict()
         self._met_us: int | None = None
+        self._put_off: dict[File, int] = {}
 
     # --- news -------------------------------------------------------------------------------------
 
@@ -64,11 +67,12 @@ class Seeker:
         new = self._met_us is not None and now - self._met_us < MET_AGAIN_US
         self._missed[file] = now + self._ctx.jitter(*(MET_US if new else MISSED_US[0])), 0
         if len(self._missed) > MISSED_MAX:
-            self._missed.popitem(last=False)
+            self._put_off.pop(self._missed.popitem(last=False)[0], None)
 
     def here(self, manifest: Manifest) -> None:
         """A file is here."""
         self._missed.pop((manifest.space, manifest.clear.root), None)
+        self._put_off.pop((manifest.space, manifest.clear.root), None)
 
     def met(self, now: int) -> None:
         """Somebody new is heard, who may have what was asked for in vain, or offered it before."""
@@ -86,7 +90,9 @@ class Seeker:
         file = (manifest.space, manifest.clear.root)
         if file in self._missed:
             due_us, asks = self._missed[file]
-            if due_us is not None:
+            puts = self._put_off.get(file, 0)
+            if due_us is not None and puts < PUT_OFF_MAX:
+                self._put_off[file] = puts + 1
                 self._missed[file] = max(due_us, now + self._ctx.jitter(*MISSED_US[0])), asks
 
     def later(self, later: wire.Later, now: int) -> None:
@@ -139,6 +145,7 @@ class Seeker:
             if manifest is None or not heard:
                 self._missed[file] = None, asks  # until somebody is heard
                 continue
+            self._put_off.pop(file, None)
             last = asks + 1 >= len(MISSED_US)
             wait_us = None if last else now + self._ctx.jitter(*MISSED_US[asks + 1])
             self._missed[file] = wait_us, min(asks + 1, len(MISSED_US) - 1)

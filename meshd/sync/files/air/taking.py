@@ -62,6 +62,8 @@ WINDOW = 6
 """Frames within which one of those who lack most asks."""
 YIELDS_MAX = 3
 """How often in a row this node keeps quiet because another asks for as much."""
+LIES_MAX = 2
+"""Who brings pieces before the time that it names has airtime: so often that word is believed."""
 PATIENCE = 12
 """Frames without a piece after which a want is told again, at first."""
 
@@ -81,6 +83,7 @@ class Taking:
             "first_us",
             "last_us",
             "later_us",
+            "lied",
             "link",
             "loose",
             "marks",
@@ -108,7 +111,7 @@ class Taking:
         self.yields = 0
         self.began_us = self.moved_us = 0
         self.first_us = self.last_us = 0
-        self.later_us = self.asked_us = 0
+        self.later_us = self.asked_us = self.lied = 0
         self.moves: deque[int] = deque(maxlen=max(offer.need // PART, 1))
 
     def is_slow(self, now: int, span_us: int) -> bool:
@@ -226,10 +229,11 @@ class Takings:
     def later(self, later: Later, now: int) -> None:
         """Who gives a blob has no airtime for it now: do not ask again and again until then.
 
-        Nothing proves that word, so it puts wants off once, until a piece comes.
+        Nothing proves that word, so it puts wants off once, until a piece comes, and pieces that
+        come before the time that it names prove it wrong.
         """
         for taking in self._takings.values():
-            if taking.offer.ref == later.ref:
+            if taking.offer.ref == later.ref and taking.lied < LIES_MAX:
                 new = taking.later_us <= taking.moved_us
                 taking.later_us = now + later.after_s * 1_000_000
                 if new and taking.ask_us is not None:
@@ -368,6 +372,7 @@ class Takings:
         taking.pieces[number] = data
         self._kept.came(now)
         taking.moved_us = now
+        taking.lied += now < taking.later_us
         taking.later_us = 0
         taking.moves.append(now)
         taking.asks = taking.yields = 0

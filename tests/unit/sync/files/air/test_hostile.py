@@ -1,7 +1,7 @@
 """Who lies about files over LoRa, or floods, and what it costs those who hear it."""
 
 import pytest
-from devices.ether import all_have, crowd, has, manifest_of, put
+from devices.ether import all_have, crowd, has, manifest_of, meet, put
 from devices.file_devices import drops, sync
 from devices.seeded_bytes import bytes_of
 
@@ -451,3 +451,48 @@ def test_malformed_items_are_counted():
 
 def test_marks_are_of_numbers_too():
     assert mark_of(0, b"x") != mark_of(1, b"x")
+
+
+def test_an_offer_played_again_by_a_stranger_has_nobody_say_each_time_that_the_file_is_here():
+    ether = crowd(2)
+    anna, ben, _ = ether.devices
+    put(ether, SMALL)
+    ether.wait(300)
+    assert has(ben, SMALL)
+    offer, said = listen(ether, Sub.OFFER)[-1], len(listen(ether, Sub.FILE_HELD))
+    for _ in range(360):
+        ether.inject(anna.identity.node, Sub.OFFER, offer)
+        ether.wait(10)
+    assert len(listen(ether, Sub.FILE_HELD)) - said <= 2 * 6
+
+
+def test_another_that_asks_for_a_file_again_and_again_keeps_nobody_from_asking():
+    ether = crowd(2)
+    anna, ben, eve = ether.devices
+    eve.files.lora._owner.file_wanted = lambda manifest: False
+    ether.part(anna, eve)
+    meet(ether)
+    ether.part(anna, ben)
+    put(ether, SMALL)
+    ether.wait(900)
+    ether.deaf = {pair for pair in ether.deaf if eve in (radio.device for radio in pair)}
+    assert not has(ben, SMALL)
+    sought = wire.Sought(wire.ref_of(manifest_of(anna).space, manifest_of(anna).clear.root))
+    for _ in range(36):
+        ether.inject(eve.identity.node, Sub.PIECES_WANTED, sought.encode())
+        ether.wait(100)
+    assert has(ben, SMALL)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_false_words_of_no_airtime_are_believed_until_pieces_prove_them_wrong(seed):
+    ether = crowd(2, loss=0.2, seed=seed)
+    anna, ben, eve = ether.devices
+    eve.files.lora._owner.file_wanted = lambda manifest: False
+    meet(ether)
+    put(ether, DATA)
+    later = wire.Later(wire.ref_of(manifest_of(anna).space, manifest_of(anna).clear.root), 65_535)
+    for _ in range(180):
+        ether.inject(eve.identity.node, Sub.PIECES_LATER, later.encode())
+        ether.wait(5)
+    assert has(ben, DATA)
