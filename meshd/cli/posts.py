@@ -231,10 +231,13 @@ def entry_text(row: Row, files: Mapping[object, Row] | None = None) -> str:
         said = f"({size(number(row, 'sealed'))} that this node cannot read)"
     else:
         said = f"(damaged: {clean(row.get('damaged', 'unknown'))})"
-    return f"{when(row.get('time'))}  {who}: {said}{_marks(row, files or {})}"
+    marks = _marks(row, files or {})
+    if row.get("kind") == "distress" and row.get("own") and not marks:
+        marks = ["nobody said yet to have it"]
+    return f"{when(row.get('time'))}  {who}: {said}" + (f"  [{', '.join(marks)}]" if marks else "")
 
 
-def _marks(row: Row, files: Mapping[object, Row]) -> str:
+def _marks(row: Row, files: Mapping[object, Row]) -> list[str]:
     if "file" in row:
         return _file_marks(row, files.get((row.get("author"), row.get("seq")), {}))
     marks = [f"kept by {row['kept']}"] if row.get("kept") else []
@@ -245,10 +248,10 @@ def _marks(row: Row, files: Mapping[object, Row]) -> str:
         marks.append("delivered")
     elif reached and isinstance(reached, list) and "delivered" not in row:
         marks.append(f"delivered to {len(reached)}")
-    return f"  [{', '.join(marks)}]" if marks else ""
+    return marks
 
 
-def _file_marks(row: Row, file: Row) -> str:
+def _file_marks(row: Row, file: Row) -> list[str]:
     """Return how far a file came: who holds its entry knows of it, and may hold no byte of it."""
     complete, reached = file.get("complete_at"), row.get("delivered_to")
     marks = [f"complete at {len(complete)}"] if complete and isinstance(complete, list) else []
@@ -258,4 +261,4 @@ def _file_marks(row: Row, file: Row) -> str:
     elif row.get("kept"):
         marks.append(f"notice kept by {row['kept']}")
     marks += [clean(file["giving"])] if file.get("giving") else []
-    return f"  [{', '.join(marks)}]" if marks else ""
+    return marks

@@ -229,6 +229,10 @@ def test_log_reads_as_it_should(host, capsys):
         ({"text": "a\x1b]0;x\x07\rb", "by": "B"}, "B: a\ufffd]0;x\ufffd\n    b"),
         ({"text": "x", "cut": 5000, "by": "B"}, "B: x\n    … 5000 characters in all"),
         ({"text": "x", "by": "B", "own": True, "delivered": True}, "B: x  [delivered]"),
+        (
+            {"text": "x", "by": "B", "own": True, "kind": "distress", "delivered_to": []},
+            "B: DISTRESS x  [nobody said yet to have it]",
+        ),
         ({}, "-: (damaged: unknown)"),
     ],
 )
