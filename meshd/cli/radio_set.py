@@ -8,7 +8,6 @@ import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 from meshd.cli import radio_board
@@ -18,13 +17,14 @@ from meshd.cli.regions import law_named, no_region
 from meshd.config.edit import Value, edit_table, remove_table
 from meshd.config.loader import parse
 from meshd.config.paths import CONFIG_FILE, CONTROL_SOCKET
-from meshd.config.radio_plan import PlanError, radio_config
+from meshd.config.radio_mend import without
 from meshd.config.reader import read_document, read_text
 from meshd.config.regions import law_of
 from meshd.config.schema import RADIO
 from meshd.config.values import AUTO, RADIO_KINDS, RadioConfig, choice
 from meshd.core.alike import nearest
 from meshd.core.errors import ConfigError, Exit, RequestError, UsageError
+from meshd.radio.ebyte import Ebyte, granted_dbm, too_strong
 from meshd.radio.kinds import KINDS
 from meshd.runtime.disk import write_atomically
 from meshd.runtime.serial.pins import pins_beside
@@ -35,7 +35,6 @@ _KEYS = {key.name: key for key in RADIO.keys}
 _ASK_MAX_S = 10.0
 _BESIDE_PLAN = ("antenna_dbi", "key_file", "rssi_scale")
 """What may change without a word to the board: it does not know them."""
-_OF_A_REGION = ("frequency_mhz", "power_dbm", "spreading_factor", "bandwidth_khz")
 _MEND = "mend the file first; docs/configuration.md describes every key"
 _OPTIONS = (
     (
@@ -162,7 +161,7 @@ def run_set(options: Namespace) -> int:
         _write(file, edited.text)
     planned = any(change.key not in _BESIDE_PLAN for change in edited.changes)
     asks = not board and (options.kind or made or index == len(tables) or planned)
-    remarks = (_keyless(radio), _remark(options, radio) if asks else "")
+    remarks = (_too_strong(radio), _keyless(radio), _remark(options, radio) if asks else "")
     value = {
         "file": file,
         "created": made and edited.text != text,
@@ -231,15 +230,7 @@ def _unfit(table: dict[str, object]) -> tuple[str, ...]:
         read = {key: _KEYS[key].convert(value) for key, value in table.items()}
     except (KeyError, ValueError, UsageError):
         return ()
-    movable = [key for key in _OF_A_REGION if key in read]
-    for count in range(len(movable) + 1):
-        for gone in combinations(movable, count):
-            try:
-                radio_config({key: read[key] for key in read if key not in gone})
-            except PlanError:
-                continue
-            return gone
-    return ()
+    return without(read)
 
 
 def _region_of(table: dict[str, object]) -> str | None:
@@ -304,6 +295,7 @@ def _judged(before: str, text: str, file: str, index: int) -> RadioConfig:
     What is wrong in the file as it is, and not mended so, is told as the file's; of the other
     radios each can be set by itself, so theirs is no hindrance.
     """
+    mend = ""
     try:
         radio = parse(text, file, unfit=True).radios[index]
     except ConfigError as error:
@@ -314,8 +306,8 @@ def _judged(before: str, text: str, file: str, index: int) -> RadioConfig:
     else:
         if not radio.unfit:
             return radio
-        said = [_unplaced(radio.unfit, file)]
-    raise RequestError("\n".join(said), code=Exit.USAGE, remedy=_remedy(said))
+        said, mend = [_unplaced(radio.unfit, file)], radio.mend
+    raise RequestError("\n".join(said), code=Exit.USAGE, remedy=_remedy(said, mend))
 
 
 def _known(text: str, file: str) -> ConfigError | None:
@@ -336,13 +328,15 @@ def _unplaced(line: str, file: str) -> str:
     return line.removeprefix(f"{file}:").partition(": ")[2]
 
 
-def _remedy(said: list[str]) -> str:
+def _remedy(said: list[str], mend: str) -> str:
     """Return the options that mend what the law, or the file, says of keys."""
     if any('"module_dbm" is missing' in line for line in said):
         return "add --module-dbm 22 or --module-dbm 30, the number after the T in its name"
     blamed = [line.partition(": ")[0].rpartition(".")[2] for line in said]
     named = [option for option, key, *_ in _OPTIONS if key in blamed]
     change = f"change {' and '.join(named)}" if named else "change what it speaks of"
+    if mend:  # The usual value is one of many where nothing tells which is nearest.
+        change = f"{change}, or {mend}" if mend.startswith("--usual") else mend
     return f"nothing was written; {change}; docs/regions.md lists what each region allows"
 
 
@@ -380,12 +374,26 @@ def _fields(radio: RadioConfig) -> dict[str, object]:
         "frequency_mhz": radio.frequency_hz / 1e6,
         "spreading_factor": radio.modulation.spreading_factor,
         "bandwidth_khz": radio.modulation.bandwidth_hz / 1e3,
-        "power_dbm": radio.tx_dbm,
+        "power_dbm": _granted_dbm(radio) or radio.tx_dbm,
         "power_dbm_max": round(band.tx_dbm_max(radio.antenna_dbi), 2),
         "antenna_dbi": radio.antenna_dbi,
         "band": band.name,
         "duty_percent": band.duty_ppm / 10_000,
     }
+
+
+def _granted_dbm(radio: RadioConfig) -> int | None:
+    """Return the power that its modem will have of the one wanted; None: it has none so low."""
+    if radio.kind == Ebyte.kind and radio.module_dbm is not None:
+        return granted_dbm(radio.module_dbm, radio.tx_dbm)
+    return radio.tx_dbm
+
+
+def _too_strong(radio: RadioConfig) -> str:
+    """Return why the modem will not take its power, "" where it will."""
+    if _granted_dbm(radio) is not None or radio.module_dbm is None:
+        return ""
+    return f"{too_strong(radio.module_dbm)}, so it stays silent"
 
 
 def _keyless(radio: RadioConfig) -> str:

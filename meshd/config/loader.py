@@ -7,6 +7,7 @@ Enters: a path or text. Leaves: a NodeConfig, or one ConfigError that lists all 
 from typing import cast
 
 from meshd.config.paths import default_state_dir
+from meshd.config.radio_mend import mending
 from meshd.config.radio_plan import PlanError, Unfit, clash, radio_config, unfit_config
 from meshd.config.reader import Document, Reader, read_document, read_text
 from meshd.config.schema import INTERFACE, MQTT, RADIO, RELAY, TABLES, TOP
@@ -92,7 +93,7 @@ def _radios(reader: Reader, document: Document, *, unfit: bool) -> tuple[RadioCo
             if not unfit or not isinstance(error, Unfit):
                 reader.wrong(where, error.text)
                 continue
-            one = unfit_config(read, reader.place(where, error.text))
+            one = unfit_config(read, reader.place(where, error.text), mending(read, error))
         wrong = clash(one, found)
         if wrong is not None:
             reader.wrong((*path, wrong.key), wrong.text)

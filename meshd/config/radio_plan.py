@@ -18,6 +18,7 @@ from meshd.config.radios import (
     facts_of,
     has_rate,
     nearest_mhz,
+    nearest_rate,
     reach_text,
 )
 from meshd.config.regions import law_of
@@ -58,7 +59,14 @@ class PlanError(MeshdError):
 
 
 class Unfit(PlanError):
-    """A setting that the radio can not have, or that the law lets send nothing."""
+    """A setting that the radio can not have, or that the law lets send nothing.
+
+    `instead`: the nearest values of keys that can be had, where that is known.
+    """
+
+    def __init__(self, key: str, text: str, instead: Mapping[str, float] | None = None) -> None:
+        super().__init__(key, text)
+        self.instead = instead or {}
 
 
 def radio_config(read: Mapping[str, Any]) -> RadioConfig:
@@ -67,9 +75,9 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     for key, only in _KINDS_OF.items():
         if key in read and kind not in (AUTO, only):
             raise PlanError(key, f"is for {only} only, and this radio is {kind}")
-    if kind == "ebyte" and "module_dbm" not in read:
-        raise PlanError("module_dbm", f'"module_dbm" {_UNNAMED}')
     law = _law(read)
+    if kind == "ebyte" and "module_dbm" not in read:
+        raise Unfit("module_dbm", f'"module_dbm" {_UNNAMED}')
     antenna_dbi = read.get("antenna_dbi", DIPOLE_DBI)
     band = _usual_band(law) if law.region else None
     facts = None if kind == AUTO else facts_of(kind)
@@ -97,14 +105,18 @@ def radio_config(read: Mapping[str, Any]) -> RadioConfig:
     return _judged(radio, facts, named="power_dbm" in read)
 
 
-def unfit_config(read: Mapping[str, Any], why: str) -> RadioConfig:
-    """Return a radio that stays closed: of its table what others of its node must share."""
+def unfit_config(read: Mapping[str, Any], why: str, mend: str) -> RadioConfig:
+    """Return a radio that stays closed: of its table what others of its node must share.
+
+    `mend`: the options of `radio set` that would open it, "" where none are known.
+    """
     return RadioConfig(
         port=read["port"],
         kind=read.get("kind", AUTO),
         law=_law(read),
         key_file=read.get("key_file"),
         unfit=why,
+        mend=mend,
     )
 
 
@@ -150,8 +162,13 @@ def _check_reach(radio: RadioConfig, facts: RadioFacts | None) -> None:
     mhz = radio.frequency_hz / 1e6
     if facts is None or nearest_mhz(facts, mhz) == mhz:
         return
-    advice = _advice(radio, facts)
-    raise Unfit("frequency_mhz", f"{mhz:g} MHz: {reach_text(facts)}; {advice}")
+    text = f"{mhz:g} MHz: {reach_text(facts)}; {_advice(radio, facts)}"
+    raise Unfit("frequency_mhz", text, _instead(radio, facts))
+
+
+def _instead(radio: RadioConfig, facts: RadioFacts | None) -> dict[str, float]:
+    near_hz = _nearest_hz(radio.frequency_hz, facts, radio.law, radio.modulation)
+    return {"frequency_mhz": near_hz / 1e6} if near_hz else {}
 
 
 def _advice(radio: RadioConfig, facts: RadioFacts | None) -> str:
@@ -181,7 +198,12 @@ def _modulation(
         if facts:
             check_rate(facts.kind, modulation)
     except UsageError as error:
-        raise Unfit("spreading_factor", str(error)) from error
+        near = nearest_rate(facts, modulation) if facts else modulation
+        instead = {
+            "spreading_factor": near.spreading_factor,
+            "bandwidth_khz": near.bandwidth_hz / 1000,
+        }
+        raise Unfit("spreading_factor", str(error), instead) from error
     return modulation
 
 
@@ -221,6 +243,7 @@ def _judged(radio: RadioConfig, facts: RadioFacts | None, *, named: bool) -> Rad
             f"{band.airtime_us_max / 1e6:g} s in any hour there, {share_s:g} of them to beacons, "
             f"and one may take {beacon_us(facts, modulation) / 1e6:.1f}, so nothing is ever sent; "
             f"{_advice(radio, facts)}",
+            _instead(radio, facts),
         )
     if not named:
         return replace(radio, tx_dbm=min(radio.tx_dbm, floor(band.tx_dbm_max(dbi) + 1e-9)))

@@ -185,22 +185,26 @@ def check_rate(kind: str, modulation: Modulation) -> None:
 
     Raises: UsageError with the nearest modulation that can be had.
     """
-    rates = facts_of(kind).air_rates
     if has_rate(facts_of(kind), modulation):
         return
-    others = (
-        modulation._replace(spreading_factor=factor, bandwidth_hz=round(khz * 1000))
-        for khz in facts_of(kind).bandwidths_khz[-3:]
-        for factor in SNR_LIMIT_DB
-    )
-    nearest = min(
-        (one for one in others if _is_a_rate(one, rates)),
-        key=lambda one: abs(log(one.bits_per_s / modulation.bits_per_s)),
-    )
-    known = ", ".join(map(str, rates))
+    nearest = nearest_rate(facts_of(kind), modulation)
+    known = ", ".join(map(str, facts_of(kind).air_rates))
     raise UsageError(
         f"{modulation.text} is {modulation.bits_per_s:.0f} bit/s: {kind} knows no spreading "
         f"factors, but {known} bit/s; the nearest that can be had is {nearest.text}"
+    )
+
+
+def nearest_rate(facts: RadioFacts, modulation: Modulation) -> Modulation:
+    """Return the modulation nearest in bit rate that an air rate stands for."""
+    others = (
+        modulation._replace(spreading_factor=factor, bandwidth_hz=round(khz * 1000))
+        for khz in facts.bandwidths_khz[-3:]
+        for factor in SNR_LIMIT_DB
+    )
+    return min(
+        (one for one in others if _is_a_rate(one, facts.air_rates)),
+        key=lambda one: abs(log(one.bits_per_s / modulation.bits_per_s)),
     )
 
 

@@ -81,7 +81,8 @@ class RadioConfig:
     """A LoRa radio on a serial port. Without a region its law is empty, and it stays silent.
 
     `key_file` holds the link key of a closed mesh; it is read when the radio is opened. `unfit`
-    says why it can not work as it is set, or may not, and where that stands: it stays closed.
+    says why it can not work as it is set, or may not, and where that stands: it stays closed;
+    `mend`, the options of `radio set` that open it.
     """
 
     port: str
@@ -95,6 +96,7 @@ class RadioConfig:
     module_dbm: int | None = None
     key_file: str | None = None
     unfit: str = ""
+    mend: str = ""
 
     @property
     def usable(self) -> bool:

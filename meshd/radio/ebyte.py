@@ -190,7 +190,7 @@ class Ebyte(Modem):
 
     def _plan_settings(self) -> str:
         """Reckon the registers, and what of the plan is granted; return advice if that is none."""
-        if self.module_dbm not in POWERS_DBM:
+        if self.module_dbm is None or self.module_dbm not in POWERS_DBM:
             return UNNAMED
         plan = self.wanted
         channels = [
@@ -202,18 +202,17 @@ class Ebyte(Modem):
         if not channels:
             return _raster_advice(plan.frequency_hz)
         powers = POWERS_DBM[self.module_dbm]
-        fitting = [dbm for dbm in powers if dbm <= plan.tx_dbm]
-        if not fitting:
-            return f"this module can not send with less than {min(powers)} dBm"
-        granted_dbm = max(fitting)
-        self.plan = plan._replace(tx_dbm=granted_dbm)
+        dbm = granted_dbm(self.module_dbm, plan.tx_dbm)
+        if dbm is None:
+            return too_strong(self.module_dbm)
+        self.plan = plan._replace(tx_dbm=dbm)
         serial = 3 << 5
         signal_byte, listen_first = 0x80, 0x10
         self._settings = bytes(
             (
                 *(0xFF, 0xFF, plan.network),
                 serial | AIR_RATES.index(self.air_rate),
-                powers.index(granted_dbm),
+                powers.index(dbm),
                 channels[0],
                 signal_byte | listen_first,
             )
@@ -368,6 +367,16 @@ class Ebyte(Modem):
             last = self._events[-1] if self._events else None
             if last != Dropped(DropReason.MODEM_GARBAGE):
                 self._events.append(Dropped(DropReason.MODEM_GARBAGE))
+
+
+def granted_dbm(module_dbm: int, wanted_dbm: int) -> int | None:
+    """Return the highest power of a module that is not above the wanted one; None: it has none."""
+    return max((dbm for dbm in POWERS_DBM[module_dbm] if dbm <= wanted_dbm), default=None)
+
+
+def too_strong(module_dbm: int) -> str:
+    """Return in words what a module that has no power so low can not do."""
+    return f"this module can not send with less than {min(POWERS_DBM[module_dbm])} dBm"
 
 
 def nearest_air_rate(plan: RadioPlan) -> int:

@@ -69,6 +69,7 @@ _CHANGE = (
     "meshd radio set {port} with another value, or with --usual KEY for the default; then start "
     "meshd again"
 )
+_MEND = "meshd radio set {port} {mend}; then start meshd again"
 
 _COMMAND = re.compile(r"meshd radio (?:set /\S+(?: --set-board)?|list\b|duty\b)")
 _AGAIN = "it is tried again by itself, every half minute at least"
@@ -114,7 +115,8 @@ class LoraRadios:
         chosen = [radio for radio in self._radios.values() if radio.config.usable]
         for radio in self._radios.values():
             if radio.config.unfit:
-                advice = _CHANGE.format(port=radio.config.port)
+                change = _MEND if radio.config.mend else _CHANGE
+                advice = change.format(port=radio.config.port, mend=radio.config.mend)
                 radio.trouble("unfit", f"it stays closed: {radio.config.unfit}", advice)
                 log.warning("unfit name=%s error=%s", radio.name, radio.config.unfit)
             elif not radio.config.law.region:

@@ -193,6 +193,21 @@ def test_radio_that_can_not_be_set_so_stays_closed_and_all_else_goes_on(sites):
     assert f"meshd radio set /dev/slow --state-dir {one.daemon.state}" in problem["remedy"]
 
 
+def test_ebyte_of_unnamed_strength_stays_closed_and_all_else_goes_on(sites):
+    one, _ = sites
+    with one.config.open("a") as file:
+        file.write('[[radio]]\nport = "/dev/mute"\nkind = "ebyte"\nregion = "EU868"\n')
+    one.plug()
+    one.daemon.start()
+    one.daemon.wait_ready()
+    assert wait_for(lambda: one.radio()["state"] == "up", SLACK_S)
+    status = one.daemon.ask("status")
+    assert (status["radios"][1]["state"], status["radios"][1]["sent"]) == ("unfit", 0)
+    (problem,) = status["problems"]
+    options = f"meshd radio set /dev/mute --state-dir {one.daemon.state} --module-dbm DBM;"
+    assert problem["code"] == "radio-unfit" and problem["remedy"].startswith(options)
+
+
 def test_another_kind_than_configured_is_named(sites):
     one, _ = sites
     one.plug("reyax")

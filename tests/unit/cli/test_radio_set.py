@@ -224,7 +224,7 @@ def test_without_a_region_nothing_is_written_and_the_regions_are_listed(file, ca
         ("--kind rnode --module-dbm 30", "is for ebyte only"),
         ("--kind ebyte", "30 (as E22-900T30S"),
         ("--kind ebyte", "next: add --module-dbm 22 or --module-dbm 30"),
-        ("--power 29", "next: nothing was written; change --power; docs/regions.md"),
+        ("--power 29", "next: nothing was written; change --power, or --usual power; docs"),
         ("--module-dbm 33", "must be 22 or 30"),
         ("--power 3 --usual power_dbm", "at once"),
         ("--usual region", "is not a choice"),
@@ -324,13 +324,15 @@ spreading_factor = 9
 
 
 @pytest.mark.parametrize(
-    "words", ["--sf 7", "--usual sf", "--kind rnode --usual module-dbm --sf 9"]
+    "words",
+    ["--sf 7", "--usual sf", "--sf 10 --bandwidth 250", "--kind rnode --usual module-dbm --sf 9"],
 )
 def test_radio_that_the_file_sets_unfit_is_mended(file, capsys, words):
     other = SLOW.replace("/dev/e", "/dev/f").replace("868.125", "865.125")
     file.write_text(SLOW + other)
     assert set_radio("/dev/e", "--power", "9") == Exit.USAGE
-    assert "nothing was written; change --sf" in capsys.readouterr().err
+    options = "nothing was written; --sf 10 --bandwidth 250, or --usual sf for SF7 at 125 kHz;"
+    assert options in capsys.readouterr().err
     assert file.read_text() == SLOW + other
     assert set_radio("/dev/e", *words.split()) == 0
     one, left = load(str(file)).radios
@@ -351,7 +353,24 @@ def test_ebyte_gets_what_it_can_be_set_to_or_is_told_what_that_is(file, capsys):
         assert set_radio(*ebyte, "--frequency", mhz) == Exit.USAGE
         assert "enough airtime to is 868.125 MHz" in capsys.readouterr().err and not file.exists()
     assert set_radio(*ebyte) == 0
-    assert "it sends at 868.125 MHz, SF7, 125 kHz, 14 dBm" in capsys.readouterr().out
+    assert "it sends at 868.125 MHz, SF7, 125 kHz, 13 dBm" in capsys.readouterr().out
+
+
+def test_power_is_told_as_the_module_has_it(file, capsys):
+    ebyte = ("/dev/e", "--kind", "ebyte", "--region", "EU868", "--module-dbm")
+    assert set_radio(*ebyte, "22", "--power", "12", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["radio"]["power_dbm"] == 10
+    assert set_radio(*ebyte, "30") == 0
+    assert "can not send with less than 21 dBm" in capsys.readouterr().out
+
+
+def test_ebyte_of_unnamed_strength_in_the_file_is_mended_beside_others(file, capsys):
+    file.write_text(SLOW.replace("module_dbm = 22\nr", "r").replace("r = 9", "r = 7"))
+    assert set_radio("/dev/e", "--power", "10") == Exit.USAGE
+    assert "add --module-dbm 22 or --module-dbm 30" in capsys.readouterr().err
+    assert set_radio("/dev/a", "--region", "EU868") == 0
+    assert set_radio("/dev/e", "--module-dbm", "22") == 0
+    assert all(radio.usable for radio in load(str(file)).radios)
 
 
 def test_file_with_a_mistake_is_left_alone(file, capsys):

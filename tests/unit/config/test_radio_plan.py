@@ -168,7 +168,6 @@ def test_radio_that_can_not_work_is_kept_and_says_where_and_why(tmp_path):
     [
         (EBYTE + "spreading_factor = 9\n" + EU.replace("EU868", "US915"), "a node is in one"),
         (EBYTE + "spreading_factor = 9\n" + EU, "stands there twice"),
-        (EU + 'kind = "ebyte"\n', "module_dbm"),
         (EU.replace("EU868", "EU86"), "is no region"),
     ],
 )
@@ -178,6 +177,26 @@ def test_what_else_is_wrong_with_a_radio_is_the_files_mistake(tmp_path, text, me
     with pytest.raises(ConfigError) as caught:
         load(str(file))
     assert message in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        (f'{EU}kind = "ebyte"\n', "--module-dbm DBM"),
+        (f'[[radio]]\n{PORT}kind = "ebyte"\n', "--module-dbm DBM"),
+        (
+            EBYTE + "spreading_factor = 9\n",
+            "--sf 10 --bandwidth 250, or --usual sf for SF7 at 125 kHz",
+        ),
+        (EBYTE + "frequency_mhz = 869.525\n", "--frequency 868.125, or --usual frequency"),
+        (f"{EU}power_dbm = 28\n", "--usual power"),
+    ],
+)
+def test_radio_that_stays_closed_names_each_option_that_opens_it(tmp_path, text, mend):
+    file = tmp_path / "meshd.toml"
+    file.write_text(text)
+    (radio,) = load(str(file)).radios
+    assert radio.unfit and not radio.usable and radio.mend == mend
 
 
 def test_usual_setting_of_each_kind_can_be_had_and_used():
