@@ -7,6 +7,7 @@ hears another ask for the same leaves it to that one. Must not know: pieces, the
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from meshd.core.context import Context
 from meshd.sync.files.air.looks import File
@@ -37,6 +38,14 @@ PUT_OFF_MAX = 3
 """So often between two own questions another's, which anybody may invent, puts the next one off."""
 
 
+class _Missed(NamedTuple):
+    """When a file is asked for, None until somebody is heard; how often it was, put off since."""
+
+    due_us: int | None
+    asks: int = 0
+    put_off: int = 0
+
+
 class Seeker:
     """The files that one node waits for. `lacks(manifest, then, now)` calls `then(now)` when one is
     wanted, is not here and does not come; it returns False when it never will be wanted.
@@ -54,10 +63,9 @@ class Seeker:
         self._manifest_of = manifest_of
         self._lacks = lacks
         self._sought: OrderedDict[bytes, int] = OrderedDict()
-        self._missed: OrderedDict[File, tuple[int | None, int]] = OrderedDict()
+        self._missed: OrderedDict[File, _Missed] = OrderedDict()
         self._later: OrderedDict[bytes, int] = OrderedDict()
         self._met_us: int | None = None
-        self._put_off: dict[File, int] = {}
 
     # --- news -------------------------------------------------------------------------------------
 
@@ -65,14 +73,13 @@ class Seeker:
         """A file is known."""
         file = (manifest.space, manifest.clear.root)
         new = self._met_us is not None and now - self._met_us < MET_AGAIN_US
-        self._missed[file] = now + self._ctx.jitter(*(MET_US if new else MISSED_US[0])), 0
+        self._missed[file] = _Missed(now + self._ctx.jitter(*(MET_US if new else MISSED_US[0])))
         if len(self._missed) > MISSED_MAX:
-            self._put_off.pop(self._missed.popitem(last=False)[0], None)
+            self._missed.popitem(last=False)
 
     def here(self, manifest: Manifest) -> None:
         """A file is here."""
         self._missed.pop((manifest.space, manifest.clear.root), None)
-        self._put_off.pop((manifest.space, manifest.clear.root), None)
 
     def met(self, now: int) -> None:
         """Somebody new is heard, who may have what was asked for in vain, or offered it before."""
@@ -80,20 +87,19 @@ class Seeker:
         for root, asked_us in list(self._sought.items()):
             if now - asked_us >= MET_US[0]:
                 del self._sought[root]
-        for file, (due_us, asks) in self._missed.items():
+        for file, missed in self._missed.items():
             asked_us = self._sought.get(file[1], now - MET_AGAIN_US)
             soon_us = max(asked_us + MET_AGAIN_US, now) + self._ctx.jitter(*MET_US)
-            self._missed[file] = soon_us if due_us is None else min(due_us, soon_us), asks
+            due_us = soon_us if missed.due_us is None else min(missed.due_us, soon_us)
+            self._missed[file] = missed._replace(due_us=due_us)
 
     def asked(self, manifest: Manifest, now: int) -> None:
         """Another asks for a file: an offer would be for all."""
         file = (manifest.space, manifest.clear.root)
-        if file in self._missed:
-            due_us, asks = self._missed[file]
-            puts = self._put_off.get(file, 0)
-            if due_us is not None and puts < PUT_OFF_MAX:
-                self._put_off[file] = puts + 1
-                self._missed[file] = max(due_us, now + self._ctx.jitter(*MISSED_US[0])), asks
+        missed = self._missed.get(file)
+        if missed is not None and missed.due_us is not None and missed.put_off < PUT_OFF_MAX:
+            due_us = max(missed.due_us, now + self._ctx.jitter(*MISSED_US[0]))
+            self._missed[file] = missed._replace(due_us=due_us, put_off=missed.put_off + 1)
 
     def later(self, later: wire.Later, now: int) -> None:
         """Who has a file has no airtime for it now."""
@@ -132,23 +138,22 @@ class Seeker:
 
     def due_us(self) -> int | None:
         """Return when `tick` has something to do."""
-        dues = (due_us for due_us, _ in self._missed.values())
+        dues = (missed.due_us for missed in self._missed.values())
         return min((due_us for due_us in dues if due_us is not None), default=None)
 
     def tick(self, now: int) -> None:
         """Ask for files that are known for long and were never offered."""
         heard = any(self._air.neighbours_of(link) for link in self._air.links())
-        for file, (due_us, asks) in list(self._missed.items()):
-            if due_us is None or due_us > now:
+        for file, missed in list(self._missed.items()):
+            if missed.due_us is None or missed.due_us > now:
                 continue
             manifest = self._manifest_of(file)
             if manifest is None or not heard:
-                self._missed[file] = None, asks  # until somebody is heard
+                self._missed[file] = missed._replace(due_us=None)  # until somebody is heard
                 continue
-            self._put_off.pop(file, None)
-            last = asks + 1 >= len(MISSED_US)
-            wait_us = None if last else now + self._ctx.jitter(*MISSED_US[asks + 1])
-            self._missed[file] = wait_us, min(asks + 1, len(MISSED_US) - 1)
+            asks = missed.asks + 1
+            wait_us = now + self._ctx.jitter(*MISSED_US[asks]) if asks < len(MISSED_US) else None
+            self._missed[file] = _Missed(wait_us, min(asks, len(MISSED_US) - 1))
 
             def ask(at: int, one: Manifest = manifest) -> None:
                 if self.may_seek(one, at):
